@@ -1,0 +1,113 @@
+//! `Error`: what kind of failure, what we were doing, what to try, where in the script.
+//!
+//! Errors are data until `main` prints one of them, once. The text is a sentence for the
+//! user: lower case, what we were doing, with which thing, what to try.
+
+use std::fmt;
+
+/// Every reason for which the process ends with a code other than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something went wrong during a run (exit 1).
+    Run,
+    /// The command line, a file or the script is wrong; no load was sent (exit 2).
+    Usage,
+    /// `--strict`: a run whose verdict is not `valid` (exit 96).
+    NotValid,
+    /// The target never became ready (exit 97).
+    NotReady,
+    /// The script called `fail()` (exit 98).
+    Failed,
+    /// A `check` or `require` did not hold (exit 99).
+    Check,
+    /// Ctrl-C (exit 130).
+    Interrupted,
+}
+
+impl Kind {
+    /// The exit code of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Run => 1,
+            Kind::Usage => 2,
+            Kind::NotValid => 96,
+            Kind::NotReady => 97,
+            Kind::Failed => 98,
+            Kind::Check => 99,
+            Kind::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure on its way to the user.
+#[derive(Debug, Clone)]
+pub struct Error {
+    pub kind: Kind,
+    /// One sentence, lower case, without a final stop.
+    pub message: String,
+    /// What to try next, when we know.
+    pub hint: Option<String>,
+    /// The script's place, source line and caret, already rendered.
+    pub place: Option<String>,
+}
+
+impl Error {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error { kind, message: message.into(), hint: None, place: None }
+    }
+
+    /// A wrong command line, file or script.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// A failure while running.
+    pub fn run(message: impl Into<String>) -> Self {
+        Error::new(Kind::Run, message)
+    }
+
+    /// Adds what to try.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts what we were doing in front: `context: message`.
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n{}", place.trim_end())?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  try: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The nearest of `names` to what was typed, when it is near enough to be a slip.
+///
+/// ```
+/// assert_eq!(rampant::error::nearest("poison", ["poisson", "ramp"]), Some("poisson"));
+/// assert_eq!(rampant::error::nearest("xyz", ["poisson", "ramp"]), None);
+/// ```
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = 1 + typed.chars().count() / 4;
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,1 @@
+//! The process outside us: output, environment, working folder, Ctrl-C, wall clock.

@@ -1,0 +1,42 @@
+//! Rampant: a scriptable load engine for LLM inference servers.
+//!
+//! The modules stand in the order in which one request meets them:
+//!
+//! 1. [`cli`] turns the command line into a script, its arguments and a few switches;
+//! 2. [`script`] runs the Rhai program, which builds a plan and reads results;
+//! 3. [`schedule`] says when each request is due, as arithmetic;
+//! 4. [`workload`] says what each request asks, from (seed, cell, sequence number) alone;
+//! 5. [`run`] holds the one loop: take a slot, wait until it is due, start its session;
+//! 6. [`client`] puts the request on a socket and returns one finished [`record`];
+//! 7. [`store`] writes records to Parquet and reads them back;
+//! 8. [`stats`] computes every metric from records;
+//! 9. [`chart`] draws them.
+//!
+//! [`engine`] is the built-in simulated inference server. [`error`], [`host`], [`os`], [`random`],
+//! [`tokens`] are leaves that know nothing of the rest.
+
+pub mod cli;
+pub mod script;
+
+pub mod schedule;
+pub mod workload;
+
+pub mod run;
+
+pub mod client;
+
+pub mod record;
+
+pub mod store;
+
+pub mod stats;
+
+pub mod chart;
+
+pub mod engine;
+
+pub mod error;
+pub mod host;
+pub mod os;
+pub mod random;
+pub mod tokens;

@@ -1,0 +1,175 @@
+//! Every per-request metric, computed from the raw times of a [`Record`].
+//!
+//! A value that was not observed is `None`, never zero. Times are milliseconds.
+//! Definitions: `docs/metrics.md`.
+
+use super::{Kind, Nanos, Record};
+
+/// Where a record's number of output tokens comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputSource {
+    /// The server's `usage.completion_tokens`.
+    Usage,
+    /// Our tokenizer's count of the text, after the run.
+    Tokenizer,
+    /// The number of output events: an estimate, since an event is not a token.
+    Events,
+}
+
+impl OutputSource {
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputSource::Usage => "usage",
+            OutputSource::Tokenizer => "tokenizer",
+            OutputSource::Events => "events",
+        }
+    }
+}
+
+fn ms(nanos: Nanos) -> f64 {
+    nanos as f64 / 1e6
+}
+
+impl Record {
+    pub fn success(&self) -> bool {
+        self.outcome.is_success()
+    }
+
+    /// Output tokens and where the number comes from. `None` where nothing tells.
+    pub fn output_tokens(&self) -> Option<(u32, OutputSource)> {
+        if let Some(n) = self.usage.output {
+            return Some((n, OutputSource::Usage));
+        }
+        if let Some(n) = self.counted_output {
+            return Some((n, OutputSource::Tokenizer));
+        }
+        let events = self.timeline.events.output().count() as u32;
+        (self.streamed && events > 0).then_some((events, OutputSource::Events))
+    }
+
+    /// The server's `usage.prompt_tokens`, else our tokenizer's count, else the asked length.
+    pub fn input_tokens(&self) -> Option<u32> {
+        self.usage.input.or(self.counted_input).or(self.asked_input)
+    }
+
+    /// When the first output event arrived (streamed replies only).
+    pub fn first_output(&self) -> Option<Nanos> {
+        if !self.streamed {
+            return None;
+        }
+        self.timeline.event(self.timeline.events.output().next()?)
+    }
+
+    /// When the reply was complete for its reader: the last event that holds output; with
+    /// no output the finish event; not streamed: the last body byte.
+    pub fn last_output(&self) -> Option<Nanos> {
+        if !self.streamed {
+            return self.timeline.sent.map(|_| self.timeline.end);
+        }
+        let events = &self.timeline.events;
+        let last = events
+            .output()
+            .next_back()
+            .or_else(|| (0..events.len()).rfind(|&i| events.kind[i].has(Kind::FINISH)))?;
+        self.timeline.event(last)
+    }
+
+    /// First event that holds output of any kind - `sent`.
+    pub fn ttft_ms(&self) -> Option<f64> {
+        Some(ms(self.first_output()? - self.timeline.sent?))
+    }
+
+    /// First event with content that is not reasoning - `sent`.
+    pub fn ttfo_ms(&self) -> Option<f64> {
+        if !self.streamed {
+            return None;
+        }
+        let events = &self.timeline.events;
+        let first = (0..events.len()).find(|&i| events.kind[i].has(Kind::CONTENT))?;
+        Some(f64::from(events.at_us[first]) / 1e3)
+    }
+
+    /// End of the reply - `sent`; see [`Record::last_output`].
+    pub fn e2el_ms(&self) -> Option<f64> {
+        Some(ms(self.last_output()? - self.timeline.sent?))
+    }
+
+    /// Time to first token from the planned time (waiting included).
+    pub fn response_ttft_ms(&self) -> Option<f64> {
+        Some(ms(self.first_output()? - self.timeline.planned))
+    }
+
+    /// End-to-end latency from the planned time (waiting included).
+    pub fn response_e2el_ms(&self) -> Option<f64> {
+        Some(ms(self.last_output()? - self.timeline.planned))
+    }
+
+    /// (last output event - first output event) / (n - k1), only where n > k1.
+    pub fn tpot_ms(&self) -> Option<f64> {
+        let (n, _) = self.output_tokens()?;
+        let first = self.timeline.events.output().next()?;
+        let k1 = self.timeline.events.tokens[first].max(1);
+        let span = self.last_output()? - self.first_output()?;
+        (n > k1).then(|| ms(span) / f64::from(n - k1))
+    }
+
+    /// End-to-end latency / n.
+    pub fn ntpot_ms(&self) -> Option<f64> {
+        let (n, _) = self.output_tokens()?;
+        (n > 0).then(|| self.e2el_ms().map(|e2el| e2el / f64::from(n)))?
+    }
+
+    /// Gaps between successive output events.
+    pub fn itl_ms(&self) -> Vec<f64> {
+        if !self.streamed {
+            return Vec::new();
+        }
+        let events = &self.timeline.events;
+        let times: Vec<u32> = events.output().map(|i| events.at_us[i]).collect();
+        times.windows(2).map(|pair| f64::from(pair[1].saturating_sub(pair[0])) / 1e3).collect()
+    }
+
+    /// Mean gap of this request.
+    pub fn itl_request_ms(&self) -> Option<f64> {
+        let gaps = self.itl_ms();
+        (!gaps.is_empty()).then(|| gaps.iter().sum::<f64>() / gaps.len() as f64)
+    }
+
+    /// Each gap divided by the tokens of its later event; empty unless every one is known.
+    pub fn itl_token_ms(&self) -> Vec<f64> {
+        let events = &self.timeline.events;
+        let tokens: Vec<u32> = events.output().skip(1).map(|i| events.tokens[i]).collect();
+        if tokens.contains(&0) {
+            return Vec::new();
+        }
+        self.itl_ms().into_iter().zip(tokens).map(|(gap, n)| gap / f64::from(n)).collect()
+    }
+
+    /// `sent` - `planned`: waiting at the cap included.
+    pub fn queue_delay_ms(&self) -> Option<f64> {
+        self.timeline.queue_delay().map(ms)
+    }
+
+    /// What the load generator itself is guilty of.
+    pub fn lateness_ms(&self) -> Option<f64> {
+        self.timeline.lateness().map(ms)
+    }
+
+    /// 1000 / tpot.
+    pub fn output_tps_per_user(&self) -> Option<f64> {
+        self.tpot_ms().filter(|tpot| *tpot > 0.0).map(|tpot| 1e3 / tpot)
+    }
+}
+
+/// Gaps longer than 5 x the median of `gaps` (one request's).
+pub fn stalls(gaps: &[f64]) -> Vec<f64> {
+    if gaps.is_empty() {
+        return Vec::new();
+    }
+    let mut sorted = gaps.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let median =
+        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
+    gaps.iter().copied().filter(|gap| *gap > 5.0 * median && *gap > 0.0).collect()
+}

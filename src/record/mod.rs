@@ -1,0 +1,98 @@
+//! The shared words of a measurement, as plain data: a [`Slot`] is due, a [`Request`] is
+//! sent, a [`Record`] comes back. Nothing here reads a clock, a socket or a file.
+
+mod event;
+mod measure;
+mod outcome;
+mod request;
+mod timeline;
+
+pub use event::{Events, Kind};
+pub use measure::{OutputSource, stalls};
+pub use outcome::{Outcome, Timeout};
+pub use request::{Message, Prompt, Reply, Request};
+pub use timeline::{Clock, Connect, Timeline};
+
+use std::sync::Arc;
+
+/// Nanoseconds on the monotonic clock. In a finished record: since the run's zero
+/// (negative for a connection opened before it).
+pub type Nanos = i64;
+
+/// One place in the schedule: the `seq`-th request and when it is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    pub seq: u64,
+    pub due: Due,
+}
+
+/// When a slot wants its request to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// At this time after the run's zero.
+    At(Nanos),
+    /// As soon as a place is free, and `think` after its previous request ended.
+    Free { think: Nanos },
+}
+
+/// Which part of a run a request belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Warmup,
+    Measured,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Warmup => "warmup",
+            Phase::Measured => "measured",
+        }
+    }
+}
+
+/// Token counts that the server reported. `None`: it did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub input: Option<u32>,
+    pub output: Option<u32>,
+    pub cached: Option<u32>,
+    pub reasoning: Option<u32>,
+}
+
+/// Everything that is known of one request, owned and finished.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Place in the run's schedule, from 0 (warm-up included).
+    pub seq: u64,
+    /// The `x-request-id` that was sent.
+    pub id: String,
+    pub phase: Phase,
+    pub session: u64,
+    pub turn: u32,
+    pub class: Arc<str>,
+    /// Input tokens that the workload asked for, before BOS and chat template.
+    pub asked_input: Option<u32>,
+    /// Output tokens that the request allowed (`max_tokens`).
+    pub asked_output: u32,
+    pub streamed: bool,
+    pub timeline: Timeline,
+    pub outcome: Outcome,
+    /// What the server or the system said about a failure, at most 500 characters.
+    pub error: Option<String>,
+    pub status: Option<u16>,
+    /// The `finish_reason` of the first choice, as the server said it.
+    pub finish: Option<String>,
+    pub usage: Usage,
+    /// Output tokens by our tokenizer, counted after the run; only where usage is missing.
+    pub counted_output: Option<u32>,
+    /// Input tokens by our tokenizer, when there is one.
+    pub counted_input: Option<u32>,
+    pub text: Option<String>,
+    /// Bytes of the response body.
+    pub body_bytes: u64,
+    /// The request went over a connection that had carried another one.
+    pub reused: bool,
+    /// Second tries on a fresh connection after a reused one died unread (0 or 1).
+    pub reconnects: u32,
+}

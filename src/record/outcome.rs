@@ -1,0 +1,102 @@
+//! `Outcome`: every way in which a request can end.
+
+/// Which limit was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    Connect,
+    FirstToken,
+    Idle,
+    Total,
+}
+
+/// How a request ended. Only [`Outcome::Success`] has latencies.
+///
+/// Neither status 200 nor `[DONE]` is a success: see [`Outcome::Success`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Status 2xx, no event carried an error, every choice has a finish reason other than
+    /// abort or error, and the body ended cleanly.
+    Success,
+    /// A status outside 2xx.
+    Status,
+    /// An error object inside a body of status 200.
+    ServerError,
+    /// Every byte arrived, but a choice never got a finish reason.
+    Unfinished,
+    /// The server said that it gave the request up (finish reason abort or error).
+    Aborted,
+    /// The body was cut off.
+    Truncated,
+    /// The connection could not be opened (DNS, TCP, TLS).
+    Connect,
+    /// The connection broke before any byte of a response.
+    Disconnected,
+    /// The bytes were no HTTP, no event stream or no JSON.
+    Protocol,
+    TimedOut(Timeout),
+    /// Over the concurrency cap of a plan that drops; never sent.
+    Dropped,
+    /// We stopped it (second Ctrl-C, or the drain time was over).
+    Cancelled,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 15] = [
+        Outcome::Success,
+        Outcome::Status,
+        Outcome::ServerError,
+        Outcome::Unfinished,
+        Outcome::Aborted,
+        Outcome::Truncated,
+        Outcome::Connect,
+        Outcome::Disconnected,
+        Outcome::Protocol,
+        Outcome::TimedOut(Timeout::Connect),
+        Outcome::TimedOut(Timeout::FirstToken),
+        Outcome::TimedOut(Timeout::Idle),
+        Outcome::TimedOut(Timeout::Total),
+        Outcome::Dropped,
+        Outcome::Cancelled,
+    ];
+
+    pub fn is_success(self) -> bool {
+        self == Outcome::Success
+    }
+
+    /// The name in Parquet, tables and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Status => "status",
+            Outcome::ServerError => "server_error",
+            Outcome::Unfinished => "unfinished",
+            Outcome::Aborted => "aborted",
+            Outcome::Truncated => "truncated",
+            Outcome::Connect => "connect",
+            Outcome::Disconnected => "disconnected",
+            Outcome::Protocol => "protocol",
+            Outcome::TimedOut(Timeout::Connect) => "timeout_connect",
+            Outcome::TimedOut(Timeout::FirstToken) => "timeout_first_token",
+            Outcome::TimedOut(Timeout::Idle) => "timeout_idle",
+            Outcome::TimedOut(Timeout::Total) => "timeout_total",
+            Outcome::Dropped => "dropped",
+            Outcome::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Outcome> {
+        Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_found_by_its_name() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::from_name(outcome.name()), Some(outcome));
+        }
+    }
+}

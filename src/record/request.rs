@@ -1,0 +1,43 @@
+//! `Request`: what is asked, before any protocol has turned it into bytes.
+
+use std::sync::Arc;
+
+/// One message of a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub role: String,
+    pub content: String,
+}
+
+/// The text of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    Text(String),
+    Messages(Vec<Message>),
+}
+
+/// One request of a session.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub seq: u64,
+    pub session: u64,
+    pub turn: u32,
+    /// Label of the workload's part that made it; results can be split by it.
+    pub class: Arc<str>,
+    pub prompt: Prompt,
+    /// Tokens that the workload asked for, before BOS and chat template.
+    pub asked_input: Option<u32>,
+    /// Tokens that our tokenizer counts in the prompt.
+    pub counted_input: Option<u32>,
+    pub max_tokens: u32,
+    /// Sampling and other body fields of this request; they win over the target's.
+    pub extra: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
+}
+
+/// What a session's next turn may be built from.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub text: String,
+    pub output_tokens: u32,
+    pub success: bool,
+}

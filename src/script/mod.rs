@@ -1,0 +1,1 @@
+//! The Rhai engine: the only place that knows the script language.

@@ -1,0 +1,11 @@
+//! Results on disk: the folder of an invocation, Parquet parts of requests, `runs.parquet`,
+//! the manifest, and the readers of all of them. Column names live only here.
+
+pub mod folder;
+pub mod reader;
+pub mod runs;
+pub mod schema;
+pub mod writer;
+
+pub use folder::Folder;
+pub use writer::Writer;

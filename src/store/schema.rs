@@ -1,0 +1,1 @@
+//! The Parquet schema of `requests/part-*.parquet`: names, units, encodings.
