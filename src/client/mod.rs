@@ -4,8 +4,55 @@
 //! a request into a body and an event into meaning, pure. Control-plane calls that are not
 //! timed (models, readiness, scrapes) are in `control`.
 
+mod conn;
+mod exchange;
+mod http;
+mod order;
+mod pacer;
+mod pool;
 pub mod protocol;
 pub mod sse;
 pub mod target;
 
+pub use http::Http;
+pub use order::Order;
 pub use target::Target;
+
+use crate::record::{Nanos, Record, Request};
+use bytes::Bytes;
+
+/// What sends requests: a server behind HTTP, or a stand-in for tests.
+pub enum Client {
+    Http(Box<Http>),
+}
+
+impl Client {
+    /// The bytes of a request on the wire, before TLS.
+    pub fn encode(&self, request: &Request, id: &str) -> Bytes {
+        match self {
+            Client::Http(http) => http.encode(request, id),
+        }
+    }
+
+    /// Opens connections that will be needed at once.
+    pub async fn open_ahead(&self, n: usize) {
+        match self {
+            Client::Http(http) => http.open_ahead(n).await,
+        }
+    }
+
+    /// How long opening a connection takes.
+    pub fn connect_time(&self) -> Nanos {
+        match self {
+            Client::Http(http) => http.connect_time(),
+        }
+    }
+
+    /// Sends a request when it is due and follows it to its end. Times in the record are
+    /// absolute. When `cancel` ends first, the record says so.
+    pub async fn send(&self, order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
+        match self {
+            Client::Http(http) => http.send(order, cancel).await,
+        }
+    }
+}

@@ -36,6 +36,8 @@ pub enum MaxErrors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capture {
     None,
+    /// Until its tokens are counted, for servers that do not count them.
+    Count,
     All,
 }
 
@@ -64,4 +66,45 @@ pub struct Plan {
     pub capture: Capture,
     /// Free labels, kept in `runs.parquet`.
     pub tags: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Plan {
+    /// The number of places: the cap, or those of a closed shape, whichever is smaller.
+    pub fn places(&self) -> Option<usize> {
+        match (self.cap, self.arrivals.places()) {
+            (Some(cap), Some(places)) => Some(cap.min(places)),
+            (cap, places) => cap.or(places),
+        }
+    }
+
+    /// Arrivals do not wait for replies.
+    pub fn open(&self) -> bool {
+        self.arrivals.places().is_none() && self.arrivals != Shape::AtOnce
+    }
+
+    /// Whether the text of replies is kept in the records.
+    pub(super) fn keeps_text(&self) -> bool {
+        self.capture != Capture::None
+    }
+
+    /// Slots to send in all, where that is known beforehand.
+    pub(super) fn slots(&self) -> Option<u64> {
+        match self.warmup {
+            Warmup::None => self.requests,
+            Warmup::Requests(warmup) => self.requests.map(|requests| requests + warmup),
+            Warmup::Time(_) => None,
+        }
+    }
+
+    /// Connections that are needed at time 0.
+    pub(super) fn connections_at_start(&self) -> usize {
+        let at_once = match &self.arrivals {
+            Shape::Closed { places, from, over } if *over > 0.0 => (*from).max(1).min(*places),
+            Shape::Closed { places, .. } => *places,
+            Shape::AtOnce => usize::MAX,
+            _ => 1,
+        };
+        let slots = self.slots().and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);
+        at_once.min(self.places().unwrap_or(usize::MAX)).min(slots).min(8192)
+    }
 }

@@ -1,0 +1,209 @@
+//! `Conn`: one open connection, plain or TLS, and its reads stamped by the kernel.
+
+use crate::os::{self, Received};
+use crate::record::{Connect, Nanos};
+use bytes::Bytes;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use std::cell::RefCell;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// How much one read may take.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What TLS needs beside a socket.
+#[derive(Clone)]
+pub struct Tls {
+    pub config: Arc<ClientConfig>,
+    pub name: ServerName<'static>,
+}
+
+/// Room for one read: one a thread and not one a connection, since what is read is taken
+/// before the next wait.
+struct Scratch {
+    wire: Box<[u8]>,
+    plain: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> =
+        RefCell::new(Scratch { wire: vec![0; READ_BYTES].into_boxed_slice(), plain: Vec::new() });
+}
+
+/// An open connection.
+pub struct Conn {
+    pub socket: Arc<TcpStream>,
+    tls: Option<Box<ClientConnection>>,
+    pub opened: Connect,
+    /// Requests that it has carried to their end.
+    pub served: u32,
+    /// Since when it lies idle.
+    pub idle_since: Nanos,
+    /// Whether the kernel stamps what it receives.
+    pub stamped: bool,
+}
+
+impl Conn {
+    /// Connects, TLS included. The caller limits the time.
+    pub async fn open(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Conn> {
+        let started = os::now();
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let stamped = os::enable_receive_stamps(socket.as_raw_fd());
+        let tls = match tls {
+            Some(tls) => Some(shake_hands(&socket, tls).await?),
+            None => None,
+        };
+        let done = os::now();
+        let opened = Connect { started, done };
+        Ok(Conn { socket: Arc::new(socket), tls, opened, served: 0, idle_since: done, stamped })
+    }
+
+    /// The bytes that go on the wire for `plain`; they must be written next, and whole.
+    pub fn seal(&mut self, plain: Bytes) -> io::Result<Bytes> {
+        let Some(tls) = &mut self.tls else { return Ok(plain) };
+        let mut sealed = Vec::with_capacity(plain.len() + 512);
+        let mut rest = &plain[..];
+        while !rest.is_empty() {
+            let n = tls.writer().write(rest)?;
+            rest = &rest[n..];
+            while tls.wants_write() {
+                tls.write_tls(&mut sealed)?;
+            }
+        }
+        Ok(sealed.into())
+    }
+
+    /// Whether it may carry another request.
+    pub fn fit(&self) -> bool {
+        os::idle_and_open(self.socket.as_raw_fd())
+    }
+
+    /// Waits until there may be something to read.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Reads once without waiting and hands over what came: no bytes mean that the peer has
+    /// closed. `None`: there was nothing to read (or nothing for us in a TLS record).
+    pub fn read<T>(&mut self, take: impl FnOnce(Received, &[u8]) -> T) -> io::Result<Option<T>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Some(tls) = &mut self.tls else {
+                let received = try_receive(&self.socket, &mut scratch.wire)?;
+                return Ok(received.map(|received| take(received, &scratch.wire[..received.bytes])));
+            };
+            let Some(received) = try_receive(&self.socket, &mut scratch.wire)? else { return Ok(None) };
+            scratch.plain.clear();
+            let sealed = &scratch.wire[..received.bytes];
+            let closed = open_records(tls, sealed, &mut scratch.plain)? || sealed.is_empty();
+            let bytes = scratch.plain.len();
+            if bytes == 0 && !closed {
+                return Ok(None);
+            }
+            Ok(Some(take(Received { bytes, ..received }, &scratch.plain)))
+        })
+    }
+
+    /// Writes what the first write left over.
+    pub async fn write_rest(&self, mut rest: &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            self.socket.writable().await?;
+            match self.socket.try_write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One read without waiting; `None`: nothing was there.
+fn try_receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+    let mut received = None;
+    let result = socket.try_io(Interest::READABLE, || {
+        let one = os::receive(socket.as_raw_fd(), buffer)?;
+        received = Some(one);
+        if one.bytes > 0 && one.bytes < buffer.len() {
+            // A short read has emptied the socket. Saying so spares the read that would find
+            // nothing; what comes later raises a new edge.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(())
+    });
+    match (received, result) {
+        (Some(received), _) => Ok(Some(received)),
+        (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Ok(None),
+    }
+}
+
+async fn shake_hands(socket: &TcpStream, tls: &Tls) -> io::Result<Box<ClientConnection>> {
+    let mut session = ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(io::Error::other)?;
+    let mut buffer = vec![0u8; READ_BYTES];
+    while session.is_handshaking() {
+        while session.wants_write() {
+            let mut out = Vec::new();
+            session.write_tls(&mut out)?;
+            write_all(socket, &out).await?;
+        }
+        if !session.is_handshaking() {
+            break;
+        }
+        socket.readable().await?;
+        match socket.try_read(&mut buffer) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake")),
+            Ok(n) => feed(&mut session, &buffer[..n])?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut out = Vec::new();
+    while session.wants_write() {
+        session.write_tls(&mut out)?;
+    }
+    write_all(socket, &out).await?;
+    Ok(Box::new(session))
+}
+
+async fn write_all(socket: &TcpStream, mut rest: &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        socket.writable().await?;
+        match socket.try_write(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn feed(session: &mut ClientConnection, mut sealed: &[u8]) -> io::Result<()> {
+    while !sealed.is_empty() {
+        session.read_tls(&mut sealed)?;
+        session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    }
+    Ok(())
+}
+
+/// Decrypts into `plain`; true when the peer has said goodbye.
+fn open_records(session: &mut ClientConnection, mut sealed: &[u8], plain: &mut Vec<u8>) -> io::Result<bool> {
+    let mut closed = false;
+    while !sealed.is_empty() && !closed {
+        session.read_tls(&mut sealed)?;
+        let state =
+            session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        closed = state.peer_has_closed();
+        let ready = state.plaintext_bytes_to_read();
+        let start = plain.len();
+        plain.resize(start + ready, 0);
+        session.reader().read_exact(&mut plain[start..])?;
+    }
+    Ok(closed)
+}

@@ -1,0 +1,350 @@
+//! `Exchange`: what one reply has told so far. Bytes in, a record out; no socket, no clock.
+
+use super::body::Body;
+use super::conn::Conn;
+use super::head::Head;
+use super::order::Order;
+use super::protocol::{self, Api, Meaning, Tally};
+use super::sse;
+use super::target::Timeouts;
+use crate::os::Received;
+use crate::record::{Clock, Events, Kind, Nanos, Outcome, Record, Timeout};
+use std::io;
+
+/// Most bytes of an error body that are kept.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// Most events for which room is made beforehand.
+const EVENTS_EXPECTED_MAX: usize = 4096;
+
+/// Why a request did not end well.
+#[derive(Debug)]
+pub struct Fault {
+    pub outcome: Outcome,
+    pub text: String,
+    /// When it was noticed; `None`: now.
+    pub at: Option<Nanos>,
+}
+
+impl Fault {
+    pub fn new(outcome: Outcome, text: impl Into<String>) -> Fault {
+        Fault { outcome, text: text.into(), at: None }
+    }
+}
+
+/// How the body of the reply is read.
+enum Reading {
+    /// Server-sent events.
+    Events(sse::Parser),
+    /// Gathered, then read as one JSON object.
+    Whole(Vec<u8>),
+}
+
+/// One request and its reply so far. Times are absolute.
+pub struct Exchange {
+    api: Api,
+    record: Record,
+    keep_text: bool,
+    head_bytes: Vec<u8>,
+    head: Option<Head>,
+    body: Option<Body>,
+    reading: Reading,
+    tally: Tally,
+    text: String,
+    first_output: bool,
+    last_event: Nanos,
+    /// Completion tokens that the last usage told, for servers that tell it in every event.
+    told_tokens: u32,
+}
+
+impl Exchange {
+    pub fn new(api: Api, streamed: bool, order: Order) -> Exchange {
+        let keep_text = order.keep_text;
+        let record = order.record(streamed);
+        Exchange {
+            api,
+            record,
+            keep_text,
+            head_bytes: Vec::new(),
+            head: None,
+            body: None,
+            reading: Reading::Whole(Vec::new()),
+            tally: Tally::default(),
+            text: String::new(),
+            first_output: false,
+            last_event: 0,
+            told_tokens: 0,
+        }
+    }
+
+    /// A connection is in hand.
+    pub fn begin(&mut self, conn: &Conn) {
+        self.record.reused = conn.served > 0;
+        self.record.timeline.connect = (conn.served == 0).then_some(conn.opened);
+        self.record.timeline.clock = if conn.stamped { Clock::Kernel } else { Clock::Read };
+    }
+
+    /// The moment that the request should leave.
+    pub fn due(&self) -> Nanos {
+        self.record.timeline.planned.max(self.record.timeline.admitted)
+    }
+
+    pub fn sent(&mut self, sent: Nanos, written: Nanos) {
+        let timeline = &mut self.record.timeline;
+        timeline.sent = Some(sent);
+        timeline.written = Some(written);
+        if timeline.events.is_empty() {
+            let room = if self.record.streamed { self.record.asked_output as usize + 4 } else { 0 };
+            timeline.events = Events::with_capacity(room.min(EVENTS_EXPECTED_MAX));
+        }
+        self.last_event = sent;
+    }
+
+    /// Nothing of a response has arrived.
+    pub fn unread(&self) -> bool {
+        self.head_bytes.is_empty() && self.head.is_none()
+    }
+
+    /// The one second try begins.
+    pub fn reconnect(&mut self) {
+        self.record.reconnects += 1;
+        self.record.timeline.sent = None;
+        self.record.timeline.written = None;
+    }
+
+    /// Until when the reply may stay silent, and which limit says so.
+    pub fn deadline(&self, limits: &Timeouts) -> (Nanos, Timeout) {
+        let sent = self.record.timeline.sent.unwrap_or_else(|| self.due());
+        let total = (sent.saturating_add(nanos(limits.total)), Timeout::Total);
+        if !self.record.streamed {
+            return total;
+        }
+        let next = if self.first_output {
+            (self.last_event.saturating_add(nanos(limits.idle)), Timeout::Idle)
+        } else {
+            (sent.saturating_add(nanos(limits.first_token)), Timeout::FirstToken)
+        };
+        if next.0 < total.0 { next } else { total }
+    }
+
+    /// Takes what one read brought; no bytes: the peer has closed. `Some`: the reply is
+    /// complete, and whether its connection may be used again.
+    pub fn take(&mut self, received: Received, bytes: &[u8]) -> Result<Option<bool>, Fault> {
+        let at = received.at();
+        self.record.timeline.end = at;
+        if let Some(stamp) = received.stamp {
+            let lag = u32::try_from((received.read_at - stamp) / 1_000).unwrap_or(u32::MAX);
+            let longest = self.record.timeline.read_lag_us.get_or_insert(0);
+            *longest = lag.max(*longest);
+        } else if !bytes.is_empty() {
+            self.record.timeline.clock = Clock::Read;
+        }
+        if bytes.is_empty() {
+            return self.closed();
+        }
+        let Some(rest) = self.take_head(bytes, at)? else { return Ok(None) };
+        self.take_body(&rest, at)
+    }
+
+    /// Gathers the head; the bytes behind it, once it is whole.
+    fn take_head<'b>(&mut self, bytes: &'b [u8], at: Nanos) -> Result<Option<std::borrow::Cow<'b, [u8]>>, Fault> {
+        if self.head.is_some() {
+            return Ok(Some(bytes.into()));
+        }
+        self.head_bytes.extend_from_slice(bytes);
+        let parsed = Head::parse(&self.head_bytes);
+        let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, format!("no HTTP response: {text}")))?;
+        let Some((head, length)) = parsed else { return Ok(None) };
+        self.record.timeline.head = Some(at);
+        self.record.status = Some(head.status);
+        let success = (200..300).contains(&head.status);
+        if success && self.record.streamed && !head.is_json() {
+            self.reading = Reading::Events(sse::Parser::default());
+        } else if success {
+            self.record.streamed = false;
+        }
+        self.body = Some(Body::new(head.framing));
+        self.head = Some(head);
+        let rest = self.head_bytes.split_off(length);
+        self.head_bytes = Vec::new();
+        Ok(Some(rest.into()))
+    }
+
+    fn take_body(&mut self, bytes: &[u8], at: Nanos) -> Result<Option<bool>, Fault> {
+        let mut body = self.body.take().expect("a head brings a body");
+        let mut events = 0;
+        let mut fault = None;
+        let fed = body.feed(bytes, |data| {
+            self.record.body_bytes += data.len() as u64;
+            match self.data(data, at) {
+                Ok(n) => events += n,
+                Err(error) => {
+                    fault.get_or_insert(error);
+                }
+            }
+        });
+        self.body = Some(body);
+        if events > 1 {
+            self.record.timeline.shared_reads += 1;
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        let fed = fed.map_err(|text| Fault::new(Outcome::Protocol, format!("the body is broken: {text}")))?;
+        if !fed.finished {
+            return Ok(None);
+        }
+        self.complete(at)?;
+        let keep_alive = self.head.as_ref().is_some_and(|head| head.keep_alive);
+        Ok(Some(keep_alive && fed.used == bytes.len()))
+    }
+
+    /// Takes body bytes; the number of events that they completed.
+    fn data(&mut self, data: &[u8], at: Nanos) -> Result<usize, Fault> {
+        let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
+        let mut fault = None;
+        let mut events = 0;
+        match &mut reading {
+            Reading::Events(parser) => {
+                let fed = parser.feed(data, |event| {
+                    events += 1;
+                    if let Err(error) = self.event(event, at) {
+                        fault.get_or_insert(error);
+                    }
+                });
+                if let Err(text) = fed {
+                    fault.get_or_insert(Fault::new(Outcome::Protocol, text));
+                }
+            }
+            Reading::Whole(whole) => {
+                let failed = self.head.as_ref().is_some_and(|head| !(200..300).contains(&head.status));
+                if !failed || whole.len() < ERROR_BYTES_MAX {
+                    whole.extend_from_slice(data);
+                }
+            }
+        }
+        self.reading = reading;
+        fault.map_or(Ok(events), Err)
+    }
+
+    fn event(&mut self, data: &[u8], at: Nanos) -> Result<(), Fault> {
+        let text = self.keep_text.then_some(&mut self.text);
+        let mut meaning = protocol::read_event(self.api, data, text).map_err(|text| {
+            Fault::new(Outcome::Protocol, format!("an event is not of this API: {text}"))
+        })?;
+        self.count_tokens(&mut meaning);
+        let sent = self.record.timeline.sent.unwrap_or(at);
+        let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
+        self.record.timeline.events.push(at_us, meaning.kind, meaning.tokens, meaning.bytes);
+        self.first_output |= meaning.kind.has(Kind::OUTPUT);
+        self.last_event = at;
+        self.tally.add(meaning);
+        Ok(())
+    }
+
+    /// A server that tells usage in every event tells the tokens of each by the difference.
+    fn count_tokens(&mut self, meaning: &mut Meaning) {
+        let Some(told) = meaning.usage.output else { return };
+        if meaning.tokens == 0 && meaning.kind.has(Kind::OUTPUT) && !meaning.kind.has(Kind::FINISH) {
+            meaning.tokens = told.saturating_sub(self.told_tokens);
+        } else if meaning.tokens == 0 && meaning.kind.has(Kind::OUTPUT) && self.told_tokens > 0 {
+            meaning.tokens = told.saturating_sub(self.told_tokens);
+        }
+        self.told_tokens = told;
+    }
+
+    /// Every byte of the body has arrived.
+    fn complete(&mut self, at: Nanos) -> Result<(), Fault> {
+        match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
+            Reading::Events(mut parser) => {
+                let mut fault = None;
+                parser.finish(|event| {
+                    if let Err(error) = self.event(event, at) {
+                        fault.get_or_insert(error);
+                    }
+                });
+                fault.map_or(Ok(()), Err)
+            }
+            Reading::Whole(whole) => self.whole(&whole),
+        }
+    }
+
+    fn whole(&mut self, whole: &[u8]) -> Result<(), Fault> {
+        let status = self.record.status.unwrap_or(0);
+        if !(200..300).contains(&status) {
+            let words = protocol::error_words(whole);
+            return Err(Fault::new(Outcome::Status, format!("status {status}: {words}")));
+        }
+        let text = self.keep_text.then_some(&mut self.text);
+        let meaning = protocol::read_reply(self.api, whole, text)
+            .map_err(|text| Fault::new(Outcome::Protocol, format!("the reply is not of this API: {text}")))?;
+        self.tally.add(meaning);
+        Ok(())
+    }
+
+    /// The peer has closed the connection.
+    fn closed(&mut self) -> Result<Option<bool>, Fault> {
+        if self.head.is_none() {
+            return Err(Fault::new(Outcome::Disconnected, "the server closed the connection before any response"));
+        }
+        if self.body.as_mut().is_some_and(Body::closed) {
+            self.complete(self.record.timeline.end)?;
+            return Ok(Some(false));
+        }
+        self.cut_off("the server closed the connection before the body ended")
+    }
+
+    /// The connection broke while the reply was read.
+    pub fn broken(&mut self, error: io::Error) -> Result<bool, Fault> {
+        if self.unread() {
+            let text = format!("the connection broke before any response: {error}");
+            return Err(Fault::new(Outcome::Disconnected, text));
+        }
+        self.cut_off(&format!("the connection broke before the body ended: {error}")).map(|_| false)
+    }
+
+    /// A body without its end. What a failed status said so far is worth more than that.
+    fn cut_off(&mut self, text: &str) -> Result<Option<bool>, Fault> {
+        let status = self.record.status.unwrap_or(0);
+        match &self.reading {
+            Reading::Whole(whole) if !(200..300).contains(&status) => {
+                let words = protocol::error_words(whole);
+                Err(Fault::new(Outcome::Status, format!("status {status}: {words}")))
+            }
+            _ => Err(Fault::new(Outcome::Truncated, text)),
+        }
+    }
+
+    /// The finished record.
+    pub fn finish(self, ended: Result<(), Fault>) -> Record {
+        let mut record = self.record;
+        let verdict = self.tally.outcome(ended.is_ok(), record.streamed);
+        record.usage = verdict.usage;
+        record.finish = verdict.finish;
+        match ended {
+            Ok(()) => {
+                record.outcome = verdict.outcome;
+                record.error = verdict.error;
+            }
+            // An error that the server told before it cut the stream says more than the cut.
+            Err(fault) if fault.outcome == Outcome::Truncated && verdict.outcome == Outcome::ServerError => {
+                record.outcome = verdict.outcome;
+                record.error = verdict.error;
+            }
+            Err(fault) => {
+                record.outcome = fault.outcome;
+                record.error = Some(fault.text.chars().take(500).collect());
+                let noticed = matches!(fault.outcome, Outcome::TimedOut(_) | Outcome::Cancelled | Outcome::Connect);
+                if noticed || record.timeline.sent.is_none() || record.timeline.head.is_none() {
+                    record.timeline.end = fault.at.unwrap_or_else(crate::os::now);
+                }
+            }
+        }
+        record.text = (self.keep_text && !self.text.is_empty()).then_some(self.text);
+        record
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}

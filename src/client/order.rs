@@ -1,0 +1,56 @@
+//! `Order`: one request with its times, on its way to the socket.
+
+use crate::record::{Nanos, Outcome, Phase, Record, Request, Timeline, Usage};
+use bytes::Bytes;
+
+/// One request to be sent. Times are absolute on the monotonic clock.
+pub struct Order {
+    pub request: Request,
+    /// The `x-request-id`.
+    pub id: String,
+    /// Head and body, before TLS.
+    pub bytes: Bytes,
+    pub phase: Phase,
+    pub planned: Nanos,
+    pub admitted: Nanos,
+    /// Keep the reply's text in the record.
+    pub keep_text: bool,
+}
+
+impl Order {
+    /// The record of this request before anything has happened to it.
+    pub fn record(self, streamed: bool) -> Record {
+        Record {
+            seq: self.request.seq,
+            id: self.id,
+            phase: self.phase,
+            session: self.request.session,
+            turn: self.request.turn,
+            class: self.request.class,
+            asked_input: self.request.asked_input,
+            asked_output: self.request.max_tokens,
+            streamed,
+            timeline: Timeline::planned(self.planned, self.admitted),
+            outcome: Outcome::Cancelled,
+            error: None,
+            status: None,
+            finish: None,
+            usage: Usage::default(),
+            counted_output: None,
+            counted_input: self.request.counted_input,
+            text: None,
+            body_bytes: 0,
+            reused: false,
+            reconnects: 0,
+        }
+    }
+
+    /// The record of a request that was never sent.
+    pub fn unsent(self, outcome: Outcome, error: String, end: Nanos) -> Record {
+        let mut record = self.record(true);
+        record.outcome = outcome;
+        record.error = Some(error);
+        record.timeline.end = end;
+        record
+    }
+}

@@ -1,0 +1,198 @@
+//! `Pacer`: a thread of its own that writes a request to its socket at the moment it is due.
+//!
+//! Runtime timers turn in steps of a millisecond and hand over to a task that must first be
+//! scheduled; here one thread sleeps until an absolute deadline, takes the time and writes.
+
+use crate::os;
+use crate::record::Nanos;
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+/// What happened at the deadline.
+#[derive(Debug)]
+pub struct Fired {
+    /// The time right before the write.
+    pub sent: Nanos,
+    /// The time right after it.
+    pub written: Nanos,
+    /// How much of the request the socket took.
+    pub result: io::Result<usize>,
+}
+
+/// Takes the time, writes what the socket takes at once, takes the time again.
+pub fn fire(socket: &TcpStream, bytes: &[u8]) -> Fired {
+    let sent = os::now();
+    let result = match os::send(socket.as_raw_fd(), bytes) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        result => result,
+    };
+    Fired { sent, written: os::now(), result }
+}
+
+struct Shot {
+    due: Nanos,
+    /// Order of arrival: equal deadlines fire in the order of their slots.
+    order: u64,
+    /// Held, so that the descriptor cannot be closed and reused before the write.
+    socket: Arc<TcpStream>,
+    bytes: Bytes,
+    done: oneshot::Sender<Fired>,
+}
+
+impl PartialEq for Shot {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Shot {}
+
+impl PartialOrd for Shot {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Shot {
+    /// The earliest is the greatest, since the heap gives the greatest first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.due, other.order).cmp(&(self.due, self.order))
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    shots: BinaryHeap<Shot>,
+    next_order: u64,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+/// The thread and its queue. Dropping it ends the thread; shots that wait are given up.
+pub struct Pacer {
+    shared: Arc<Shared>,
+}
+
+impl Pacer {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Pacer> {
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        std::thread::Builder::new().name("pacer".into()).spawn(move || work(&theirs))?;
+        Ok(Pacer { shared })
+    }
+
+    /// Writes `bytes` to `socket` at `due`. `None` if the pacer ended before.
+    pub fn write_at(
+        &self,
+        due: Nanos,
+        socket: Arc<TcpStream>,
+        bytes: Bytes,
+    ) -> impl Future<Output = Option<Fired>> + use<> {
+        let (done, fired) = oneshot::channel();
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = queue.next_order;
+        queue.next_order += 1;
+        let first = queue.shots.peek().is_none_or(|shot| due < shot.due);
+        queue.shots.push(Shot { due, order, socket, bytes, done });
+        drop(queue);
+        if first {
+            self.shared.changed.notify_one();
+        }
+        async { fired.await.ok() }
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.closed = true;
+        queue.shots.clear();
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+}
+
+fn work(shared: &Shared) {
+    os::make_precise();
+    let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    while !queue.closed {
+        let wait = queue.shots.peek().map(|shot| shot.due - os::now());
+        queue = match wait {
+            None => shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            // The futex under the condition variable waits for an absolute time.
+            Some(wait) if wait > 0 => {
+                let wait = Duration::from_nanos(wait as u64);
+                shared.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
+            }
+            Some(_) => {
+                let Some(shot) = queue.shots.pop() else { continue };
+                drop(queue);
+                // A task that was cancelled no longer listens: nothing may be sent for it.
+                if !shot.done.is_closed() {
+                    let fired = fire(&shot.socket, &shot.bytes);
+                    // It may have gone in this very moment; then there is nobody to tell.
+                    let _ = shot.done.send(fired);
+                }
+                shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn shots_leave_in_the_order_of_their_deadlines_and_never_early() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("address");
+            let socket = Arc::new(TcpStream::connect(address).await.expect("connects"));
+            let (mut peer, _) = listener.accept().expect("accepts");
+            let pacer = Pacer::start().expect("starts");
+            let base = os::now() + 2_000_000;
+            let shot = |after: i64, text: &'static str| {
+                pacer.write_at(base + after, socket.clone(), Bytes::from_static(text.as_bytes()))
+            };
+            let (c, a, b) = tokio::join!(shot(200_000, "c"), shot(0, "a"), shot(100_000, "b"));
+            for (fired, after) in [(a, 0), (b, 100_000), (c, 200_000)] {
+                let fired = fired.expect("the pacer lives");
+                assert!(fired.sent >= base + after && fired.written >= fired.sent);
+                assert_eq!(fired.result.expect("writes"), 1);
+            }
+            let mut text = [0u8; 3];
+            peer.read_exact(&mut text).expect("reads");
+            assert_eq!(&text, b"abc");
+        });
+    }
+
+    #[test]
+    fn a_dropped_pacer_gives_its_waiting_shots_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("address");
+            let socket = Arc::new(TcpStream::connect(address).await.expect("connects"));
+            let pacer = Pacer::start().expect("starts");
+            let shot = pacer.write_at(os::now() + 3_600_000_000_000, socket, Bytes::from_static(b"late"));
+            drop(pacer);
+            assert!(shot.await.is_none());
+        });
+    }
+}

@@ -1,0 +1,82 @@
+//! Receive timestamps, timer slack and real-time priority of Linux.
+
+use super::{Received, now, wall};
+use std::io;
+use std::os::fd::RawFd;
+
+/// Asks the kernel to stamp what this socket receives. Returns whether it will.
+pub fn enable_receive_stamps(fd: RawFd) -> bool {
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is a live c_int of the given size.
+    let result = unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    result == 0
+}
+
+/// Room for one `timespec` control message, aligned as `cmsghdr` wants it.
+#[repr(align(8))]
+struct Control([u8; 64]);
+
+/// Reads what is there, without waiting. 0 bytes: the peer has closed.
+pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = Control([0; 64]);
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: an all-zero msghdr is a valid empty one; its fields then point at live memory
+    // for the length of the call.
+    let (n, message) = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = control.0.len() as _;
+        (libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT), message)
+    };
+    if n < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let read_at = now();
+    // SAFETY: the kernel has filled `message` and the control bytes it points at.
+    let stamp = unsafe { receive_stamp(&message) }.and_then(|stamp| on_monotonic(stamp, read_at));
+    Ok(Received { bytes: n as usize, read_at, stamp })
+}
+
+/// The SCM_TIMESTAMPNS of a message: nanoseconds of the wall clock.
+unsafe fn receive_stamp(message: &libc::msghdr) -> Option<i64> {
+    // SAFETY: as the caller promises; a timespec may be unaligned behind its header.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(message);
+        while !header.is_null() {
+            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
+                let time = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
+                return Some(time.tv_sec as i64 * 1_000_000_000 + time.tv_nsec as i64);
+            }
+            header = libc::CMSG_NXTHDR(message, header);
+        }
+    }
+    None
+}
+
+/// Kernel stamps are wall-clock times. The offset is taken anew at each read, so that a clock
+/// step can spoil the reads around it and no others; a stamp from the future is not believed.
+fn on_monotonic(stamp: i64, read_at: i64) -> Option<i64> {
+    let lag = wall() - stamp;
+    (0..60_000_000_000).contains(&lag).then(|| read_at - lag)
+}
+
+/// Makes the calling thread wake when it asked to: timer slack of 1 ns, and real-time priority
+/// where that is allowed. Returns whether it is now a real-time thread.
+pub fn make_precise() -> bool {
+    let priority = libc::sched_param { sched_priority: 10 };
+    // SAFETY: plain calls on the calling thread.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong);
+        libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_FIFO, &priority) == 0
+    }
+}

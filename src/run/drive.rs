@@ -1,0 +1,434 @@
+//! `run`: the loop from the first slot to the last straggler.
+
+use super::places::{Alive, Cancel, Place, Places, Sessions};
+use super::plan::{MaxErrors, OverCap, Plan, Warmup};
+use super::prepare::{self, Prepared};
+use super::{Control, Message, Progress, Stop};
+use crate::client::{Client, Order};
+use crate::error::Error;
+use crate::os;
+use crate::record::{Due, Nanos, Outcome, Phase, Record, Reply};
+use crate::workload::Session;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Interval;
+
+/// Failures to connect in a row that end a run.
+const CONNECT_FAILURES_MAX: u32 = 10;
+
+/// Finished requests before a share of failures is judged.
+const SHARE_JUDGED_FROM: u64 = 20;
+
+/// How long before its time a slot is handed to its session, which opens a connection if it
+/// must and gives its bytes to the pacer.
+const LEAD: Nanos = 20_000_000;
+
+/// How often the loop looks whether it should stop.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Why no more requests were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// All that were asked for were sent.
+    Requests,
+    Duration,
+    /// The load shape came to its end.
+    Schedule,
+    /// Ctrl-C.
+    Interrupted,
+    /// Too many failures; the sentence says which.
+    Early(String),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub reason: Reason,
+    /// Wall clock of the run's zero, milliseconds since 1970.
+    pub zero_ms: i64,
+    /// Planned time of the first measured request.
+    pub window_start: Nanos,
+    /// Where the window ends, when a duration says so.
+    pub window_end: Option<Nanos>,
+    /// Time from zero to the end of the last request.
+    pub lasted: Nanos,
+    /// CPU time of this process during the run, kernel included.
+    pub cpu: Nanos,
+}
+
+/// Runs `plan`; every request becomes one record in `out`.
+///
+/// `id_prefix` starts every `x-request-id`. An error means that nothing was sent.
+pub async fn run(
+    plan: &Plan,
+    client: Arc<Client>,
+    control: &Control,
+    progress: Arc<Progress>,
+    out: mpsc::Sender<Message>,
+    id_prefix: &str,
+) -> Result<Ended, Error> {
+    let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
+        .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
+    let at_start = plan.connections_at_start();
+    client.open_ahead(at_start).await;
+    let cpu_before = os::cpu();
+    // Time for the first sessions to hand their bytes to the pacer.
+    let zero = os::now() + LEAD / 2 + at_start as Nanos * 20_000;
+    let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
+    let lead = LEAD.max(3 * client.connect_time());
+    let mut drive = Drive {
+        plan,
+        places: Places::new(plan.places()),
+        sessions: Sessions::new(),
+        cancel: Cancel::new(),
+        shared: Arc::new(Shared { client, progress, out, zero }),
+        lead,
+        window: None,
+        measured: 0,
+        seen: 0,
+    };
+    let reason = drive.send_all(control, &mut prepared).await;
+    drive.cut_off(&mut prepared, &reason).await;
+    drop(prepared);
+    drive.drain(control).await;
+    let window_start = drive.window.unwrap_or(0);
+    Ok(Ended {
+        reason,
+        zero_ms,
+        window_start,
+        window_end: plan.duration.map(|duration| window_start + duration.as_nanos() as Nanos),
+        lasted: os::now() - zero,
+        cpu: os::cpu() - cpu_before,
+    })
+}
+
+/// What all sessions of a run share.
+struct Shared {
+    client: Arc<Client>,
+    progress: Arc<Progress>,
+    out: mpsc::Sender<Message>,
+    zero: Nanos,
+}
+
+struct Drive<'a> {
+    plan: &'a Plan,
+    places: Places,
+    sessions: Sessions,
+    cancel: Cancel,
+    shared: Arc<Shared>,
+    lead: Nanos,
+    /// Start of the measured window, once known.
+    window: Option<Nanos>,
+    /// Measured slots so far, and all slots so far.
+    measured: u64,
+    seen: u64,
+}
+
+/// A slot that has its time and, unless it is dropped, its place.
+struct Admitted {
+    planned: Nanos,
+    place: Option<Place>,
+}
+
+impl<'a> Drive<'a> {
+    /// Sends slot after slot until something says stop.
+    async fn send_all(&mut self, control: &Control, prepared: &mut mpsc::Receiver<Prepared>) -> Reason {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if self.plan.requests.is_some_and(|requests| self.measured >= requests) {
+                return Reason::Requests;
+            }
+            let watch = self.watch(control);
+            let next = match watch.over(&mut look, prepared.recv()).await {
+                Ok(Some(next)) => next,
+                Ok(None) if self.plan.requests.is_some() => return Reason::Requests,
+                Ok(None) => return Reason::Schedule,
+                Err(reason) => return reason,
+            };
+            let due = next.slot.due;
+            match watch.over(&mut look, self.admit(due)).await {
+                Ok(admitted) if self.past_the_end(admitted.planned) => return Reason::Duration,
+                Ok(admitted) => self.start(next, admitted).await,
+                Err(reason) => {
+                    self.cut(next).await;
+                    return reason;
+                }
+            }
+        }
+    }
+
+    /// Waits until the slot is nearly due and a place is in hand.
+    async fn admit(&mut self, due: Due) -> Admitted {
+        match due {
+            Due::Free { think } => {
+                let place = self.places.take().await;
+                let planned = (place.free_since - self.shared.zero).max(0) + think;
+                Admitted { planned, place: Some(place) }
+            }
+            Due::At(planned) => {
+                self.sleep_until(planned - self.lead).await;
+                if let Some(place) = self.places.try_take() {
+                    return Admitted { planned, place: Some(place) };
+                }
+                let place = match self.plan.over_cap {
+                    OverCap::Wait => Some(self.places.take().await),
+                    OverCap::Drop => {
+                        let left = self.shared.zero + planned - os::now();
+                        let left = Duration::from_nanos(left.max(0) as u64);
+                        tokio::time::timeout(left, self.places.take()).await.ok()
+                    }
+                };
+                Admitted { planned, place }
+            }
+        }
+    }
+
+    async fn sleep_until(&self, time: Nanos) {
+        let left = self.shared.zero + time - os::now();
+        if left > 0 {
+            tokio::time::sleep(Duration::from_nanos(left as u64)).await;
+        }
+    }
+
+    /// Starts the session of a slot, or records that it was dropped.
+    async fn start(&mut self, next: Prepared, admitted: Admitted) {
+        let planned = admitted.planned;
+        let phase = self.phase(planned).await;
+        let (session, mut order) = self.order(next, planned, phase);
+        let Some(place) = admitted.place else {
+            let message = format!("all {} places were taken", self.plan.places().unwrap_or(0));
+            self.record_unsent(order, Outcome::Dropped, message).await;
+            return;
+        };
+        order.admitted = place.free_since.max(order.planned);
+        self.shared.progress.started.fetch_add(1, Relaxed);
+        let alive = self.sessions.start();
+        tokio::spawn(play(session, order, place, self.shared.clone(), self.cancel.clone(), alive));
+    }
+
+    /// Warm-up or measured; the first measured slot opens the window.
+    async fn phase(&mut self, planned: Nanos) -> Phase {
+        let index = self.seen;
+        self.seen += 1;
+        let warm = match self.plan.warmup {
+            Warmup::None => false,
+            Warmup::Requests(n) => index < n,
+            Warmup::Time(time) => planned < time.as_nanos() as Nanos,
+        };
+        if warm {
+            return Phase::Warmup;
+        }
+        self.measured += 1;
+        if self.window.is_none() {
+            let start = match self.plan.warmup {
+                Warmup::None => 0,
+                Warmup::Requests(_) => planned,
+                Warmup::Time(time) => time.as_nanos() as Nanos,
+            };
+            self.window = Some(start);
+            let _ = self.shared.out.send(Message::Window(start)).await;
+        }
+        Phase::Measured
+    }
+
+    fn order(&self, next: Prepared, planned: Nanos, phase: Phase) -> (Session, Order) {
+        let planned = planned + self.shared.zero;
+        let order = Order {
+            request: next.request,
+            id: next.id,
+            bytes: next.bytes,
+            phase,
+            planned,
+            admitted: planned,
+            keep_text: self.plan.keeps_text(),
+        };
+        (next.session, order)
+    }
+
+    /// The end of the measured time, once its start is known.
+    fn window_end(&self) -> Option<Nanos> {
+        let duration = self.plan.duration?.as_nanos() as Nanos;
+        let start = match (self.window, self.plan.warmup) {
+            (Some(start), _) => start,
+            (None, Warmup::Time(time)) => time.as_nanos() as Nanos,
+            (None, Warmup::None) => 0,
+            (None, Warmup::Requests(_)) => return None,
+        };
+        Some(start + duration)
+    }
+
+    fn watch<'b>(&self, control: &'b Control) -> Watch<'b>
+    where
+        'a: 'b,
+    {
+        Watch { plan: self.plan, control, shared: self.shared.clone(), window_end: self.window_end() }
+    }
+
+    fn past_the_end(&self, planned: Nanos) -> bool {
+        self.window_end().is_some_and(|end| planned >= end)
+    }
+
+    /// Slots that were due before the end and still wait for a place are records, too: leaving
+    /// them out would make an overloaded server look faster.
+    async fn cut_off(&mut self, prepared: &mut mpsc::Receiver<Prepared>, reason: &Reason) {
+        if !matches!(reason, Reason::Duration | Reason::Interrupted | Reason::Early(_)) {
+            return;
+        }
+        let now = os::now() - self.shared.zero;
+        let end = self.window_end().map_or(now, |end| end.min(now));
+        while let Some(next) = prepared.recv().await {
+            match next.slot.due {
+                Due::At(planned) if planned < end && self.wants_more() => self.cut(next).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.plan.requests.is_none_or(|requests| self.measured < requests)
+    }
+
+    /// Records a slot that was due and never got a place; one that was not due yet is nothing.
+    async fn cut(&mut self, next: Prepared) {
+        let Due::At(planned) = next.slot.due else { return };
+        let now = os::now() - self.shared.zero;
+        if planned >= now || self.past_the_end(planned) {
+            return;
+        }
+        let phase = self.phase(planned).await;
+        let (_, order) = self.order(next, planned, phase);
+        self.record_unsent(order, Outcome::Cancelled, "no place was free before the run ended".into()).await;
+    }
+
+    async fn record_unsent(&self, order: Order, outcome: Outcome, message: String) {
+        let mut record = order.unsent(outcome, message, os::now());
+        record.timeline.rebase(self.shared.zero);
+        self.shared.progress.started.fetch_add(1, Relaxed);
+        self.shared.progress.finish(&record);
+        let _ = self.shared.out.send(Message::Record(Box::new(record))).await;
+    }
+
+    /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C.
+    async fn drain(&mut self, control: &Control) {
+        let cancel = self.cancel.clone();
+        let drain = self.plan.drain;
+        let give_up = async {
+            let started = os::now();
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let waited = Duration::from_nanos((os::now() - started) as u64);
+                if control.stop() == Stop::Abort || drain.is_some_and(|drain| waited >= drain) {
+                    cancel.give_up();
+                    return std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.sessions.all_ended() => {}
+            () = give_up => {}
+        }
+    }
+}
+
+/// Looks whether the run must stop.
+struct Watch<'a> {
+    plan: &'a Plan,
+    control: &'a Control,
+    shared: Arc<Shared>,
+    window_end: Option<Nanos>,
+}
+
+impl Watch<'_> {
+    /// Awaits `step`, looking now and then.
+    async fn over<T>(&self, look: &mut Interval, step: impl Future<Output = T>) -> Result<T, Reason> {
+        if let Some(reason) = self.stopped() {
+            return Err(reason);
+        }
+        tokio::pin!(step);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut step => return Ok(done),
+                _ = look.tick() => if let Some(reason) = self.stopped() {
+                    return Err(reason);
+                }
+            }
+        }
+    }
+
+    /// What says stop right now.
+    fn stopped(&self) -> Option<Reason> {
+        if self.control.stop() > Stop::No {
+            return Some(Reason::Interrupted);
+        }
+        let now = os::now() - self.shared.zero;
+        if self.window_end.is_some_and(|end| now >= end) {
+            return Some(Reason::Duration);
+        }
+        self.too_many_failures().map(Reason::Early)
+    }
+
+    fn too_many_failures(&self) -> Option<String> {
+        let progress = &self.shared.progress;
+        if progress.connect_failures_in_row.load(Relaxed) >= CONNECT_FAILURES_MAX {
+            return Some(format!("{CONNECT_FAILURES_MAX} failures in a row to connect"));
+        }
+        let (finished, failed) = (progress.finished.load(Relaxed), progress.failed.load(Relaxed));
+        match self.plan.max_errors? {
+            MaxErrors::Count(most) if failed > most => {
+                Some(format!("{failed} failed requests, more than {most}"))
+            }
+            MaxErrors::Share(most)
+                if finished >= SHARE_JUDGED_FROM && failed as f64 > most * finished as f64 =>
+            {
+                let share = 100.0 * most;
+                Some(format!("{failed} of {finished} requests failed, more than {share}%"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Plays one session to its end, request after request, in its place.
+async fn play(
+    mut session: Session,
+    mut order: Order,
+    place: Place,
+    shared: Arc<Shared>,
+    cancel: Cancel,
+    alive: Alive,
+) {
+    let mut turn = 0u32;
+    loop {
+        let (phase, first_id, keep_text) = (order.phase, order.id.clone(), order.keep_text);
+        let mut record = shared.client.send(order, cancel.given()).await;
+        let end = record.timeline.end;
+        let next = session.next(Some(&reply(&record)));
+        record.timeline.rebase(shared.zero);
+        shared.progress.finish(&record);
+        let Some(request) = next else {
+            place.free(end);
+            let _ = shared.out.send(Message::Record(Box::new(record))).await;
+            break;
+        };
+        let _ = shared.out.send(Message::Record(Box::new(record))).await;
+        shared.progress.started.fetch_add(1, Relaxed);
+        turn += 1;
+        let id = format!("{first_id}.{turn}");
+        let bytes = shared.client.encode(&request, &id);
+        order = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text };
+    }
+    drop(alive);
+}
+
+/// What the next turn is built from.
+fn reply(record: &Record) -> Reply {
+    Reply {
+        text: record.text.clone().unwrap_or_default(),
+        output_tokens: record.output_tokens().map_or(0, |(n, _)| n),
+        success: record.success(),
+    }
+}

@@ -1,0 +1,167 @@
+//! `Places`: the concurrency cap. A request holds a place from its admission to its end.
+
+use crate::record::Nanos;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The places of a run: a number of them, or no limit.
+pub struct Places {
+    free: Option<(mpsc::UnboundedSender<Nanos>, mpsc::UnboundedReceiver<Nanos>)>,
+}
+
+/// One place in use; dropping it gives it back.
+pub struct Place {
+    back: Option<mpsc::UnboundedSender<Nanos>>,
+    /// When the place became free, for whoever took it: 0 when it always was.
+    pub free_since: Nanos,
+    freed_at: Nanos,
+}
+
+impl Places {
+    pub fn new(cap: Option<usize>) -> Places {
+        let free = cap.map(|cap| {
+            let (back, free) = mpsc::unbounded_channel();
+            for _ in 0..cap {
+                // The receiver is in our hands.
+                let _ = back.send(0);
+            }
+            (back, free)
+        });
+        Places { free }
+    }
+
+    /// Waits for a free place.
+    pub async fn take(&mut self) -> Place {
+        let Some((back, free)) = &mut self.free else {
+            return Place { back: None, free_since: 0, freed_at: 0 };
+        };
+        let free_since = free.recv().await.expect("we hold a sender");
+        Place { back: Some(back.clone()), free_since, freed_at: 0 }
+    }
+
+    /// A place that is free now.
+    pub fn try_take(&mut self) -> Option<Place> {
+        let Some((back, free)) = &mut self.free else {
+            return Some(Place { back: None, free_since: 0, freed_at: 0 });
+        };
+        let free_since = free.try_recv().ok()?;
+        Some(Place { back: Some(back.clone()), free_since, freed_at: 0 })
+    }
+}
+
+impl Place {
+    /// Gives the place back as of `at`, which is the end of its request.
+    pub fn free(mut self, at: Nanos) {
+        self.freed_at = at;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(back) = &self.back {
+            let at = if self.freed_at == 0 { crate::os::now() } else { self.freed_at };
+            // Nobody waits for places after the last slot.
+            let _ = back.send(at);
+        }
+    }
+}
+
+/// Alive as long as one session is: the last one to end wakes [`Sessions::all_ended`].
+pub struct Sessions {
+    alive: Option<mpsc::Sender<()>>,
+    ended: mpsc::Receiver<()>,
+}
+
+/// Held by a session.
+pub type Alive = mpsc::Sender<()>;
+
+impl Sessions {
+    pub fn new() -> Sessions {
+        let (alive, ended) = mpsc::channel(1);
+        Sessions { alive: Some(alive), ended }
+    }
+
+    pub fn start(&self) -> Alive {
+        self.alive.clone().expect("sessions start before the last has been waited for")
+    }
+
+    /// Waits until no session lives.
+    pub async fn all_ended(&mut self) {
+        self.alive = None;
+        let _ = self.ended.recv().await;
+    }
+}
+
+/// Tells every session to give up.
+#[derive(Clone)]
+pub struct Cancel {
+    given: Arc<tokio::sync::watch::Sender<bool>>,
+}
+
+impl Cancel {
+    pub fn new() -> Cancel {
+        Cancel { given: Arc::new(tokio::sync::watch::Sender::new(false)) }
+    }
+
+    pub fn give_up(&self) {
+        self.given.send_replace(true);
+    }
+
+    /// Ends when sessions must give up.
+    pub fn given(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut watch = self.given.subscribe();
+        async move {
+            if watch.wait_for(|given| *given).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
+    }
+
+    #[test]
+    fn a_freed_place_tells_since_when_it_is_free() {
+        block_on(async {
+            let mut places = Places::new(Some(1));
+            let place = places.take().await;
+            assert_eq!(place.free_since, 0);
+            assert!(places.try_take().is_none());
+            place.free(77);
+            assert_eq!(places.take().await.free_since, 77);
+        });
+    }
+
+    #[test]
+    fn without_a_cap_there_is_always_a_place() {
+        block_on(async {
+            let mut places = Places::new(None);
+            let held: Vec<Place> = (0..1000).map(|_| places.try_take().expect("no limit")).collect();
+            assert_eq!(held.len(), 1000);
+        });
+    }
+
+    #[test]
+    fn the_last_session_to_end_is_waited_for() {
+        block_on(async {
+            let mut sessions = Sessions::new();
+            let (a, b) = (sessions.start(), sessions.start());
+            let waiter = async {
+                sessions.all_ended().await;
+                true
+            };
+            let ender = async {
+                drop(a);
+                tokio::task::yield_now().await;
+                drop(b);
+            };
+            assert!(tokio::join!(waiter, ender).0);
+        });
+    }
+}

@@ -1,0 +1,36 @@
+//! `Progress`: counters that the display reads while a run goes on.
+
+use crate::record::{Outcome, Record, Timeout};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Counts of a run so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub started: AtomicU64,
+    pub finished: AtomicU64,
+    pub failed: AtomicU64,
+    /// Output tokens of finished requests.
+    pub output_tokens: AtomicU64,
+    /// Failures to connect since the last request that connected.
+    pub connect_failures_in_row: AtomicU32,
+}
+
+impl Progress {
+    pub fn in_flight(&self) -> u64 {
+        self.started.load(Relaxed).saturating_sub(self.finished.load(Relaxed))
+    }
+
+    pub(super) fn finish(&self, record: &Record) {
+        self.finished.fetch_add(1, Relaxed);
+        if !record.success() {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        if matches!(record.outcome, Outcome::Connect | Outcome::TimedOut(Timeout::Connect)) {
+            self.connect_failures_in_row.fetch_add(1, Relaxed);
+        } else {
+            self.connect_failures_in_row.store(0, Relaxed);
+        }
+        let tokens = record.output_tokens().map_or(0, |(n, _)| n);
+        self.output_tokens.fetch_add(u64::from(tokens), Relaxed);
+    }
+}

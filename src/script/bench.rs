@@ -1,0 +1,239 @@
+//! `Bench`: what the runs of one invocation share: the runtime, the results folder, the salt.
+
+use super::display::Display;
+use super::state::State;
+use crate::client::{Client, Http, Target};
+use crate::error::{Error, Kind, Result};
+use crate::os;
+use crate::record::Record;
+use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason};
+use crate::stats::{Summary, Window};
+use crate::store::writer::Written;
+use crate::store::{Folder, Writer, runs};
+use crate::tokens::Tokens;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Records between the sessions and the collector.
+const CHANNEL: usize = 8192;
+
+/// What the runs of one invocation share.
+pub struct Bench {
+    pub runtime: tokio::runtime::Runtime,
+    folder: Mutex<Option<Arc<Folder>>>,
+    runs: AtomicU32,
+    /// Changes the words of every prompt, so that a rerun meets no warm prefix cache.
+    pub salt: u64,
+}
+
+/// One finished run.
+#[derive(Clone)]
+pub struct Finished {
+    pub plan: Arc<Plan>,
+    pub summary: Arc<Summary>,
+    pub ended: Arc<Ended>,
+    pub folder: Arc<Folder>,
+    pub tokenizer: String,
+}
+
+impl Bench {
+    /// `same_bytes`: no salt, the same prompts in every invocation.
+    pub fn new(same_bytes: bool) -> Result<Bench> {
+        let runtime = run::runtime()
+            .map_err(|error| Error::run(format!("cannot start the threads that send requests: {error}")))?;
+        let fresh = os::wall() as u64 ^ u64::from(std::process::id()).rotate_left(40);
+        let salt = if same_bytes { 0 } else { fresh };
+        Ok(Bench { runtime, folder: Mutex::new(None), runs: AtomicU32::new(0), salt })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Folder>>> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The results folder, if there is one yet.
+    pub fn folder(&self) -> Option<Arc<Folder>> {
+        self.lock().clone()
+    }
+
+    /// The results folder, made at its first use and named after `model` or the script.
+    pub fn need_folder(&self, state: &State, model: Option<&str>) -> Result<Arc<Folder>> {
+        let mut slot = self.lock();
+        if let Some(folder) = &*slot {
+            return Ok(folder.clone());
+        }
+        let stem = state.source.path.as_deref().and_then(std::path::Path::file_stem);
+        let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
+        let name = match model {
+            Some(model) if !model.is_empty() => crate::store::folder::short_model_name(model),
+            _ => stem.unwrap_or_else(|| state.source.name.clone()),
+        };
+        let parent = state.switches.results(&state.host);
+        let now = chrono::Local::now();
+        let folder = Folder::create(&parent, &name, &now.format("%Y%m%d_%H%M%S").to_string())?;
+        super::manifest::begin(state, &folder, self.salt, now)?;
+        let folder = Arc::new(folder);
+        *slot = Some(folder.clone());
+        Ok(folder)
+    }
+
+    /// Runs a plan from its first connection to its row in `runs.parquet`.
+    pub fn run(&self, state: &State, plan: Plan, tokens: Arc<Tokens>) -> Result<Finished> {
+        let folder = self.need_folder(state, Some(&plan.target.model))?;
+        let index = self.runs.fetch_add(1, Ordering::Relaxed);
+        let plan = Arc::new(plan);
+        let client = Arc::new(self.client(&plan.target)?);
+        let (out, inbox) = mpsc::channel(CHANNEL);
+        let collector = Collector::start(&folder, index, &plan, tokens.clone(), inbox)?;
+        let progress = Arc::new(Progress::default());
+        let control = Control::watching(state.host.stop_level());
+        let display = Display::start(state, &plan, progress.clone());
+        state.load_begins();
+        let prefix = format!("{:016x}-{index}", self.id_nonce());
+        let ended = self.runtime.block_on(run::run(&plan, client, &control, progress, out, &prefix));
+        display.finish();
+        let (summary, written) = collector.finish()?;
+        let ended = ended?;
+        let finished = Finished {
+            plan,
+            summary: Arc::new(summary),
+            ended: Arc::new(ended),
+            folder: folder.clone(),
+            tokenizer: tokens.name(),
+        };
+        runs::append(folder.path(), super::row::row(&finished, index, written))?;
+        super::manifest::add_run(&folder, &finished, index)?;
+        self.judge(state, &finished)?;
+        Ok(finished)
+    }
+
+    /// A client of `target`; no traffic yet.
+    pub fn client(&self, target: &Arc<Target>) -> Result<Client> {
+        Ok(Client::Http(Box::new(self.runtime.block_on(Http::new(target.clone()))?)))
+    }
+
+    fn id_nonce(&self) -> u64 {
+        (os::wall() as u64).rotate_left(16) ^ u64::from(std::process::id())
+    }
+
+    /// What the end of a run means for the process.
+    fn judge(&self, state: &State, finished: &Finished) -> Result<()> {
+        let name = &finished.plan.name;
+        match &finished.ended.reason {
+            Reason::Interrupted => {
+                state.host.out(&finished.summary.table_named(name, state.switches.lang.name()));
+                let place = finished.folder.path().display();
+                return Err(Error::new(Kind::Interrupted, format!("interrupted; what was finished is in {place}")));
+            }
+            Reason::Early(why) => state.problem(format!("run {name} ended early: {why}")),
+            _ => {}
+        }
+        if finished.summary.succeeded() == 0 {
+            state.problem(format!("run {name}: no request succeeded"));
+        }
+        Ok(())
+    }
+
+    /// Where pictures of this invocation go.
+    pub fn charts(&self, folder: &Folder) -> PathBuf {
+        folder.path().join("charts")
+    }
+}
+
+/// The thread that takes finished records: counts tokens where the server did not, adds them
+/// to the summary, hands them to the writer.
+struct Collector {
+    thread: std::thread::JoinHandle<Result<(Summary, Written)>>,
+}
+
+impl Collector {
+    fn start(
+        folder: &Folder,
+        index: u32,
+        plan: &Arc<Plan>,
+        tokens: Arc<Tokens>,
+        mut inbox: mpsc::Receiver<Message>,
+    ) -> Result<Collector> {
+        let plan = plan.clone();
+        let zero_ms = os::wall() / 1_000_000;
+        let mut writer = Writer::start(folder.path(), &plan.name, index, zero_ms)?;
+        let work = move || {
+            let end = plan.window_end_known();
+            let window = Window { start: None, end };
+            let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
+            let mut batch: Vec<Record> = Vec::new();
+            let mut failed = None;
+            while let Some(message) = inbox.blocking_recv() {
+                let mut next = Some(message);
+                while let Some(message) = next {
+                    match message {
+                        Message::Window(at) => {
+                            summary.start_window(at);
+                            if let Some(duration) = plan.duration {
+                                summary.end_window(at + duration.as_nanos() as i64);
+                            }
+                        }
+                        Message::Record(mut record) => {
+                            count(&mut record, &tokens, &plan);
+                            summary.add(&record);
+                            batch.push(*record);
+                        }
+                    }
+                    next = inbox.try_recv().ok();
+                }
+                if let Err(error) = writer.write(std::mem::take(&mut batch)) {
+                    // The run goes on to its end, so that its numbers are seen; the error is
+                    // told after it.
+                    failed.get_or_insert(error);
+                }
+            }
+            let written = writer.finish()?;
+            match failed {
+                Some(error) => Err(error),
+                None => Ok((summary, written)),
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("collect".into())
+            .spawn(work)
+            .map_err(|error| Error::run(format!("cannot start the thread that collects results: {error}")))?;
+        Ok(Collector { thread })
+    }
+
+    fn finish(self) -> Result<(Summary, Written)> {
+        self.thread.join().unwrap_or_else(|_| Err(Error::run("the thread that collects results has failed")))
+    }
+}
+
+/// Counts the reply's tokens where the server did not, and lets go of text nobody asked for.
+fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
+    if record.usage.output.is_none() {
+        record.counted_output = record.text.as_deref().and_then(|text| tokens.count(text));
+    }
+    if plan.capture != run::plan::Capture::All {
+        record.text = None;
+    }
+}
+
+/// The facts of a run that are not in its summary.
+pub fn facts(finished: &Finished) -> Map<String, Value> {
+    let ended = &finished.ended;
+    let reason = match &ended.reason {
+        Reason::Requests => "requests".to_string(),
+        Reason::Duration => "duration".to_string(),
+        Reason::Schedule => "schedule".to_string(),
+        Reason::Interrupted => "interrupted".to_string(),
+        Reason::Early(why) => format!("ended early: {why}"),
+    };
+    let Value::Object(map) = json!({
+        "zero_ms": ended.zero_ms,
+        "window_start_ns": ended.window_start,
+        "window_end_ns": ended.window_end,
+        "stopped_by": reason,
+    }) else {
+        unreachable!("a JSON object literal is an object")
+    };
+    map
+}

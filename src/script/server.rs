@@ -1,0 +1,278 @@
+//! `Server`: a target as a script holds it, made ready once before its first load.
+//!
+//! Ready means: it answers, its model is known, its tokenizer is loaded, and one preflight
+//! request, not measured, has shown that key, path and body are right and which fields the
+//! server takes.
+
+use super::bench::Bench;
+use super::state::State;
+use crate::client::target::Exact;
+use crate::client::{Client, Order, Target, control};
+use crate::error::{Error, Kind, Result};
+use crate::os;
+use crate::record::{Outcome, Phase, Record};
+use crate::tokens::Tokens;
+use crate::workload::{Length, Prompts, Traffic, Workload};
+use serde_json::{Map, Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Tokens of the preflight's prompt and reply.
+const PREFLIGHT_INPUT: u32 = 16;
+const PREFLIGHT_OUTPUT: u32 = 4;
+
+/// A target as a script holds it.
+pub struct Server {
+    asked: Target,
+    /// The model that the script asked for; `auto`: the only one that the server lists.
+    model: String,
+    /// What `tokenizer` said; empty: the model's name, without a complaint when it is not found.
+    tokenizer: String,
+    ready_timeout: Duration,
+    preflight: bool,
+    /// A built-in engine that lives as long as this target.
+    #[allow(dead_code)]
+    engine: Option<super::child::Child>,
+    ready: Mutex<Option<Ready>>,
+}
+
+/// A server that may be sent load.
+#[derive(Clone)]
+pub struct Ready {
+    pub target: Arc<Target>,
+    pub tokens: Arc<Tokens>,
+    /// Facts for the manifest: what the server says of itself, what the preflight showed.
+    pub facts: Arc<Map<String, Value>>,
+    /// Sentences for the report.
+    pub notes: Arc<Vec<String>>,
+}
+
+/// How a server is asked for and waited for.
+pub struct Wanted {
+    pub target: Target,
+    pub model: String,
+    pub tokenizer: String,
+    pub ready_timeout: Duration,
+    pub preflight: bool,
+    pub engine: Option<super::child::Child>,
+}
+
+impl Server {
+    pub fn new(wanted: Wanted) -> Server {
+        Server {
+            asked: wanted.target,
+            model: wanted.model,
+            tokenizer: wanted.tokenizer,
+            ready_timeout: wanted.ready_timeout,
+            preflight: wanted.preflight,
+            engine: wanted.engine,
+            ready: Mutex::new(None),
+        }
+    }
+
+    /// The target as it was asked for; its model may not be known yet.
+    pub fn asked(&self) -> &Target {
+        &self.asked
+    }
+
+    /// Waits until the server answers. Exit 97 when it does not in time.
+    pub fn wait(&self, state: &State, bench: &Bench, limit: Duration) -> Result<()> {
+        let stop = || state.host.stop_requested();
+        bench.runtime.block_on(control::ready(&self.asked, limit, &stop))
+    }
+
+    /// The server made ready; at its first call this waits, asks and tries.
+    pub fn ready(&self, state: &State, bench: &Bench) -> Result<Ready> {
+        let mut slot = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = &*slot {
+            return Ok(ready.clone());
+        }
+        self.wait(state, bench, self.ready_timeout)?;
+        let mut target = self.asked.clone();
+        let listed = bench.runtime.block_on(control::models(&target));
+        target.model = self.choose_model(state, listed)?;
+        let tokens = Arc::new(self.find_tokens(state, &target.model)?);
+        let mut facts = bench.runtime.block_on(control::fingerprint(&target));
+        let mut notes = Vec::new();
+        if self.preflight {
+            let mut preflight = Preflight { bench, target, tokens: &tokens, notes: &mut notes };
+            let record = preflight.learn()?;
+            target = preflight.target;
+            facts.insert("preflight".into(), told(&record, &target));
+            let overhead = overhead(&record);
+            if let Some(note) = overhead.filter(|n| *n != 0).map(overhead_note) {
+                notes.push(note);
+            }
+        }
+        let ready = Ready {
+            target: Arc::new(target),
+            tokens,
+            facts: Arc::new(facts),
+            notes: Arc::new(notes),
+        };
+        for note in ready.notes.iter() {
+            state.inform(&format!("note: {note}"));
+        }
+        *slot = Some(ready.clone());
+        Ok(ready)
+    }
+
+    fn choose_model(&self, state: &State, listed: Result<Vec<String>>) -> Result<String> {
+        let name = &self.asked.name;
+        if self.model != "auto" && !self.model.is_empty() {
+            if let Ok(listed) = &listed
+                && !listed.is_empty()
+                && !listed.contains(&self.model)
+            {
+                let listed = listed.join(", ");
+                state.warn(&format!("{name} does not list model {:?}; it lists {listed}", self.model));
+            }
+            return Ok(self.model.clone());
+        }
+        let listed = listed.map_err(|error| {
+            Error::usage(format!("cannot ask {name} which model it serves: {}", error.message))
+                .hint("name the model: --model NAME, or model: \"NAME\" in target()")
+        })?;
+        match &listed[..] {
+            [one] => Ok(one.clone()),
+            [] => Err(Error::usage(format!("{name} lists no model")).hint("name the model with --model NAME")),
+            many => Err(Error::usage(format!("{name} lists {} models", many.len()))
+                .hint(format!("choose one with --model: {}", many.join(", ")))),
+        }
+    }
+
+    fn find_tokens(&self, state: &State, model: &str) -> Result<Tokens> {
+        if self.tokenizer.is_empty() {
+            // Nobody asked for one: the word list serves when the model's own is not at hand.
+            let looks_like_a_file = std::path::Path::new(model).exists();
+            return Ok(if looks_like_a_file { Tokens::Words } else { Tokens::find(model).map_or(Tokens::Words, |found| found.0) });
+        }
+        let (tokens, warning) = Tokens::find(&self.tokenizer)?;
+        if let Some(warning) = warning {
+            state.warn(&warning);
+        }
+        Ok(tokens)
+    }
+}
+
+/// The request before any load, and what it teaches.
+struct Preflight<'a> {
+    bench: &'a Bench,
+    target: Target,
+    tokens: &'a Arc<Tokens>,
+    notes: &'a mut Vec<String>,
+}
+
+impl Preflight<'_> {
+    /// Tries the body as configured; fields that the server refuses are given up one by one.
+    fn learn(&mut self) -> Result<Record> {
+        let mut record = self.send()?;
+        let first_words = record.error.clone().unwrap_or_default();
+        while refused(&record) {
+            self.target.exact = match self.target.exact {
+                Exact::MinTokens => Exact::IgnoreEos,
+                Exact::IgnoreEos => Exact::No,
+                Exact::No => break,
+            };
+            record = self.send()?;
+            if record.success() {
+                let field = if self.target.exact == Exact::No { "ignore_eos" } else { "min_tokens" };
+                self.notes.push(format!("the server refuses {field}, so replies may be shorter than asked"));
+            }
+        }
+        if !record.success() {
+            let words = if first_words.is_empty() { "no reply".to_string() } else { first_words };
+            return Err(self.failed(&record, &words));
+        }
+        self.learn_limit(record)
+    }
+
+    /// A server that ignores `max_completion_tokens` says more than it was allowed to.
+    fn learn_limit(&mut self, record: Record) -> Result<Record> {
+        let too_long = |record: &Record| record.output_tokens().is_some_and(|(n, _)| n > PREFLIGHT_OUTPUT + 1);
+        if self.target.api != crate::client::protocol::Api::Chat || !too_long(&record) {
+            return Ok(record);
+        }
+        self.target.old_max_tokens = true;
+        let second = self.send()?;
+        if second.success() && !too_long(&second) {
+            self.notes.push("the server ignores max_completion_tokens; max_tokens is sent instead".into());
+            return Ok(second);
+        }
+        self.target.old_max_tokens = false;
+        self.notes.push("the server does not keep to the asked reply length".into());
+        Ok(record)
+    }
+
+    fn send(&self) -> Result<Record> {
+        let client = self.bench.client(&Arc::new(self.target.clone()))?;
+        Ok(self.bench.runtime.block_on(probe(&client, self.tokens, self.bench.salt)))
+    }
+
+    fn failed(&self, record: &Record, words: &str) -> Error {
+        let url = self.target.endpoint_url();
+        let words = self.target.scrub(words);
+        let kind = match record.outcome {
+            Outcome::Connect | Outcome::TimedOut(_) => Kind::NotReady,
+            _ => Kind::Usage,
+        };
+        let error = Error::new(kind, format!("the first request to {url} failed: {words}"));
+        match record.status {
+            Some(401 | 403) => error.hint("give the API key in OPENAI_API_KEY, or name another variable with --api-key-env"),
+            Some(404) => error.hint(format!(
+                "check the model's name ({:?}), the base URL and the endpoint (--model, --base-url, --endpoint)",
+                self.target.model
+            )),
+            Some(400 | 422) => error.hint("check the body that is asked for (--extra-body, --backend, the prompt's length)"),
+            _ => error,
+        }
+    }
+}
+
+/// Refused because of the body: then a plainer body may be taken.
+fn refused(record: &Record) -> bool {
+    record.outcome == Outcome::Status && matches!(record.status, Some(400 | 422))
+}
+
+/// One request of its own prompt.
+async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
+    let workload = Workload::Prompts(Prompts::plain(
+        Length::Fixed(PREFLIGHT_INPUT),
+        Length::Fixed(PREFLIGHT_OUTPUT),
+        tokens.clone(),
+    ));
+    let traffic = Traffic { seed: 0, cell: "preflight".into(), salt: salt ^ os::wall() as u64 };
+    let request = workload.session(&traffic, 0).next(None).expect("a plain session has one request");
+    let id = format!("preflight-{:016x}", os::wall());
+    let bytes = client.encode(&request, &id);
+    let now = os::now();
+    let order = Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: false };
+    client.send(order, std::future::pending()).await
+}
+
+/// Tokens that the server adds to a prompt (BOS, chat template), where both counts are known.
+fn overhead(record: &Record) -> Option<i64> {
+    Some(i64::from(record.usage.input?) - i64::from(record.counted_input?))
+}
+
+fn overhead_note(tokens: i64) -> String {
+    let s = if tokens.abs() == 1 { "" } else { "s" };
+    format!("the server counts {tokens} token{s} more per prompt than asked (BOS, chat template)")
+}
+
+/// The preflight for the manifest.
+fn told(record: &Record, target: &Target) -> Value {
+    json!({
+        "requests_not_measured": 1,
+        "input_tokens": record.usage.input,
+        "counted_input_tokens": record.counted_input,
+        "overhead_tokens": overhead(record),
+        "output_tokens": record.usage.output,
+        "exact_length": match target.exact {
+            Exact::No => "not asked",
+            Exact::IgnoreEos => "ignore_eos",
+            Exact::MinTokens => "ignore_eos and min_tokens",
+        },
+        "limit_field": if target.old_max_tokens { "max_tokens" } else { "usual" },
+    })
+}
