@@ -4,8 +4,11 @@
 //! a request into a body and an event into meaning, pure. Control-plane calls that are not
 //! timed (models, readiness, scrapes) are in `control`.
 
+pub mod body;
 mod conn;
+pub mod control;
 mod exchange;
+pub mod head;
 mod http;
 mod order;
 mod pacer;
@@ -13,6 +16,7 @@ mod pool;
 pub mod protocol;
 pub mod sse;
 pub mod target;
+pub mod tls;
 
 pub use http::Http;
 pub use order::Order;

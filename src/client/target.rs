@@ -1,6 +1,7 @@
 //! `Target`: a server and how to talk to it, checked once.
 
 use super::protocol::Api;
+use crate::error;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub enum HeaderValue {
 }
 
 /// A server, the API it speaks, and everything that is the same for all requests to it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// For reports: given, or host:port.
     pub name: String,
@@ -93,9 +94,61 @@ pub struct Target {
 
 impl Target {
     /// Parses a base URL with or without a trailing `/v1`; errors are sentences (no scheme, no
-    /// host, a scheme that is not http or https).
-    pub fn base_url(_text: &str) -> Result<url::Url, String> {
-        todo!()
+    /// host, a scheme that is not http or https, a user name, a query or a fragment).
+    pub fn base_url(text: &str) -> Result<url::Url, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("the base URL is empty: write something like http://localhost:8000".to_string());
+        }
+        // Before any message shows the text: it may hold a password.
+        let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
+        if authority.is_some_and(|authority| authority.contains('@')) {
+            return Err(
+                "a base URL must not hold a user name or a password: send them as a header".to_string()
+            );
+        }
+        if !text.contains("://") {
+            return Err(format!("{text} has no scheme: write http://{text}"));
+        }
+        let mut url =
+            url::Url::parse(text).map_err(|error| format!("cannot read the base URL {text}: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("cannot talk to {text}: the scheme must be http or https"));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(format!(
+                "the base URL {text} has no host: write something like http://localhost:8000"
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!(
+                "the base URL {text} must end with its path: take away what follows the ? or #"
+            ));
+        }
+        let path = url.path().trim_end_matches('/');
+        if let Some(endpoint) = ENDPOINT_ENDS.into_iter().find(|end| path.ends_with(end)) {
+            return Err(format!(
+                "{text} is an endpoint, not a base URL: cut off {endpoint} and give that as endpoint"
+            ));
+        }
+        let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_string();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// What the users of vLLM's benchmark know as `--backend`, or the name of an [`Api`].
+    /// Fails with the nearest name.
+    pub fn backend(name: &str) -> Result<Backend, String> {
+        if let Some(backend) = BACKENDS.into_iter().find(|backend| backend.name == name) {
+            return Ok(backend);
+        }
+        let names = || BACKENDS.into_iter().map(|backend| backend.name);
+        Err(match error::nearest(name, names()) {
+            Some(near) => format!("there is no backend {name:?}: did you mean {near:?}?"),
+            None => {
+                format!("there is no backend {name:?}: use one of {}", names().collect::<Vec<_>>().join(", "))
+            }
+        })
     }
 
     /// A target with defaults for everything but where and how.
@@ -117,5 +170,243 @@ impl Target {
             insecure: false,
             ca_cert: None,
         }
+    }
+
+    /// Where requests go: the endpoint below the base, with the model's name in the place of
+    /// `<model>`. TGI and TensorRT-LLM have a second endpoint for replies that are not streamed.
+    pub fn endpoint_url(&self) -> url::Url {
+        let (path, query) = match self.endpoint.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.endpoint.as_str(), None),
+        };
+        let whole = matches!(self.api, Api::Tgi | Api::TensorRt) && !self.stream;
+        let path = match path.strip_suffix("/generate_stream") {
+            Some(before) if whole => format!("{before}/generate"),
+            _ => path.to_string(),
+        };
+        // A model name may hold a slash, which must not become a part of the path.
+        let model: String = url::form_urlencoded::byte_serialize(self.model.as_bytes()).collect();
+        let mut url = self.url(&path.replace("<model>", &model.replace('+', "%20")));
+        url.set_query(query);
+        url
+    }
+
+    /// A path below the base, such as `/health`.
+    pub fn url(&self, path: &str) -> url::Url {
+        let mut url = self.base.clone();
+        let base = self.base.path().trim_end_matches('/');
+        url.set_path(&format!("{base}/{}", path.trim_start_matches('/')));
+        url
+    }
+
+    /// `text` without the secrets of this target: for words that came from a server, which may
+    /// repeat a key that it refused.
+    pub fn scrub(&self, text: &str) -> String {
+        let headers = self.headers.iter().filter_map(|(_, value)| match value {
+            HeaderValue::Secret(secret) => Some(secret),
+            HeaderValue::Text(_) => None,
+        });
+        let secrets =
+            self.api_key.iter().chain(headers).map(Secret::reveal).filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_string(), |text, secret| text.replace(secret, "<secret>"))
+    }
+}
+
+/// Prints everything but the values of headers that usually hold a secret.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let secret = HeaderValue::Secret(Secret::new(""));
+        let headers: Vec<(&str, &HeaderValue)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), if usually_secret(name) { &secret } else { value }))
+            .collect();
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("base", &self.base.as_str())
+            .field("api", &self.api)
+            .field("endpoint", &self.endpoint)
+            .field("model", &self.model)
+            .field("api_key", &self.api_key)
+            .field("headers", &headers)
+            .field("extra_body", &self.extra_body)
+            .field("stream", &self.stream)
+            .field("exact", &self.exact)
+            .field("old_max_tokens", &self.old_max_tokens)
+            .field("temperature", &self.temperature)
+            .field("timeouts", &self.timeouts)
+            .field("insecure", &self.insecure)
+            .field("ca_cert", &self.ca_cert)
+            .finish()
+    }
+}
+
+fn usually_secret(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["auth", "key", "token", "cookie", "secret"].iter().any(|word| header.contains(word))
+}
+
+/// Ends of paths that are no base, the longest first.
+const ENDPOINT_ENDS: [&str; 6] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/chat/completions",
+    "/completions",
+    "/generate_stream",
+    "/v1/models",
+];
+
+/// What a backend's name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backend {
+    pub name: &'static str,
+    pub api: Api,
+    pub stream: bool,
+    /// How this server is asked for an exact length, when one is wanted.
+    pub exact: Exact,
+}
+
+impl Backend {
+    /// The API that an endpoint of this backend speaks: one that ends in `chat/completions`
+    /// is a chat, one that ends in another `/completions` is not, whatever the name says.
+    pub fn api_at(&self, endpoint: &str) -> Api {
+        let path = endpoint.split('?').next().unwrap_or("").trim_end_matches('/');
+        match self.api {
+            _ if path.ends_with("chat/completions") => Api::Chat,
+            Api::Chat if path.ends_with("/completions") => Api::Completions,
+            api => api,
+        }
+    }
+}
+
+const fn backend(name: &'static str, api: Api, exact: Exact) -> Backend {
+    Backend { name, api, stream: true, exact }
+}
+
+const BACKENDS: [Backend; 19] = [
+    backend("vllm", Api::Completions, Exact::MinTokens),
+    backend("vllm-chat", Api::Chat, Exact::MinTokens),
+    backend("openai", Api::Completions, Exact::IgnoreEos),
+    backend("openai-completions", Api::Completions, Exact::IgnoreEos),
+    backend("openai-chat", Api::Chat, Exact::IgnoreEos),
+    backend("sglang", Api::Completions, Exact::MinTokens),
+    backend("sglang-oai", Api::Completions, Exact::MinTokens),
+    backend("sglang-chat", Api::Chat, Exact::MinTokens),
+    backend("sglang-oai-chat", Api::Chat, Exact::MinTokens),
+    backend("lmdeploy", Api::Completions, Exact::IgnoreEos),
+    backend("lmdeploy-chat", Api::Chat, Exact::IgnoreEos),
+    backend("scalellm", Api::Completions, Exact::IgnoreEos),
+    backend("scalellm-chat", Api::Chat, Exact::IgnoreEos),
+    backend("llamacpp", Api::Completions, Exact::IgnoreEos),
+    backend("llama.cpp", Api::Completions, Exact::IgnoreEos),
+    backend("llamacpp-chat", Api::Chat, Exact::IgnoreEos),
+    backend("tgi", Api::Tgi, Exact::IgnoreEos),
+    backend("tensorrt-llm", Api::TensorRt, Exact::IgnoreEos),
+    Backend { name: "deepspeed-mii", api: Api::Completions, stream: false, exact: Exact::No },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_the_same_with_and_without_v1_and_slashes() {
+        for (text, base) in [
+            ("http://localhost:8000", "http://localhost:8000/"),
+            ("http://localhost:8000/", "http://localhost:8000/"),
+            ("http://localhost:8000/v1", "http://localhost:8000/"),
+            (" http://localhost:8000/v1// ", "http://localhost:8000/"),
+            ("https://host/gate/v1", "https://host/gate"),
+            ("https://host/gate/", "https://host/gate"),
+            ("https://host/v1/gate", "https://host/v1/gate"),
+            ("http://[::1]:8000", "http://[::1]:8000/"),
+            ("HTTP://Host:80", "http://host/"),
+        ] {
+            assert_eq!(Target::base_url(text).as_ref().map(url::Url::as_str), Ok(base), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_base_url_is_refused_with_what_to_write() {
+        for (text, words) in [
+            ("localhost:8000", "localhost:8000 has no scheme: write http://localhost:8000"),
+            ("127.0.0.1:8000/v1", "write http://127.0.0.1:8000/v1"),
+            ("", "is empty"),
+            ("http://", "cannot read the base URL http://: empty host"),
+            ("http://:8000", "empty host"),
+            ("ftp://host", "must be http or https"),
+            ("file:///etc", "must be http or https"),
+            ("http://host?x=1", "must end with its path"),
+            ("http://host/#a", "must end with its path"),
+            ("http://host:8000/v1/chat/completions", "cut off /v1/chat/completions"),
+            ("http://host:99999", "invalid port"),
+        ] {
+            let error = Target::base_url(text).expect_err(text);
+            assert!(error.contains(words), "{text}: {error}");
+        }
+        for text in
+            ["http://me:hunter2@host", "me:hunter2@host", "http://me:hunter2@host:99999", "ftp://hunter2@h"]
+        {
+            let error = Target::base_url(text).expect_err(text);
+            assert!(!error.contains("hunter2") && error.contains("password"), "{error}");
+        }
+    }
+
+    fn url(base: &str, api: Api, change: impl FnOnce(&mut Target)) -> String {
+        let mut target = Target::new(Target::base_url(base).expect("a base URL"), api);
+        change(&mut target);
+        target.endpoint_url().to_string()
+    }
+
+    #[test]
+    fn the_endpoint_lies_below_the_base() {
+        assert_eq!(url("http://h:1/v1", Api::Chat, |_| {}), "http://h:1/v1/chat/completions");
+        assert_eq!(url("http://h:1/gate", Api::Completions, |_| {}), "http://h:1/gate/v1/completions");
+        assert_eq!(
+            url("http://h:1", Api::TensorRt, |target| target.model = "org/llama 8b".into()),
+            "http://h:1/v2/models/org%2Fllama%208b/generate_stream"
+        );
+        assert_eq!(url("http://h:1", Api::Tgi, |target| target.stream = false), "http://h:1/generate");
+        assert_eq!(
+            url("http://h:1", Api::Chat, |target| target.endpoint = "chat?version=2".into()),
+            "http://h:1/chat?version=2"
+        );
+    }
+
+    #[test]
+    fn backends_are_found_by_the_names_that_users_know() {
+        for name in "vllm openai openai-chat sglang lmdeploy scalellm tgi tensorrt-llm deepspeed-mii"
+            .split(' ')
+            .chain(Api::NAMES)
+        {
+            assert_eq!(Target::backend(name).map(|backend| backend.name), Ok(name));
+        }
+        assert_eq!(Target::backend("vllm").map(|backend| backend.exact), Ok(Exact::MinTokens));
+        assert_eq!(Target::backend("deepspeed-mii").map(|backend| backend.stream), Ok(false));
+        assert_eq!(Target::backend("vlm"), Err("there is no backend \"vlm\": did you mean \"vllm\"?".into()));
+        assert!(Target::backend("bedrock").expect_err("unknown").contains("use one of vllm, "));
+    }
+
+    #[test]
+    fn an_endpoint_says_whether_it_is_a_chat() {
+        let api = |name, endpoint| Target::backend(name).map(|backend| backend.api_at(endpoint));
+        assert_eq!(api("vllm", "/v1/chat/completions"), Ok(Api::Chat));
+        assert_eq!(api("vllm", "/v1/completions"), Ok(Api::Completions));
+        assert_eq!(api("openai-chat", "/v1/completions?x=1"), Ok(Api::Completions));
+        assert_eq!(api("tgi", "/generate_stream"), Ok(Api::Tgi));
+    }
+
+    #[test]
+    fn secrets_are_never_printed() {
+        let mut target = Target::new(Target::base_url("http://h:1").expect("a base URL"), Api::Chat);
+        target.api_key = Some(Secret::new("hunter1"));
+        target.headers = vec![
+            ("x-a".into(), HeaderValue::Secret(Secret::new("hunter2"))),
+            ("X-Api-Key".into(), HeaderValue::Text("hunter3".into())),
+            ("x-tenant".into(), HeaderValue::Text("blue".into())),
+        ];
+        let printed = format!("{target:?}");
+        assert!(!printed.contains("hunter") && printed.contains("blue"), "{printed}");
+        assert_eq!(target.scrub("bad key hunter1, hunter2"), "bad key <secret>, <secret>");
     }
 }

@@ -1,7 +1,24 @@
 //! One API a file: build a body, read an event. Pure.
+//!
+//! [`Tally`] adds the meanings of one reply up and says how the request ended.
+
+mod chat;
+mod completions;
+mod fault;
+mod openai;
+mod tally;
+mod tensorrt;
+mod tgi;
+
+#[cfg(test)]
+mod replay;
+
+pub use fault::error_words;
+pub use tally::{Tally, Verdict};
 
 use super::Target;
 use crate::record::{Kind, Request, Usage};
+use serde_json::{Map, Value};
 
 /// The request format of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,39 +61,261 @@ impl Api {
 }
 
 /// What one event (or the whole body of a reply that was not streamed) means.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meaning {
     pub kind: Kind,
-    /// Output tokens in this event, when the server says (token ids, continuous usage).
+    /// Output tokens in this event, when it says so itself (token ids, log probabilities).
+    /// [`Tally::add`] knows more: it also reads continuous usage.
     pub tokens: u32,
     /// Bytes of output text.
     pub bytes: u32,
+    /// How many of `bytes` were reasoning; within an event it comes before the rest.
+    pub reasoning_bytes: u32,
+    /// Of the choices in `choices` when there are any, else of the whole reply.
     pub usage: Usage,
-    /// (choice index, finish reason) of each choice that ended here.
+    /// (choice index, finish reason) of each choice that ended here. The reason is empty where
+    /// a server says that it has finished, but not why.
     pub finishes: Vec<(u32, String)>,
     /// Indexes of the choices that this event speaks of, as a bit set of the first 64.
     pub choices: u64,
     pub error: Option<String>,
 }
 
-/// The JSON body of a request.
-pub fn body(_target: &Target, _request: &Request) -> Vec<u8> {
-    todo!()
+impl Meaning {
+    fn error(words: String) -> Meaning {
+        Meaning { kind: Kind::ERROR, error: Some(words), ..Meaning::default() }
+    }
+
+    fn add(&mut self, kind: Kind) {
+        self.kind = self.kind.with(kind);
+    }
+
+    /// Output text of a kind; an empty one is no output.
+    fn output(&mut self, kind: Kind, piece: &str, text: &mut Option<&mut String>) {
+        if piece.is_empty() {
+            return;
+        }
+        self.add(kind);
+        self.bytes = self.bytes.saturating_add(length(piece));
+        if kind == Kind::REASONING {
+            self.reasoning_bytes = self.reasoning_bytes.saturating_add(length(piece));
+        }
+        if let Some(text) = text {
+            text.push_str(piece);
+        }
+    }
+
+    fn choice(&mut self, index: u32) {
+        self.choices |= 1_u64.checked_shl(index).unwrap_or(0);
+    }
+
+    /// An event that says nothing of interest is an empty one.
+    fn sealed(mut self) -> Meaning {
+        if matches!(self.kind, Kind(0) | Kind::CHOICES) {
+            self.add(Kind::EMPTY);
+        }
+        self
+    }
 }
 
-/// Reads the data of one server-sent event. `text`: where to append output text, when it is
-/// kept. `Err`: not JSON of this API, as a sentence.
-pub fn read_event(_api: Api, _data: &[u8], _text: Option<&mut String>) -> Result<Meaning, String> {
-    todo!()
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
+/// The JSON body of a request: our fields, the target's `extra_body` laid over them, then the
+/// request's `extra`. Later ones win; objects are merged key by key; null takes a key away.
+pub fn body(target: &Target, request: &Request) -> Vec<u8> {
+    let fields = match target.api {
+        Api::Completions => completions::body(target, request),
+        Api::Chat => chat::body(target, request),
+        Api::Tgi => tgi::body(target, request),
+        Api::TensorRt => tensorrt::body(target, request),
+    };
+    serde_json::to_vec(&fields).expect("a map of JSON values is JSON")
+}
+
+/// Reads the data of one server-sent event. `text`: where to append output text (reasoning,
+/// content, tool names and arguments of all choices, in order of arrival), when it is kept.
+/// `Err`: not JSON of this API, as a sentence.
+pub fn read_event(api: Api, data: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
+    if data.trim_ascii() == b"[DONE]" {
+        return Ok(Meaning { kind: Kind::DONE, ..Meaning::default() });
+    }
+    read_reply(api, data, text)
 }
 
 /// Reads the whole body of a reply that was not streamed.
-pub fn read_reply(_api: Api, _body: &[u8], _text: Option<&mut String>) -> Result<Meaning, String> {
-    todo!()
+pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
+    let read = match api {
+        Api::Completions | Api::Chat => openai::read(body, text),
+        Api::Tgi => tgi::read(body, text),
+        Api::TensorRt => tensorrt::read(body, text),
+    };
+    read.map(Meaning::sealed).map_err(|error| {
+        let start: String = String::from_utf8_lossy(body).chars().take(80).collect();
+        format!("cannot read {start:?} as a reply of {}: {error}", api.name())
+    })
 }
 
-/// The server's own words out of an error body of any engine: `{"error":{"message":..}}`,
-/// `{"error":".."}`, `{"detail":..}`, plain text; at most 500 characters.
-pub fn error_words(_body: &[u8]) -> String {
-    todo!()
+/// What a user laid over the body, in the order in which it is laid.
+fn extras<'a>(target: &'a Target, request: &'a Request) -> impl Iterator<Item = &'a Map<String, Value>> {
+    std::iter::once(&target.extra_body).chain(request.extra.as_deref())
+}
+
+fn lay_over(fields: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (key, value) in extra {
+        match (fields.get_mut(key), value) {
+            (Some(_), Value::Null) => {
+                fields.shift_remove(key);
+            }
+            (None, Value::Null) => {}
+            (Some(Value::Object(ours)), Value::Object(theirs)) => lay_over(ours, theirs),
+            _ => {
+                fields.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::target::Exact;
+    use crate::record::{Message, Prompt};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    pub(super) fn target(api: Api) -> Target {
+        let mut target = Target::new(Target::base_url("http://localhost:1").expect("a base URL"), api);
+        target.model = "m".into();
+        target
+    }
+
+    pub(super) fn request(extra: Value) -> Request {
+        Request {
+            seq: 0,
+            session: 0,
+            turn: 0,
+            class: "main".into(),
+            prompt: Prompt::Text("hi \"you\"".into()),
+            asked_input: Some(3),
+            counted_input: None,
+            max_tokens: 16,
+            extra: extra.as_object().map(|extra| Arc::new(extra.clone())),
+        }
+    }
+
+    fn built(target: &Target, request: &Request) -> Value {
+        serde_json::from_slice(&body(target, request)).expect("JSON")
+    }
+
+    #[test]
+    fn each_api_gets_the_body_that_it_knows() {
+        let mut exact = target(Api::Completions);
+        exact.exact = Exact::MinTokens;
+        assert_eq!(
+            String::from_utf8(body(&exact, &request(json!({})))).expect("UTF-8"),
+            r#"{"model":"m","prompt":"hi \"you\"","temperature":0.0,"max_tokens":16,"min_tokens":16,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}"#
+        );
+        let mut chat = target(Api::Chat);
+        chat.exact = Exact::IgnoreEos;
+        chat.temperature = None;
+        assert_eq!(
+            built(&chat, &request(json!({}))),
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi \"you\""}], "max_completion_tokens": 16,
+                "ignore_eos": true, "stream": true, "stream_options": {"include_usage": true}})
+        );
+        let mut tgi = target(Api::Tgi);
+        tgi.exact = Exact::IgnoreEos;
+        assert_eq!(
+            built(&tgi, &request(json!({}))),
+            json!({"inputs": "hi \"you\"", "parameters": {"max_new_tokens": 16, "do_sample": false, "truncate": 3,
+                "ignore_eos_token": true}})
+        );
+        let mut tensorrt = target(Api::TensorRt);
+        tensorrt.exact = Exact::IgnoreEos;
+        assert_eq!(
+            built(&tensorrt, &request(json!({}))),
+            json!({"text_input": "hi \"you\"", "temperature": 0.0, "max_tokens": 16, "min_length": 16, "stream": true})
+        );
+    }
+
+    #[test]
+    fn a_reply_that_is_not_streamed_is_not_asked_for_stream_options() {
+        let mut target = target(Api::Completions);
+        target.stream = false;
+        assert_eq!(
+            built(&target, &request(json!({}))),
+            json!({"model": "m", "prompt": "hi \"you\"", "temperature": 0.0, "max_tokens": 16, "stream": false})
+        );
+    }
+
+    #[test]
+    fn extra_fields_win_over_ours_and_null_takes_a_field_away() {
+        let mut target = target(Api::Completions);
+        target.extra_body = json!({"temperature": 0.5, "top_p": 0.9, "model": null,
+            "stream_options": {"continuous_usage_stats": true}})
+        .as_object()
+        .expect("an object")
+        .clone();
+        assert_eq!(
+            built(
+                &target,
+                &request(json!({"top_p": 0.1, "max_tokens": 4, "chat_template_kwargs": {"x": null}}))
+            ),
+            json!({"prompt": "hi \"you\"", "temperature": 0.5, "max_tokens": 4, "stream": true, "top_p": 0.1,
+                "stream_options": {"include_usage": true, "continuous_usage_stats": true},
+                "chat_template_kwargs": {"x": null}})
+        );
+    }
+
+    #[test]
+    fn a_chat_sends_one_kind_of_token_limit() {
+        let limits = |target: &Target, extra: Value| {
+            let body = built(target, &request(extra));
+            (body.get("max_tokens").cloned(), body.get("max_completion_tokens").cloned())
+        };
+        let mut target = target(Api::Chat);
+        assert_eq!(limits(&target, json!({})), (None, Some(json!(16))));
+        assert_eq!(limits(&target, json!({"max_tokens": 4})), (Some(json!(4)), None));
+        assert_eq!(limits(&target, json!({"max_completion_tokens": 5})), (None, Some(json!(5))));
+        target.old_max_tokens = true;
+        assert_eq!(limits(&target, json!({})), (Some(json!(16)), None));
+        assert_eq!(limits(&target, json!({"max_completion_tokens": 5})), (None, Some(json!(5))));
+    }
+
+    #[test]
+    fn prompts_fit_the_api() {
+        let mut chat = request(json!({}));
+        let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+        chat.prompt = Prompt::Messages(vec![message("system", "be brief"), message("user", "hi")]);
+        assert_eq!(built(&target(Api::Completions), &chat)["prompt"], "be brief\nhi");
+        assert_eq!(
+            built(&target(Api::Chat), &chat)["messages"],
+            json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}])
+        );
+    }
+
+    #[test]
+    fn sampling_fields_go_where_tgi_looks_for_them() {
+        let mut target = target(Api::Tgi);
+        target.temperature = Some(0.7);
+        target.stream = false;
+        assert_eq!(
+            built(&target, &request(json!({"top_p": 0.9, "parameters": {"seed": 7, "truncate": null}}))),
+            json!({"inputs": "hi \"you\"", "parameters": {"max_new_tokens": 16, "do_sample": true, "temperature": 0.7,
+                "details": true, "top_p": 0.9, "seed": 7}})
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_json_of_the_api_are_an_error_that_shows_them() {
+        for api in [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt] {
+            for data in ["", "hello", "[1]", "\"x\"", "{\"choices\":[{\"delta\":{\"content\":5}}]", "{"] {
+                let error = read_event(api, data.as_bytes(), None).expect_err(data);
+                assert!(error.starts_with(&format!("cannot read {data:?} as a reply of ")), "{error}");
+            }
+        }
+        assert!(read_event(Api::Chat, b"{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}", None).is_err());
+    }
 }

@@ -1,0 +1,395 @@
+//! `Head`: the start of an HTTP/1.1 response, read; and [`RequestHead`]: the start of every
+//! request to one target, written. Pure.
+
+use super::Target;
+use super::body::Framing;
+use super::protocol::Api;
+use super::target::HeaderValue;
+use std::time::Duration;
+
+/// What the status line and the headers of a response say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    pub framing: Framing,
+    /// The server is willing to read another request on this connection.
+    pub keep_alive: bool,
+    /// For how long it keeps an idle connection (`keep-alive: timeout=5`), when it says so.
+    pub idle: Option<Duration>,
+    pub content: Content,
+}
+
+/// What the body is, by `content-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    EventStream,
+    Json,
+    Other,
+    Missing,
+}
+
+/// Longest head, bytes, and most headers.
+pub const HEAD_MAX: usize = 64 << 10;
+const HEADERS_MAX: usize = 100;
+
+impl Head {
+    /// Reads the head at the start of `bytes`. Gives it with its length (any 1xx heads before
+    /// it included), or `None` when more bytes are needed. `to_head`: it answers a HEAD
+    /// request, so that no body follows. Fails on bytes that are no HTTP/1 response, on folded
+    /// headers, on more than [`HEAD_MAX`] bytes, and on a length that cannot be trusted.
+    pub fn parse(bytes: &[u8], to_head: bool) -> Result<Option<(Head, usize)>, String> {
+        let mut from = 0;
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+            let mut response = httparse::Response::new(&mut headers);
+            let parsed = response
+                .parse(&bytes[from..])
+                .map_err(|error| format!("the response is not HTTP/1.1: {error}"))?;
+            let end = match parsed {
+                httparse::Status::Complete(len) => from + len,
+                httparse::Status::Partial => bytes.len(),
+            };
+            if end > HEAD_MAX {
+                return Err(format!("the response has a head of more than {} KiB", HEAD_MAX >> 10));
+            }
+            if parsed.is_partial() {
+                return Ok(None);
+            }
+            match response.code.unwrap_or(0) {
+                101 => return Err("the server wants to switch protocols (status 101)".to_string()),
+                100..=199 => from = end,
+                _ => return Ok(Some((Head::read(&response, to_head)?, end))),
+            }
+        }
+    }
+
+    fn read(response: &httparse::Response, to_head: bool) -> Result<Head, String> {
+        let status = response.code.unwrap_or(0);
+        if status < 100 {
+            return Err(format!("the response has the impossible status {status:03}"));
+        }
+        let old = response.version == Some(0);
+        let framing = if to_head || status == 204 || status == 304 {
+            Framing::Exact(0)
+        } else {
+            framing(response.headers, old)?
+        };
+        Ok(Head {
+            status,
+            framing,
+            keep_alive: framing != Framing::UntilClose && keep_alive(response.headers, old),
+            idle: idle(response.headers),
+            content: content(response.headers),
+        })
+    }
+}
+
+/// The values of a header, those with bytes other than visible ASCII as "".
+fn values<'a>(headers: &'a [httparse::Header], name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
+    headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| {
+        let visible = header.value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+        if visible { std::str::from_utf8(header.value).unwrap_or("") } else { "" }
+    })
+}
+
+/// The comma-separated parts of a header.
+fn parts<'a>(headers: &'a [httparse::Header], name: &'a str) -> impl Iterator<Item = &'a str> {
+    values(headers, name).flat_map(|value| value.split(',')).map(str::trim)
+}
+
+fn framing(headers: &[httparse::Header], old: bool) -> Result<Framing, String> {
+    if let Some(codings) = values(headers, "transfer-encoding").next_back() {
+        if old {
+            return Err("an HTTP/1.0 response cannot have a transfer-encoding".to_string());
+        }
+        // A length beside it is ignored: the chunks say where the body ends.
+        let last = codings.rsplit(',').next().unwrap_or("").trim();
+        return Ok(if last.eq_ignore_ascii_case("chunked") { Framing::Chunked } else { Framing::UntilClose });
+    }
+    let mut length = None;
+    for part in parts(headers, "content-length") {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let n: u64 = part
+            .parse()
+            .ok()
+            .filter(|n| digits && *n <= u64::MAX - 2)
+            .ok_or_else(|| format!("the response has the bad content-length {part:?}"))?;
+        if length.is_some_and(|before| before != n) {
+            return Err("the response has two different content-lengths".to_string());
+        }
+        length = Some(n);
+    }
+    Ok(length.map_or(Framing::UntilClose, Framing::Exact))
+}
+
+fn keep_alive(headers: &[httparse::Header], old: bool) -> bool {
+    let mut options = parts(headers, "connection");
+    if old {
+        let (mut keeps, mut closes) = (false, false);
+        for option in options {
+            keeps |= option.eq_ignore_ascii_case("keep-alive");
+            closes |= option.eq_ignore_ascii_case("close");
+        }
+        return keeps && !closes;
+    }
+    !options.any(|option| option.eq_ignore_ascii_case("close"))
+}
+
+fn idle(headers: &[httparse::Header]) -> Option<Duration> {
+    parts(headers, "keep-alive")
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))
+        .and_then(|(_, seconds)| seconds.trim().parse().ok())
+        .map(Duration::from_secs)
+}
+
+fn content(headers: &[httparse::Header]) -> Content {
+    let Some(value) = values(headers, "content-type").next() else { return Content::Missing };
+    let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => Content::EventStream,
+        "application/json" => Content::Json,
+        _ => Content::Other,
+    }
+}
+
+/// The head of every request to one target, built once; only the length and the id change.
+/// Holds secrets, hence no `Debug`.
+#[derive(Clone)]
+pub struct RequestHead {
+    before_length: Vec<u8>,
+    /// A custom `x-request-id` stands in `before_length`.
+    own_id: bool,
+}
+
+impl RequestHead {
+    /// Fails, without showing the value, on a custom header that cannot be sent.
+    pub fn new(target: &Target) -> Result<Self, String> {
+        let url = target.endpoint_url();
+        let mut headers: Vec<(String, String)> = vec![
+            ("host".into(), host(&url)),
+            ("content-type".into(), "application/json".into()),
+            ("accept".into(), accept(target).into()),
+            ("user-agent".into(), concat!("rampant/", env!("CARGO_PKG_VERSION")).into()),
+        ];
+        if let Some(key) = &target.api_key {
+            headers.push(("authorization".into(), format!("Bearer {}", key.reveal())));
+        }
+        for (name, value) in &target.headers {
+            let name = name.to_ascii_lowercase();
+            if matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection") {
+                return Err(format!(
+                    "the header {name:?} is ours to set: take it out of the target's headers"
+                ));
+            }
+            headers.retain(|(default, _)| *default != name);
+            let value = match value {
+                HeaderValue::Text(text) => text.clone(),
+                HeaderValue::Secret(secret) => secret.reveal().to_string(),
+            };
+            headers.push((name, value));
+        }
+        let query = url.query().map_or(String::new(), |query| format!("?{query}"));
+        let mut before_length = format!("POST {}{query} HTTP/1.1\r\n", url.path()).into_bytes();
+        for (name, value) in &headers {
+            check(name, value)?;
+            before_length.extend_from_slice(format!("{name}: {}\r\n", value.trim()).as_bytes());
+        }
+        before_length.extend_from_slice(b"content-length: ");
+        Ok(RequestHead { before_length, own_id: headers.iter().any(|(name, _)| name == "x-request-id") })
+    }
+
+    /// Appends the whole head, its blank line included, to `out`. `id` is the `x-request-id`
+    /// (visible ASCII), unless the target has one of its own.
+    pub fn write(&self, id: &str, body_bytes: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before_length);
+        out.extend_from_slice(body_bytes.to_string().as_bytes());
+        if !self.own_id {
+            out.extend_from_slice(b"\r\nx-request-id: ");
+            out.extend_from_slice(id.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// Host and port as in a `host` header: IPv6 in brackets, the scheme's own port left out.
+pub(super) fn host(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or("");
+    url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}
+
+fn accept(target: &Target) -> &'static str {
+    match target.api {
+        _ if !target.stream => "application/json",
+        Api::TensorRt | Api::Tgi => "text/event-stream",
+        // The errors of these servers are JSON, and a gateway in between may look at this.
+        Api::Completions | Api::Chat => "text/event-stream, application/json",
+    }
+}
+
+/// A name or value with a line break in it would let a script write headers, or a second
+/// request, of its own.
+fn check(name: &str, value: &str) -> Result<(), String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(format!("{name:?} is no header name: use letters, digits and dashes"));
+    }
+    if value.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
+        return Err(format!(
+            "the value of the header {name:?} has a line break or another control character in it"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::target::Secret;
+
+    fn parse(text: &str) -> Result<Option<(Head, usize)>, String> {
+        Head::parse(text.as_bytes(), false)
+    }
+
+    fn head(text: &str) -> Head {
+        parse(text).expect("an HTTP head").expect("a whole head").0
+    }
+
+    #[test]
+    fn a_head_is_read_once_it_is_whole() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=5, max=100\r\n\r\n";
+        for end in 0..text.len() {
+            assert_eq!(parse(&text[..end]), Ok(None), "{end} bytes");
+        }
+        let expected = Head {
+            status: 200,
+            framing: Framing::Chunked,
+            keep_alive: true,
+            idle: Some(Duration::from_secs(5)),
+            content: Content::EventStream,
+        };
+        assert_eq!(parse(&format!("{text}data")), Ok(Some((expected, text.len()))));
+    }
+
+    #[test]
+    fn the_length_of_a_body_follows_the_standard() {
+        for (headers, framing) in [
+            ("content-length: 12\r\n", Framing::Exact(12)),
+            ("content-length: 12\r\ncontent-length: 12\r\n", Framing::Exact(12)),
+            ("content-length: 12\r\ntransfer-encoding: chunked\r\n", Framing::Chunked),
+            ("transfer-encoding: gzip, Chunked\r\n", Framing::Chunked),
+            ("transfer-encoding: gzip\r\n", Framing::UntilClose),
+            ("", Framing::UntilClose),
+        ] {
+            assert_eq!(head(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).framing, framing, "{headers:?}");
+        }
+        for status in [204, 304] {
+            assert_eq!(
+                head(&format!("HTTP/1.1 {status} X\r\ncontent-length: 9\r\n\r\n")).framing,
+                Framing::Exact(0)
+            );
+        }
+        let to_head = Head::parse(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", true);
+        assert_eq!(to_head.map(|head| head.map(|(head, _)| head.framing)), Ok(Some(Framing::Exact(0))));
+    }
+
+    #[test]
+    fn connections_are_kept_as_the_version_and_the_server_say() {
+        for (text, keeps) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n", true),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nConnection: Upgrade, Close\r\n", false),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\nconnection: keep-alive\r\n",
+                false,
+            ),
+            ("HTTP/1.0 200 OK\r\ncontent-length: 0\r\n", false),
+            ("HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: Keep-Alive\r\n", true),
+            ("HTTP/1.1 200 OK\r\n", false),
+        ] {
+            assert_eq!(head(&format!("{text}\r\n")).keep_alive, keeps, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn interim_responses_are_skipped() {
+        let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 429 Busy\r\n\r\n";
+        assert_eq!(parse(&text[..25]), Ok(None));
+        let (head, used) = parse(text).expect("HTTP").expect("whole");
+        assert_eq!((head.status, used), (429, text.len()));
+    }
+
+    #[test]
+    fn a_head_that_cannot_be_trusted_is_an_error() {
+        for text in [
+            "SSH-2.0-OpenSSH\r\n",
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 099 Low\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nfolded: a\r\n b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length:\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(HEAD_MAX));
+        assert!(parse(&long).is_err());
+        assert!(parse(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_MAX + 1))).is_err());
+    }
+
+    fn target(base: &str) -> Target {
+        Target::new(Target::base_url(base).expect("a base URL"), Api::Completions)
+    }
+
+    fn written(target: &Target) -> String {
+        let mut out = Vec::new();
+        RequestHead::new(target).expect("headers that can be sent").write("r-1", 42, &mut out);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn a_request_head_has_everything_that_a_server_needs() {
+        let mut target = target("http://[::1]:8000/gate/v1/");
+        target.api_key = Some(Secret::new("sk-1"));
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            written(&target),
+            format!(
+                "POST /gate/v1/completions HTTP/1.1\r\nhost: [::1]:8000\r\ncontent-type: application/json\r\n\
+                 accept: text/event-stream, application/json\r\nuser-agent: rampant/{version}\r\n\
+                 authorization: Bearer sk-1\r\ncontent-length: 42\r\nx-request-id: r-1\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn custom_headers_take_the_place_of_the_defaults() {
+        let mut target = target("https://api.example:443");
+        target.api_key = Some(Secret::new("sk-1"));
+        target.headers = vec![
+            ("Authorization".into(), HeaderValue::Secret(Secret::new("Basic eA=="))),
+            ("X-Request-ID".into(), HeaderValue::Text("mine".into())),
+            ("x-tenant".into(), HeaderValue::Text("blue".into())),
+        ];
+        let written = written(&target);
+        assert!(written.contains("\r\nhost: api.example\r\n"), "{written}");
+        assert!(
+            written.contains("\r\nauthorization: Basic eA==\r\nx-request-id: mine\r\nx-tenant: blue\r\n")
+        );
+        assert!(!written.contains("sk-1") && !written.contains("r-1"), "{written}");
+    }
+
+    #[test]
+    fn a_header_cannot_smuggle_a_line_in_and_its_secret_is_not_shown() {
+        for (name, value) in
+            [("x", "secret\r\nhost: other"), ("x\ny", "secret"), ("", "secret"), ("content-length", "9")]
+        {
+            let mut target = target("http://localhost:1");
+            target.headers = vec![(name.into(), HeaderValue::Secret(Secret::new(value)))];
+            let error = RequestHead::new(&target).err().expect("refused");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

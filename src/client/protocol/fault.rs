@@ -1,0 +1,91 @@
+//! The server's own words about a failure, in whatever shape it says them.
+
+use serde_json::Value;
+
+/// Most characters that are kept of them.
+const WORDS_MAX: usize = 500;
+
+/// The server's own words out of an error body of any engine: `{"error":{"message":..}}`,
+/// `{"error":".."}`, `{"detail":..}`, plain text; at most 500 characters.
+pub fn error_words(body: &[u8]) -> String {
+    let said = serde_json::from_slice::<Value>(body).ok().and_then(|value| words(&value));
+    said.unwrap_or_else(|| short(&String::from_utf8_lossy(&body[..body.len().min(4 * WORDS_MAX)])))
+}
+
+/// The words in an error value. `None`: null, false and "" are ways of saying that there is no
+/// error.
+pub(super) fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Bool(false) => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(short(text)),
+        Value::Object(fields) => ["message", "error", "detail", "msg"]
+            .into_iter()
+            .find_map(|key| fields.get(key).and_then(words))
+            .map(|said| match place(value) {
+                Some(place) => short(&format!("{place}: {said}")),
+                None => said,
+            })
+            .or_else(|| Some(short(&value.to_string()))),
+        Value::Array(items) => {
+            let said: Vec<String> = items.iter().filter_map(words).collect();
+            Some(short(&if said.is_empty() { value.to_string() } else { said.join("; ") }))
+        }
+        other => Some(short(&other.to_string())),
+    }
+}
+
+/// Where in the request the fault is, as FastAPI says it: `"loc": ["body", "messages"]`.
+fn place(fault: &Value) -> Option<String> {
+    let parts = fault.get("loc")?.as_array()?;
+    let words: Vec<String> =
+        parts.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_string)).collect();
+    Some(words.join("."))
+}
+
+/// One line of at most [`WORDS_MAX`] characters.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => line[..end].to_string(),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_every_engine_are_found() {
+        for (body, said) in [
+            (
+                r#"{"error":{"message":"too long","type":"BadRequestError","param":null,"code":400}}"#,
+                "too long",
+            ),
+            (
+                r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#,
+                "Loading model",
+            ),
+            (r#"{"error":"no such model","error_type":"validation"}"#, "no such model"),
+            (r#"{"object":"error","message":"bad request","code":400}"#, "bad request"),
+            (r#"{"detail":"Not Found"}"#, "Not Found"),
+            (
+                r#"{"detail":[{"type":"missing","loc":["body","messages",0],"msg":"Field required"},{"msg":"x"}]}"#,
+                "body.messages.0: Field required; x",
+            ),
+            ("Internal Server Error\r\n", "Internal Server Error"),
+            (r#"{"status":"starting"}"#, r#"{"status":"starting"}"#),
+            ("", ""),
+        ] {
+            assert_eq!(error_words(body.as_bytes()), said, "{body}");
+        }
+    }
+
+    #[test]
+    fn long_words_are_cut_between_characters() {
+        let long = "é".repeat(3_000);
+        assert_eq!(error_words(long.as_bytes()).chars().count(), 500);
+        assert_eq!(error_words(format!("{{\"error\":{long:?}}}").as_bytes()), "é".repeat(500));
+    }
+}

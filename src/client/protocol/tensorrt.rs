@@ -1,0 +1,63 @@
+//! TensorRT-LLM behind Triton, `/v2/models/<model>/generate_stream`: text and nothing else; the
+//! end of the stream is the only sign that it is complete.
+
+use super::openai::{self, Text};
+use super::{Meaning, completions, extras, fault, lay_over};
+use crate::client::Target;
+use crate::client::target::Exact;
+use crate::record::{Kind, Request};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("text_input".into(), completions::text(&request.prompt).into());
+    openai::sampling(target, &mut fields);
+    fields.insert("max_tokens".into(), request.max_tokens.into());
+    if target.exact != Exact::No {
+        fields.insert("min_length".into(), request.max_tokens.into());
+    }
+    fields.insert("stream".into(), target.stream.into());
+    for extra in extras(target, request) {
+        lay_over(&mut fields, extra);
+    }
+    fields
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Event<'a> {
+    #[serde(borrow)]
+    text_output: Option<Text<'a>>,
+    error: Option<Value>,
+}
+
+pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
+    let event: Event = openai::object(data)?;
+    if let Some(words) = event.error.as_ref().and_then(fault::words) {
+        return Ok(Meaning::error(words));
+    }
+    let mut meaning = Meaning::default();
+    meaning.choice(0);
+    meaning.output(Kind::CONTENT, event.text_output.as_ref().map_or("", Text::as_str), &mut text);
+    Ok(meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::protocol::{Api, read_event};
+
+    #[test]
+    fn events_are_text_or_an_error() {
+        let mut text = String::new();
+        let mut read =
+            |data: &str| read_event(Api::TensorRt, data.as_bytes(), Some(&mut text)).expect("an event");
+        let content = read(r#"{"model_name":"ensemble","sequence_end":false,"text_output":" r\u00e9d"}"#);
+        assert_eq!((content.kind, content.bytes), (Kind::CONTENT, 5));
+        assert_eq!(read(r#"{"model_name":"ensemble","text_output":""}"#).kind, Kind::EMPTY);
+        let error = read(r#"{"error":"in ensemble: too long"}"#);
+        assert_eq!((error.kind, error.error.as_deref()), (Kind::ERROR, Some("in ensemble: too long")));
+        assert_eq!(text, " réd");
+    }
+}

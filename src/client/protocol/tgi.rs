@@ -1,0 +1,176 @@
+//! TGI `/generate_stream` and `/generate`: one event a token, the last one with the whole text
+//! and the finish reason.
+
+use super::openai::{self, Text};
+use super::{Meaning, completions, extras, fault, lay_over};
+use crate::client::Target;
+use crate::client::target::Exact;
+use crate::record::{Kind, Request, Usage};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    parameters.insert("max_new_tokens".into(), request.max_tokens.into());
+    // A temperature of 0 is an error here; not sampling is what it means elsewhere.
+    let temperature = target.temperature.filter(|temperature| *temperature > 0.0);
+    parameters.insert("do_sample".into(), temperature.is_some().into());
+    if let Some(temperature) = temperature {
+        parameters.insert("temperature".into(), temperature.into());
+    }
+    if let Some(input) = request.counted_input.or(request.asked_input) {
+        parameters.insert("truncate".into(), input.into());
+    }
+    if target.exact != Exact::No {
+        parameters.insert("ignore_eos_token".into(), true.into());
+    }
+    if !target.stream {
+        // Without it the reply has neither a finish reason nor a token count.
+        parameters.insert("details".into(), true.into());
+    }
+    let mut fields = Map::new();
+    fields.insert("inputs".into(), completions::text(&request.prompt).into());
+    fields.insert("parameters".into(), parameters.into());
+    for extra in extras(target, request) {
+        lay_over(&mut fields, &below_parameters(extra));
+    }
+    fields
+}
+
+/// Sampling fields, which other APIs have at the top, belong below `parameters`.
+fn below_parameters(extra: &Map<String, Value>) -> Map<String, Value> {
+    let mut placed = Map::new();
+    let mut parameters = Map::new();
+    for (key, value) in extra {
+        match (key.as_str(), value) {
+            ("parameters", Value::Object(given)) => parameters.extend(given.clone()),
+            ("inputs" | "parameters" | "stream" | "model" | "adapter_id", _) => {
+                placed.insert(key.clone(), value.clone());
+            }
+            _ => {
+                parameters.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    if !parameters.is_empty() {
+        placed.insert("parameters".into(), parameters.into());
+    }
+    placed
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Event<'a> {
+    #[serde(borrow)]
+    token: Option<Token<'a>>,
+    #[serde(borrow)]
+    generated_text: Option<Text<'a>>,
+    #[serde(borrow)]
+    details: Option<Details<'a>>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Token<'a> {
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    special: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details<'a> {
+    #[serde(borrow)]
+    finish_reason: Option<Text<'a>>,
+    generated_tokens: Option<u32>,
+    input_length: Option<u32>,
+}
+
+/// A reply that was not streamed comes as an object or, from the path `/`, as a list of one.
+pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
+    let event: Event = if data.trim_ascii_start().starts_with(b"[") {
+        let [only] = serde_json::from_slice(data)?;
+        only
+    } else {
+        openai::object(data)?
+    };
+    if let Some(words) = event.error.as_ref().and_then(fault::words) {
+        return Ok(Meaning::error(words));
+    }
+    let mut meaning = Meaning::default();
+    meaning.choice(0);
+    if let Some(token) = &event.token {
+        // The text of a special token such as `</s>` is no part of the reply.
+        let piece = token.text.as_ref().filter(|_| !token.special).map_or("", Text::as_str);
+        meaning.output(Kind::CONTENT, piece, &mut text);
+        meaning.tokens = 1;
+    } else if let Some(whole) = &event.generated_text {
+        meaning.output(Kind::CONTENT, whole.as_str(), &mut text);
+    }
+    let details = event.details.as_ref();
+    if event.generated_text.is_some() || details.is_some() {
+        meaning.add(Kind::FINISH);
+        let reason = details.and_then(|details| details.finish_reason.as_ref()).map_or("", Text::as_str);
+        meaning.finishes.push((0, reason.to_string()));
+    }
+    if let Some(output) = details.and_then(|details| details.generated_tokens) {
+        meaning.add(Kind::USAGE);
+        let input = details.and_then(|details| details.input_length);
+        meaning.usage = Usage { input, output: Some(output), ..Usage::default() };
+    }
+    Ok(meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::protocol::{Api, read_event, read_reply};
+    use serde_json::json;
+
+    fn event(data: Value) -> (Meaning, String) {
+        let mut text = String::new();
+        let meaning = read_event(Api::Tgi, data.to_string().as_bytes(), Some(&mut text)).expect("an event");
+        (meaning, text)
+    }
+
+    #[test]
+    fn every_event_is_a_token() {
+        let (meaning, text) =
+            event(json!({"index": 1, "token": {"id": 7, "text": " red", "logprob": -0.1, "special": false},
+                "generated_text": null, "details": null}));
+        assert_eq!((meaning.kind, meaning.tokens, meaning.bytes), (Kind::CONTENT, 1, 4));
+        assert_eq!((text.as_str(), meaning.choices), (" red", 1));
+    }
+
+    #[test]
+    fn the_last_event_has_the_finish_and_the_usage_but_its_whole_text_is_not_output_again() {
+        let (meaning, text) = event(
+            json!({"index": 2, "token": {"id": 2, "text": "</s>", "special": true}, "generated_text": " red",
+                "details": {"finish_reason": "eos_token", "generated_tokens": 2, "input_length": 5, "seed": null}}),
+        );
+        assert_eq!((meaning.kind, text.as_str()), (Kind::FINISH.with(Kind::USAGE), ""));
+        assert_eq!(meaning.finishes, [(0, "eos_token".to_string())]);
+        assert_eq!(meaning.usage, Usage { input: Some(5), output: Some(2), ..Usage::default() });
+    }
+
+    #[test]
+    fn errors_are_seen() {
+        let (meaning, _) =
+            event(json!({"error": "Input validation error: too long", "error_type": "validation"}));
+        assert_eq!(meaning.kind, Kind::ERROR);
+        assert_eq!(meaning.error.as_deref(), Some("Input validation error: too long"));
+    }
+
+    #[test]
+    fn a_whole_reply_may_be_a_list_of_one() {
+        let reply =
+            json!({"generated_text": "red", "details": {"finish_reason": "length", "generated_tokens": 1}});
+        for reply in [reply.to_string(), json!([reply]).to_string()] {
+            let mut text = String::new();
+            let meaning = read_reply(Api::Tgi, reply.as_bytes(), Some(&mut text)).expect("a reply");
+            assert_eq!((text.as_str(), meaning.usage.output), ("red", Some(1)));
+            assert_eq!(meaning.finishes, [(0, "length".to_string())]);
+        }
+    }
+}

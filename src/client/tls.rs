@@ -1,0 +1,198 @@
+//! TLS: which certificates are believed. One configuration serves the timed connections and
+//! the control plane alike.
+
+use crate::error::{Error, Result};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A configuration that believes the certificates of the system; with `ca_cert`, those that a
+/// file in PEM names as authorities and no others; with `insecure`, every one. It speaks
+/// HTTP/1.1 only. Fails when the file cannot be read or holds no certificate, or the system has
+/// none.
+pub fn config(insecure: bool, ca_cert: Option<&Path>) -> Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("ring can do TLS 1.2 and 1.3");
+    let builder = if insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAll::new(&provider)))
+    } else if let Some(path) = ca_cert {
+        builder.with_root_certificates(authorities(path)?)
+    } else {
+        builder.with_platform_verifier().map_err(|error| {
+            Error::run(format!("cannot load the certificates of the system: {error}"))
+                .hint("give the server's authority as a CA file, or install the package ca-certificates")
+        })?
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore> {
+    let shown = path.display();
+    let pem = std::fs::read(path)
+        .map_err(|error| Error::usage(format!("cannot read the CA file {shown}: {error}")))?;
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate
+            .map_err(|error| Error::usage(format!("cannot read the CA file {shown} as PEM: {error}")))?;
+        store.add(certificate).map_err(|error| {
+            Error::usage(format!("cannot use a certificate of the CA file {shown}: {error}"))
+        })?;
+    }
+    if store.is_empty() {
+        return Err(Error::usage(format!("the CA file {shown} holds no certificate"))
+            .hint("give a PEM file with a block that begins -----BEGIN CERTIFICATE-----"));
+    }
+    Ok(store)
+}
+
+/// Takes any certificate for the server's own. The handshake's signatures are still checked,
+/// so that a broken server is noticed.
+#[derive(Debug)]
+struct BelieveAll {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl BelieveAll {
+    fn new(provider: &CryptoProvider) -> Self {
+        BelieveAll { algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ServerCertVerifier for BelieveAll {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ClientConnection, ServerConfig, ServerConnection};
+
+    /// A server for `localhost`, and its authority as PEM.
+    fn server() -> (Arc<ServerConfig>, String) {
+        let key = || KeyPair::generate().expect("a key");
+        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, key()).expect("an authority");
+        let server_key = key();
+        let parameters = CertificateParams::new(vec!["localhost".to_string()]).expect("parameters");
+        let certificate = parameters.signed_by(&server_key, &authority).expect("a certificate");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(server_key.serialize_der()).into(),
+            )
+            .expect("a server");
+        (Arc::new(config), authority.pem())
+    }
+
+    /// Shakes hands in memory.
+    fn connect(
+        client: Arc<ClientConfig>,
+        server: Arc<ServerConfig>,
+    ) -> std::result::Result<(), rustls::Error> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut client = ClientConnection::new(client, name)?;
+        let mut server = ServerConnection::new(server)?;
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut flight = Vec::new();
+            client.write_tls(&mut flight).expect("memory");
+            server.read_tls(&mut flight.as_slice()).expect("memory");
+            // The client's alert is what the test looks at; the server's view of it is not.
+            let _ = server.process_new_packets();
+            flight.clear();
+            server.write_tls(&mut flight).expect("memory");
+            client.read_tls(&mut flight.as_slice()).expect("memory");
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), content).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_server_is_believed_by_its_authority_or_when_all_are() {
+        let (server, authority) = server();
+        let authority = file(&authority);
+        let by_file = config(false, Some(authority.path())).expect("a configuration");
+        assert_eq!(by_file.alpn_protocols, [b"http/1.1"]);
+        assert_eq!(connect(by_file, server.clone()), Ok(()));
+        assert_eq!(connect(config(true, None).expect("a configuration"), server), Ok(()));
+    }
+
+    #[test]
+    fn a_server_of_another_authority_is_refused() {
+        let (server, _) = server();
+        let (_, other) = super::tests::server();
+        let other = file(&other);
+        let config = config(false, Some(other.path())).expect("a configuration");
+        assert!(matches!(connect(config, server), Err(rustls::Error::InvalidCertificate(_))));
+    }
+
+    #[test]
+    fn a_ca_file_that_is_missing_empty_or_broken_is_named() {
+        let error = config(false, Some(Path::new("/nowhere/ca.pem"))).expect_err("missing");
+        assert!(error.message.starts_with("cannot read the CA file /nowhere/ca.pem: "), "{error}");
+        for (content, words) in [
+            ("", "holds no certificate"),
+            ("hello", "holds no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n", "as PEM"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot use a certificate"),
+        ] {
+            let file = file(content);
+            let error = config(false, Some(file.path())).expect_err(content);
+            assert!(error.message.contains(words), "{content:?}: {error}");
+            assert!(error.message.contains(&file.path().display().to_string()), "{error}");
+        }
+    }
+}
