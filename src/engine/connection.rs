@@ -1,0 +1,243 @@
+//! One connection: its requests one after the other, each with its answer.
+
+use std::io;
+use std::rc::Rc;
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::engine::ask::{Ask, Fault};
+use crate::engine::config::FailKind;
+use crate::engine::course::Course;
+use crate::engine::http::{self, Incoming, Refusal, Request, Step};
+use crate::engine::reply::{Phase, Reply};
+use crate::engine::server::Server;
+use crate::engine::text::Text;
+use crate::engine::truth::Entry;
+use crate::os;
+use crate::record::Nanos;
+
+/// Room that is made for each read.
+const READ_BYTES: usize = 4096;
+/// What a client may send ahead while its reply is under way.
+const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+/// What `/v1/models` says; nothing is refused for its length.
+const MODEL_TOKENS_MAX: u32 = 131_072;
+
+const JSON: &str = "application/json";
+
+struct Connection {
+    socket: Rc<TcpStream>,
+    incoming: Incoming,
+    accepted: Nanos,
+    server: Rc<Server>,
+}
+
+/// Serves one connection to its end.
+pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<Server>) {
+    // Without it a token would wait for the client to confirm the one before.
+    let _ = stream.set_nodelay(true);
+    let mut connection =
+        Connection { socket: Rc::new(stream), incoming: Incoming::default(), accepted, server };
+    // Whatever goes wrong with a socket, its client is gone, and nobody is left to be told.
+    let _ = connection.serve().await;
+    if let Ok(mut stream) = Rc::try_unwrap(connection.socket) {
+        let _ = stream.shutdown().await;
+    }
+}
+
+impl Connection {
+    async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            match self.incoming.next() {
+                Ok(Step::Request(request)) => {
+                    if !self.answer(request, os::now()).await? {
+                        return Ok(());
+                    }
+                }
+                Ok(Step::More) => self.read().await?,
+                Ok(Step::Continue) => {
+                    write_all(&self.socket, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                }
+                Err(Refusal(status, reason)) => {
+                    let fault = Fault::new(status, reason, "BadRequestError");
+                    let text = http::reply(status, JSON, fault.body.as_bytes(), false);
+                    return write_all(&self.socket, &text).await;
+                }
+            }
+        }
+    }
+
+    /// Reads at least one byte.
+    async fn read(&mut self) -> io::Result<()> {
+        loop {
+            self.socket.readable().await?;
+            self.incoming.bytes.reserve(READ_BYTES);
+            match self.socket.try_read_buf(&mut self.incoming.bytes) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers one request that arrived at `arrival`; whether the connection stays open.
+    async fn answer(&mut self, request: Request, arrival: Nanos) -> io::Result<bool> {
+        let keep = request.keep;
+        let server = self.server.clone();
+        if request.path.starts_with("/v1/") && server.config.api_key.is_some() {
+            if request.bearer != server.config.api_key {
+                return self.send(401, JSON, br#"{"error":"Unauthorized"}"#, keep).await;
+            }
+        }
+        match (&*request.method, &*request.path) {
+            ("POST", "/v1/completions") => self.generate(false, request, arrival).await,
+            ("POST", "/v1/chat/completions") => self.generate(true, request, arrival).await,
+            ("GET", "/health") => self.send(200, JSON, b"", keep).await,
+            ("GET", "/version") => {
+                let version = json!({"version": concat!("rampant-", env!("CARGO_PKG_VERSION"))});
+                self.send(200, JSON, version.to_string().as_bytes(), keep).await
+            }
+            ("GET", "/v1/models") => self.send(200, JSON, models(&server).as_bytes(), keep).await,
+            ("GET", "/metrics") => {
+                let text = server.metrics();
+                self.send(200, "text/plain; version=0.0.4; charset=utf-8", text.as_bytes(), keep).await
+            }
+            ("GET", "/truth") => {
+                let only = request.query.split('&').find_map(|pair| pair.strip_prefix("id="));
+                let truth = server.books.truth.borrow().to_json(only);
+                self.send(200, JSON, &truth, keep).await
+            }
+            ("GET" | "POST", "/reset") => {
+                let forgotten = server.books.truth.borrow_mut().reset();
+                self.send(200, JSON, json!({ "forgotten": forgotten }).to_string().as_bytes(), keep).await
+            }
+            (_, path) if PATHS.contains(&path) => {
+                self.send(405, JSON, br#"{"detail":"Method Not Allowed"}"#, keep).await
+            }
+            _ => self.send(404, JSON, br#"{"detail":"Not Found"}"#, keep).await,
+        }
+    }
+
+    async fn send(&self, status: u16, content_type: &str, body: &[u8], keep: bool) -> io::Result<bool> {
+        write_all(&self.socket, &http::reply(status, content_type, body, keep)).await?;
+        Ok(keep)
+    }
+
+    async fn generate(&mut self, chat: bool, request: Request, arrival: Nanos) -> io::Result<bool> {
+        let server = self.server.clone();
+        let config = &server.config;
+        let ask = match Ask::read(chat, &request.body, config) {
+            Ok(ask) => ask,
+            Err(fault) => return self.send(fault.status, JSON, fault.body.as_bytes(), request.keep).await,
+        };
+        let number = server.number();
+        let course = Course::new(&ask, config, number);
+        let entry = Entry {
+            id: id(request.request_id, number),
+            accepted: self.accepted,
+            arrival,
+            streamed: ask.stream,
+            prompt_tokens: ask.prompt_tokens,
+            ..Entry::default()
+        };
+        if let Some(FailKind::Status(status)) = course.fail {
+            let fault = Fault::new(status, "simulated failure", "SimulatedFailure");
+            server.books.finish(entry, &Default::default(), "status", os::now());
+            return self.send(status, JSON, fault.body.as_bytes(), request.keep).await;
+        }
+        let created = server.started + (arrival - server.started_at).max(0) as u64 / 1_000_000_000;
+        let text = Text::new(&ask, &entry.id, &config.model, created, request.chunks, number);
+        // Without chunks only the end of the connection says where the body ends.
+        let keep = request.keep && (request.chunks || !ask.stream);
+        let reply = Rc::new(Reply::new(self.socket.clone(), server.books.clone(), text, course, keep, entry));
+        reply.open();
+        server.add(reply.clone(), arrival, ask.prompt_tokens);
+        let whole = self.attend(&reply).await;
+        if reply.abort() {
+            server.release(&reply);
+        }
+        Ok(whole && keep && !config.close)
+    }
+
+    /// Stays with a reply until all of it is written or the client is gone; whether the
+    /// connection can be used again.
+    async fn attend(&mut self, reply: &Rc<Reply>) -> bool {
+        loop {
+            let blocked = reply.is_blocked();
+            match reply.phase() {
+                Phase::Ended { cut } if !blocked => return !cut,
+                Phase::Lost | Phase::Gone => return false,
+                Phase::Burst if !blocked => {
+                    reply.burst();
+                    if matches!(reply.phase(), Phase::Ended { .. }) {
+                        self.server.release(reply);
+                    } else {
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let socket = self.socket.clone();
+            tokio::select! {
+                _ = reply.wake.notified() => {}
+                _ = socket.writable(), if blocked => reply.flush(),
+                read = self.read(), if self.incoming.bytes.len() < AHEAD_BYTES_MAX => {
+                    if read.is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+}
+
+const PATHS: [&str; 8] = [
+    "/v1/completions",
+    "/v1/chat/completions",
+    "/v1/models",
+    "/health",
+    "/version",
+    "/metrics",
+    "/truth",
+    "/reset",
+];
+
+fn models(server: &Server) -> String {
+    let model = &server.config.model;
+    let card = json!({
+        "id": model,
+        "object": "model",
+        "created": server.started,
+        "owned_by": "rampant",
+        "root": model,
+        "parent": null,
+        "max_model_len": MODEL_TOKENS_MAX,
+        "permission": [],
+    });
+    json!({"object": "list", "data": [card]}).to_string()
+}
+
+/// The client's id when it can stand in a header and in JSON as it is; otherwise one of our own.
+fn id(sent: Option<String>, number: u64) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    match sent {
+        Some(id) if !id.is_empty() && id.bytes().all(plain) => id,
+        _ => format!("{number:016x}"),
+    }
+}
+
+async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        socket.writable().await?;
+        match socket.try_write(bytes) {
+            Ok(taken) => bytes = &bytes[taken..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
