@@ -1,7 +1,23 @@
 //! Load shapes: `next() -> Option<Slot>` says which request is due when. Arithmetic, seeded;
 //! no clock, no sleep.
+//!
+//! An open shape is a curve of rates and a process of gaps with mean 1. The gaps are added up,
+//! and the sum is put through the inverse of the curve's cumulative rate: arrival `k` is due
+//! when the curve has asked for as many requests as the first `k` gaps sum to. With exponential
+//! gaps that is the exact non-homogeneous Poisson process, for every curve.
 
-use crate::record::Slot;
+mod closed;
+mod gaps;
+mod ramp;
+mod rate;
+mod steps;
+
+use crate::record::{Due, Nanos, Slot};
+use closed::Closed;
+use gaps::Gaps;
+use ramp::Ramp;
+use rate::Rate;
+use steps::Steps;
 
 /// How arrivals scatter around their mean rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,13 +41,14 @@ pub enum Shape {
         process: Process,
     },
     /// The rate goes linearly from `from` to `to` over `over` seconds, then the schedule ends.
+    /// One of the two may be 0.
     Ramp {
         from: f64,
         to: f64,
         over: f64,
         process: Process,
     },
-    /// Each (rate, seconds) in turn, then the schedule ends.
+    /// Each (rate, seconds) in turn, then the schedule ends. A rate of 0 is a pause.
     Steps {
         steps: Vec<(f64, f64)>,
         process: Process,
@@ -46,14 +63,47 @@ pub enum Shape {
 }
 
 /// An endless or ending sequence of slots with ascending `seq` from 0.
+#[derive(Debug, Clone)]
 pub struct Schedule {
-    _private: (),
+    seq: u64,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    AtOnce,
+    Open(Gaps, Curve),
+    Closed(Closed),
+}
+
+#[derive(Debug, Clone)]
+enum Curve {
+    Rate(Rate),
+    Ramp(Ramp),
+    Steps(Steps),
 }
 
 impl Shape {
     /// What is wrong with the numbers, as a sentence.
     pub fn check(&self) -> Result<(), String> {
-        todo!()
+        match self {
+            Shape::AtOnce => Ok(()),
+            Shape::Rate { per_second, process } => {
+                Rate { per_second: *per_second }.check()?;
+                process.check()
+            }
+            Shape::Ramp { from, to, over, process } => {
+                Ramp { from: *from, to: *to, over: *over }.check()?;
+                process.check()
+            }
+            Shape::Steps { steps, process } => {
+                steps::check(steps)?;
+                process.check()
+            }
+            Shape::Closed { places, from, over } => {
+                Closed { places: *places, from: *from, over: *over }.check()
+            }
+        }
     }
 
     /// The number of places of a closed shape.
@@ -66,17 +116,62 @@ impl Shape {
 
     /// Seconds after which the shape ends by itself (ramp, steps).
     pub fn length(&self) -> Option<f64> {
-        todo!()
+        match self {
+            Shape::Ramp { over, .. } => Some(*over),
+            Shape::Steps { steps, .. } => Some(steps.iter().map(|(_, seconds)| seconds).sum()),
+            Shape::AtOnce | Shape::Rate { .. } | Shape::Closed { .. } => None,
+        }
     }
 
-    /// Rates per second at `t` seconds, for charts and lead times; `None` for closed shapes.
-    pub fn rate_at(&self, _t: f64) -> Option<f64> {
-        todo!()
+    /// Rates per second at `t` seconds, for charts and lead times: 0 before the start and after
+    /// the end. `None` for closed shapes and for [`Shape::AtOnce`], which have no rate.
+    pub fn rate_at(&self, t: f64) -> Option<f64> {
+        let rate = match self {
+            Shape::AtOnce | Shape::Closed { .. } => return None,
+            Shape::Rate { per_second, .. } => *per_second,
+            Shape::Ramp { from, to, over, .. } => Ramp { from: *from, to: *to, over: *over }.rate_at(t),
+            Shape::Steps { steps, .. } => steps::rate_at(steps, t),
+        };
+        Some(if t < 0.0 { 0.0 } else { rate })
     }
 
     /// The schedule of this shape for one cell.
-    pub fn schedule(&self, _seed: u64, _cell: &str) -> Schedule {
-        todo!()
+    pub fn schedule(&self, seed: u64, cell: &str) -> Schedule {
+        let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, cell), curve);
+        let source = match self {
+            Shape::AtOnce => Source::AtOnce,
+            Shape::Rate { per_second, process } => {
+                open(process, Curve::Rate(Rate { per_second: *per_second }))
+            }
+            Shape::Ramp { from, to, over, process } => {
+                open(process, Curve::Ramp(Ramp { from: *from, to: *to, over: *over }))
+            }
+            Shape::Steps { steps, process } => open(process, Curve::Steps(Steps::new(steps))),
+            Shape::Closed { places, from, over } => {
+                Source::Closed(Closed { places: *places, from: *from, over: *over })
+            }
+        };
+        Schedule { seq: 0, source }
+    }
+}
+
+impl Process {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Process::Gamma { cv } => above_zero("the coefficient of variation", *cv),
+            Process::Poisson | Process::Even => Ok(()),
+        }
+    }
+}
+
+impl Curve {
+    /// The time in seconds at which the curve has asked for `sum` requests; `None` after its end.
+    fn time_of(&mut self, sum: f64) -> Option<f64> {
+        match self {
+            Curve::Rate(rate) => Some(rate.time_of(sum)),
+            Curve::Ramp(ramp) => ramp.time_of(sum),
+            Curve::Steps(steps) => steps.time_of(sum),
+        }
     }
 }
 
@@ -84,6 +179,77 @@ impl Iterator for Schedule {
     type Item = Slot;
 
     fn next(&mut self) -> Option<Slot> {
-        todo!()
+        let due = match &mut self.source {
+            Source::AtOnce => Due::At(0),
+            Source::Open(gaps, curve) => Due::At(nanos(curve.time_of(gaps.next_sum())?)),
+            Source::Closed(closed) => closed.due(self.seq),
+        };
+        let slot = Slot { seq: self.seq, due };
+        self.seq += 1;
+        Some(slot)
+    }
+}
+
+/// Seconds as whole nanoseconds; a time past 292 years is the last one there is.
+fn nanos(seconds: f64) -> Nanos {
+    (seconds * 1e9).round() as Nanos
+}
+
+/// Sums of rates are rounded; a request that is nearer than this share of the whole to a
+/// boundary belongs after it. Without it, 3 x 0.1 s at 10/s would hold a fourth request.
+const ROUNDING: f64 = 1e-12;
+
+fn above_zero(what: &str, value: f64) -> Result<(), String> {
+    match value {
+        v if v.is_nan() => Err(format!("{what} must be a number, got NaN")),
+        v if v.is_infinite() => Err(format!("{what} must be finite, got {v}")),
+        v if v <= 0.0 => Err(format!("{what} must be above 0, got {v}")),
+        _ => Ok(()),
+    }
+}
+
+fn zero_or_above(what: &str, value: f64) -> Result<(), String> {
+    match value {
+        0.0 => Ok(()),
+        v if v < 0.0 => Err(format!("{what} must not be negative, got {v}")),
+        v => above_zero(what, v),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_once_is_everything_at_zero() {
+        let slots: Vec<Slot> = Shape::AtOnce.schedule(1, "a").take(3).collect();
+        let expected: Vec<Slot> = (0..3).map(|seq| Slot { seq, due: Due::At(0) }).collect();
+        assert_eq!(slots, expected);
+        assert_eq!(Shape::AtOnce.rate_at(0.0), None);
+    }
+
+    #[test]
+    fn the_same_seed_and_cell_give_the_same_schedule() {
+        let shape = Shape::Rate { per_second: 50.0, process: Process::Poisson };
+        let first = |seed, cell| shape.schedule(seed, cell).take(100).collect::<Vec<_>>();
+        assert_eq!(first(7, "a"), first(7, "a"));
+        assert_ne!(first(7, "a"), first(7, "b"));
+        assert_ne!(first(7, "a"), first(8, "a"));
+    }
+
+    #[test]
+    fn every_bad_number_is_named_in_a_sentence() {
+        let rate = |per_second| Shape::Rate { per_second, process: Process::Poisson };
+        assert_eq!(rate(0.0).check(), Err("the rate must be above 0, got 0".into()));
+        assert_eq!(rate(-5.0).check(), Err("the rate must be above 0, got -5".into()));
+        assert_eq!(rate(f64::NAN).check(), Err("the rate must be a number, got NaN".into()));
+        assert_eq!(
+            rate(f64::INFINITY).check(),
+            Err("the rate must be finite, got inf (without a rate, all requests are sent at once)".into())
+        );
+        let gamma = |cv| Shape::Rate { per_second: 1.0, process: Process::Gamma { cv } };
+        assert_eq!(gamma(0.0).check(), Err("the coefficient of variation must be above 0, got 0".into()));
+        assert!(gamma(f64::NAN).check().is_err());
+        assert_eq!(gamma(0.5).check(), Ok(()));
     }
 }
