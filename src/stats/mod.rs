@@ -1,7 +1,18 @@
 //! Every run-level number, from records alone: `add`, `+=`, `finish`. Pure.
 
+mod columns;
+#[cfg(test)]
+mod fixture;
+mod flow;
+mod gaps;
+pub mod names;
+mod rates;
+pub mod sample;
 pub mod slo;
 pub mod summary;
+mod table;
+pub mod tally;
+pub mod words;
 
-pub use slo::{Condition, Limit, Slo};
+pub use slo::{Condition, Limit, Slo, Verdict};
 pub use summary::{Summary, Window};

@@ -1,0 +1,114 @@
+//! Records made by hand, for the tests of this module.
+
+use crate::record::{Events, Kind, Nanos, Outcome, Phase, Record, Timeline, Timeout, Usage};
+
+pub const MS: Nanos = 1_000_000;
+
+/// A record under construction. Times are milliseconds.
+#[derive(Clone)]
+pub struct Reply(Record);
+
+/// The `seq`-th request, planned and sent at `at_ms`, a success of a streamed reply with no
+/// events and no usage yet.
+pub fn reply(seq: u64, at_ms: Nanos) -> Reply {
+    let mut timeline = Timeline::planned(at_ms * MS, at_ms * MS);
+    timeline.sent = Some(at_ms * MS);
+    timeline.events = Events::default();
+    Reply(Record {
+        seq,
+        id: format!("r{seq}"),
+        phase: Phase::Measured,
+        session: seq,
+        turn: 0,
+        class: "".into(),
+        asked_input: None,
+        asked_output: 4,
+        streamed: true,
+        timeline,
+        outcome: Outcome::Success,
+        error: None,
+        status: Some(200),
+        finish: Some("length".into()),
+        usage: Usage::default(),
+        counted_output: None,
+        counted_input: None,
+        text: None,
+        body_bytes: 0,
+        reused: false,
+        reconnects: 0,
+    })
+}
+
+impl Reply {
+    /// An event `at_ms` after `sent`; the request ends with it at the earliest.
+    pub fn event(mut self, at_ms: u32, kind: Kind, tokens: u32) -> Reply {
+        self.0.timeline.events.push(at_ms * 1_000, kind, tokens, 4);
+        let at = self.0.timeline.sent.expect("a reply with events was sent") + Nanos::from(at_ms) * MS;
+        self.0.timeline.end = self.0.timeline.end.max(at);
+        self
+    }
+
+    /// Content events at these times, tokens unknown.
+    pub fn tokens_at(self, times_ms: &[u32]) -> Reply {
+        times_ms.iter().fold(self, |reply, at| reply.event(*at, Kind::CONTENT, 0))
+    }
+
+    pub fn usage(mut self, input: u32, output: u32) -> Reply {
+        self.0.usage.input = Some(input);
+        self.0.usage.output = Some(output);
+        self
+    }
+
+    pub fn cached(mut self, cached: u32) -> Reply {
+        self.0.usage.cached = Some(cached);
+        self
+    }
+
+    pub fn asked(mut self, input: u32, output: u32) -> Reply {
+        self.0.asked_input = Some(input);
+        self.0.asked_output = output;
+        self
+    }
+
+    /// A body that came whole, `after_ms` after `sent`.
+    pub fn not_streamed(mut self, after_ms: Nanos) -> Reply {
+        self.0.streamed = false;
+        self.ends(after_ms)
+    }
+
+    pub fn ends(mut self, after_ms: Nanos) -> Reply {
+        self.0.timeline.end = self.0.timeline.sent.unwrap_or(self.0.timeline.planned) + after_ms * MS;
+        self
+    }
+
+    /// Planned this much earlier than it was sent.
+    pub fn waited(mut self, ms: Nanos) -> Reply {
+        self.0.timeline.planned -= ms * MS;
+        self
+    }
+
+    pub fn warmup(mut self) -> Reply {
+        self.0.phase = Phase::Warmup;
+        self
+    }
+
+    pub fn fails(mut self, outcome: Outcome, error: &str) -> Reply {
+        self.0.outcome = outcome;
+        self.0.error = Some(error.into());
+        self
+    }
+
+    /// Gave up after this long.
+    pub fn times_out(self, after_ms: Nanos) -> Reply {
+        self.ends(after_ms).fails(Outcome::TimedOut(Timeout::Total), "no end of the reply in time")
+    }
+
+    pub fn dropped(mut self) -> Reply {
+        self.0.timeline.sent = None;
+        self.fails(Outcome::Dropped, "no free place")
+    }
+
+    pub fn record(self) -> Record {
+        self.0
+    }
+}

@@ -1,0 +1,127 @@
+//! `Flow`: the output events of one reply, gathered once per record into reused memory.
+
+use crate::record::{Kind, Record, stalls};
+
+/// Output events in order of arrival.
+#[derive(Debug, Clone, Default)]
+pub struct Flow {
+    /// Microseconds since `sent`.
+    pub at_us: Vec<u32>,
+    /// Tokens of each event; 0 where the server did not say.
+    pub tokens: Vec<u32>,
+    /// Microseconds between successive events.
+    pub gaps_us: Vec<u32>,
+    /// Tokens of all events; 0 unless every event's are known.
+    pub known: u64,
+}
+
+impl Flow {
+    /// Reads a record; what was read before is gone.
+    pub fn read(&mut self, record: &Record) {
+        self.at_us.clear();
+        self.tokens.clear();
+        self.gaps_us.clear();
+        self.known = 0;
+        if !record.streamed || record.timeline.sent.is_none() {
+            return;
+        }
+        let events = &record.timeline.events;
+        for ((at, kind), tokens) in events.at_us.iter().zip(&events.kind).zip(&events.tokens) {
+            if kind.has(Kind::OUTPUT) {
+                self.at_us.push(*at);
+                self.tokens.push(*tokens);
+            }
+        }
+        self.gaps_us.extend(self.at_us.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
+        if !self.tokens.contains(&0) {
+            self.known = self.tokens.iter().map(|n| u64::from(*n)).sum();
+        }
+    }
+
+    /// The mean gap, milliseconds.
+    pub fn mean_gap_ms(&self) -> Option<f64> {
+        let sum: u64 = self.gaps_us.iter().map(|gap| u64::from(*gap)).sum();
+        (!self.gaps_us.is_empty()).then(|| sum as f64 / 1e3 / self.gaps_us.len() as f64)
+    }
+
+    /// Each gap divided by the tokens of its later event; none unless all are known.
+    pub fn token_gaps_ms(&self) -> impl Iterator<Item = f64> + '_ {
+        let later = self.tokens.get(1..).unwrap_or_default();
+        let known = !later.contains(&0);
+        self.gaps_us
+            .iter()
+            .zip(later)
+            .filter(move |_| known)
+            .map(|(gap, n)| f64::from(*gap) / 1e3 / f64::from(*n))
+    }
+
+    /// The stalls among the gaps, milliseconds.
+    pub fn stalls_ms(&self) -> Vec<f64> {
+        // Most replies flow evenly: where even the longest gap is not 5 x the shortest, none
+        // is 5 x the median, and nothing needs sorting.
+        let ends = self.gaps_us.iter().min().zip(self.gaps_us.iter().max());
+        if ends.is_none_or(|(min, max)| u64::from(*max) <= 5 * u64::from(*min)) {
+            return Vec::new();
+        }
+        let gaps: Vec<f64> = self.gaps_us.iter().map(|gap| f64::from(*gap) / 1e3).collect();
+        stalls(&gaps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use crate::record::Kind;
+
+    fn read(record: &Record) -> Flow {
+        let mut flow = Flow::default();
+        flow.read(record);
+        flow
+    }
+
+    #[test]
+    fn only_events_with_output_are_in_the_flow() {
+        let record = fixture::reply(0, 0)
+            .event(5, Kind::ROLE, 0)
+            .event(50, Kind::CONTENT, 0)
+            .event(60, Kind::REASONING, 0)
+            .event(70, Kind::EMPTY, 0)
+            .event(80, Kind::CONTENT, 0)
+            .event(90, Kind::FINISH, 0)
+            .event(95, Kind::USAGE, 0)
+            .record();
+        let flow = read(&record);
+        assert_eq!(flow.at_us, [50_000, 60_000, 80_000]);
+        assert_eq!(flow.gaps_us, [10_000, 20_000]);
+        assert_eq!(flow.mean_gap_ms(), record.itl_request_ms());
+    }
+
+    #[test]
+    fn gaps_per_token_need_the_tokens_of_every_later_event() {
+        let known = fixture::reply(0, 0).event(10, Kind::CONTENT, 0).event(40, Kind::CONTENT, 3).event(
+            60,
+            Kind::CONTENT,
+            2,
+        );
+        assert_eq!(read(&known.clone().record()).token_gaps_ms().collect::<Vec<_>>(), [10.0, 10.0]);
+        assert_eq!(known.clone().record().itl_token_ms(), [10.0, 10.0]);
+        let unknown = known.event(70, Kind::CONTENT, 0).record();
+        assert_eq!(read(&unknown).token_gaps_ms().count(), 0);
+    }
+
+    #[test]
+    fn a_stall_is_longer_than_five_of_the_replys_own_median_gaps() {
+        let even = fixture::reply(0, 0).tokens_at(&[10, 20, 30, 40, 90]).record();
+        assert_eq!(read(&even).stalls_ms(), Vec::<f64>::new());
+        let stalled = fixture::reply(0, 0).tokens_at(&[10, 20, 30, 40, 91, 101]).record();
+        assert_eq!(read(&stalled).stalls_ms(), [51.0]);
+    }
+
+    #[test]
+    fn a_record_read_before_leaves_nothing_behind() {
+        let mut flow = read(&fixture::reply(0, 0).tokens_at(&[10, 20, 30]).record());
+        flow.read(&fixture::reply(1, 0).not_streamed(90).record());
+        assert_eq!((flow.at_us.len(), flow.gaps_us.len(), flow.known), (0, 0, 0));
+    }
+}

@@ -1,0 +1,202 @@
+//! `Tally`: the whole numbers of a run: how many requests ended how, and with which lengths.
+
+use crate::record::{Nanos, Outcome, OutputSource, Record};
+
+/// Counts over the measured requests that were planned in the window.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub requests: u64,
+    pub succeeded: u64,
+    /// Within every limit of the SLO.
+    pub good: u64,
+    /// Output tokens of failed requests.
+    pub wasted_tokens: u64,
+    /// Input tokens that a prefix cache answered, and the inputs that they were part of.
+    pub cached: Cached,
+    /// Successes by where their number of output tokens comes from.
+    pub sources: Sources,
+    pub asked_output: Asked,
+    pub asked_input: Asked,
+    pub failures: Failures,
+    /// A first event of content came later than the first event of output, or never.
+    pub ttfo_differs: bool,
+    pub first_planned: Option<Nanos>,
+    pub last_end: Option<Nanos>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// Successes that reported cached tokens.
+    pub reports: u64,
+    pub tokens: u64,
+    pub input_tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sources {
+    pub usage: u64,
+    pub tokenizer: u64,
+    pub events: u64,
+    pub unknown: u64,
+}
+
+/// Asked lengths against counted ones, where both are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub compared: u64,
+    /// The counted length is the asked one.
+    pub met: u64,
+    pub asked_tokens: u64,
+    pub counted_tokens: u64,
+    /// Least and most that was asked for.
+    pub range: Option<(u32, u32)>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Failures {
+    /// In order of first appearance: outcome, count, and the words of the earliest request
+    /// that came with words, with its number.
+    kinds: Vec<(Outcome, u64, Option<(u64, String)>)>,
+    /// Longest time that a failed request took, from `sent` and from `planned`.
+    pub longest_from_sent: Nanos,
+    pub longest_from_planned: Nanos,
+}
+
+impl Tally {
+    pub fn add(&mut self, record: &Record) {
+        let timeline = &record.timeline;
+        self.requests += 1;
+        self.first_planned = least(self.first_planned, Some(timeline.planned));
+        self.last_end = self.last_end.max(Some(timeline.end));
+        if !record.success() {
+            self.wasted_tokens += record.output_tokens().map_or(0, |(n, _)| u64::from(n));
+            self.failures.add(record);
+            return;
+        }
+        self.succeeded += 1;
+        self.ttfo_differs |= record.ttfo_ms() != record.ttft_ms();
+        if let (Some(cached), Some(input)) = (record.usage.cached, record.input_tokens()) {
+            self.cached.reports += 1;
+            self.cached.tokens += u64::from(cached);
+            self.cached.input_tokens += u64::from(input);
+        }
+        match record.output_tokens().map(|(_, source)| source) {
+            Some(OutputSource::Usage) => self.sources.usage += 1,
+            Some(OutputSource::Tokenizer) => self.sources.tokenizer += 1,
+            Some(OutputSource::Events) => self.sources.events += 1,
+            None => self.sources.unknown += 1,
+        }
+        self.asked_output.add(Some(record.asked_output), record.output_tokens().map(|(n, _)| n));
+        self.asked_input.add(record.asked_input, record.usage.input.or(record.counted_input));
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.requests - self.succeeded
+    }
+
+    pub fn merge(&mut self, other: &Tally) {
+        self.requests += other.requests;
+        self.succeeded += other.succeeded;
+        self.good += other.good;
+        self.wasted_tokens += other.wasted_tokens;
+        self.cached.reports += other.cached.reports;
+        self.cached.tokens += other.cached.tokens;
+        self.cached.input_tokens += other.cached.input_tokens;
+        self.sources.usage += other.sources.usage;
+        self.sources.tokenizer += other.sources.tokenizer;
+        self.sources.events += other.sources.events;
+        self.sources.unknown += other.sources.unknown;
+        self.asked_output.merge(&other.asked_output);
+        self.asked_input.merge(&other.asked_input);
+        self.failures.merge(&other.failures);
+        self.ttfo_differs |= other.ttfo_differs;
+        self.first_planned = least(self.first_planned, other.first_planned);
+        self.last_end = self.last_end.max(other.last_end);
+    }
+}
+
+/// The earlier time, where there is one.
+pub fn least(a: Option<Nanos>, b: Option<Nanos>) -> Option<Nanos> {
+    a.into_iter().chain(b).min()
+}
+
+impl Asked {
+    fn add(&mut self, asked: Option<u32>, counted: Option<u32>) {
+        let (Some(asked), Some(counted)) = (asked, counted) else { return };
+        self.compared += 1;
+        self.met += u64::from(asked == counted);
+        self.asked_tokens += u64::from(asked);
+        self.counted_tokens += u64::from(counted);
+        self.widen((asked, asked));
+    }
+
+    fn widen(&mut self, other: (u32, u32)) {
+        let (min, max) = self.range.unwrap_or(other);
+        self.range = Some((min.min(other.0), max.max(other.1)));
+    }
+
+    /// Counted minus asked, mean over the compared requests.
+    pub fn mean_difference(&self) -> f64 {
+        (self.counted_tokens as f64 - self.asked_tokens as f64) / self.compared.max(1) as f64
+    }
+
+    fn merge(&mut self, other: &Asked) {
+        self.compared += other.compared;
+        self.met += other.met;
+        self.asked_tokens += other.asked_tokens;
+        self.counted_tokens += other.counted_tokens;
+        if let Some(range) = other.range {
+            self.widen(range);
+        }
+    }
+}
+
+impl Failures {
+    fn add(&mut self, record: &Record) {
+        let timeline = &record.timeline;
+        self.longest_from_planned = self.longest_from_planned.max(timeline.end - timeline.planned);
+        self.longest_from_sent =
+            self.longest_from_sent.max(timeline.sent.map_or(0, |sent| timeline.end - sent));
+        self.count(record.outcome, 1, record.error.as_deref().map(|text| (record.seq, text)));
+    }
+
+    fn count(&mut self, outcome: Outcome, count: u64, words: Option<(u64, &str)>) {
+        let place = match self.kinds.iter().position(|(kind, _, _)| *kind == outcome) {
+            Some(place) => place,
+            None => {
+                self.kinds.push((outcome, 0, None));
+                self.kinds.len() - 1
+            }
+        };
+        let (_, total, kept) = &mut self.kinds[place];
+        *total += count;
+        if let Some((seq, text)) = words
+            && kept.as_ref().is_none_or(|(first, _)| seq < *first)
+        {
+            *kept = Some((seq, text.to_string()));
+        }
+    }
+
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.kinds.iter().find(|(kind, _, _)| *kind == outcome).map_or(0, |(_, count, _)| *count)
+    }
+
+    /// Most frequent first.
+    pub fn list(&self) -> Vec<(Outcome, u64, Option<String>)> {
+        let known = Outcome::ALL.into_iter().filter_map(|outcome| {
+            let (_, count, words) = self.kinds.iter().find(|(kind, _, _)| *kind == outcome)?;
+            Some((outcome, *count, words.as_ref().map(|(_, text)| text.clone())))
+        });
+        let mut list: Vec<_> = known.collect();
+        list.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+        list
+    }
+
+    fn merge(&mut self, other: &Failures) {
+        for (outcome, count, words) in &other.kinds {
+            self.count(*outcome, *count, words.as_ref().map(|(seq, text)| (*seq, text.as_str())));
+        }
+        self.longest_from_sent = self.longest_from_sent.max(other.longest_from_sent);
+        self.longest_from_planned = self.longest_from_planned.max(other.longest_from_planned);
+    }
+}
