@@ -1,12 +1,137 @@
 //! Read records back from the Parquet parts of a results folder.
 
-use crate::error::Result;
+use super::decode::{Classes, Rows};
+use super::parts::{self, Part};
+use super::schema;
+use crate::error::{Error, Result};
 use crate::record::Record;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::ParquetMetaData;
+use std::fmt::Display;
+use std::fs::File;
 use std::path::Path;
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 1_024;
 
 /// Calls `each` with the run name and every record of the folder (of run `run` only, when
 /// given), part by part. A part that a killed process left unfinished is skipped and named in
-/// the returned warnings.
-pub fn requests(_folder: &Path, _run: Option<&str>, _each: impl FnMut(&str, Record)) -> Result<Vec<String>> {
-    todo!()
+/// the returned warnings, and so is one that cannot be read. Fails when a part was written by a newer
+/// version.
+pub fn requests(folder: &Path, run: Option<&str>, mut each: impl FnMut(&str, Record)) -> Result<Vec<String>> {
+    let parts = parts::list(folder)?;
+    let mut warnings = Vec::new();
+    let mut classes = Classes::default();
+    for part in &parts.live {
+        if let Some(warning) = read_part(part, run, &mut classes, &mut each)? {
+            warnings.push(warning);
+        }
+    }
+    warnings.extend(parts.covered.iter().map(|part| {
+        format!("{} was left over by a merge and not read again: delete it", part.path.display())
+    }));
+    warnings.extend(parts.unfinished.iter().map(|path| {
+        format!("skipped the unfinished part {}: its run was killed, or is still going on", path.display())
+    }));
+    Ok(warnings)
+}
+
+/// Reads one part to its end or to its first fault, which is the warning.
+fn read_part(
+    part: &Part,
+    run: Option<&str>,
+    classes: &mut Classes,
+    each: &mut impl FnMut(&str, Record),
+) -> Result<Option<String>> {
+    let warn = |reason: &dyn Display, read: u64| {
+        let rows = if read == 0 { "skipped".to_string() } else { format!("took only {read} rows of") };
+        Ok(Some(format!("{rows} the part {}: {reason}", part.path.display())))
+    };
+    let builder = match open(&part.path) {
+        Ok(builder) => builder,
+        Err(reason) => return warn(&reason, 0),
+    };
+    let metadata = builder.metadata().clone();
+    check_version(&part.path, &metadata)?;
+    if let (Some(wanted), Some(of)) = (run, value(&metadata, schema::KEY_RUN))
+        && wanted != of
+    {
+        return Ok(None);
+    }
+    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns());
+    let reader = match builder.with_projection(mask).with_batch_size(BATCH_ROWS).build() {
+        Ok(reader) => reader,
+        Err(reason) => return warn(&reason, 0),
+    };
+    let mut read = 0;
+    for batch in reader {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(reason) => return warn(&reason, read),
+        };
+        let rows = match Rows::new(&batch) {
+            Ok(rows) => rows,
+            Err(reason) => return warn(&reason, read),
+        };
+        for i in 0..batch.num_rows() {
+            if run.is_some_and(|wanted| wanted != rows.run(i)) {
+                continue;
+            }
+            match rows.record(i, classes) {
+                Ok(record) => each(rows.run(i), record),
+                Err(reason) => return warn(&reason, read),
+            }
+            read += 1;
+        }
+    }
+    Ok(None)
+}
+
+/// Rows of a Parquet file, from its footer.
+pub fn rows(path: &Path) -> Result<u64> {
+    let builder = open(path).map_err(|error| cannot_read(path, error))?;
+    Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
+}
+
+/// Run name and zero of a part (milliseconds since 1970).
+pub(super) fn identity(path: &Path) -> Result<(String, i64)> {
+    let builder = open(path).map_err(|error| cannot_read(path, error))?;
+    let found = value(builder.metadata(), schema::KEY_RUN)
+        .zip(value(builder.metadata(), schema::KEY_ZERO_MS).and_then(|zero| zero.parse().ok()));
+    let (run, zero_ms) = found.ok_or_else(|| cannot_read(path, "its metadata names no run"))?;
+    Ok((run.to_string(), zero_ms))
+}
+
+/// Every batch of a Parquet file, all columns.
+pub(super) fn batches(path: &Path) -> Result<ParquetRecordBatchReader> {
+    open(path)
+        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
+        .map_err(|error| cannot_read(path, error))
+}
+
+fn open(path: &Path) -> parquet::errors::Result<ParquetRecordBatchReaderBuilder<File>> {
+    ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+}
+
+fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+}
+
+fn check_version(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
+    let version = value(metadata, schema::KEY_VERSION).and_then(|version| version.parse::<u32>().ok());
+    match version {
+        Some(version) if version > schema::VERSION => Err(Error::usage(format!(
+            "cannot read {}: a newer rampant wrote it (schema version {version}, this one reads up to {})",
+            path.display(),
+            schema::VERSION
+        ))
+        .hint("update rampant")),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn cannot_read(path: &Path, reason: impl Display) -> Error {
+    Error::run(format!("cannot read {}: {reason}", path.display()))
 }

@@ -1,0 +1,1 @@
+//! `save_table`: rows of a script as a Parquet file.
