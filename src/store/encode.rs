@@ -21,7 +21,8 @@ pub(super) fn batch(run: &str, zero_ms: i64, records: &[Record]) -> RecordBatch 
     columns.push(("text", words(records, |r| r.text.as_deref())));
 
     let schema = schema::schema();
-    debug_assert!(schema.fields().iter().map(|field| field.name()).eq(columns.iter().map(|c| c.0)));
+    // Types alone would not notice two columns that changed places.
+    assert!(schema.fields().iter().map(|field| field.name()).eq(columns.iter().map(|c| c.0)));
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     RecordBatch::try_new(schema, arrays).expect("the columns are those of the schema")
 }
@@ -174,4 +175,47 @@ fn real(records: &[Record], value: impl Fn(&Record) -> Option<f64>) -> ArrayRef 
 
 fn flags(records: &[Record], value: impl Fn(&Record) -> bool) -> ArrayRef {
     Arc::new(BooleanArray::from(records.iter().map(value).collect::<Vec<bool>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use arrow::array::Array;
+
+    fn reals(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+        batch.column_by_name(name).unwrap().as_any().downcast_ref::<Float64Array>().unwrap().iter().collect()
+    }
+
+    #[test]
+    fn only_a_success_has_latencies_but_a_failure_keeps_its_delays() {
+        let records = sample::records(60);
+        let batch = batch("a", 0, &records);
+        for (i, record) in records.iter().enumerate() {
+            let ttft = if record.success() { record.ttft_ms() } else { None };
+            assert_eq!(reals(&batch, "ttft_ms")[i], ttft);
+            assert_eq!(reals(&batch, "lateness_ms")[i], record.lateness_ms());
+        }
+        assert!(records.iter().any(|r| !r.success() && r.ttft_ms().is_some()));
+    }
+
+    #[test]
+    fn the_mean_gap_is_that_of_the_record() {
+        for record in sample::records(60) {
+            match (itl_mean_ms(&record), record.itl_request_ms()) {
+                (Some(here), Some(there)) => assert!((here - there).abs() < 1e-9, "{here} {there}"),
+                (here, there) => assert_eq!(here, there),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wall_clock_of_a_request_is_the_zero_of_its_run_and_its_own_time() {
+        let records = sample::records(2);
+        let batch = batch("a", 1_000, &records);
+        let column = batch.column_by_name("sent_at").unwrap();
+        let sent_at = column.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
+        assert!(sent_at.is_null(0), "a dropped request was never sent");
+        assert_eq!(sent_at.value(1), 1_000_000 + records[1].timeline.sent.unwrap() / 1_000);
+    }
 }

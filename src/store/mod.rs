@@ -19,4 +19,5 @@ mod sample;
 
 pub use folder::Folder;
 
+pub use table::save_table;
 pub use writer::Writer;

@@ -135,3 +135,105 @@ fn check_version(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
 pub(super) fn cannot_read(path: &Path, reason: impl Display) -> Error {
     Error::run(format!("cannot read {}: {reason}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parts::{part_name, requests_folder, unfinished_name};
+    use super::super::writer::Writer;
+    use super::super::{encode, sample};
+    use super::*;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::KeyValue;
+    use std::fs;
+
+    fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (index, run) in runs.iter().enumerate() {
+            let mut writer = Writer::start(folder.path(), run, index as u32, 0).unwrap();
+            writer.write(sample::records(10)).unwrap();
+            writer.finish().unwrap();
+        }
+        folder
+    }
+
+    fn count(folder: &Path, run: Option<&str>) -> (Vec<String>, Vec<String>) {
+        let mut runs = Vec::new();
+        let warnings = requests(folder, run, |run, _| runs.push(run.to_string())).unwrap();
+        (runs, warnings)
+    }
+
+    #[test]
+    fn one_run_can_be_asked_for() {
+        let folder = folder_with_runs(&["c1", "c2", "c3"]);
+        assert_eq!(count(folder.path(), Some("c2")), (vec!["c2".to_string(); 10], vec![]));
+        assert_eq!(count(folder.path(), None).0.len(), 30);
+        assert!(count(folder.path(), Some("c9")).0.is_empty());
+    }
+
+    #[test]
+    fn records_of_a_class_share_its_name() {
+        let folder = folder_with_runs(&["c1", "c2"]);
+        let mut classes = Vec::new();
+        requests(folder.path(), None, |_, record| classes.push(record.class)).unwrap();
+        assert!(std::sync::Arc::ptr_eq(&classes[0], &classes[18]));
+    }
+
+    #[test]
+    fn an_unfinished_part_is_skipped_and_named() {
+        let folder = folder_with_runs(&["c1"]);
+        let name = unfinished_name(&part_name(0, 1, 1));
+        fs::write(requests_folder(folder.path()).join(&name), "PAR1 and half a row group").unwrap();
+        let (runs, warnings) = count(folder.path(), None);
+        assert_eq!((runs.len(), warnings.len()), (10, 1));
+        assert!(warnings[0].starts_with("skipped the unfinished part") && warnings[0].contains(&name));
+    }
+
+    #[test]
+    fn a_part_without_its_end_is_skipped_and_the_others_are_read() {
+        let folder = folder_with_runs(&["c1", "c2"]);
+        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let (runs, warnings) = count(folder.path(), None);
+        assert_eq!((runs, warnings.len()), (vec!["c2".to_string(); 10], 1));
+        assert!(warnings[0].contains("part-000-0000.parquet"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_part_with_broken_pages_is_named() {
+        let folder = folder_with_runs(&["c1"]);
+        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[4..middle].fill(0xA5);
+        fs::write(&path, bytes).unwrap();
+        let (runs, warnings) = count(folder.path(), None);
+        assert!(runs.is_empty());
+        assert!(warnings[0].contains("part-000-0000.parquet"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_foreign_parquet_file_is_named_with_the_column_it_lacks() {
+        let folder = folder_with_runs(&[]);
+        fs::create_dir(requests_folder(folder.path())).unwrap();
+        let row = serde_json::json!({"run": "x"}).as_object().unwrap().clone();
+        let bytes = super::super::table::to_parquet(&[row]).unwrap();
+        fs::write(requests_folder(folder.path()).join(part_name(0, 0, 0)), bytes).unwrap();
+        let (_, warnings) = count(folder.path(), None);
+        assert!(warnings[0].ends_with("no column \"seq\""), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_newer_version_is_an_error() {
+        let folder = folder_with_runs(&["c1"]);
+        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
+        let newer = KeyValue::new(schema::KEY_VERSION.to_string(), "2".to_string());
+        let properties = schema::packed().set_key_value_metadata(Some(vec![newer])).build();
+        let file = File::create(&path).unwrap();
+        let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
+        parquet.write(&encode::batch("c1", 0, &sample::records(3))).unwrap();
+        parquet.close().unwrap();
+        let error = requests(folder.path(), None, |_, _| ()).unwrap_err();
+        assert!(error.message.contains("a newer rampant wrote it (schema version 2"), "{error}");
+    }
+}

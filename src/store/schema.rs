@@ -218,3 +218,31 @@ const KIND_BITS: [(&str, Kind); 10] = [
     ("empty", Kind::EMPTY),
     ("choices", Kind::CHOICES),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::arrow::ArrowSchemaConverter;
+
+    #[test]
+    fn lists_have_the_three_standard_levels() {
+        let parquet = ArrowSchemaConverter::new().convert(&schema()).unwrap();
+        let paths: Vec<String> = parquet.columns().iter().map(|column| column.path().string()).collect();
+        assert!(paths.contains(&"event_us.list.element".to_string()), "{paths:?}");
+        assert_eq!(paths.len(), COLUMNS.len());
+    }
+
+    #[test]
+    fn every_number_says_its_unit() {
+        let units = ["_ns", "_us", "_ms", "_tokens", "_bytes", "_tokens_usage"];
+        let counts = ["seq", "session", "turn", "shared_reads", "reconnects"];
+        for (name, store, _) in COLUMNS {
+            if matches!(store, Number | Real) {
+                assert!(
+                    units.iter().any(|unit| name.ends_with(unit)) || counts.contains(name),
+                    "{name} has no unit"
+                );
+            }
+        }
+    }
+}
