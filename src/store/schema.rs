@@ -1,1 +1,248 @@
 //! The Parquet schema of `requests/part-*.parquet`: names, units, encodings.
+//!
+//! Plain types only: no Arrow dictionaries, no unsigned scalars (a difference of two must not
+//! wrap), lists with the standard three levels (`event_us.list.element`).
+
+use crate::record::Kind;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use std::sync::{Arc, LazyLock};
+
+/// Raised when a column changes its meaning or goes away; a new column does not raise it.
+pub const VERSION: u32 = 1;
+
+/// Rows of a row group, and of a part.
+pub const GROUP_ROWS: usize = 65_536;
+
+/// Encoded bytes that may wait in memory before they become a row group.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// Keys of the file metadata.
+pub const KEY_VERSION: &str = "rampant.schema_version";
+pub const KEY_RUN: &str = "rampant.run";
+pub const KEY_ZERO_MS: &str = "rampant.zero_ms";
+const KEY_ZERO: &str = "rampant.zero";
+const KEY_EVENT_KIND: &str = "rampant.event_kind";
+const KEY_TIMES: &str = "rampant.times";
+
+/// How a column is typed and packed.
+#[derive(Clone, Copy, PartialEq)]
+enum Store {
+    /// Repeats: dictionary.
+    Word,
+    /// Does not repeat.
+    Text,
+    Bool,
+    /// Status codes and the like: few values.
+    Code,
+    /// Counts and times that are near each other.
+    Number,
+    /// UTC.
+    Instant,
+    Real,
+    /// Event times: noise in the low bytes, constant in the high ones.
+    Times,
+    /// Small numbers in lists, often the same.
+    Smalls,
+}
+
+use Store::*;
+
+/// (name, how it is stored, may be null), in file order.
+const COLUMNS: &[(&str, Store, bool)] = &[
+    ("run", Word, false),
+    ("seq", Number, false),
+    ("request_id", Text, false),
+    ("phase", Word, false),
+    ("session", Number, false),
+    ("turn", Number, false),
+    ("class", Word, false),
+    ("outcome", Word, false),
+    ("error", Word, true),
+    ("status", Code, true),
+    ("finish_reason", Word, true),
+    ("streamed", Bool, false),
+    ("sent_at", Instant, true),
+    ("asked_input_tokens", Number, true),
+    ("asked_output_tokens", Number, false),
+    ("input_tokens", Number, true),
+    ("output_tokens", Number, true),
+    ("output_tokens_source", Word, true),
+    ("input_tokens_usage", Number, true),
+    ("output_tokens_usage", Number, true),
+    ("cached_tokens", Number, true),
+    ("reasoning_tokens", Number, true),
+    ("counted_input_tokens", Number, true),
+    ("counted_output_tokens", Number, true),
+    ("ttft_ms", Real, true),
+    ("ttfo_ms", Real, true),
+    ("e2el_ms", Real, true),
+    ("tpot_ms", Real, true),
+    ("ntpot_ms", Real, true),
+    ("itl_mean_ms", Real, true),
+    ("response_ttft_ms", Real, true),
+    ("response_e2el_ms", Real, true),
+    ("queue_delay_ms", Real, true),
+    ("lateness_ms", Real, true),
+    ("planned_ns", Number, false),
+    ("admitted_ns", Number, false),
+    ("connect_started_ns", Number, true),
+    ("connected_ns", Number, true),
+    ("sent_ns", Number, true),
+    ("written_ns", Number, true),
+    ("head_ns", Number, true),
+    ("end_ns", Number, false),
+    ("clock", Word, false),
+    ("read_lag_us", Number, true),
+    ("shared_reads", Number, false),
+    ("body_bytes", Number, false),
+    ("reused", Bool, false),
+    ("reconnects", Number, false),
+    ("event_us", Times, false),
+    ("event_kind", Smalls, false),
+    ("event_tokens", Smalls, false),
+    ("event_bytes", Smalls, false),
+    ("text", Text, true),
+];
+
+/// The element of an event list. The name is the one of the Parquet specification: with it every reader
+/// sees a plain list.
+pub(super) fn element(name: &str) -> Arc<Field> {
+    let of = if name == "event_kind" { DataType::UInt16 } else { DataType::UInt32 };
+    Arc::new(Field::new("element", of, false))
+}
+
+/// The Arrow schema of a part.
+pub fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let fields: Vec<Field> = COLUMNS
+            .iter()
+            .map(|&(name, store, null)| {
+                let of = match store {
+                    Word | Text => DataType::Utf8,
+                    Bool => DataType::Boolean,
+                    Code => DataType::Int32,
+                    Number => DataType::Int64,
+                    Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                    Real => DataType::Float64,
+                    Times | Smalls => DataType::List(element(name)),
+                };
+                Field::new(name, of, null)
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
+    });
+    SCHEMA.clone()
+}
+
+/// The columns that a record is rebuilt from; the others are derived.
+pub(super) fn raw_columns() -> impl Iterator<Item = &'static str> {
+    let derived = ["input_tokens", "output_tokens", "output_tokens_source"];
+    let raw = COLUMNS.iter().filter(|(_, store, _)| !matches!(store, Real | Instant));
+    raw.map(|column| column.0).filter(move |name| !derived.contains(name))
+}
+
+/// How a part is packed, with what a reader has to know in its metadata.
+pub(super) fn properties(run: &str, zero_ms: i64) -> WriterProperties {
+    let mut builder = packed()
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_bytes(Some(GROUP_BYTES))
+        .set_key_value_metadata(Some(metadata(run, zero_ms)));
+    for &(name, store, _) in COLUMNS {
+        let flat = ColumnPath::from(name);
+        let list = ColumnPath::from(vec![name.to_string(), "list".to_string(), "element".to_string()]);
+        builder = match store {
+            Word | Bool | Code => builder,
+            // Plain: a vectorised Spark reads BYTE_STREAM_SPLIT only in its newest versions.
+            Text | Real => builder.set_column_dictionary_enabled(flat, false),
+            Number | Instant => builder
+                .set_column_dictionary_enabled(flat.clone(), false)
+                .set_column_encoding(flat, Encoding::DELTA_BINARY_PACKED),
+            Times => builder
+                .set_column_dictionary_enabled(list.clone(), false)
+                .set_column_statistics_enabled(list.clone(), EnabledStatistics::None)
+                .set_column_encoding(list, Encoding::BYTE_STREAM_SPLIT),
+            Smalls => builder
+                .set_column_dictionary_enabled(list.clone(), false)
+                .set_column_statistics_enabled(list.clone(), EnabledStatistics::None)
+                .set_column_encoding(list, Encoding::DELTA_BINARY_PACKED),
+        };
+    }
+    builder.build()
+}
+
+/// What every Parquet file of a results folder has in common.
+pub(super) fn packed() -> parquet::file::properties::WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by(concat!("rampant ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a zstd level")))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_write_batch_size(16_384)
+}
+
+fn metadata(run: &str, zero_ms: i64) -> Vec<KeyValue> {
+    let kinds: Vec<String> = KIND_BITS.iter().map(|(name, bit)| format!("\"{name}\": {}", bit.0)).collect();
+    let zero = chrono::DateTime::from_timestamp_millis(zero_ms)
+        .map_or_else(String::new, |time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    let pair = |key: &str, value: String| KeyValue::new(key.to_string(), value);
+    vec![
+        pair(KEY_VERSION, VERSION.to_string()),
+        pair(KEY_RUN, run.to_string()),
+        pair(KEY_ZERO_MS, zero_ms.to_string()),
+        pair(KEY_ZERO, zero),
+        pair(KEY_EVENT_KIND, format!("{{{}}}", kinds.join(", "))),
+        pair(
+            KEY_TIMES,
+            "columns in _ns count from the run's zero on a monotonic clock; event_us counts from sent_ns; \
+             null: not observed"
+                .to_string(),
+        ),
+    ]
+}
+
+/// What each bit of `event_kind` says.
+const KIND_BITS: [(&str, Kind); 10] = [
+    ("role", Kind::ROLE),
+    ("reasoning", Kind::REASONING),
+    ("content", Kind::CONTENT),
+    ("tool", Kind::TOOL),
+    ("finish", Kind::FINISH),
+    ("usage", Kind::USAGE),
+    ("error", Kind::ERROR),
+    ("done", Kind::DONE),
+    ("empty", Kind::EMPTY),
+    ("choices", Kind::CHOICES),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::arrow::ArrowSchemaConverter;
+
+    #[test]
+    fn lists_have_the_three_standard_levels() {
+        let parquet = ArrowSchemaConverter::new().convert(&schema()).unwrap();
+        let paths: Vec<String> = parquet.columns().iter().map(|column| column.path().string()).collect();
+        assert!(paths.contains(&"event_us.list.element".to_string()), "{paths:?}");
+        assert_eq!(paths.len(), COLUMNS.len());
+    }
+
+    #[test]
+    fn every_number_says_its_unit() {
+        let units = ["_ns", "_us", "_ms", "_tokens", "_bytes", "_tokens_usage"];
+        let counts = ["seq", "session", "turn", "shared_reads", "reconnects"];
+        for (name, store, _) in COLUMNS {
+            if matches!(store, Number | Real) {
+                assert!(
+                    units.iter().any(|unit| name.ends_with(unit)) || counts.contains(name),
+                    "{name} has no unit"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `batch`: records as columns.
+
+use super::schema;
+use crate::record::{Connect, OutputSource, Record};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt16Array, UInt32Array,
+};
+use arrow::buffer::OffsetBuffer;
+use std::sync::Arc;
+
+/// Records as one batch of the schema, in the same order.
+pub(super) fn batch(run: &str, zero_ms: i64, records: &[Record]) -> RecordBatch {
+    let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(schema::schema().fields().len());
+    who(&mut columns, run, records);
+    how(&mut columns, zero_ms, records);
+    tokens(&mut columns, records);
+    latencies(&mut columns, records);
+    times(&mut columns, records);
+    events(&mut columns, records);
+    columns.push(("text", words(records, |r| r.text.as_deref())));
+
+    let schema = schema::schema();
+    // Types alone would not notice two columns that changed places.
+    assert!(schema.fields().iter().map(|field| field.name()).eq(columns.iter().map(|c| c.0)));
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    RecordBatch::try_new(schema, arrays).expect("the columns are those of the schema")
+}
+
+type Columns<'a> = Vec<(&'a str, ArrayRef)>;
+
+fn who(columns: &mut Columns, run: &str, records: &[Record]) {
+    columns.extend([
+        ("run", words(records, |_| Some(run))),
+        ("seq", whole(records, |r| r.seq as i64)),
+        ("request_id", words(records, |r| Some(&r.id))),
+        ("phase", words(records, |r| Some(r.phase.name()))),
+        ("session", whole(records, |r| r.session as i64)),
+        ("turn", whole(records, |r| i64::from(r.turn))),
+        ("class", words(records, |r| Some(&r.class))),
+    ]);
+}
+
+fn how(columns: &mut Columns, zero_ms: i64, records: &[Record]) {
+    let status: Int32Array = records.iter().map(|r| r.status.map(i32::from)).collect();
+    let sent_at: TimestampMicrosecondArray = records
+        .iter()
+        .map(|r| r.timeline.sent.map(|sent| zero_ms * 1_000 + sent.div_euclid(1_000)))
+        .collect();
+    columns.extend([
+        ("outcome", words(records, |r| Some(r.outcome.name()))),
+        ("error", words(records, |r| r.error.as_deref())),
+        ("status", Arc::new(status) as ArrayRef),
+        ("finish_reason", words(records, |r| r.finish.as_deref())),
+        ("streamed", flags(records, |r| r.streamed)),
+        ("sent_at", Arc::new(sent_at.with_timezone("UTC"))),
+    ]);
+}
+
+fn tokens(columns: &mut Columns, records: &[Record]) {
+    let output: Vec<Option<(u32, OutputSource)>> = records.iter().map(Record::output_tokens).collect();
+    let counts: Int64Array = output.iter().map(|o| o.map(|(n, _)| i64::from(n))).collect();
+    let sources: StringArray = output.iter().map(|o| o.map(|(_, source)| source.name())).collect();
+    columns.extend([
+        ("asked_input_tokens", count(records, |r| r.asked_input)),
+        ("asked_output_tokens", count(records, |r| Some(r.asked_output))),
+        ("input_tokens", count(records, Record::input_tokens)),
+        ("output_tokens", Arc::new(counts) as ArrayRef),
+        ("output_tokens_source", Arc::new(sources)),
+        ("input_tokens_usage", count(records, |r| r.usage.input)),
+        ("output_tokens_usage", count(records, |r| r.usage.output)),
+        ("cached_tokens", count(records, |r| r.usage.cached)),
+        ("reasoning_tokens", count(records, |r| r.usage.reasoning)),
+        ("counted_input_tokens", count(records, |r| r.counted_input)),
+        ("counted_output_tokens", count(records, |r| r.counted_output)),
+    ]);
+}
+
+/// Only a success has latencies; the delays of a failure are still worth keeping.
+fn latencies(columns: &mut Columns, records: &[Record]) {
+    let of_success = |measure: fn(&Record) -> Option<f64>| {
+        real(records, move |r| if r.success() { measure(r) } else { None })
+    };
+    columns.extend([
+        ("ttft_ms", of_success(Record::ttft_ms)),
+        ("ttfo_ms", of_success(Record::ttfo_ms)),
+        ("e2el_ms", of_success(Record::e2el_ms)),
+        ("tpot_ms", of_success(Record::tpot_ms)),
+        ("ntpot_ms", of_success(Record::ntpot_ms)),
+        ("itl_mean_ms", of_success(itl_mean_ms)),
+        ("response_ttft_ms", of_success(Record::response_ttft_ms)),
+        ("response_e2el_ms", of_success(Record::response_e2el_ms)),
+        ("queue_delay_ms", real(records, Record::queue_delay_ms)),
+        ("lateness_ms", real(records, Record::lateness_ms)),
+    ]);
+}
+
+/// The same number as `Record::itl_request_ms` to within a rounding, without its two lists: gaps sum up
+/// to last - first.
+fn itl_mean_ms(record: &Record) -> Option<f64> {
+    if !record.streamed {
+        return None;
+    }
+    let at = &record.timeline.events.at_us;
+    let mut output = record.timeline.events.output();
+    let (first, last) = (output.next()?, output.next_back()?);
+    let gaps = 1 + output.count();
+    Some(f64::from(at[last].saturating_sub(at[first])) / 1e3 / gaps as f64)
+}
+
+fn times(columns: &mut Columns, records: &[Record]) {
+    let connect = |time: fn(Connect) -> i64| maybe(records, move |r| r.timeline.connect.map(time));
+    columns.extend([
+        ("planned_ns", whole(records, |r| r.timeline.planned)),
+        ("admitted_ns", whole(records, |r| r.timeline.admitted)),
+        ("connect_started_ns", connect(|c| c.started)),
+        ("connected_ns", connect(|c| c.done)),
+        ("sent_ns", maybe(records, |r| r.timeline.sent)),
+        ("written_ns", maybe(records, |r| r.timeline.written)),
+        ("head_ns", maybe(records, |r| r.timeline.head)),
+        ("end_ns", whole(records, |r| r.timeline.end)),
+        ("clock", words(records, |r| Some(r.timeline.clock.name()))),
+        ("read_lag_us", count(records, |r| r.timeline.read_lag_us)),
+        ("shared_reads", count(records, |r| Some(r.timeline.shared_reads))),
+        ("body_bytes", whole(records, |r| r.body_bytes as i64)),
+        ("reused", flags(records, |r| r.reused)),
+        ("reconnects", count(records, |r| Some(r.reconnects))),
+    ]);
+}
+
+fn events(columns: &mut Columns, records: &[Record]) {
+    let offsets = OffsetBuffer::<i32>::from_lengths(records.iter().map(|r| r.timeline.events.len()));
+    let total = offsets.last() as usize;
+    let mut at = Vec::with_capacity(total);
+    let mut kind = Vec::with_capacity(total);
+    let mut tokens = Vec::with_capacity(total);
+    let mut bytes = Vec::with_capacity(total);
+    for record in records {
+        let events = &record.timeline.events;
+        at.extend_from_slice(&events.at_us);
+        kind.extend(events.kind.iter().map(|kind| kind.0));
+        tokens.extend_from_slice(&events.tokens);
+        bytes.extend_from_slice(&events.bytes);
+    }
+    let list = |name, values: ArrayRef| -> (&'static str, ArrayRef) {
+        (name, Arc::new(ListArray::new(schema::element(name), offsets.clone(), values, None)))
+    };
+    columns.extend([
+        list("event_us", Arc::new(UInt32Array::from(at))),
+        list("event_kind", Arc::new(UInt16Array::from(kind))),
+        list("event_tokens", Arc::new(UInt32Array::from(tokens))),
+        list("event_bytes", Arc::new(UInt32Array::from(bytes))),
+    ]);
+}
+
+fn words<'a>(records: &'a [Record], value: impl Fn(&'a Record) -> Option<&'a str>) -> ArrayRef {
+    Arc::new(records.iter().map(value).collect::<StringArray>())
+}
+
+fn whole(records: &[Record], value: impl Fn(&Record) -> i64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(records.iter().map(value)))
+}
+
+fn maybe(records: &[Record], value: impl Fn(&Record) -> Option<i64>) -> ArrayRef {
+    Arc::new(records.iter().map(value).collect::<Int64Array>())
+}
+
+fn count(records: &[Record], value: impl Fn(&Record) -> Option<u32>) -> ArrayRef {
+    maybe(records, |r| value(r).map(i64::from))
+}
+
+fn real(records: &[Record], value: impl Fn(&Record) -> Option<f64>) -> ArrayRef {
+    Arc::new(records.iter().map(value).collect::<Float64Array>())
+}
+
+fn flags(records: &[Record], value: impl Fn(&Record) -> bool) -> ArrayRef {
+    Arc::new(BooleanArray::from(records.iter().map(value).collect::<Vec<bool>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use arrow::array::Array;
+
+    fn reals(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
+        batch.column_by_name(name).unwrap().as_any().downcast_ref::<Float64Array>().unwrap().iter().collect()
+    }
+
+    #[test]
+    fn only_a_success_has_latencies_but_a_failure_keeps_its_delays() {
+        let records = sample::records(60);
+        let batch = batch("a", 0, &records);
+        for (i, record) in records.iter().enumerate() {
+            let ttft = if record.success() { record.ttft_ms() } else { None };
+            assert_eq!(reals(&batch, "ttft_ms")[i], ttft);
+            assert_eq!(reals(&batch, "lateness_ms")[i], record.lateness_ms());
+        }
+        assert!(records.iter().any(|r| !r.success() && r.ttft_ms().is_some()));
+    }
+
+    #[test]
+    fn the_mean_gap_is_that_of_the_record() {
+        for record in sample::records(60) {
+            match (itl_mean_ms(&record), record.itl_request_ms()) {
+                (Some(here), Some(there)) => assert!((here - there).abs() < 1e-9, "{here} {there}"),
+                (here, there) => assert_eq!(here, there),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wall_clock_of_a_request_is_the_zero_of_its_run_and_its_own_time() {
+        let records = sample::records(2);
+        let batch = batch("a", 1_000, &records);
+        let column = batch.column_by_name("sent_at").unwrap();
+        let sent_at = column.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
+        assert!(sent_at.is_null(0), "a dropped request was never sent");
+        assert_eq!(sent_at.value(1), 1_000_000 + records[1].timeline.sent.unwrap() / 1_000);
+    }
+}
