@@ -1,6 +1,7 @@
 //! The pictures over several configurations: throughput, latency, heat map.
 
-use super::Figure;
+use super::ticks::Format;
+use super::{Axis, Figure, Panel, Ramp, Scale, Series, Style, Tone};
 
 /// One configuration: its label (`io512x512_mc4_np40`) and the columns of the aggregated CSV.
 #[derive(Debug, Clone)]
@@ -9,17 +10,231 @@ pub struct Row {
     pub values: std::collections::BTreeMap<String, f64>,
 }
 
-/// Chart 1: total tok/s, output tok/s, token counts, req/s by configuration (2x2).
-pub fn throughput(_rows: &[Row], _title: &str) -> Figure {
-    todo!()
+/// Up to this many configurations the panels stand in a grid, and beyond it all in one row,
+/// since they need the height.
+const GRID_MOST: usize = 14;
+
+/// One metric: its column, its name in both languages, whether more is better.
+struct Metric {
+    column: &'static str,
+    en: &'static str,
+    zh: &'static str,
+    format: Format,
+    higher: bool,
 }
 
-/// Chart 2: mean TTFT, P99 TTFT, mean TPOT, mean ITL, mean E2EL.
-pub fn latency(_rows: &[Row], _title: &str) -> Figure {
-    todo!()
+const fn rate(column: &'static str, en: &'static str, zh: &'static str) -> Metric {
+    Metric { column, en, zh, format: Format::Number, higher: true }
+}
+
+const fn latency_of(column: &'static str, en: &'static str, zh: &'static str) -> Metric {
+    Metric { column, en, zh, format: Format::Ms, higher: false }
+}
+
+const TOTAL: Metric = rate("total_token_throughput", "Total tokens/s", "总吞吐量");
+const OUTPUT: Metric = rate("output_throughput", "Output tokens/s", "输出吞吐量");
+const REQUESTS: Metric = rate("request_throughput", "Requests/s", "请求吞吐量");
+const GOODPUT: Metric = rate("request_goodput", "Good requests/s", "有效吞吐量");
+const LATENCIES: [Metric; 5] = [
+    latency_of("mean_ttft_ms", "Mean TTFT", "平均首令牌时间"),
+    latency_of("p99_ttft_ms", "P99 TTFT", "首令牌时间 P99"),
+    latency_of("mean_tpot_ms", "Mean TPOT", "平均每令牌时间"),
+    latency_of("mean_itl_ms", "Mean ITL", "平均令牌间延迟"),
+    latency_of("mean_e2el_ms", "Mean E2EL", "平均端到端延迟"),
+];
+
+impl Metric {
+    fn title(&self) -> String {
+        format!("{} · {}", self.en, self.zh)
+    }
+}
+
+impl Row {
+    /// A missing value is not a number: a gap with a "-".
+    fn value(&self, column: &str) -> f64 {
+        self.values.get(column).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Chart 1: total tok/s, output tok/s, token counts, req/s by configuration (2x2).
+///
+/// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
+pub fn throughput(rows: &[Row], title: &str) -> Figure {
+    let mut tokens = panel(rows, "Tokens in and out · 输入与输出令牌数", Format::Number);
+    if tokens.note.is_none() {
+        let counts = [("input · 输入", "total_input_tokens"), ("output · 输出", "total_output_tokens")];
+        tokens.series = counts.map(|(name, column)| bars(rows, name, column, Tone::Auto)).into();
+    }
+    let mut panels = vec![one(rows, &TOTAL, 0), one(rows, &OUTPUT, 0), tokens, one(rows, &REQUESTS, 0)];
+    panels.iter_mut().for_each(note_when_empty);
+    finish(rows, title, "Throughput · 吞吐量对比", panels, 2)
+}
+
+/// Chart 2: mean TTFT, P99 TTFT, mean TPOT, mean ITL, mean E2EL, each on its own axis.
+///
+/// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
+pub fn latency(rows: &[Row], title: &str) -> Figure {
+    let mut panels: Vec<Panel> = LATENCIES.iter().map(|metric| one(rows, metric, 2)).collect();
+    panels.iter_mut().for_each(note_when_empty);
+    finish(rows, title, "Latency · 延迟对比", panels, 3)
 }
 
 /// Chart 3: configuration x metric, normalised so that green is always better.
-pub fn heatmap(_rows: &[Row], _title: &str) -> Figure {
-    todo!()
+///
+/// A cell's colour is its place between the worst and the best value of its column. Equal
+/// values are neutral, and so is a single configuration; a column whose values differ by
+/// less than 10 % is pale in proportion.
+pub fn heatmap(rows: &[Row], title: &str) -> Figure {
+    let metrics = [&TOTAL, &OUTPUT, &REQUESTS, &GOODPUT].into_iter().chain(&LATENCIES);
+    let metrics: Vec<&Metric> =
+        metrics.filter(|metric| rows.iter().any(|row| row.value(metric.column).is_finite())).collect();
+    let (mut points, mut cells) = (Vec::new(), Vec::new());
+    for (column, metric) in metrics.iter().enumerate() {
+        let values: Vec<f64> = rows.iter().map(|row| row.value(metric.column)).collect();
+        for (place, value) in values.iter().enumerate() {
+            points.push((column as f64, place as f64));
+            cells.push((goodness(*value, &values, metric.higher), metric.format.value(*value)));
+        }
+    }
+    let mut panel = Panel {
+        x: Axis::names("", metrics.iter().map(|metric| format!("{} {}", metric.en, metric.zh)).collect()),
+        y: Axis::names("", rows.iter().map(|row| row.label.clone()).collect()),
+        ramp: Ramp::Verdict,
+        ramp_ends: Some(("worse · 较差".into(), "better · 较好".into())),
+        ..Panel::default()
+    };
+    if metrics.is_empty() {
+        panel.note = Some("no data · 没有数据".into());
+        panel.ramp_ends = None;
+    } else {
+        panel.series = vec![Series::new("", Style::Cells(cells), points)];
+    }
+    let mut figure = Figure::new(joined(title, "Performance heat map · 性能热力图"), 1, vec![panel]);
+    figure.subtitle = subtitle(rows);
+    let rows_height = (rows.len() as u32 * 44).clamp(110, 500).max(rows.len() as u32 * 24);
+    figure.height = 230 + rows_height;
+    figure
+}
+
+/// 0 worst, 1 best, 0.5 when there is nothing to compare.
+fn goodness(value: f64, all: &[f64], higher: bool) -> f64 {
+    if !value.is_finite() {
+        return f64::NAN;
+    }
+    let finite = all.iter().copied().filter(|value| value.is_finite());
+    let (lo, hi) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    if hi <= lo {
+        return 0.5;
+    }
+    let place = (value - lo) / (hi - lo) - 0.5;
+    // A difference within the noise of a benchmark must not look like day and night.
+    let strength = ((hi - lo) / hi.abs().max(lo.abs()) / 0.10).min(1.0);
+    0.5 + if higher { place } else { -place } * strength
+}
+
+/// A panel of lying bars, one row a configuration, without series yet.
+fn panel(rows: &[Row], title: &str, format: Format) -> Panel {
+    Panel {
+        title: title.to_owned(),
+        x: Axis::linear("").format(format),
+        y: Axis {
+            scale: Scale::Names(rows.iter().map(|row| row.label.clone()).collect()),
+            ..Axis::default()
+        },
+        note: rows.is_empty().then(|| "no data · 没有数据".into()),
+        ..Panel::default()
+    }
+}
+
+fn one(rows: &[Row], metric: &Metric, accent: usize) -> Panel {
+    let series = vec![bars(rows, "", metric.column, Tone::Accent(accent))];
+    Panel { series, ..panel(rows, &metric.title(), metric.format) }
+}
+
+fn bars(rows: &[Row], name: &str, column: &str, tone: Tone) -> Series {
+    let points = rows.iter().enumerate().map(|(place, row)| (row.value(column), place as f64)).collect();
+    Series::new(name, Style::Bars, points).tone(tone)
+}
+
+fn note_when_empty(panel: &mut Panel) {
+    if !panel.series.iter().flat_map(|series| &series.points).any(|point| point.0.is_finite()) {
+        panel.note = Some("no data · 没有数据".into());
+    }
+}
+
+fn finish(rows: &[Row], title: &str, own: &str, panels: Vec<Panel>, columns: usize) -> Figure {
+    let columns = if rows.len() > GRID_MOST { panels.len() } else { columns };
+    let grid_rows = panels.len().div_ceil(columns) as u32;
+    let mut figure = Figure::new(joined(title, own), columns, panels);
+    figure.subtitle = subtitle(rows);
+    // Two bars of a row stay thick enough for their values.
+    let needed = grid_rows * (rows.len() as u32 * 25 + 100) + 110;
+    figure.height = if rows.len() == 1 { 420 } else { needed.max(720) };
+    figure
+}
+
+fn subtitle(rows: &[Row]) -> String {
+    match rows.len() {
+        1 => "1 configuration · 1 个配置".into(),
+        n => format!("{n} configurations · {n} 个配置"),
+    }
+}
+
+fn joined(title: &str, own: &str) -> String {
+    if title.is_empty() { own.to_owned() } else { format!("{title} — {own}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(label: &str, values: &[(&str, f64)]) -> Row {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Row { label: label.to_owned(), values }
+    }
+
+    fn shares(figure: &Figure) -> Vec<f64> {
+        let Style::Cells(cells) = &figure.panels[0].series[0].style else { panic!("cells") };
+        cells.iter().map(|cell| cell.0).collect()
+    }
+
+    #[test]
+    fn green_means_more_throughput_and_less_latency() {
+        let rows = [
+            row("a", &[("output_throughput", 10.0), ("mean_ttft_ms", 100.0)]),
+            row("b", &[("output_throughput", 20.0), ("mean_ttft_ms", 900.0)]),
+        ];
+        assert_eq!(shares(&heatmap(&rows, "")), [0.0, 1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_single_configuration_and_equal_values_are_neutral() {
+        let one = [row("a", &[("output_throughput", 10.0), ("mean_ttft_ms", 100.0)])];
+        assert_eq!(shares(&heatmap(&one, "")), [0.5, 0.5]);
+        let equal = [row("a", &[("output_throughput", 10.0)]), row("b", &[("output_throughput", 10.0)])];
+        assert_eq!(shares(&heatmap(&equal, "")), [0.5, 0.5]);
+    }
+
+    #[test]
+    fn a_difference_of_one_percent_is_pale() {
+        let near = [row("a", &[("output_throughput", 99.0)]), row("b", &[("output_throughput", 100.0)])];
+        let shares = shares(&heatmap(&near, ""));
+        assert!(shares[0] > 0.44 && shares[1] < 0.56, "{shares:?}");
+    }
+
+    #[test]
+    fn a_missing_value_is_an_empty_cell_and_no_bar() {
+        let rows = [row("a", &[("output_throughput", 10.0)]), row("b", &[])];
+        let figure = heatmap(&rows, "");
+        assert!(shares(&figure)[1].is_nan());
+        let chart = throughput(&rows, "model");
+        assert!(chart.panels[1].series[0].points[1].0.is_nan());
+        assert!(chart.panels[0].note.is_some() && chart.panels[1].note.is_none());
+    }
+
+    #[test]
+    fn the_title_names_what_is_compared_in_both_languages() {
+        assert_eq!(throughput(&[], "Qwen").title, "Qwen — Throughput · 吞吐量对比");
+        assert_eq!(latency(&[], "").title, "Latency · 延迟对比");
+    }
 }

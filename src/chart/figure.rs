@@ -1,50 +1,67 @@
 //! `Figure`: a grid of panels as plain data, and its drawing.
 
-use crate::error::Result;
+use super::draw;
+use super::palette::{Ramp, Tone};
+use super::png;
+use super::ticks::Format;
+use crate::error::{Error, Result};
 use std::path::Path;
 
 /// A picture: a title above a grid of panels.
 #[derive(Debug, Clone)]
 pub struct Figure {
     pub title: String,
-    /// Smaller line under the title.
+    /// Smaller lines under the title.
     pub subtitle: String,
     pub columns: usize,
     pub panels: Vec<Panel>,
-    /// Pixels of the whole picture at scale 1 (PNG is drawn at twice that).
+    /// Pixels of the whole picture at scale 1 (PNG is drawn at twice that). The picture
+    /// becomes higher than this when its texts leave too little room for the plots.
     pub width: u32,
     pub height: u32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Panel {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
     pub series: Vec<Series>,
+    /// Why there is nothing to see, written in the middle: `no data: no reply was streamed`.
+    pub note: Option<String>,
+    /// The colours of [`Style::Cells`].
+    pub ramp: Ramp,
+    /// What the low and the high end of the colours mean, drawn as a key below the cells.
+    pub ramp_ends: Option<(String, String)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Axis {
     pub label: String,
     pub scale: Scale,
-    /// Fixed ends; else from the data.
+    /// Fixed ends; else from the data. The first may be the larger one: the axis is turned.
     pub range: Option<(f64, f64)>,
+    pub format: Format,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Scale {
+    #[default]
     Linear,
+    /// Points at or below zero have no place on it and are left out.
     Log,
-    /// Named places 0, 1, 2, ...
+    /// Named places 0, 1, 2, ... On the y axis the first is at the top.
     Names(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
 pub struct Series {
+    /// In the legend; empty: none.
     pub name: String,
     pub style: Style,
+    /// A value that is not a number is a gap.
     pub points: Vec<(f64, f64)>,
+    pub tone: Tone,
 }
 
 #[derive(Debug, Clone)]
@@ -54,26 +71,82 @@ pub enum Style {
     Step,
     Area,
     Points,
+    /// A bar at each place of a named axis, its value written beside it where it fits. With
+    /// names on the y axis a point is (value, place) and the bars lie.
     Bars,
     /// A vertical mark at each x with this label, such as `p99 12.3 ms`.
     Marks(Vec<String>),
     /// Horizontal bars from points[2i].0 to points[2i+1].0 at height points[2i].1.
     Spans,
+    /// A filled band between points[2i] (low) and points[2i+1] (high), same x.
+    Band,
     /// Heat-map cells: value at (column, row), 0 bad .. 1 good, with the text to print.
     Cells(Vec<(f64, String)>),
 }
 
 impl Figure {
-    pub fn svg(&self) -> Result<String> {
-        todo!()
+    /// One picture of `panels` in `columns` columns, of the size of a slide.
+    pub fn new(title: impl Into<String>, columns: usize, panels: Vec<Panel>) -> Figure {
+        Figure { title: title.into(), subtitle: String::new(), columns, panels, width: 1280, height: 720 }
     }
 
+    /// The picture as an SVG document. The same figure is the same text, byte for byte.
+    pub fn svg(&self) -> Result<String> {
+        Ok(draw::figure(self)?.finish())
+    }
+
+    /// The picture as PNG, made from [`Figure::svg`].
     pub fn png(&self) -> Result<Vec<u8>> {
-        todo!()
+        png::render(&self.svg()?)
     }
 
     /// Writes `path`; the ending says which (`.svg`, `.png`; anything else is an error).
-    pub fn save(&self, _path: &Path) -> Result<()> {
-        todo!()
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let bytes = match ending.to_ascii_lowercase().as_str() {
+            "svg" => self.svg()?.into_bytes(),
+            "png" => self.png()?,
+            _ => {
+                return Err(Error::usage(format!("cannot save a chart as \"{}\"", path.display()))
+                    .hint("end the name with .svg or .png"));
+            }
+        };
+        std::fs::write(path, bytes)
+            .map_err(|error| Error::run(format!("cannot write the chart \"{}\": {error}", path.display())))
+    }
+}
+
+impl Axis {
+    pub fn linear(label: impl Into<String>) -> Axis {
+        Axis { label: label.into(), ..Axis::default() }
+    }
+
+    pub fn log(label: impl Into<String>) -> Axis {
+        Axis { label: label.into(), scale: Scale::Log, ..Axis::default() }
+    }
+
+    pub fn names(label: impl Into<String>, names: Vec<String>) -> Axis {
+        Axis { label: label.into(), scale: Scale::Names(names), ..Axis::default() }
+    }
+
+    pub fn format(mut self, format: Format) -> Axis {
+        self.format = format;
+        self
+    }
+
+    pub fn range(mut self, from: f64, to: f64) -> Axis {
+        self.range = Some((from, to));
+        self
+    }
+}
+
+impl Series {
+    pub fn new(name: impl Into<String>, style: Style, points: Vec<(f64, f64)>) -> Series {
+        Series { name: name.into(), style, points, tone: Tone::Auto }
+    }
+
+    pub fn tone(mut self, tone: Tone) -> Series {
+        self.tone = tone;
+        self
     }
 }

@@ -2,6 +2,24 @@
 
 pub mod compare;
 pub mod figure;
+pub mod generic;
 pub mod run;
 
+mod axis;
+mod draw;
+mod layout;
+mod marks;
+mod palette;
+mod png;
+mod series;
+mod svg;
+mod text;
+mod ticks;
+
 pub use figure::{Axis, Figure, Panel, Scale, Series, Style};
+pub use palette::{Ramp, Tone};
+pub use text::has_glyph;
+pub use ticks::Format;
+
+#[cfg(test)]
+mod checks;

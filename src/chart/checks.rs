@@ -1,0 +1,385 @@
+//! What holds for every picture, checked over a gallery of ordinary and awkward ones.
+
+use super::compare::{self, Row};
+use super::generic::{self, Chart};
+use super::svg::TextBox;
+use super::{Figure, Format, draw, has_glyph, png, run};
+use crate::record::{Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
+use resvg::tiny_skia::Pixmap;
+
+/// A small generator of repeatable numbers in 0..1.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// A request planned at `planned` and sent at `sent` (ms), with `events` output events.
+fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record {
+    let nanos = |ms: f64| (ms * 1e6) as i64;
+    let mut events = Events::with_capacity(gaps.len() + 1);
+    let mut at = ttft;
+    events.push((at * 1e3) as u32, Kind::CONTENT, 1, 4);
+    for gap in gaps {
+        at += gap;
+        events.push((at * 1e3) as u32, Kind::CONTENT, 1, 4);
+    }
+    let mut timeline = Timeline::planned(nanos(planned), nanos(sent));
+    timeline.sent = Some(nanos(sent));
+    timeline.connect = Some(Connect { started: nanos(planned), done: nanos(planned) });
+    timeline.end = nanos(sent + at + 1.0);
+    timeline.events = events;
+    Record {
+        seq,
+        id: format!("r{seq}"),
+        phase: Phase::Measured,
+        session: seq,
+        turn: 0,
+        class: "chat".into(),
+        asked_input: Some(512),
+        asked_output: 256,
+        streamed: true,
+        timeline,
+        outcome: Outcome::Success,
+        error: None,
+        status: Some(200),
+        finish: Some("stop".into()),
+        usage: Usage { output: Some(gaps.len() as u32 + 1), ..Usage::default() },
+        counted_output: None,
+        counted_input: None,
+        text: None,
+        body_bytes: 0,
+        reused: false,
+        reconnects: 0,
+    }
+}
+
+/// `n` requests over a minute or so, behind a cap, some of them failing.
+fn traffic(n: usize) -> Vec<Record> {
+    let mut numbers = Numbers(7);
+    let mut records = Vec::new();
+    let mut clock = 0.0;
+    for seq in 0..n {
+        clock += -(1.0 - numbers.next()).ln() * 60_000.0 / n as f64;
+        let wait = if seq % 7 == 3 { 2000.0 * numbers.next() } else { 0.0 };
+        let ttft = 80.0 * (1.2 * (numbers.next() + numbers.next() + numbers.next() - 1.5)).exp();
+        let count = 30 + (numbers.next() * 90.0) as usize;
+        let gaps: Vec<f64> = (0..count).map(|_| 18.0 + 14.0 * numbers.next() * numbers.next()).collect();
+        let mut one = record(seq as u64, clock, clock + wait, ttft, &gaps);
+        if seq < n / 20 {
+            one.phase = Phase::Warmup;
+        }
+        if seq % 29 == 11 {
+            one.outcome = Outcome::TimedOut(Timeout::Idle);
+        }
+        if seq % 97 == 40 {
+            one.outcome = Outcome::Dropped;
+            one.timeline.sent = None;
+            one.timeline.events = Events::default();
+        }
+        records.push(one);
+    }
+    records
+}
+
+const COLUMNS: [&str; 9] = [
+    "total_token_throughput",
+    "output_throughput",
+    "request_throughput",
+    "mean_ttft_ms",
+    "mean_tpot_ms",
+    "mean_itl_ms",
+    "mean_e2el_ms",
+    "total_input_tokens",
+    "total_output_tokens",
+];
+
+fn row(label: &str, values: [f64; 9]) -> Row {
+    let mut values: std::collections::BTreeMap<String, f64> =
+        COLUMNS.iter().map(|name| (*name).to_owned()).zip(values).collect();
+    values.insert("p99_ttft_ms".into(), values["mean_ttft_ms"] * 1.7);
+    Row { label: label.into(), values }
+}
+
+/// Numbers that were once measured on DeepSeek-R1-AWQ.
+fn measured() -> Vec<Row> {
+    vec![
+        row("io512x512_mc1_np10", [45.8, 22.9, 0.045, 553.0, 42.6, 42.6, 22336.0, 5110.0, 5120.0]),
+        row("io512x512_mc4_np40", [140.8, 70.5, 0.138, 1191.8, 54.6, 54.6, 29067.0, 20440.0, 20480.0]),
+        row("io1024x1024_mc1_np10", [46.0, 23.0, 0.022, 783.3, 42.7, 42.7, 44474.0, 10230.0, 10240.0]),
+        row("io1024x1024_mc4_np40", [140.0, 70.0, 0.068, 1973.2, 55.2, 55.2, 58477.0, 40920.0, 40960.0]),
+    ]
+}
+
+fn many(n: usize) -> Vec<Row> {
+    let mut numbers = Numbers(3);
+    let one = |i: usize| {
+        let users = f64::from(1 << (i % 8));
+        let length = 1 << (7 + i / 8);
+        let rate = 40.0 * users.powf(0.8) * (0.9 + 0.2 * numbers.next());
+        let ttft = 60.0 * users.powf(0.7) * f64::from(length) / 256.0;
+        let tpot = 12.0 + users * 0.4;
+        let e2el = ttft + tpot * f64::from(length);
+        let tokens = users * 10.0 * f64::from(length);
+        let label = format!("io{length}x{length}_mc{users}_np{}", users * 10.0);
+        let rates = [2.0 * rate, rate, rate / f64::from(length)];
+        let [total, output, requests] = rates;
+        row(&label, [total, output, requests, ttft, tpot, tpot * 1.01, e2el, tokens, tokens * 0.98])
+    };
+    let mut rows: Vec<Row> = (0..n).map(one).collect();
+    if n > 6 {
+        rows[5].values.clear();
+        rows[3].values.remove("mean_ttft_ms");
+    }
+    rows
+}
+
+fn wave(name: &str, n: usize, shift: f64) -> (String, Vec<(f64, f64)>) {
+    let points = (0..n).map(|i| (i as f64 + 1.0, 40.0 + 30.0 * (i as f64 * 0.3 + shift).sin())).collect();
+    (name.to_owned(), points)
+}
+
+fn generic_figures() -> Vec<(String, Figure)> {
+    let mut numbers = Numbers(11);
+    let chart = |title: &str, x: &str, y: &str| Chart {
+        title: title.into(),
+        x_label: x.into(),
+        y_label: y.into(),
+        ..Chart::default()
+    };
+    let mut cloud = |n: usize| -> Vec<(f64, f64)> {
+        (0..n).map(|_| (10f64.powf(3.0 * numbers.next()), numbers.next() * numbers.next())).collect()
+    };
+    let lines = Chart {
+        bands: vec![(
+            "p10 to p90".into(),
+            (1..=40).map(|x| (f64::from(x), 10.0, 50.0 + f64::from(x))).collect(),
+        )],
+        marks: vec![(12.0, "knee".into()), (12.5, "SLO".into()), (39.9, "the end of it".into())],
+        ..chart("Goodput against rate", "requests per second", "goodput (req/s)")
+    };
+    let ramp = (1..14).map(|i| (f64::from(1 << i), 20.0 * f64::from(1 << i).powf(0.9))).collect();
+    let log_log = Chart {
+        log_x: true,
+        log_y: true,
+        y_format: Format::Ms,
+        ..chart("按并发的延迟", "并发数", "首令牌时间")
+    };
+    let cdf_chart =
+        Chart { log_x: true, x_format: Format::Ms, ..chart("TTFT by class", "TTFT", "share of requests") };
+    let samples = ["short", "long", "all of them together"]
+        .map(|name| (name.to_owned(), cloud(3000).into_iter().map(|point| point.0).collect::<Vec<f64>>()));
+    let series = (0..14).map(|i| wave(&format!("series with a long name {i}"), 40, f64::from(i))).collect();
+    let cells: Vec<(f64, f64, f64)> =
+        (0..48).map(|i| (f64::from(1 << (i % 8)), f64::from(i / 8), f64::from(i * i))).collect();
+    let names: Vec<String> = (0..6).map(|i| format!("{}", 1 << i)).collect();
+    let long: Vec<String> = many(12).into_iter().map(|row| row.label).collect();
+    let bars = vec![
+        ("run A".to_owned(), vec![1.0, 2.0, f64::NAN, 8.0, 12.5, 13.0]),
+        ("run B".into(), vec![1.5, 2.5, 4.0, 9.0, 14.0, 18.0]),
+    ];
+    vec![
+        ("line".into(), generic::line(lines, vec![wave("measured", 40, 0.0), wave("expected", 40, 0.4)])),
+        ("line_log".into(), generic::line(log_log, vec![(String::new(), ramp)])),
+        ("line_many".into(), generic::line(chart("Fourteen series", "time (s)", "tokens/s"), series)),
+        ("cdf".into(), generic::cdf(cdf_chart, samples.to_vec())),
+        ("bar".into(), generic::bar(chart("Bars", "concurrency", "req/s"), names, bars)),
+        (
+            "bar_long".into(),
+            generic::bar(
+                chart("Long names", "configuration", "req/s"),
+                long,
+                vec![(String::new(), (1..=12).map(f64::from).collect())],
+            ),
+        ),
+        (
+            "scatter".into(),
+            generic::scatter(
+                Chart { log_x: true, ..chart("A cloud", "x", "y") },
+                vec![("many".into(), cloud(100_000)), ("few".into(), cloud(50))],
+            ),
+        ),
+        ("heat".into(), generic::heatmap(chart("Goodput", "concurrency", "input length"), &cells)),
+        ("empty".into(), generic::line(chart("Nothing", "x", "y"), vec![])),
+        (
+            "one_point".into(),
+            generic::scatter(chart("One", "x", "y"), vec![(String::new(), vec![(5.0, 0.0)])]),
+        ),
+    ]
+}
+
+fn run_figures() -> Vec<(String, Figure)> {
+    let plain = record(0, 0.0, 0.5, 553.0, &[]);
+    let equal: Vec<Record> = (0..50).map(|i| record(i, 0.0, 0.0, 553.0, &[20.0; 30])).collect();
+    let mut silent = traffic(40);
+    silent.iter_mut().for_each(|record| {
+        record.streamed = false;
+        record.timeline.events = Events::default();
+    });
+    let mut failing = traffic(60);
+    failing.iter_mut().for_each(|record| record.outcome = Outcome::Status);
+    let sets = [
+        ("120", traffic(120)),
+        ("3000", traffic(3000)),
+        ("one", vec![plain]),
+        ("equal", equal),
+        ("none", vec![]),
+        ("silent", silent),
+        ("failing", failing),
+    ];
+    let mut all = Vec::new();
+    for (name, records) in sets {
+        for lang in ["en", "zh"] {
+            let figures = [
+                ("distributions", run::distributions("DeepSeek-R1", &records, lang)),
+                ("over_time", run::over_time("DeepSeek-R1", &records, lang)),
+                ("timeline", run::timeline("DeepSeek-R1", &records, lang)),
+            ];
+            all.extend(figures.map(|(kind, figure)| (format!("{kind}_{name}_{lang}"), figure)));
+        }
+    }
+    all
+}
+
+fn compare_figures() -> Vec<(String, Figure)> {
+    let sets = [
+        ("1", measured()[..1].to_vec()),
+        ("4", measured()),
+        ("12", many(12)),
+        ("30", many(30)),
+        ("0", vec![]),
+    ];
+    let mut all = Vec::new();
+    for (n, rows) in sets {
+        all.push((format!("throughput_{n}"), compare::throughput(&rows, "DeepSeek-R1-AWQ")));
+        all.push((format!("latency_{n}"), compare::latency(&rows, "DeepSeek-R1-AWQ")));
+        all.push((format!("heatmap_{n}"), compare::heatmap(&rows, "DeepSeek-R1-AWQ")));
+    }
+    all
+}
+
+fn gallery() -> Vec<(String, Figure)> {
+    [compare_figures(), run_figures(), generic_figures()].concat()
+}
+
+fn overlap(a: &TextBox, b: &TextBox) -> bool {
+    let slack = 0.5;
+    a.left + slack < b.right
+        && b.left + slack < a.right
+        && a.top + slack < b.bottom
+        && b.top + slack < a.bottom
+}
+
+fn faults(figure: &Figure) -> Vec<String> {
+    let canvas = draw::figure(figure).unwrap();
+    let mut faults = Vec::new();
+    for (i, text) in canvas.texts.iter().enumerate() {
+        if text.left < 0.0 || text.top < 0.0 || text.right > canvas.width || text.bottom > canvas.height {
+            faults.push(format!("outside: {text:?}"));
+        }
+        faults.extend(
+            canvas.texts[i + 1..]
+                .iter()
+                .filter(|other| overlap(text, other))
+                .map(|other| format!("overlap: {text:?} {other:?}")),
+        );
+    }
+    faults
+}
+
+#[test]
+fn no_text_leaves_the_picture_and_no_two_overlap() {
+    for (name, figure) in gallery() {
+        assert_eq!(faults(&figure), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_too_small_grows_before_texts_overlap() {
+    for (name, mut figure) in gallery() {
+        figure.width = 560;
+        figure.height = 200;
+        assert_eq!(faults(&figure), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn every_svg_is_well_formed_and_the_same_each_time() {
+    for (name, figure) in gallery() {
+        let svg = figure.svg().unwrap();
+        assert!(png::parse(&svg).is_ok(), "{name}");
+        assert_eq!(svg, figure.svg().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn every_built_in_text_has_glyphs() {
+    for (name, figure) in gallery() {
+        for text in draw::figure(&figure).unwrap().texts {
+            let missing: Vec<char> = text.text.chars().filter(|c| !has_glyph(*c)).collect();
+            assert!(missing.is_empty(), "{name}: {missing:?} in \"{}\"", text.text);
+        }
+    }
+}
+
+#[test]
+fn a_measured_text_is_as_wide_as_it_is_drawn() {
+    let figure = compare::heatmap(&measured(), "DeepSeek-R1");
+    let tree = png::parse(&figure.svg().unwrap()).unwrap();
+    let canvas = draw::figure(&figure).unwrap();
+    let mut drawn = Vec::new();
+    fn collect(group: &resvg::usvg::Group, drawn: &mut Vec<f64>) {
+        for node in group.children() {
+            match node {
+                resvg::usvg::Node::Group(group) => collect(group, drawn),
+                resvg::usvg::Node::Text(text) => drawn.push(f64::from(text.bounding_box().width())),
+                _ => {}
+            }
+        }
+    }
+    collect(tree.root(), &mut drawn);
+    assert_eq!(drawn.len(), canvas.texts.len());
+    for (text, width) in canvas.texts.iter().zip(drawn) {
+        let measured = text.right - text.left;
+        assert!(
+            (measured - width).abs() < 0.02 * measured + 2.5,
+            "{} is {width}, measured {measured}",
+            text.text
+        );
+    }
+}
+
+#[test]
+fn a_png_is_twice_the_size_and_shows_something() {
+    let figure = compare::throughput(&measured(), "DeepSeek-R1-AWQ");
+    let bytes = figure.png().unwrap();
+    let picture = Pixmap::decode_png(&bytes).unwrap();
+    assert_eq!((picture.width(), picture.height()), (2 * figure.width, 2 * figure.height));
+    let white = picture.pixels().iter().filter(|p| (p.red(), p.green(), p.blue()) == (255, 255, 255)).count();
+    let share = white as f64 / picture.pixels().len() as f64;
+    assert!((0.5..0.97).contains(&share), "{share} of the picture is white");
+    assert!(picture.pixels().iter().all(|pixel| pixel.is_opaque()));
+}
+
+#[test]
+fn a_title_from_outside_cannot_break_the_document() {
+    let chart = Chart { title: "a < b & \"c\" \u{0} \u{1b}[0m 😀 </svg>".into(), ..Chart::default() };
+    let figure =
+        generic::line(chart, vec![("<&>".into(), vec![(0.0, 1.0), (1.0, f64::INFINITY), (2.0, -1e300)])]);
+    assert!(png::parse(&figure.svg().unwrap()).is_ok());
+}
+
+#[test]
+fn the_ending_of_a_file_says_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let figure = generic::line(Chart::default(), vec![(String::new(), vec![(0.0, 1.0), (1.0, 2.0)])]);
+    figure.save(&folder.path().join("a.svg")).unwrap();
+    figure.save(&folder.path().join("a.PNG")).unwrap();
+    assert!(std::fs::read_to_string(folder.path().join("a.svg")).unwrap().starts_with("<svg"));
+    assert!(std::fs::read(folder.path().join("a.PNG")).unwrap().starts_with(b"\x89PNG"));
+    let error = figure.save(&folder.path().join("a.gif")).unwrap_err();
+    assert!(error.to_string().contains("a.gif") && error.hint.unwrap().contains(".svg"));
+}

@@ -1,0 +1,253 @@
+//! Draws a figure: frames, texts and axes on the canvas, series through plotters.
+
+use super::axis::{TICK, TICK_LINE};
+use super::figure::{Figure, Panel, Series, Style};
+use super::layout::*;
+use super::marks;
+use super::palette::{AXIS, GRID, GRID_MINOR, INK, TEXT};
+use super::series::{self, Frame};
+use super::svg::{Anchor, Canvas, Ink};
+use super::text;
+use crate::error::{Error, Result};
+
+/// The whole picture on a canvas.
+pub(super) fn figure(figure: &Figure) -> Result<Canvas> {
+    let layout = Layout::new(figure);
+    let mut canvas = Canvas::new(layout.width, layout.height);
+    header(&mut canvas, &layout);
+    for (id, (panel, plan)) in figure.panels.iter().zip(&layout.panels).enumerate() {
+        draw_panel(&mut canvas, panel, plan, id)
+            .map_err(|error| error.context(format!("cannot draw the chart \"{}\"", figure.title)))?;
+    }
+    Ok(canvas)
+}
+
+fn header(canvas: &mut Canvas, layout: &Layout) {
+    let mut y = MARGIN * 0.8 + TITLE_LINE / 2.0;
+    for line in &layout.title {
+        canvas.text(line, (MARGIN, y), Ink::new(TITLE, INK));
+        y += TITLE_LINE;
+    }
+    y += (SUBTITLE_LINE - TITLE_LINE) / 2.0;
+    for line in &layout.subtitle {
+        canvas.text(line, (MARGIN, y), Ink::new(SUBTITLE, TEXT));
+        y += SUBTITLE_LINE;
+    }
+}
+
+fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, id: usize) -> Result<()> {
+    head(canvas, panel, plan);
+    if let Some(note) = &panel.note {
+        return Ok(empty(canvas, plan, note));
+    }
+    let frame = Frame { plot: plan.plot, x: &plan.x, y: &plan.y };
+    let cells = panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)));
+    if !cells {
+        grid(canvas, &frame);
+    }
+    // A little more than the plot, so that points and lines on its edge are whole.
+    let (plot, slack) = (plan.plot, 4.0);
+    canvas.clip(
+        id,
+        (plot.left - slack, plot.top - slack),
+        (plot.width + 2.0 * slack, plot.height + 2.0 * slack),
+    );
+    canvas
+        .sheet(|sheet| series::draw(sheet, panel, &frame))
+        .map_err(|error| Error::run(format!("plotters failed: {error}")))?;
+    canvas.unclip();
+    if !cells {
+        base(canvas, &frame);
+    }
+    tick_labels(canvas, panel, plan, &frame);
+    mark_lines(canvas, plan);
+    for (i, one) in panel.series.iter().enumerate() {
+        match &one.style {
+            Style::Bars => bar_values(canvas, panel, i, one, &frame),
+            Style::Cells(values) => cell_texts(canvas, panel, one, values, &frame),
+            _ => {}
+        }
+    }
+    if let Some((low, high)) = &panel.ramp_ends {
+        ramp_key(canvas, panel, plan, (low, high));
+    }
+    Ok(())
+}
+
+/// Heading, legend and the y axis' label, from the top.
+fn head(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
+    let left = plan.cell.left;
+    let mut y = plan.cell.top;
+    for line in &plan.heading {
+        canvas.text(line, (left, y + HEADING_LINE / 2.0), Ink::new(HEADING, INK));
+        y += HEADING_LINE;
+    }
+    for line in &plan.legend {
+        let middle = y + LABEL_LINE / 2.0 + 1.0;
+        for entry in line {
+            if let Some(series) = panel.series.get(entry.series) {
+                let color = series.tone.color(entry.series);
+                canvas.rect((left + entry.left, middle - 5.5), (11.0, 11.0), color);
+                canvas.text(&entry.name, (left + entry.left + SWATCH, middle), Ink::new(LABEL, TEXT));
+            } else {
+                canvas.text(&entry.name, (left + entry.left, middle), Ink::new(LABEL, TEXT));
+            }
+        }
+        y += LABEL_LINE;
+    }
+    if !panel.y.label.is_empty() {
+        let label = text::cut(&panel.y.label, LABEL, plan.cell.width);
+        canvas.text(&label, (left, y + LABEL_LINE / 2.0 + 1.0), Ink::new(LABEL, TEXT));
+    }
+}
+
+/// The frame of a panel that has nothing to show, and why.
+fn empty(canvas: &mut Canvas, plan: &PanelPlan, note: &str) {
+    let plot = plan.plot;
+    canvas.rect((plot.left, plot.top), (plot.width, plot.height), super::palette::PAPER);
+    for y in [plot.top, plot.bottom()] {
+        canvas.line((plot.left, y), (plot.right(), y), GRID, 1.0);
+    }
+    let lines = text::wrap(note, SUBTITLE, plot.width - 16.0, 3);
+    let mut y = plot.top + plot.height / 2.0 - (lines.len() as f64 - 1.0) * SUBTITLE_LINE / 2.0;
+    for line in lines {
+        let ink = Ink::new(SUBTITLE, TEXT).anchor(Anchor::Middle);
+        canvas.text(&line, (plot.left + plot.width / 2.0, y), ink);
+        y += SUBTITLE_LINE;
+    }
+}
+
+fn grid(canvas: &mut Canvas, frame: &Frame<'_>) {
+    let plot = frame.plot;
+    let upright = |canvas: &mut Canvas, x: f64, color| {
+        canvas.line((x, plot.top), (x, plot.bottom()), color, 1.0);
+    };
+    let level = |canvas: &mut Canvas, y: f64, color| {
+        canvas.line((plot.left, y), (plot.right(), y), color, 1.0);
+    };
+    frame.x.minor.iter().for_each(|at| upright(canvas, frame.px(*at), GRID_MINOR));
+    frame.y.minor.iter().for_each(|at| level(canvas, frame.py(*at), GRID_MINOR));
+    if !frame.x.named {
+        frame.x.ticks.iter().for_each(|tick| upright(canvas, frame.px(tick.at), GRID));
+    }
+    if !frame.y.named {
+        frame.y.ticks.iter().for_each(|tick| level(canvas, frame.py(tick.at), GRID));
+    }
+}
+
+/// The line that the data stand on.
+fn base(canvas: &mut Canvas, frame: &Frame<'_>) {
+    let plot = frame.plot;
+    if frame.y.named {
+        let x = frame.px(frame.base(frame.x));
+        canvas.line((x, plot.top), (x, plot.bottom()), AXIS, 1.0);
+    } else {
+        let y = frame.py(frame.base(frame.y));
+        canvas.line((plot.left, y), (plot.right(), y), AXIS, 1.0);
+    }
+}
+
+fn tick_labels(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, frame: &Frame<'_>) {
+    let plot = plan.plot;
+    let ink = Ink::new(TICK, TEXT);
+    let top = plot.bottom() + TICK_GAP;
+    for tick in &plan.x.ticks {
+        let x = frame.px(tick.at);
+        if plan.x.upright {
+            let ink = Ink { upright: true, ..ink.anchor(Anchor::End) };
+            canvas.text(&tick.label, (x, top), ink);
+            continue;
+        }
+        for (i, line) in tick.label.lines().enumerate() {
+            let y = top + (i as f64 + 0.5) * TICK_LINE;
+            canvas.text(line, (x, y), ink.anchor(Anchor::Middle));
+        }
+    }
+    if plan.y_labels {
+        for tick in &plan.y.ticks {
+            let place = (plot.left - TICK_GAP, frame.py(tick.at));
+            canvas.text(&tick.label, place, ink.anchor(Anchor::End));
+        }
+    }
+    if !panel.x.label.is_empty() {
+        let label = text::cut(&panel.x.label, LABEL, plan.cell.width);
+        let half = text::width(&label, LABEL) / 2.0;
+        let middle = (plot.left + plot.width / 2.0).max(plan.cell.left + half).min(plan.cell.right() - half);
+        let y = top + plan.x.label_height() + 2.0 + LABEL_LINE / 2.0;
+        canvas.text(&label, (middle, y), Ink::new(LABEL, TEXT).anchor(Anchor::Middle));
+    }
+}
+
+/// Marks reach from the axis up to the lane of their label.
+fn mark_lines(canvas: &mut Canvas, plan: &PanelPlan) {
+    let plot = plan.plot;
+    for mark in &plan.marks {
+        let x = plot.left + mark.x;
+        let y = plot.top - 3.0 - (mark.lane as f64 + 0.5) * marks::LANE;
+        let top = if mark.label.is_empty() { plot.top } else { y - 5.0 };
+        canvas.line((x, top), (x, plot.bottom()), INK, 1.2);
+        let anchor = if mark.leftwards { Anchor::End } else { Anchor::Start };
+        canvas.text(&mark.label, (plot.left + mark.label_x(), y), Ink::new(marks::SIZE, INK).anchor(anchor));
+    }
+}
+
+/// Values beside the bars where they fit; a "-" where there is none.
+fn bar_values(canvas: &mut Canvas, panel: &Panel, i: usize, series: &Series, frame: &Frame<'_>) {
+    let slots = series::bar_slots(panel, i, frame);
+    let lying = frame.y.named;
+    let (along, across) = if lying { (frame.x, frame.y) } else { (frame.y, frame.x) };
+    for point in &series.points {
+        let (value, place) = if lying { (point.0, point.1) } else { (point.1, point.0) };
+        let Some(place) = across.unit(place) else { continue };
+        let label = along.format.value(value);
+        let at = along.unit(value).map_or(frame.base(along), |unit| unit.max(frame.base(along)));
+        if lying {
+            let size = VALUE.min(slots.pitch * 1.02);
+            if size >= 8.5 {
+                canvas.text(
+                    &label,
+                    (frame.px(at) + 6.0, frame.py(place + slots.middle)),
+                    Ink::new(size, INK),
+                );
+            }
+        } else if text::width(&label, VALUE) <= slots.pitch - 4.0 {
+            let spot = (frame.px(place + slots.middle), frame.py(at) - VALUE * 0.5 - 4.0);
+            canvas.text(&label, spot, Ink::new(VALUE, INK).anchor(Anchor::Middle));
+        }
+    }
+}
+
+fn cell_texts(
+    canvas: &mut Canvas,
+    panel: &Panel,
+    series: &Series,
+    values: &[(f64, String)],
+    frame: &Frame<'_>,
+) {
+    let wide = (frame.px(1.0) - frame.px(0.0)).abs() - 8.0;
+    let high = (frame.py(1.0) - frame.py(0.0)).abs() - 2.0;
+    let widest = values.iter().map(|(_, label)| text::width(label, 1.0)).fold(0.0, f64::max);
+    // One size for all cells, so that size says nothing.
+    let size = (wide / widest).min(high).min(13.0);
+    if size < 8.5 {
+        return;
+    }
+    for (point, (share, label)) in series.points.iter().zip(values) {
+        let ink = Ink::new(size, panel.ramp.color(*share).readable()).anchor(Anchor::Middle);
+        canvas.text(label, (frame.px(point.0), frame.py(point.1)), ink);
+    }
+}
+
+/// What the colours mean: a strip between its two ends' names, below the cells.
+fn ramp_key(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, (low, high): (&str, &str)) {
+    let y = plan.cell.bottom() - 10.0;
+    let (steps, step) = (40, 4.0);
+    let ink = Ink::new(LABEL, TEXT);
+    canvas.text(low, (plan.plot.left, y), ink);
+    let left = plan.plot.left + text::width(low, LABEL) + 10.0;
+    for i in 0..steps {
+        let color = panel.ramp.color(f64::from(i) / f64::from(steps - 1));
+        canvas.rect((left + f64::from(i) * step, y - 6.0), (step + 0.4, 12.0), color);
+    }
+    canvas.text(high, (left + f64::from(steps) * step + 10.0, y), ink);
+}

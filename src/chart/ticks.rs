@@ -1,0 +1,212 @@
+//! Ticks: where an axis is labelled, and what the labels say.
+
+/// What the numbers of an axis are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `0.5`, `250`, `1.5k`, `20M`.
+    #[default]
+    Number,
+    /// Milliseconds, shown as `250 µs`, `250 ms`, `1.5 s`.
+    Ms,
+    /// 0.25 is `25%`.
+    Share,
+    /// No labels at all.
+    Hidden,
+}
+
+/// A labelled place, in axis units (the exponent of ten on a log axis).
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tick {
+    pub at: f64,
+    pub label: String,
+}
+
+impl Format {
+    /// A tick's label; `step` is the distance to the next tick (0: none).
+    pub(super) fn tick(self, value: f64, step: f64) -> String {
+        match self {
+            Format::Hidden => String::new(),
+            Format::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
+            Format::Ms if value == 0.0 => "0".into(),
+            Format::Ms => {
+                let (factor, unit) = unit_of_ms(value);
+                format!("{} {unit}", plain(value * factor, step * factor))
+            }
+            Format::Number => match value.abs() {
+                1e9.. => format!("{}G", trim(value / 1e9, 3)),
+                1e6.. => format!("{}M", trim(value / 1e6, 3)),
+                1e3.. => format!("{}k", trim(value / 1e3, 3)),
+                _ => plain(value, step),
+            },
+        }
+    }
+
+    /// One value as text, with three to four digits: `22.9`, `0.045`, `20,480`, `1.19 s`.
+    pub fn value(self, value: f64) -> String {
+        if !value.is_finite() {
+            return "-".into();
+        }
+        match self {
+            Format::Share => format!("{}%", short(value * 100.0)),
+            Format::Ms if value == 0.0 => "0 ms".into(),
+            Format::Ms => {
+                let (factor, unit) = unit_of_ms(value);
+                format!("{} {unit}", short(value * factor))
+            }
+            Format::Number | Format::Hidden => match value.abs() {
+                1e9.. => format!("{}G", trim(value / 1e9, 2)),
+                1e6.. => format!("{}M", trim(value / 1e6, 2)),
+                _ => short(value),
+            },
+        }
+    }
+}
+
+fn unit_of_ms(ms: f64) -> (f64, &'static str) {
+    match ms.abs() {
+        1e3.. => (1e-3, "s"),
+        0.9995.. => (1.0, "ms"),
+        _ => (1e3, "µs"),
+    }
+}
+
+/// With just the decimals that `step` needs.
+fn plain(value: f64, step: f64) -> String {
+    if step <= 0.0 {
+        return trim(value, 6);
+    }
+    let mut decimals = (-step.log10()).ceil().max(0.0) as usize;
+    let scaled = step * 10f64.powi(decimals as i32);
+    decimals += usize::from((scaled - scaled.round()).abs() > 1e-6);
+    // A negative zero would be drawn as "-0".
+    format!("{:.decimals$}", if value.abs() < step * 1e-6 { 0.0 } else { value })
+}
+
+/// At most `decimals` decimals, without trailing zeros.
+fn trim(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        999.95.. => return thousands(value.round() as i64),
+        9.995.. => 1,
+        1.0.. => 2,
+        v if v > 0.0 => (2 - v.log10().floor() as i32).clamp(0, 9) as usize,
+        _ => 0,
+    };
+    trim(value, decimals)
+}
+
+/// `20,480`.
+pub(super) fn thousands(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    if value < 0 { format!("-{text}") } else { text }
+}
+
+/// Round steps over [lo, hi], at most about `count` of them.
+pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick> {
+    let (lo, hi) = (lo.min(hi), lo.max(hi));
+    let step = nice_step((hi - lo) / count.max(1) as f64);
+    if !step.is_finite() || step <= 0.0 {
+        return Vec::new();
+    }
+    let first = (lo / step - 1e-9).ceil() as i64;
+    let last = (hi / step + 1e-9).floor() as i64;
+    (first..=last.min(first + 200))
+        .map(|i| i as f64 * step)
+        .map(|at| Tick { at, label: format.tick(at, step) })
+        .collect()
+}
+
+/// The smallest of 1, 2, 2.5, 5 x 10^n that is not below `raw`.
+fn nice_step(raw: f64) -> f64 {
+    let base = 10f64.powf(raw.log10().floor());
+    [1.0, 2.0, 2.5, 5.0, 10.0]
+        .map(|factor| factor * base)
+        .into_iter()
+        .find(|step| *step >= raw * (1.0 - 1e-9))
+        .unwrap_or(f64::NAN)
+}
+
+/// Candidate tick sets of a log axis over the exponents [lo, hi], densest first: within each
+/// decade at 1, 2 and 5 (when there are few decades), at decades, at every 2nd, 3rd, ... one.
+pub(super) fn log(lo: f64, hi: f64, format: Format) -> Vec<Vec<Tick>> {
+    let mut sets = Vec::new();
+    if hi - lo <= 3.2 {
+        sets.push(log_set(lo, hi, &[1.0, 2.0, 5.0], 1, format));
+        sets.push(log_set(lo, hi, &[1.0, 3.0], 1, format));
+    }
+    sets.extend((1..=6).map(|every| log_set(lo, hi, &[1.0], every, format)));
+    sets
+}
+
+fn log_set(lo: f64, hi: f64, within: &[f64], every: i64, format: Format) -> Vec<Tick> {
+    let decades = (lo.floor() as i64..=hi.ceil() as i64).filter(|decade| decade.rem_euclid(every) == 0);
+    decades
+        .flat_map(|decade| within.iter().map(move |factor| factor * 10f64.powi(decade as i32)))
+        .map(|value| Tick { at: value.log10(), label: format.tick(value, 0.0) })
+        .filter(|tick| tick.at >= lo - 1e-9 && tick.at <= hi + 1e-9)
+        .collect()
+}
+
+/// The unlabelled grid of a log axis: 2 to 9 within each decade.
+pub(super) fn log_minor(lo: f64, hi: f64) -> Vec<f64> {
+    if hi - lo > 4.0 {
+        return Vec::new();
+    }
+    (lo.floor() as i32..=hi.ceil() as i32)
+        .flat_map(|decade| (2..=9).map(move |factor| f64::from(factor).log10() + f64::from(decade)))
+        .filter(|at| *at > lo && *at < hi)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(ticks: &[Tick]) -> Vec<&str> {
+        ticks.iter().map(|tick| tick.label.as_str()).collect()
+    }
+
+    #[test]
+    fn linear_ticks_are_round_and_inside() {
+        assert_eq!(labels(&linear(0.0, 148.0, 5, Format::Number)), ["0", "50", "100"]);
+        assert_eq!(labels(&linear(0.0, 0.15, 5, Format::Number)), ["0.00", "0.05", "0.10", "0.15"]);
+        assert_eq!(labels(&linear(0.0, 9000.0, 4, Format::Number)), ["0", "2.5k", "5k", "7.5k"]);
+        assert_eq!(labels(&linear(0.0, 2000.0, 4, Format::Ms)), ["0", "500 ms", "1.0 s", "1.5 s", "2.0 s"]);
+        assert_eq!(labels(&linear(0.0, 1.0, 4, Format::Share)), ["0%", "25%", "50%", "75%", "100%"]);
+        assert_eq!(labels(&linear(-1.0, 1.0, 4, Format::Number)), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
+    }
+
+    #[test]
+    fn log_ticks_stand_at_decades_and_between_them_when_there_are_few() {
+        let few = log(0.9, 3.1, Format::Ms);
+        assert_eq!(labels(&few[0]), ["10 ms", "20 ms", "50 ms", "100 ms", "200 ms", "500 ms", "1 s"]);
+        let many = log(-1.0, 6.0, Format::Ms);
+        assert_eq!(labels(&many[0])[..3], ["100 µs", "1 ms", "10 ms"]);
+        assert_eq!(many[0].len(), 8);
+    }
+
+    #[test]
+    fn values_keep_three_or_four_digits() {
+        let texts =
+            [45.8, 140.8, 0.045, 20480.0, 2.0, 0.0, 999.96, 1_234_567.0].map(|v| Format::Number.value(v));
+        assert_eq!(texts, ["45.8", "140.8", "0.045", "20,480", "2", "0", "1,000", "1.23M"]);
+        let texts = [553.0, 1191.8, 58477.0, 0.25, 42.6].map(|v| Format::Ms.value(v));
+        assert_eq!(texts, ["553 ms", "1.19 s", "58.5 s", "250 µs", "42.6 ms"]);
+        assert_eq!(Format::Ms.value(f64::NAN), "-");
+        assert_eq!(thousands(-1234567), "-1,234,567");
+    }
+}
