@@ -1,1 +1,172 @@
-//! The process outside us: output, environment, working folder, Ctrl-C, wall clock.
+//! `Host`: the process outside us. Output, environment, working folder, Ctrl-C, wall clock.
+//!
+//! Code that wants one of these is handed a `Host`; tests hand over [`Host::fake`], which keeps
+//! what was printed and knows only the environment that it was given.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The process outside us. Clones are the same host.
+#[derive(Debug, Clone)]
+pub struct Host {
+    outside: Arc<Outside>,
+    stop: Arc<AtomicBool>,
+    abort: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Outside {
+    Process,
+    Fake { env: BTreeMap<String, String>, cwd: PathBuf, out: Mutex<String>, err: Mutex<String> },
+}
+
+impl Host {
+    /// The process that we are.
+    pub fn process() -> Self {
+        Host::around(Outside::Process)
+    }
+
+    /// A host for tests: output is kept, the environment is `env` and nothing else.
+    pub fn fake(cwd: impl Into<PathBuf>, env: &[(&str, &str)]) -> Self {
+        let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Host::around(Outside::Fake { env, cwd: cwd.into(), out: Mutex::default(), err: Mutex::default() })
+    }
+
+    fn around(outside: Outside) -> Self {
+        Host { outside: Arc::new(outside), stop: Arc::default(), abort: Arc::default() }
+    }
+
+    /// Writes one line to standard output. Where a reader has gone (`| head`), the line is dropped.
+    pub fn out(&self, line: &str) {
+        match &*self.outside {
+            Outside::Process => drop(writeln!(std::io::stdout(), "{line}")),
+            Outside::Fake { out, .. } => keep(out, line),
+        }
+    }
+
+    /// Writes one line to standard error.
+    pub fn err(&self, line: &str) {
+        match &*self.outside {
+            Outside::Process => drop(writeln!(std::io::stderr(), "{line}")),
+            Outside::Fake { err, .. } => keep(err, line),
+        }
+    }
+
+    /// What a fake host was told to write to standard output, and to standard error.
+    pub fn written(&self) -> (String, String) {
+        match &*self.outside {
+            Outside::Process => Default::default(),
+            Outside::Fake { out, err, .. } => (text(out), text(err)),
+        }
+    }
+
+    /// True when a person reads standard error, so that a progress line makes sense.
+    pub fn is_terminal(&self) -> bool {
+        matches!(&*self.outside, Outside::Process) && std::io::stderr().is_terminal()
+    }
+
+    /// An environment variable; one that is not text counts as absent.
+    pub fn env(&self, name: &str) -> Option<String> {
+        match &*self.outside {
+            Outside::Process => std::env::var(name).ok(),
+            Outside::Fake { env, .. } => env.get(name).cloned(),
+        }
+    }
+
+    /// The working folder.
+    pub fn cwd(&self) -> PathBuf {
+        match &*self.outside {
+            Outside::Process => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            Outside::Fake { cwd, .. } => cwd.clone(),
+        }
+    }
+
+    /// The wall clock: nanoseconds since 1970 in UTC. Never used to measure.
+    pub fn wall(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.as_nanos() as i64
+    }
+
+    /// The first Ctrl-C asks to stop, the second to abort.
+    pub fn interrupt(&self) {
+        if self.stop.swap(true, Ordering::SeqCst) {
+            self.abort.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// After the first Ctrl-C: stop sending, drain, write everything, end.
+    pub fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// After the second Ctrl-C: end now, with what is written.
+    pub fn abort_requested(&self) -> bool {
+        self.abort.load(Ordering::Relaxed)
+    }
+
+    /// The flag behind [`Host::stop_requested`], for code that polls it often.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// Makes Ctrl-C and a polite kill call [`Host::interrupt`]. A third one ends the process at
+    /// once. Only the first host that asks is told.
+    pub fn listen_to_signals(&self) {
+        if LISTENER.set((self.stop.clone(), self.abort.clone())).is_ok() {
+            let handler = on_signal as *const () as libc::sighandler_t;
+            for signal in [libc::SIGINT, libc::SIGTERM] {
+                // SAFETY: `on_signal` does atomic operations and `_exit` only, which a handler may.
+                unsafe { libc::signal(signal, handler) };
+            }
+        }
+    }
+}
+
+static LISTENER: OnceLock<(Arc<AtomicBool>, Arc<AtomicBool>)> = OnceLock::new();
+
+extern "C" fn on_signal(_signal: libc::c_int) {
+    let Some((stop, abort)) = LISTENER.get() else { return };
+    if stop.swap(true, Ordering::SeqCst) && abort.swap(true, Ordering::SeqCst) {
+        // SAFETY: `_exit` may be called from a signal handler.
+        unsafe { libc::_exit(130) };
+    }
+}
+
+fn keep(place: &Mutex<String>, line: &str) {
+    let mut kept = place.lock().expect("nobody panics while writing a line");
+    kept.push_str(line);
+    kept.push('\n');
+}
+
+fn text(place: &Mutex<String>) -> String {
+    place.lock().expect("nobody panics while writing a line").clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_interrupt_stops_and_the_second_aborts() {
+        let host = Host::fake("/", &[]);
+        assert!(!host.stop_requested());
+        host.interrupt();
+        assert!(host.stop_requested() && !host.abort_requested());
+        host.interrupt();
+        assert!(host.abort_requested());
+    }
+
+    #[test]
+    fn a_fake_keeps_what_was_written_and_knows_only_its_own_environment() {
+        let host = Host::fake("/", &[("KEY", "value")]);
+        host.out("to out");
+        host.clone().err("to err");
+        assert_eq!(host.written(), ("to out\n".into(), "to err\n".into()));
+        assert_eq!(host.env("KEY").as_deref(), Some("value"));
+        assert_eq!(host.env("PATH"), None);
+    }
+}

@@ -1,1 +1,168 @@
 //! The Rhai engine: the only place that knows the script language.
+//!
+//! A script is an ordinary program that runs once, from top to bottom, on a thread of its own. It
+//! builds plans, runs them, looks at results and decides; nothing of it happens per request, save
+//! the hooks that a plan names.
+//!
+//! [`Session::prepare`] reads, compiles and checks a script without running it; [`Session::play`]
+//! runs it. [`bind`] holds the functions that scripts call, and says how to write one.
+
+pub mod access;
+pub mod bind;
+pub mod duration;
+pub mod embedded;
+pub mod engine;
+pub mod fault;
+pub mod function;
+pub mod lint;
+pub mod opts;
+pub mod param;
+pub mod resolver;
+mod scan;
+pub mod secret;
+pub mod sources;
+pub mod state;
+pub mod vocabulary;
+
+use std::sync::Arc;
+
+use rhai::{AST, Engine};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use param::Param;
+use resolver::Library;
+pub use state::{Args, Lang, Source, State, Switches};
+
+/// Deep recursion in a script must hit the language's limit, not the end of the stack.
+const STACK_BYTES: usize = 64 << 20;
+
+/// A script that was read and checked, ready to run once.
+pub struct Session {
+    pub engine: Engine,
+    pub state: Arc<State>,
+    pub library: Arc<Library>,
+    pub ast: AST,
+    /// The parameters that the script and its modules declare.
+    pub params: Vec<Param>,
+    /// What is wrong with the script, in the order of its text.
+    pub errors: Vec<Error>,
+}
+
+impl Session {
+    /// Reads and checks a script. Fails when it cannot be parsed; calls that cannot work are in
+    /// [`Session::errors`].
+    pub fn prepare(source: Source, args: Args, switches: Switches, host: Host) -> Result<Session> {
+        let state = State::new(source, args, switches, host)?;
+        let library = Library::new(state.clone());
+        let engine = engine::build(&state, &library, state.cancel.clone());
+        let name = state.source.name.clone();
+        let mut ast = engine
+            .compile(&state.source.text)
+            .map_err(|error| fault::explain_parse(error, &name, &state.sources, state.vocabulary()))?;
+        ast.set_source(&name);
+        state.sources.learn(&name, &ast);
+        let found = lint::lint(&engine, &state, &library, &ast);
+        Ok(Session { engine, state, library, ast, params: found.params, errors: found.errors })
+    }
+
+    /// Refuses a script with known errors, and values that its parameters do not accept.
+    pub fn check(&mut self) -> Result<()> {
+        if !self.errors.is_empty() {
+            return Err(self.errors.remove(0));
+        }
+        param::check(&self.params, &self.state.args.given)
+    }
+
+    /// Runs the script to its end. An error of the script comes before an interruption, that
+    /// before a failed check, that before a doubtful run with `--strict`.
+    pub fn play(self) -> Result<()> {
+        let done = self.engine.run_ast(&self.ast);
+        if let Err(error) = done {
+            let told = self.state.explain(error);
+            // Whatever ends early after Ctrl-C ended because of it.
+            let stopped = self.state.host.stop_requested() && told.message == "the script was stopped";
+            return Err(if stopped { interrupted() } else { told });
+        }
+        if self.state.host.stop_requested() {
+            return Err(interrupted());
+        }
+        self.verdict()
+    }
+
+    fn verdict(&self) -> Result<()> {
+        let tally = self.state.tally();
+        let failed: Vec<&str> =
+            tally.checks.iter().filter(|(_, held)| !held).map(|(name, _)| name.as_str()).collect();
+        if !failed.is_empty() {
+            let told =
+                format!("{} of {} checks failed: {}", failed.len(), tally.checks.len(), failed.join("; "));
+            return Err(Error::new(Kind::Check, told));
+        }
+        match tally.doubts.first().filter(|_| self.state.switches.strict) {
+            Some((run, reason)) => {
+                Err(Error::new(Kind::NotValid, format!("run {run:?} is not valid: {reason}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "interrupted; what was measured so far is kept")
+}
+
+/// Runs a script on a thread of its own and waits for its end.
+pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result<()> {
+    let script = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
+    let thread = script
+        .spawn(move || {
+            let mut session = Session::prepare(source, args, switches, host)?;
+            session.check()?;
+            session.play()
+        })
+        .map_err(|error| Error::run(format!("cannot start the script's thread: {error}")))?;
+    // The panic has been printed where it happened.
+    thread.join().unwrap_or_else(|_| {
+        Err(Error::run("rampant made a mistake of its own; please report the lines above"))
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    pub fn source(text: &str) -> Source {
+        Source { name: "test.rhai".into(), text: text.into(), path: None }
+    }
+
+    /// A checked session of a script.
+    pub fn session(text: &str) -> Session {
+        Session::prepare(source(text), Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
+    }
+
+    pub fn run_with(text: &str, params: &[(&str, &str)], switches: Switches, host: Host) -> Result<()> {
+        let given = params
+            .iter()
+            .map(|(name, value)| param::Given {
+                name: name.to_string(),
+                flag: format!("-p {name}"),
+                texts: vec![value.to_string()],
+                split: true,
+            })
+            .collect();
+        run(source(text), Args { given }, switches, host)
+    }
+
+    /// What a script prints on standard output.
+    pub fn printed(text: &str) -> String {
+        let host = Host::fake("/", &[]);
+        run_with(text, &[], Switches::default(), host.clone()).unwrap();
+        host.written().0
+    }
+
+    /// The error with which a script ends.
+    pub fn error(text: &str) -> String {
+        run_with(text, &[], Switches::default(), Host::fake("/", &[])).unwrap_err().to_string()
+    }
+}

@@ -1,0 +1,75 @@
+//! The engine: the script language as we set it up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rhai::{Dynamic, Engine, FloatWrapper, OptimizationLevel, Position, Token};
+
+use super::bind;
+use super::resolver::{Library, Resolver};
+use super::state::State;
+use super::vocabulary::Vocabulary;
+
+/// Steps of the language in one evaluation: an endless loop ends after some seconds.
+const STEPS_MAX: u64 = 100_000_000;
+
+/// Builds an engine with everything that scripts can call. `cancel` ends whatever runs in it, at
+/// its next step and through `try`/`catch`.
+///
+/// Each thread that calls script functions has an engine of its own.
+pub fn build(state: &Arc<State>, library: &Arc<Library>, cancel: Arc<AtomicBool>) -> Engine {
+    let mut engine = Engine::new();
+    restrict(&mut engine);
+    engine.on_progress(move |_| cancel.load(Ordering::Relaxed).then_some(Dynamic::UNIT));
+    engine.set_default_tag(Dynamic::from(state.clone()));
+    engine.set_module_resolver(Resolver(library.clone()));
+    redirect_output(&mut engine, state);
+    let of_state = state.clone();
+    bind::register_all(&mut engine, &of_state);
+    state.learn_vocabulary(|| Vocabulary::of(&engine));
+    engine
+}
+
+/// What a script may not do, and how much it may use.
+fn restrict(engine: &mut Engine) {
+    // The optimizer would drop dead code before it was checked.
+    engine.set_optimization_level(OptimizationLevel::None);
+    engine.set_strict_variables(true);
+    engine.set_fail_on_invalid_map_property(true);
+    engine.disable_symbol("eval");
+    // A table of strings behind a lock, which costs more than it saves across threads.
+    engine.set_max_strings_interned(0);
+    engine.set_max_operations(STEPS_MAX);
+    engine.set_max_call_levels(64);
+    engine.set_max_expr_depths(64, 32);
+    engine.set_max_string_size(8 << 20);
+    engine.set_max_array_size(1_000_000);
+    engine.set_max_map_size(10_000);
+    engine.set_max_modules(64);
+    engine.set_max_variables(10_000);
+    engine.set_max_functions(2_000);
+    infinity(engine);
+}
+
+/// `inf` is a number like any other. As a word of the language it is also one where parameters are
+/// read without running.
+#[allow(deprecated)] // the language marks this one as volatile; our version of it is pinned
+fn infinity(engine: &mut Engine) {
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Identifier(name) if name.as_str() == "inf" => {
+            Token::FloatConstant(Box::new((FloatWrapper::from(f64::INFINITY), "inf".into())))
+        }
+        other => other,
+    });
+}
+
+fn redirect_output(engine: &mut Engine, state: &Arc<State>) {
+    let printing = state.clone();
+    engine.on_print(move |text| printing.host.out(&printing.secrets.scrub(text)));
+    let debugging = state.clone();
+    engine.on_debug(move |text, source, position: Position| {
+        let source = source.unwrap_or(&debugging.source.name);
+        let line = position.line().map(|line| format!(":{line}")).unwrap_or_default();
+        debugging.host.err(&debugging.secrets.scrub(&format!("debug {source}{line}: {text}")));
+    });
+}

@@ -1,0 +1,119 @@
+//! `Secret`: a value that goes into a request header and nowhere else.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+
+/// A secret in a script: it prints as `<secret>`, and cannot be compared, measured or stored.
+#[derive(Clone)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// The value, for the header of a request.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+/// Where `--secret NAME=...` takes a value from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    Env(String),
+    File(PathBuf),
+}
+
+/// Reads `NAME=env:VAR` or `NAME=file:PATH`.
+pub fn parse(text: &str) -> std::result::Result<(String, From), String> {
+    let wrong = || format!("{text:?} is not NAME=env:VAR or NAME=file:PATH (a secret never stands in argv)");
+    let (name, from) = text.split_once('=').ok_or_else(wrong)?;
+    let from = match from.split_once(':') {
+        Some(("env", variable)) if !variable.is_empty() => From::Env(variable.into()),
+        Some(("file", path)) if !path.is_empty() => From::File(path.into()),
+        _ => return Err(wrong()),
+    };
+    if name.is_empty() { Err(wrong()) } else { Ok((name.into(), from)) }
+}
+
+/// The secrets of a session.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    known: Vec<(String, Secret)>,
+}
+
+impl Secrets {
+    /// Reads every secret. Fails when one is not there or empty.
+    pub fn read(wanted: &[(String, From)], host: &Host) -> Result<Self> {
+        let mut known = Vec::new();
+        for (name, from) in wanted {
+            let value = match from {
+                From::Env(variable) => host.env(variable).ok_or_else(|| {
+                    Error::usage(format!("--secret {name}: environment variable {variable} is not set"))
+                })?,
+                From::File(path) => std::fs::read_to_string(host.cwd().join(path)).map_err(|error| {
+                    let why = super::state::plain(&error);
+                    Error::usage(format!("--secret {name}: cannot read {}: {why}", path.display()))
+                })?,
+            };
+            let value = value.trim();
+            if value.is_empty() {
+                return Err(Error::usage(format!("--secret {name}: the value is empty")));
+            }
+            known.push((name.clone(), Secret(value.into())));
+        }
+        Ok(Secrets { known })
+    }
+
+    pub fn get(&self, name: &str) -> Option<Secret> {
+        self.known.iter().find(|(known, _)| known == name).map(|(_, secret)| secret.clone())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// `text` with every secret's value replaced. Values under four letters are left alone: they
+    /// would tear ordinary words apart and protect nothing.
+    pub fn scrub(&self, text: &str) -> String {
+        let mut clean = text.to_string();
+        for (_, secret) in self.known.iter().filter(|(_, secret)| secret.expose().len() >= 4) {
+            clean = clean.replace(secret.expose(), "<secret>");
+        }
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_stands_on_the_command_line() {
+        assert_eq!(parse("KEY=env:VAR"), Ok(("KEY".into(), From::Env("VAR".into()))));
+        assert_eq!(parse("KEY=file:a/b"), Ok(("KEY".into(), From::File("a/b".into()))));
+        assert!(parse("KEY=sk-123").unwrap_err().contains("NAME=env:VAR"));
+    }
+
+    #[test]
+    fn secrets_are_removed_from_text_by_value() {
+        let host = Host::fake("/", &[("VAR", "sk-123\n")]);
+        let secrets = Secrets::read(&[("KEY".into(), From::Env("VAR".into()))], &host).unwrap();
+        assert_eq!(secrets.scrub("Bearer sk-123"), "Bearer <secret>");
+        assert_eq!(format!("{:?}", secrets.get("KEY")), "Some(<secret>)");
+    }
+
+    #[test]
+    fn a_missing_secret_is_a_usage_error() {
+        let wanted = [("KEY".to_string(), From::Env("NONE".into()))];
+        let error = Secrets::read(&wanted, &Host::fake("/", &[])).unwrap_err();
+        assert_eq!(error.to_string(), "--secret KEY: environment variable NONE is not set");
+    }
+}

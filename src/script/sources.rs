@@ -1,0 +1,132 @@
+//! `Sources`: every text that this session compiled, for error places and for the manifest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rhai::AST;
+use sha2::{Digest, Sha256};
+use unicode_width::UnicodeWidthStr;
+
+/// The script and the modules that it loaded, by the name under which the language knows them.
+#[derive(Debug, Default)]
+pub struct Sources {
+    texts: Mutex<BTreeMap<String, Text>>,
+}
+
+/// One script or module.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// The name that a person sees: a path, or `std/...` for the embedded library.
+    pub shown: String,
+    pub text: Arc<str>,
+    /// Where it was read from; `None` for an embedded text.
+    pub path: Option<PathBuf>,
+    pub sha256: String,
+    /// Closure names inside the language -> the line on which each starts.
+    closures: BTreeMap<String, usize>,
+}
+
+impl Text {
+    pub fn new(shown: &str, text: &str, path: Option<&Path>) -> Self {
+        let sha256 = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = path.map(Path::to_path_buf);
+        Text { shown: shown.into(), text: text.into(), path, sha256, closures: BTreeMap::new() }
+    }
+}
+
+/// A place in one of the sources; line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub source: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Sources {
+    /// Remembers a text under the name of its `import`; the script itself goes by its shown name.
+    pub fn add(&self, name: &str, text: Text) {
+        self.lock().insert(name.into(), text);
+    }
+
+    /// Learns where the closures of a compiled text are.
+    pub fn learn(&self, name: &str, ast: &AST) {
+        let closures = ast
+            .iter_fn_def()
+            .filter(|function| function.name.starts_with("anon$"))
+            .filter_map(|function| Some((function.name.to_string(), function.body.start_position().line()?)))
+            .collect();
+        if let Some(text) = self.lock().get_mut(name) {
+            text.closures = closures;
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<Text> {
+        self.lock().get(name).cloned()
+    }
+
+    /// Everything that was loaded, for the manifest.
+    pub fn all(&self) -> Vec<(String, Text)> {
+        self.lock().iter().map(|(name, text)| (name.clone(), text.clone())).collect()
+    }
+
+    /// `file:line:column`.
+    pub fn cite(&self, place: &Place) -> String {
+        let shown = self.get(&place.source).map_or(place.source.clone(), |text| text.shown);
+        format!("{shown}:{}:{}", place.line, place.column)
+    }
+
+    /// The place, its line, and a caret under the column.
+    pub fn render(&self, place: &Place) -> String {
+        let mut rendered = format!("  --> {}", self.cite(place));
+        let text = self.get(&place.source);
+        let line = text.as_ref().and_then(|text| text.text.lines().nth(place.line.saturating_sub(1)));
+        if let Some(line) = line {
+            let number = place.line.to_string();
+            let gutter = " ".repeat(number.len() + 1);
+            let before: String = line.chars().take(place.column.saturating_sub(1)).collect();
+            let under: String = match before.contains('\t') {
+                true => before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
+                false => " ".repeat(before.width()),
+            };
+            rendered += &format!("\n{gutter}|\n{number} | {line}\n{gutter}| {under}^");
+        }
+        rendered
+    }
+
+    /// How a person calls a function: `name`, or the closure at its line.
+    pub fn function(&self, name: &str, source: &str) -> String {
+        if !name.starts_with("anon$") {
+            return format!("`{name}`");
+        }
+        let sources = self.lock();
+        let line = sources.get(source).and_then(|text| text.closures.get(name));
+        let line = line.or_else(|| sources.values().find_map(|text| text.closures.get(name)));
+        line.map_or("a closure".into(), |line| format!("the closure at line {line}"))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Text>> {
+        self.texts.lock().expect("nobody panics while holding the sources")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_column_behind_wide_characters_and_tabs() {
+        let sources = Sources::default();
+        sources.add("a", Text::new("dir/a.rhai", "let 中 = x;\n\tlet b = y;", None));
+        let wide = Place { source: "a".into(), line: 1, column: 9 };
+        assert_eq!(sources.render(&wide), "  --> dir/a.rhai:1:9\n  |\n1 | let 中 = x;\n  |          ^");
+        let tab = Place { source: "a".into(), line: 2, column: 10 };
+        assert_eq!(sources.render(&tab), "  --> dir/a.rhai:2:10\n  |\n2 | \tlet b = y;\n  | \t        ^");
+    }
+
+    #[test]
+    fn an_unknown_source_is_cited_by_its_own_name() {
+        let place = Place { source: "gone".into(), line: 3, column: 1 };
+        assert_eq!(Sources::default().render(&place), "  --> gone:3:1");
+    }
+}

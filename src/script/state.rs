@@ -1,0 +1,229 @@
+//! `State`: what a script and the functions that it calls share during one session.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rhai::{Dynamic, EvalAltResult, NativeCallContext};
+
+use super::access::Access;
+use super::embedded;
+use super::fault::{self, Fallible, raise};
+use super::param::Given;
+use super::secret::{From as SecretFrom, Secrets};
+use super::sources::{Sources, Text};
+use super::vocabulary::Vocabulary;
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::record::Nanos;
+
+/// The program to run.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What errors call it: the path as it was typed, or `single` for a built-in command.
+    pub name: String,
+    pub text: String,
+    /// Where the file is; `None` for a built-in command.
+    pub path: Option<PathBuf>,
+}
+
+impl Source {
+    /// Reads a script file. Fails when it cannot be read or is not UTF-8.
+    pub fn file(path: &Path, host: &Host) -> Result<Self> {
+        let full = host.cwd().join(path);
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(&full)
+            .map_err(|error| Error::usage(format!("cannot read script {shown:?}: {}", plain(&error))))?;
+        Ok(Source { name: shown, text, path: Some(full) })
+    }
+
+    /// A built-in command.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let text = embedded::command(name)?;
+        Some(Source { name: name.into(), text: text.into(), path: None })
+    }
+
+    /// The folder beside which modules are looked for and under which files may be read.
+    pub fn folder(&self, host: &Host) -> PathBuf {
+        let parent = self.path.as_deref().and_then(Path::parent);
+        parent.map_or_else(|| host.cwd(), Path::to_path_buf)
+    }
+
+    /// The script's own words about itself: its `//!` lines.
+    pub fn description(&self) -> String {
+        embedded::description(&self.text)
+    }
+}
+
+/// An I/O error without the "(os error 2)" that helps nobody.
+pub fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::InvalidData => "not UTF-8 text".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// The language of tables and charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lang {
+    #[default]
+    En,
+    Zh,
+}
+
+/// What the command line says beside the script's own parameters.
+#[derive(Debug, Clone, Default)]
+pub struct Switches {
+    /// Replaces every plan's seed.
+    pub seed: Option<u64>,
+    /// The parent of the results folder; `results` when not given.
+    pub out: Option<PathBuf>,
+    pub lang: Lang,
+    /// No progress and no `info` lines.
+    pub quiet: bool,
+    /// A run whose verdict is not `valid` ends the process with 96.
+    pub strict: bool,
+    /// Send the same prompts in every cell and in the warm-up.
+    pub same_bytes: bool,
+    /// Hosts that the script may reach: `host` or `host:port`.
+    pub allow: Vec<String>,
+    /// Folders that the script may read.
+    pub allow_read: Vec<PathBuf>,
+    /// Folders with modules.
+    pub lib: Vec<PathBuf>,
+    pub secrets: Vec<(String, SecretFrom)>,
+}
+
+impl Switches {
+    /// The parent of the results folder.
+    pub fn results(&self, host: &Host) -> PathBuf {
+        host.cwd().join(self.out.as_deref().unwrap_or(Path::new("results")))
+    }
+}
+
+/// The parameters that the command line gives.
+#[derive(Debug, Clone, Default)]
+pub struct Args {
+    pub given: Vec<Given>,
+}
+
+/// What happened so far, for the end of the session and for the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// `check` and `require`: name, and whether it held.
+    pub checks: Vec<(String, bool)>,
+    /// `note(key, value)`.
+    pub notes: Vec<(String, Dynamic)>,
+    /// Parameters as the script read them.
+    pub params: Vec<(String, Dynamic)>,
+    /// Runs whose verdict is not `valid`: name and reason.
+    pub doubts: Vec<(String, String)>,
+}
+
+/// What natives share. Reach it with [`State::of`] inside a native function.
+#[derive(Debug)]
+pub struct State {
+    pub host: Host,
+    pub switches: Switches,
+    pub source: Source,
+    pub args: Args,
+    pub access: Access,
+    pub secrets: Secrets,
+    pub sources: Sources,
+    /// Ends the script at its next step, through `try`/`catch`.
+    pub cancel: Arc<AtomicBool>,
+    /// When the session began.
+    pub started: Nanos,
+    tally: Mutex<Tally>,
+    load_sent: AtomicBool,
+    vocabulary: std::sync::OnceLock<Vocabulary>,
+}
+
+impl State {
+    /// Fails when a secret cannot be had, so that nobody learns it after an hour.
+    pub fn new(source: Source, args: Args, switches: Switches, host: Host) -> Result<Arc<Self>> {
+        let access = Access::new(&source, &args, &switches, &host);
+        let secrets = Secrets::read(&switches.secrets, &host)?;
+        let sources = Sources::default();
+        sources.add(&source.name, Text::new(&source.name, &source.text, source.path.as_deref()));
+        Ok(Arc::new(State {
+            cancel: host.stop_flag(),
+            started: crate::os::now(),
+            host,
+            switches,
+            source,
+            args,
+            access,
+            secrets,
+            sources,
+            tally: Mutex::default(),
+            load_sent: AtomicBool::new(false),
+            vocabulary: std::sync::OnceLock::new(),
+        }))
+    }
+
+    /// The state of the session in which a native function was called.
+    pub fn of(context: &NativeCallContext) -> Arc<State> {
+        let tag = context.tag().and_then(|tag| tag.clone().try_cast::<Arc<State>>());
+        tag.expect("every engine is made with its state as the tag")
+    }
+
+    /// The tally, to add to or to read.
+    pub fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().expect("nobody panics while holding the tally")
+    }
+
+    /// Records a verdict; the session ends with 99 when one did not hold.
+    pub fn check(&self, name: &str, held: bool) {
+        self.tally().checks.push((name.into(), held));
+    }
+
+    /// From now on a script error is an error while running (exit 1), no longer a wrong script (2).
+    pub fn load_begins(&self) {
+        self.load_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// What an error of the script's own making is at this moment.
+    pub fn kind_of_fault(&self) -> Kind {
+        if self.load_sent.load(Ordering::Relaxed) { Kind::Run } else { Kind::Usage }
+    }
+
+    /// Fails with the interruption once Ctrl-C was pressed. Natives that wait call it often.
+    pub fn go_on(&self) -> Fallible<()> {
+        match self.cancel.load(Ordering::Relaxed) {
+            true => Err(raise(Error::new(Kind::Interrupted, "interrupted"))),
+            false => Ok(()),
+        }
+    }
+
+    /// An information line; silent with `--quiet`.
+    pub fn inform(&self, line: &str) {
+        if !self.switches.quiet {
+            self.host.out(&self.secrets.scrub(line));
+        }
+    }
+
+    /// A warning line, also with `--quiet`.
+    pub fn warn(&self, line: &str) {
+        self.host.err(&format!("warning: {}", self.secrets.scrub(line)));
+    }
+
+    /// The functions that scripts know. Empty until the first engine is built.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        static NONE: std::sync::LazyLock<Vocabulary> = std::sync::LazyLock::new(Vocabulary::default);
+        self.vocabulary.get().unwrap_or(&NONE)
+    }
+
+    pub(super) fn learn_vocabulary(&self, learn: impl FnOnce() -> Vocabulary) {
+        self.vocabulary.get_or_init(learn);
+    }
+
+    /// Puts an error of the language into our words, secrets removed.
+    pub fn explain(&self, error: Box<EvalAltResult>) -> Error {
+        let kind = self.kind_of_fault();
+        let told = fault::explain(error, &self.source.name, kind, &self.sources, self.vocabulary());
+        Error { message: self.secrets.scrub(&told.message), ..told }
+    }
+}
