@@ -1,5 +1,9 @@
 //! `Control`: the calls to a target that are not timed: models, readiness, metrics, hooks.
 
+mod prometheus;
+
+pub use prometheus::metric;
+
 use super::protocol::{Api, error_words};
 use super::target::HeaderValue;
 use super::{Target, tls};
@@ -27,13 +31,19 @@ const REDIRECTS_MAX: usize = 5;
 impl Control {
     /// Fails when the target's CA file cannot be used or a header cannot be sent.
     pub fn new(target: &Target) -> Result<Self> {
+        // Plain HTTP must work on a machine without any certificates; a redirect cannot turn it
+        // into HTTPS.
+        let tls = match target.base.scheme() {
+            "https" => tls::config(target.insecure, target.ca_cert.as_deref())?,
+            _ => tls::believing_nobody(),
+        };
         let http = reqwest::Client::builder()
             .no_proxy()
             .http1_only()
             .redirect(redirect::Policy::custom(same_host))
             .connect_timeout(target.timeouts.connect)
             .user_agent(concat!("rampant/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured((*tls::config(target.insecure, target.ca_cert.as_deref())?).clone())
+            .tls_backend_preconfigured((*tls).clone())
             .default_headers(headers(target)?)
             .build()
             .map_err(|error| {
@@ -64,13 +74,21 @@ impl Control {
     /// health or its list of models says 2xx, or asks who we are (401 or 403). Looks again and
     /// again until `timeout`, then fails with the last reason; fails at once when `stop` says so.
     pub async fn ready(&self, timeout: Duration, stop: &(dyn Fn() -> bool + Sync)) -> Result<Duration> {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {
+                let message = format!("stopped while waiting for {} to be ready", self.target.name);
+                Err(Error::new(Kind::Interrupted, message))
+            }
+            ready = self.wait(timeout) => ready,
+        }
+    }
+
+    async fn wait(&self, timeout: Duration) -> Result<Duration> {
         let began = Instant::now();
         loop {
             let left = timeout.saturating_sub(began.elapsed());
-            let reason = match self.look(LOOK.min(left.max(PAUSE)), stop).await? {
-                Ok(()) => return Ok(began.elapsed()),
-                Err(reason) => reason,
-            };
+            let Err(reason) = self.look(LOOK.min(left.max(PAUSE))).await else { return Ok(began.elapsed()) };
             if began.elapsed() + PAUSE >= timeout {
                 let message =
                     format!("{} was not ready after {} s: {reason}", self.target.name, timeout.as_secs_f64());
@@ -81,42 +99,35 @@ impl Control {
         }
     }
 
-    /// One look; the inner error is why it is not ready.
-    async fn look(
-        &self,
-        limit: Duration,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<std::result::Result<(), String>> {
+    /// One look; the error is why it is not ready.
+    async fn look(&self, limit: Duration) -> std::result::Result<(), String> {
         let paths: &[&str] = match self.target.api {
             Api::TensorRt => &["/v2/health/ready", "/health", "/v1/models"],
             _ => &["/health", "/v1/models"],
         };
         let mut reasons = Vec::new();
         for path in paths {
-            let answer = tokio::select! {
-                answer = self.call(Method::GET, path, limit) => answer,
-                () = stopped(stop) => {
-                    let message = format!("stopped while waiting for {} to be ready", self.target.name);
-                    return Err(Error::new(Kind::Interrupted, message));
-                }
-            };
-            match answer {
-                Ok(answer) if answer.is_alive() => return Ok(Ok(())),
-                Ok(answer) => reasons.push(format!("{path} says {}", answer.said(&self.target))),
-                // The next path would fail in the same way.
-                Err(error) => return Ok(Err(error.message)),
+            // A failed call says nothing of this path alone: the next one would fail as well.
+            let answer = self.call(Method::GET, path, limit).await.map_err(|error| error.message)?;
+            if answer.is_alive() {
+                return Ok(());
             }
+            reasons.push(format!("{path} says {}", answer.said(&self.target)));
         }
-        Ok(Err(reasons.join("; ")))
+        Err(reasons.join("; "))
     }
 
     /// The target's metrics, as Prometheus text.
     pub async fn metrics(&self) -> Result<String> {
-        let answer = self.call(Method::GET, "/metrics", CALL).await.and_then(|answer| answer.good(self));
-        let answer = answer.map_err(|error| {
-            error.context(format!("cannot read the metrics of {}", self.target.name)).hint(
-                "llama.cpp has metrics only when started with --metrics; transformers and llama-cpp-python have none",
-            )
+        let doing = || format!("cannot read the metrics of {}", self.target.name);
+        let answer =
+            self.call(Method::GET, "/metrics", CALL).await.map_err(|error| error.context(doing()))?;
+        let missing = matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED);
+        let answer = answer.good(self).map_err(|error| match error.context(doing()) {
+            error if missing => {
+                error.hint("start llama.cpp with --metrics; some servers have no metrics at all")
+            }
+            error => error,
         })?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
@@ -126,7 +137,7 @@ impl Control {
         let text = self.metrics().await?;
         metric(&text, name).ok_or_else(|| {
             let error = Error::run(format!("{} has no metric {name:?}", self.target.name));
-            match error::nearest(name, samples(&text).map(|(known, _, _)| known)) {
+            match error::nearest(name, prometheus::samples(&text).map(|(known, _, _)| known)) {
                 Some(near) => error.hint(format!("did you mean {near:?}?")),
                 None => error.hint(format!("look at {} for the names", self.target.url("/metrics"))),
             }
@@ -176,7 +187,16 @@ impl Control {
     }
 
     async fn call(&self, method: Method, path: &str, limit: Duration) -> Result<Answer> {
-        let fail = |error: reqwest::Error| Error::run(self.target.scrub(&cause(&error)));
+        let fail = |error: reqwest::Error| {
+            let reason = self.target.scrub(&cause(&error));
+            let certificate = reason.contains("certificate");
+            match Error::run(reason) {
+                error if certificate => {
+                    error.hint("give the server's authority as CA file, or accept any certificate")
+                }
+                error => error,
+            }
+        };
         let response =
             self.http.request(method, self.target.url(path)).timeout(limit).send().await.map_err(fail)?;
         let server =
@@ -288,66 +308,223 @@ fn cause(error: &reqwest::Error) -> String {
     reason.to_string()
 }
 
-/// The value of a metric in Prometheus text: the sum over all label sets of that name, or over
-/// those that have the labels given, as in `name{engine="0"}`. `None`: no such metric.
-pub fn metric(text: &str, name: &str) -> Option<f64> {
-    let (name, wanted) = name.split_once('{').unwrap_or((name, ""));
-    let wanted: Vec<&str> = labels(wanted.trim_end().trim_end_matches('}')).collect();
-    samples(text)
-        .filter(|(known, own, _)| {
-            *known == name.trim() && wanted.iter().all(|label| labels(own).any(|own| own == *label))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::target::Secret;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    type Answers = fn(path: &str, call: usize) -> String;
+
+    /// A server on loopback that answers each call by its path and its number, and the heads
+    /// that it read.
+    async fn server(answers: Answers) -> (Target, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let seen = heads.clone();
+        tokio::spawn(async move {
+            let calls = AtomicUsize::new(0);
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") && socket.read_buf(&mut head).await.unwrap_or(0) > 0 {}
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let path = head.split(' ').nth(1).unwrap_or("").to_string();
+                seen.lock().expect("heads").push(head);
+                let answer = answers(&path, calls.fetch_add(1, Ordering::Relaxed));
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        });
+        let mut target = target(port);
+        target.api_key = Some(Secret::new("sk-hunter"));
+        (target, heads)
+    }
+
+    fn target(port: u16) -> Target {
+        Target::new(
+            Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a base URL"),
+            Api::Completions,
+        )
+    }
+
+    fn answer(status: u16, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} X\r\nserver: test\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+    }
+
+    fn control(target: &Target) -> Control {
+        Control::new(target).expect("a client")
+    }
+
+    const NEVER: fn() -> bool = || false;
+
+    /// Answers one call over TLS with an empty list of models.
+    fn tls_server() -> (Target, String) {
+        let (config, authority) = tls::tests::server();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        std::thread::spawn(move || {
+            let (socket, _) = listener.accept().expect("a call");
+            let tls = rustls::ServerConnection::new(config).expect("TLS");
+            let mut stream = rustls::StreamOwned::new(tls, socket);
+            let mut head = [0; 4096];
+            if std::io::Read::read(&mut stream, &mut head).is_ok() {
+                let _ = std::io::Write::write_all(&mut stream, answer(200, r#"{"data":[]}"#).as_bytes());
+                stream.conn.send_close_notify();
+                let _ = std::io::Write::flush(&mut stream);
+            }
+        });
+        let base = Target::base_url(&format!("https://localhost:{port}")).expect("a base URL");
+        (Target::new(base, Api::Chat), authority)
+    }
+
+    #[tokio::test]
+    async fn certificates_are_believed_as_the_target_says() {
+        let (mut target, _) = tls_server();
+        target.insecure = true;
+        assert_eq!(control(&target).models().await.expect("any certificate"), [""; 0]);
+        let (mut target, authority) = tls_server();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), authority).expect("written");
+        target.ca_cert = Some(file.path().to_path_buf());
+        assert_eq!(control(&target).models().await.expect("its authority"), [""; 0]);
+        let (mut target, _) = tls_server();
+        target.ca_cert = Some(file.path().to_path_buf());
+        let error = control(&target).models().await.expect_err("another authority");
+        assert!(error.message.contains("invalid peer certificate"), "{error}");
+        assert!(error.hint.is_some());
+    }
+
+    #[tokio::test]
+    async fn models_are_listed_with_the_key_in_a_header() {
+        let (target, heads) = server(|path, _| match path {
+            "/v1/models" => answer(200, r#"{"models":[],"object":"list","data":[{"id":"a"},{"id":"b"}]}"#),
+            _ => answer(404, ""),
         })
-        .map(|(_, _, value)| value)
-        .reduce(|sum, value| sum + value)
-}
+        .await;
+        assert_eq!(control(&target).models().await.expect("models"), ["a", "b"]);
+        assert!(heads.lock().expect("heads")[0].contains("authorization: Bearer sk-hunter\r\n"));
+    }
 
-/// Name, inside of the braces, and value of every sample.
-fn samples(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
-    text.lines().filter_map(|line| {
-        let line = line.trim_start();
-        if line.starts_with('#') {
-            return None;
-        }
-        let name_end = line.find(|c: char| c == '{' || c.is_whitespace())?;
-        let (name, rest) = line.split_at(name_end);
-        let (labels, rest) = match rest.strip_prefix('{') {
-            Some(rest) => rest.split_at(labels_end(rest)?),
-            None => ("", rest),
-        };
-        let value = rest.trim_start_matches('}').split_whitespace().next()?.parse().ok()?;
-        Some((name, labels, value))
-    })
-}
-
-/// Where the closing brace is: not one inside a quoted value.
-fn labels_end(text: &str) -> Option<usize> {
-    ends(text, '}').next()
-}
-
-fn labels(text: &str) -> impl Iterator<Item = &str> {
-    let mut from = 0;
-    ends(text, ',')
-        .chain([text.len()])
-        .map(move |end| {
-            let label = text.get(from..end).unwrap_or("").trim();
-            from = end + 1;
-            label
+    #[tokio::test]
+    async fn tgi_tells_its_model_in_its_own_way() {
+        let (mut target, _) = server(|path, _| match path {
+            "/info" => answer(200, r#"{"model_id":"org/m","version":"3.0","router":"x"}"#),
+            _ => answer(404, ""),
         })
-        .filter(|label| !label.is_empty())
-}
+        .await;
+        target.api = Api::Tgi;
+        assert_eq!(control(&target).models().await.expect("models"), ["org/m"]);
+        let found = control(&target).fingerprint().await;
+        assert_eq!(Value::from(found).to_string(), r#"{"server":"test","model_id":"org/m","version":"3.0"}"#);
+    }
 
-/// Positions of `end` outside quotes.
-fn ends(text: &str, end: char) -> impl Iterator<Item = usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.char_indices().filter_map(move |(at, c)| {
-        let was_escaped = std::mem::take(&mut escaped);
-        match c {
-            _ if was_escaped => {}
-            '\\' => escaped = quoted,
-            '"' => quoted = !quoted,
-            _ if c == end && !quoted => return Some(at),
-            _ => {}
+    #[tokio::test]
+    async fn an_error_has_the_words_of_the_server_but_no_secret() {
+        let (target, _) = server(|_, _| answer(401, r#"{"error":{"message":"bad key sk-hunter"}}"#)).await;
+        let error = control(&target).models().await.expect_err("refused");
+        let expected = format!("cannot ask {} for its models: it says 401 (bad key <secret>)", target.name);
+        assert_eq!(
+            (error.message.as_str(), error.hint.as_deref()),
+            (expected.as_str(), Some("give the target's API key"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_followed_on_the_same_host_only() {
+        let (target, heads) = server(|path, _| match path {
+            "/v1/models" => {
+                "HTTP/1.1 307 X\r\nlocation: /v1/models/\r\nconnection: close\r\n\r\n".to_string()
+            }
+            "/v1/models/" => answer(200, r#"{"data":[{"id":"a"}]}"#),
+            _ => "HTTP/1.1 307 X\r\nlocation: http://localhost:1/\r\nconnection: close\r\n\r\n".to_string(),
+        })
+        .await;
+        assert_eq!(control(&target).models().await.expect("models"), ["a"]);
+        let error = control(&target).post("/start_profile").await.expect_err("another host");
+        assert!(error.message.ends_with("it redirects to another host"), "{error}");
+        let posted = heads.lock().expect("heads").last().cloned().expect("a call");
+        assert!(posted.starts_with("POST /start_profile HTTP/1.1\r\n"), "{posted}");
+    }
+
+    #[tokio::test]
+    async fn a_target_is_ready_when_it_answers() {
+        for answers in [
+            |path: &str, _: usize| answer(if path == "/health" { 200 } else { 500 }, ""),
+            |path: &str, _: usize| answer(if path == "/v1/models" { 200 } else { 404 }, ""),
+            |_: &str, _: usize| answer(401, ""),
+            |_: &str, call: usize| answer(if call < 2 { 503 } else { 200 }, ""),
+        ] {
+            let (target, _) = server(answers).await;
+            control(&target).ready(Duration::from_secs(20), &NEVER).await.expect("ready");
         }
-        None
-    })
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_never_ready_gives_the_last_reason() {
+        let (target, _) = server(|path, _| match path {
+            "/health" => answer(503, r#"{"error":{"message":"Loading model"}}"#),
+            _ => answer(404, ""),
+        })
+        .await;
+        let error = control(&target).ready(Duration::from_millis(10), &NEVER).await.expect_err("not ready");
+        assert_eq!(error.kind, Kind::NotReady);
+        let reason = "was not ready after 0.01 s: /health says 503 (Loading model); /v1/models says 404";
+        assert!(error.message.ends_with(reason), "{error}");
+    }
+
+    /// A port on which nobody listens.
+    async fn closed_port() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        listener.local_addr().expect("an address").port()
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_tried_again_until_the_time_is_over() {
+        let control = control(&target(closed_port().await));
+        let error = control.ready(Duration::from_millis(300), &NEVER).await.expect_err("nobody there");
+        assert_eq!(error.kind, Kind::NotReady);
+        assert!(error.message.contains("refused"), "{error}");
+        assert_eq!(control.fingerprint().await, Map::new());
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_it_is_stopped() {
+        let control = control(&target(closed_port().await));
+        let looks = AtomicUsize::new(0);
+        let stop = || looks.fetch_add(1, Ordering::Relaxed) > 0;
+        let error = control.ready(Duration::from_secs(60), &stop).await.expect_err("stopped");
+        assert_eq!(error.kind, Kind::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_metric_is_scraped_and_a_slip_in_its_name_is_pointed_out() {
+        let (target, _) =
+            server(|_, _| answer(200, "# TYPE vllm:running gauge\nvllm:running{engine=\"0\"} 3\n")).await;
+        let control = control(&target);
+        assert_eq!(control.scrape("vllm:running").await.expect("a value"), 3.0);
+        let error = control.scrape("vllm:runing").await.expect_err("a slip");
+        assert_eq!(error.hint.as_deref(), Some("did you mean \"vllm:running\"?"));
+    }
+
+    #[tokio::test]
+    async fn a_fingerprint_tells_version_server_and_limits() {
+        let (target, _) = server(|path, _| match path {
+            "/version" => answer(200, r#"{"version":"0.32.0"}"#),
+            _ => answer(
+                200,
+                r#"{"data":[{"id":"m","created":5,"owned_by":"vllm","max_model_len":2048,"root":null}]}"#,
+            ),
+        })
+        .await;
+        assert_eq!(
+            Value::from(control(&target).fingerprint().await).to_string(),
+            r#"{"version":"0.32.0","server":"test","models":[{"id":"m","owned_by":"vllm","max_model_len":2048}]}"#
+        );
+    }
 }

@@ -8,7 +8,9 @@ use rustls::crypto::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
+};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +20,10 @@ use std::sync::Arc;
 /// HTTP/1.1 only. Fails when the file cannot be read or holds no certificate, or the system has
 /// none.
 pub fn config(insecure: bool, ca_cert: Option<&Path>) -> Result<Arc<ClientConfig>> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("ring can do TLS 1.2 and 1.3");
+    let builder = builder();
     let builder = if insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAll::new(&provider)))
+        let believe_all = Arc::new(BelieveAll::new(builder.crypto_provider()));
+        builder.dangerous().with_custom_certificate_verifier(believe_all)
     } else if let Some(path) = ca_cert {
         builder.with_root_certificates(authorities(path)?)
     } else {
@@ -35,6 +35,19 @@ pub fn config(insecure: bool, ca_cert: Option<&Path>) -> Result<Arc<ClientConfig
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// A configuration that believes no certificate, for a client that must have one and speaks
+/// plain HTTP.
+pub fn believing_nobody() -> Arc<ClientConfig> {
+    Arc::new(builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    // Named here, since the process has no default provider for a library to find.
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring can do TLS 1.2 and 1.3")
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore> {
@@ -105,14 +118,14 @@ impl ServerCertVerifier for BelieveAll {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::{ClientConnection, ServerConfig, ServerConnection};
 
     /// A server for `localhost`, and its authority as PEM.
-    fn server() -> (Arc<ServerConfig>, String) {
+    pub fn server() -> (Arc<ServerConfig>, String) {
         let key = || KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -174,7 +174,7 @@ const LENGTHS: &[&str] = &[
     "Content-Length: 3 \r\n",
     "Content-Length: \u{e9}\r\n",
 ];
-const EXTENSIONS: &[&str] = &["", "", "", " ", "\t ", ";name", ";name=\"value\"", " ;x"];
+const EXTENSIONS: &[&str] = &["", "", "", " ", "\t ", ";name", ";name=\"value\"", " ;x", ";a\nb"];
 const LAST: &[&str] = &[
     "0\r\n\r\n",
     "0\r\n\r\n",
