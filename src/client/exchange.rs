@@ -2,9 +2,9 @@
 
 use super::body::Body;
 use super::conn::Conn;
-use super::head::Head;
+use super::head::{Content, Head};
 use super::order::Order;
-use super::protocol::{self, Api, Meaning, Tally};
+use super::protocol::{self, Api, Tally};
 use super::sse;
 use super::target::Timeouts;
 use crate::os::Received;
@@ -53,8 +53,6 @@ pub struct Exchange {
     text: String,
     first_output: bool,
     last_event: Nanos,
-    /// Completion tokens that the last usage told, for servers that tell it in every event.
-    told_tokens: u32,
 }
 
 impl Exchange {
@@ -69,11 +67,10 @@ impl Exchange {
             head: None,
             body: None,
             reading: Reading::Whole(Vec::new()),
-            tally: Tally::default(),
+            tally: Tally::new(api),
             text: String::new(),
             first_output: false,
             last_event: 0,
-            told_tokens: 0,
         }
     }
 
@@ -152,13 +149,13 @@ impl Exchange {
             return Ok(Some(bytes.into()));
         }
         self.head_bytes.extend_from_slice(bytes);
-        let parsed = Head::parse(&self.head_bytes);
-        let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, format!("no HTTP response: {text}")))?;
+        let parsed = Head::parse(&self.head_bytes, false);
+        let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, text))?;
         let Some((head, length)) = parsed else { return Ok(None) };
         self.record.timeline.head = Some(at);
         self.record.status = Some(head.status);
-        let success = (200..300).contains(&head.status);
-        if success && self.record.streamed && !head.is_json() {
+        let success = self.success_status();
+        if success && self.record.streamed && head.content != Content::Json {
             self.reading = Reading::Events(sse::Parser::default());
         } else if success {
             self.record.streamed = false;
@@ -173,24 +170,15 @@ impl Exchange {
     fn take_body(&mut self, bytes: &[u8], at: Nanos) -> Result<Option<bool>, Fault> {
         let mut body = self.body.take().expect("a head brings a body");
         let mut events = 0;
-        let mut fault = None;
         let fed = body.feed(bytes, |data| {
             self.record.body_bytes += data.len() as u64;
-            match self.data(data, at) {
-                Ok(n) => events += n,
-                Err(error) => {
-                    fault.get_or_insert(error);
-                }
-            }
+            events += self.data(data, at);
         });
         self.body = Some(body);
         if events > 1 {
             self.record.timeline.shared_reads += 1;
         }
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        let fed = fed.map_err(|text| Fault::new(Outcome::Protocol, format!("the body is broken: {text}")))?;
+        let fed = fed.map_err(|why| Fault::new(Outcome::Protocol, why))?;
         if !fed.finished {
             return Ok(None);
         }
@@ -200,86 +188,64 @@ impl Exchange {
     }
 
     /// Takes body bytes; the number of events that they completed.
-    fn data(&mut self, data: &[u8], at: Nanos) -> Result<usize, Fault> {
+    fn data(&mut self, data: &[u8], at: Nanos) -> usize {
         let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
-        let mut fault = None;
         let mut events = 0;
         match &mut reading {
-            Reading::Events(parser) => {
-                let fed = parser.feed(data, |event| {
-                    events += 1;
-                    if let Err(error) = self.event(event, at) {
-                        fault.get_or_insert(error);
-                    }
-                });
-                if let Err(text) = fed {
-                    fault.get_or_insert(Fault::new(Outcome::Protocol, text));
-                }
-            }
+            Reading::Events(parser) => match parser.feed(data, |event| self.event(event, at)) {
+                Ok(n) => events = n,
+                Err(why) => self.tally.broken(why),
+            },
             Reading::Whole(whole) => {
-                let failed = self.head.as_ref().is_some_and(|head| !(200..300).contains(&head.status));
-                if !failed || whole.len() < ERROR_BYTES_MAX {
+                if self.success_status() || whole.len() < ERROR_BYTES_MAX {
                     whole.extend_from_slice(data);
                 }
             }
         }
         self.reading = reading;
-        fault.map_or(Ok(events), Err)
+        events
     }
 
-    fn event(&mut self, data: &[u8], at: Nanos) -> Result<(), Fault> {
+    fn success_status(&self) -> bool {
+        self.record.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
+    fn event(&mut self, data: &[u8], at: Nanos) {
         let text = self.keep_text.then_some(&mut self.text);
-        let mut meaning = protocol::read_event(self.api, data, text).map_err(|text| {
-            Fault::new(Outcome::Protocol, format!("an event is not of this API: {text}"))
-        })?;
-        self.count_tokens(&mut meaning);
+        let meaning = match protocol::read_event(self.api, data, text) {
+            Ok(meaning) => meaning,
+            Err(why) => return self.tally.broken(why),
+        };
+        let tokens = self.tally.add(&meaning);
         let sent = self.record.timeline.sent.unwrap_or(at);
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
-        self.record.timeline.events.push(at_us, meaning.kind, meaning.tokens, meaning.bytes);
+        self.record.timeline.events.push(at_us, meaning.kind, tokens, meaning.bytes);
         self.first_output |= meaning.kind.has(Kind::OUTPUT);
         self.last_event = at;
-        self.tally.add(meaning);
-        Ok(())
-    }
-
-    /// A server that tells usage in every event tells the tokens of each by the difference.
-    fn count_tokens(&mut self, meaning: &mut Meaning) {
-        let Some(told) = meaning.usage.output else { return };
-        if meaning.tokens == 0 && meaning.kind.has(Kind::OUTPUT) && !meaning.kind.has(Kind::FINISH) {
-            meaning.tokens = told.saturating_sub(self.told_tokens);
-        } else if meaning.tokens == 0 && meaning.kind.has(Kind::OUTPUT) && self.told_tokens > 0 {
-            meaning.tokens = told.saturating_sub(self.told_tokens);
-        }
-        self.told_tokens = told;
     }
 
     /// Every byte of the body has arrived.
     fn complete(&mut self, at: Nanos) -> Result<(), Fault> {
         match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
-            Reading::Events(mut parser) => {
-                let mut fault = None;
-                parser.finish(|event| {
-                    if let Err(error) = self.event(event, at) {
-                        fault.get_or_insert(error);
+            Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
+            Reading::Whole(whole) if !self.success_status() => return Err(self.refused(&whole)),
+            Reading::Whole(whole) => {
+                let text = self.keep_text.then_some(&mut self.text);
+                match protocol::read_reply(self.api, &whole, text) {
+                    Ok(meaning) => {
+                        self.tally.add(&meaning);
                     }
-                });
-                fault.map_or(Ok(()), Err)
+                    Err(why) => self.tally.broken(why),
+                }
             }
-            Reading::Whole(whole) => self.whole(&whole),
         }
+        Ok(())
     }
 
-    fn whole(&mut self, whole: &[u8]) -> Result<(), Fault> {
+    /// A status outside 2xx, in the server's words.
+    fn refused(&self, body: &[u8]) -> Fault {
         let status = self.record.status.unwrap_or(0);
-        if !(200..300).contains(&status) {
-            let words = protocol::error_words(whole);
-            return Err(Fault::new(Outcome::Status, format!("status {status}: {words}")));
-        }
-        let text = self.keep_text.then_some(&mut self.text);
-        let meaning = protocol::read_reply(self.api, whole, text)
-            .map_err(|text| Fault::new(Outcome::Protocol, format!("the reply is not of this API: {text}")))?;
-        self.tally.add(meaning);
-        Ok(())
+        Fault::new(Outcome::Status, format!("status {status}: {}", protocol::error_words(body)))
     }
 
     /// The peer has closed the connection.
@@ -305,12 +271,8 @@ impl Exchange {
 
     /// A body without its end. What a failed status said so far is worth more than that.
     fn cut_off(&mut self, text: &str) -> Result<Option<bool>, Fault> {
-        let status = self.record.status.unwrap_or(0);
         match &self.reading {
-            Reading::Whole(whole) if !(200..300).contains(&status) => {
-                let words = protocol::error_words(whole);
-                Err(Fault::new(Outcome::Status, format!("status {status}: {words}")))
-            }
+            Reading::Whole(whole) if !self.success_status() => Err(self.refused(whole)),
             _ => Err(Fault::new(Outcome::Truncated, text)),
         }
     }
@@ -326,8 +288,11 @@ impl Exchange {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
             }
-            // An error that the server told before it cut the stream says more than the cut.
-            Err(fault) if fault.outcome == Outcome::Truncated && verdict.outcome == Outcome::ServerError => {
+            // What the server told before it cut the stream says more than the cut.
+            Err(fault)
+                if fault.outcome == Outcome::Truncated
+                    && matches!(verdict.outcome, Outcome::ServerError | Outcome::Aborted) =>
+            {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
             }

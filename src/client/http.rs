@@ -8,7 +8,7 @@ use super::pacer::{self, Pacer};
 use super::pool::Pool;
 use super::target::Target;
 use super::{protocol, tls};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Record, Request, Timeout};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub struct Http {
 
 impl Http {
     /// Resolves the host and prepares TLS; no traffic yet. Errors are sentences.
-    pub async fn new(target: Arc<Target>) -> Result<Http> {
+    pub async fn new(target: Arc<Target>) -> Result<Http, Error> {
         os::raise_open_files();
         let host = target.base.host_str().unwrap_or_default().to_string();
         let port = target.base.port_or_known_default().unwrap_or(80);
@@ -38,7 +38,7 @@ impl Http {
         let found = tokio::net::lookup_host((bare, port)).await;
         let addresses: Vec<_> = found
             .map_err(|error| {
-                Error::new(crate::error::Kind::NotReady, format!("cannot find the host {host}: {error}"))
+                Error::new(Kind::NotReady, format!("cannot find the host {host}: {error}"))
                     .hint("check the spelling of the base URL")
             })?
             .collect();
@@ -53,13 +53,17 @@ impl Http {
         };
         let pacer = Pacer::start()
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
-        let head = RequestHead::new(&target);
+        let head = RequestHead::new(&target).map_err(Error::usage)?;
         let pool = Pool::new(addresses, tls, target.timeouts.connect);
         Ok(Http { target, head, pool, pacer })
     }
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
-        self.head.with_body(id, &protocol::body(&self.target, request))
+        let body = protocol::body(&self.target, request);
+        let mut bytes = Vec::with_capacity(body.len() + 512);
+        self.head.write(id, body.len(), &mut bytes);
+        bytes.extend_from_slice(&body);
+        bytes.into()
     }
 
     pub async fn open_ahead(&self, n: usize) {
@@ -79,7 +83,10 @@ impl Http {
             ended = self.carry(&mut exchange, bytes) => ended,
             () = cancel => Err(Fault::new(Outcome::Cancelled, "given up before it ended")),
         };
-        exchange.finish(ended)
+        let mut record = exchange.finish(ended);
+        // A server may repeat a key that it refused.
+        record.error = record.error.map(|words| self.target.scrub(&words));
+        record
     }
 
     /// Sends on a connection; once more on a fresh one when a used one died unread.

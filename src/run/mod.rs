@@ -15,7 +15,6 @@ pub use progress::Progress;
 
 use crate::record::{Nanos, Record};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What a run tells whoever listens.
 #[derive(Debug)]
@@ -35,24 +34,19 @@ pub enum Stop {
     Abort,
 }
 
-/// The outside's hold on a run; shared with the Ctrl-C handler.
-#[derive(Debug, Clone, Default)]
+/// The outside's hold on a run: asked now and then how far it should stop.
+#[derive(Clone)]
 pub struct Control {
-    level: Arc<AtomicU8>,
+    ask: Arc<dyn Fn() -> Stop + Send + Sync>,
 }
 
 impl Control {
-    /// Watches `level`: 0 run, 1 drain, 2 abort.
-    pub fn watching(level: Arc<AtomicU8>) -> Control {
-        Control { level }
+    pub fn watching(ask: impl Fn() -> Stop + Send + Sync + 'static) -> Control {
+        Control { ask: Arc::new(ask) }
     }
 
     pub fn stop(&self) -> Stop {
-        match self.level.load(Ordering::Relaxed) {
-            0 => Stop::No,
-            1 => Stop::Drain,
-            _ => Stop::Abort,
-        }
+        (self.ask)()
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Access {
     /// Folders and single files, canonical.
     readable: Vec<PathBuf>,
     results: PathBuf,
+    /// Paths that the command line names, whether they are there or not, and the working folder
+    /// for a built-in command.
+    writable: Vec<PathBuf>,
     /// Files that the command line names; the hosts in their content become reachable.
     named: Vec<PathBuf>,
     hosts: Mutex<Vec<Reach>>,
@@ -45,6 +48,10 @@ impl Access {
             .filter(|text| !text.is_empty())
             .filter_map(|text| cwd.join(text).canonicalize().ok())
             .collect();
+        let mut writable: Vec<PathBuf> = values().filter(|text| !text.is_empty()).map(|text| cwd.join(text)).collect();
+        if source.path.is_none() {
+            writable.push(cwd.clone());
+        }
         let script_folder = source.folder(host);
         let folders = std::iter::once(&script_folder).chain(&switches.allow_read);
         let folders = folders.filter_map(|folder| cwd.join(folder).canonicalize().ok());
@@ -55,6 +62,7 @@ impl Access {
             results: switches.results(host),
             cwd,
             script_folder,
+            writable,
             named,
             hosts: Mutex::new(hosts),
         }
@@ -78,6 +86,21 @@ impl Access {
             "a script may not read {path:?}: it is neither under the script's folder nor named on the command line"
         ))
         .hint(format!("--allow-read {}", self.short(folder))))
+    }
+
+    /// The full path of a file or folder that the script may write: below the results, or named on
+    /// the command line.
+    pub fn may_write(&self, path: &str) -> Result<PathBuf> {
+        let wanted = self.cwd.join(path);
+        let climbs = wanted.components().any(|part| part == std::path::Component::ParentDir);
+        let named = self.writable.contains(&wanted);
+        let below = !climbs && self.writable.iter().chain([&self.results]).any(|root| wanted.starts_with(root));
+        if named || below {
+            return Ok(wanted);
+        }
+        Err(Error::usage(format!(
+            "a script may not write {path:?}: it is neither in the results nor named on the command line"
+        )))
     }
 
     /// To be called with the text of a file that was read: when the command line named the file,

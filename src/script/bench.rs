@@ -6,7 +6,7 @@ use crate::client::{Client, Http, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
 use crate::record::Record;
-use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason};
+use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
 use crate::stats::{Summary, Window};
 use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
@@ -88,7 +88,12 @@ impl Bench {
         let (out, inbox) = mpsc::channel(CHANNEL);
         let collector = Collector::start(&folder, index, &plan, tokens.clone(), inbox)?;
         let progress = Arc::new(Progress::default());
-        let control = Control::watching(state.host.stop_level());
+        let host = state.host.clone();
+        let control = Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
+            (true, _) => Stop::Abort,
+            (false, true) => Stop::Drain,
+            (false, false) => Stop::No,
+        });
         let display = Display::start(state, &plan, progress.clone());
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rhai::{Dynamic, EvalAltResult, NativeCallContext};
 
 use super::access::Access;
+use super::bench::Bench;
 use super::embedded;
 use super::fault::{self, Fallible, raise};
 use super::param::Given;
@@ -73,6 +74,16 @@ pub enum Lang {
     Zh,
 }
 
+impl Lang {
+    /// `en` or `zh`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Zh => "zh",
+        }
+    }
+}
+
 /// What the command line says beside the script's own parameters.
 #[derive(Debug, Clone, Default)]
 pub struct Switches {
@@ -120,10 +131,11 @@ pub struct Tally {
     pub params: Vec<(String, Dynamic)>,
     /// Runs whose verdict is not `valid`: name and reason.
     pub doubts: Vec<(String, String)>,
+    /// Runs that ended early or in which nothing succeeded, as sentences.
+    pub problems: Vec<String>,
 }
 
 /// What natives share. Reach it with [`State::of`] inside a native function.
-#[derive(Debug)]
 pub struct State {
     pub host: Host,
     pub switches: Switches,
@@ -137,6 +149,9 @@ pub struct State {
     /// When the session began.
     pub started: Nanos,
     tally: Mutex<Tally>,
+    bench: std::sync::OnceLock<Arc<Bench>>,
+    /// Which cell of how many a sweep is at; 0: no sweep.
+    cell: Mutex<(usize, usize)>,
     load_sent: AtomicBool,
     vocabulary: std::sync::OnceLock<Vocabulary>,
 }
@@ -159,6 +174,8 @@ impl State {
             secrets,
             sources,
             tally: Mutex::default(),
+            bench: std::sync::OnceLock::new(),
+            cell: Mutex::default(),
             load_sent: AtomicBool::new(false),
             vocabulary: std::sync::OnceLock::new(),
         }))
@@ -195,6 +212,52 @@ impl State {
         match self.cancel.load(Ordering::Relaxed) {
             true => Err(raise(Error::new(Kind::Interrupted, "interrupted"))),
             false => Ok(()),
+        }
+    }
+
+    /// A run that is no success as a whole: the process will end with 1.
+    pub fn problem(&self, sentence: String) {
+        self.warn(&sentence);
+        self.tally().problems.push(sentence);
+    }
+
+    /// What the runs of this invocation share, made at its first use.
+    pub fn bench(&self) -> Result<Arc<Bench>> {
+        if let Some(bench) = self.bench.get() {
+            return Ok(bench.clone());
+        }
+        let bench = Arc::new(Bench::new(self.switches.same_bytes)?);
+        Ok(self.bench.get_or_init(|| bench).clone())
+    }
+
+    /// The same, if anything has used it.
+    pub fn bench_if_used(&self) -> Option<Arc<Bench>> {
+        self.bench.get().cloned()
+    }
+
+    /// A sweep is at cell `at` of `of`; 0 of 0 when it has ended.
+    pub fn set_cell(&self, at: usize, of: usize) {
+        *self.cell.lock().expect("nobody panics while holding the cell") = (at, of);
+    }
+
+    /// `[2/8] ` inside a sweep, for the progress line.
+    pub fn cell_label(&self) -> String {
+        match *self.cell.lock().expect("nobody panics while holding the cell") {
+            (_, 0) => String::new(),
+            (at, of) => format!("[{at}/{of}] "),
+        }
+    }
+
+    /// Waits, unless Ctrl-C is pressed.
+    pub fn pause(&self, time: std::time::Duration) -> Fallible<()> {
+        let end = std::time::Instant::now() + time;
+        loop {
+            self.go_on()?;
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(std::time::Duration::from_millis(20)));
         }
     }
 

@@ -1,0 +1,114 @@
+//! From results folders to the aggregated CSV.
+
+use super::state::State;
+use crate::error::{Error, Result};
+use crate::stats::csv::{self, Origin};
+use crate::store::folder::Found;
+use crate::store::runs;
+use chrono::TimeZone;
+use comfy_table::{Table, presets};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+type Row = Map<String, Value>;
+
+/// Columns of `runs.parquet` that the CSV has, beside metadata.
+fn in_csv(key: &str, tags: &[String]) -> bool {
+    csv::HEADER.iter().any(|(column, _)| *column == key) || tags.iter().any(|tag| tag == key)
+}
+
+/// One row for every run of a folder.
+pub fn rows(folder: &Path) -> Result<Vec<Row>> {
+    let runs = runs::read(folder)?;
+    if runs.is_empty() {
+        return Err(Error::usage(format!("{} holds no finished run", folder.display())));
+    }
+    let tags = tags(folder);
+    let dir = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let row = |run: &Row| {
+        let whole = |key: &str| run.get(key).and_then(Value::as_u64);
+        let name = run.get("run").and_then(Value::as_str).unwrap_or_default();
+        let origin = Origin {
+            input_len: whole("input_len"),
+            output_len: whole("output_len"),
+            filename: format!("bench_{name}.json"),
+            result_dir: dir.clone(),
+        };
+        let kept = run.iter().filter(|(key, _)| in_csv(key, &tags));
+        csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin)
+    };
+    Ok(runs.iter().map(row).collect())
+}
+
+/// Names of the metadata that the runs of a folder were given.
+fn tags(folder: &Path) -> Vec<String> {
+    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).unwrap_or_default();
+    let runs = manifest.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut names: Vec<String> = Vec::new();
+    for key in runs.iter().filter_map(|run| run["tags"].as_object()).flat_map(Map::keys) {
+        if !names.contains(key) {
+            names.push(key.clone());
+        }
+    }
+    names
+}
+
+/// Writes the CSV; a second one of the same day gets `-2`.
+pub fn save(state: &State, folder: &Path, rows: &[Row]) -> Result<PathBuf> {
+    let folder = state.access.may_write(&folder.display().to_string())?;
+    let bytes = csv::write(rows);
+    let date = chrono::Local::now().format("%Y%m%d");
+    for n in 1.. {
+        let name = if n == 1 { format!("aggregate_results_{date}.csv") } else { format!("aggregate_results_{date}-{n}.csv") };
+        let path = folder.join(name);
+        match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                use std::io::Write;
+                let failed = |error| Error::run(format!("cannot write {}: {error}", path.display()));
+                return file.write_all(&bytes).map_err(failed).map(|()| path);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::run(format!("cannot write {}: {error}", path.display()))),
+        }
+    }
+    unreachable!("the numbers do not end")
+}
+
+/// The newest aggregated CSV: of the newest folder that has one, the last written.
+pub fn newest_csv(found: &[Found], parent: &Path) -> Result<PathBuf> {
+    for folder in found {
+        let files = std::fs::read_dir(&folder.path).into_iter().flatten().flatten();
+        let newest = files
+            .filter(|file| {
+                let name = file.file_name().to_string_lossy().into_owned();
+                name.starts_with("aggregate_results_") && name.ends_with(".csv")
+            })
+            .max_by_key(|file| (file.metadata().and_then(|meta| meta.modified()).ok(), file.file_name()));
+        if let Some(file) = newest {
+            return Ok(file.path());
+        }
+    }
+    let error = Error::usage(format!("there is no aggregated CSV in {}", parent.display()));
+    Err(error.hint("run `rampant aggregate` first, or name a file with --csv"))
+}
+
+/// The folders, newest first.
+pub fn folders_table(found: &[Found], parent: &Path) -> String {
+    if found.is_empty() {
+        return format!("no results in {}", parent.display());
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["folder", "started", "model", "runs", "requests"]);
+    for folder in found {
+        let started = chrono::Local.timestamp_millis_opt(folder.started_ms).single();
+        table.add_row([
+            folder.name.clone(),
+            started.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default(),
+            folder.model.clone().unwrap_or_else(|| "-".into()),
+            folder.runs.to_string(),
+            folder.requests.to_string(),
+        ]);
+    }
+    table.to_string()
+}

@@ -1,0 +1,107 @@
+//! Charts: of results and sweeps, of a script's own rows, and of aggregated configurations.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Engine, ImmutableString, Map, NativeCallContext};
+
+use super::files;
+use crate::chart::Figure;
+use crate::chart::compare::{self, Row};
+use crate::error::{Error, Result};
+use crate::script::fault::{Fallible, raise};
+use crate::script::opts::Opts;
+use crate::script::plot;
+use crate::script::state::State;
+
+/// A picture that a script has made.
+pub type Handle = Arc<Figure>;
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Handle>("chart");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// Which charts over configurations.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Simple,
+    Advanced,
+    Both,
+}
+
+fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
+    let folder = state.access.may_write(output)?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
+    let mut figures = vec![
+        ("throughput_comparison", compare::throughput(rows, title)),
+        ("latency_comparison", compare::latency(rows, title)),
+    ];
+    if mode != Mode::Simple {
+        figures.push(("performance_heatmap", compare::heatmap(rows, title)));
+    }
+    let mut paths = Vec::new();
+    for (name, figure) in figures {
+        for ending in ["svg", "png"] {
+            let path = folder.join(format!("{name}.{ending}"));
+            figure.save(&path)?;
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+#[export_module]
+mod functions {
+    /// A chart. Options: `data` (a run, a list of runs, a sweep, or a list of maps), `kind`
+    /// (`"line"`, `"cdf"`, `"bar"`, `"scatter"`, `"heatmap"`), `x`, `y` (names of metrics such as
+    /// `"ttft.p99"`, of axes of a sweep, or of keys), `series` (one line for each value of this
+    /// key), `title`, `x_label`, `y_label`, `log_x`, `log_y`, `mark` (x values to mark).
+    #[rhai_fn(name = "chart", volatile, return_raw)]
+    pub fn chart(context: NativeCallContext, options: Map) -> Fallible<Handle> {
+        plot::chart(&State::of(&context), options).map(Arc::new)
+    }
+
+    /// Writes the chart into the results folder; the ending says how: `.svg` or `.png`. Returns
+    /// the path.
+    #[rhai_fn(name = "save", volatile, return_raw)]
+    pub fn save(context: NativeCallContext, chart: &mut Handle, name: &str) -> Fallible<String> {
+        let state = State::of(&context);
+        let bench = state.bench().map_err(raise)?;
+        let folder = bench.need_folder(&state, None).map_err(raise)?;
+        let path = plot::place(&folder, name).map_err(raise)?;
+        chart.save(&path).map_err(raise)?;
+        state.inform(&format!("chart: {}", path.display()));
+        Ok(path.display().to_string())
+    }
+
+    /// Charts over the configurations of an aggregated CSV (rows of `read` or `aggregate`):
+    /// throughput, latency, and in the advanced mode a heat map. Options: `output` (a folder),
+    /// `mode` (`"simple"`, `"advanced"`, `"both"`), `title`. Returns the paths.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn comparison_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<Array> {
+        let mut opts = Opts::new("comparison_charts", options);
+        let output = opts.take::<String>("output")?.unwrap_or_else(|| "charts".into());
+        let modes = [("simple", Mode::Simple), ("advanced", Mode::Advanced), ("both", Mode::Both)];
+        let mode = opts.take_word("mode", &modes)?.unwrap_or(Mode::Advanced);
+        let title = opts.take::<String>("title")?;
+        opts.finish()?;
+        let rows = files::rows("comparison_charts", rows)?;
+        if rows.is_empty() {
+            return Err(raise(Error::usage("comparison_charts: there are no configurations to draw")));
+        }
+        let title = title.unwrap_or_else(|| plot::model_of(&rows));
+        let rows: Vec<Row> = rows.iter().map(plot::configuration).collect();
+        let state = State::of(&context);
+        let paths = draw(&state, &rows, &title, mode, &output).map_err(raise)?;
+        Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
+    }
+
+    /// The chart's title, for printing.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(chart: &mut Handle) -> ImmutableString {
+        format!("chart {:?}", chart.title).into()
+    }
+}

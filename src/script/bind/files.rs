@@ -1,0 +1,177 @@
+//! Files: read what was granted, find earlier results, save tables.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
+
+use crate::error::{Error, Result};
+use crate::script::aggregate;
+use crate::script::fault::{Fallible, raise};
+use crate::script::json;
+use crate::script::opts::Opts;
+use crate::script::reading;
+use crate::script::state::State;
+use crate::store::folder::{self, Found};
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// Results folders, newest first.
+fn found(state: &State) -> Result<Vec<Found>> {
+    let (found, warnings) = folder::list_and_warn(&state.switches.results(&state.host))?;
+    for warning in warnings {
+        state.warn(&warning);
+    }
+    Ok(found)
+}
+
+fn described(found: &Found) -> Map {
+    let mut map = Map::new();
+    map.insert("name".into(), found.name.clone().into());
+    map.insert("path".into(), found.path.display().to_string().into());
+    map.insert("started_ms".into(), found.started_ms.into());
+    map.insert("runs".into(), (found.runs as i64).into());
+    map.insert("requests".into(), (found.requests as i64).into());
+    map.insert("model".into(), found.model.clone().map_or(Dynamic::UNIT, Dynamic::from));
+    map
+}
+
+/// A results folder by its name or path; the newest with runs when `name` is empty.
+fn chosen(state: &State, name: &str) -> Result<PathBuf> {
+    let parent = state.switches.results(&state.host);
+    if name.is_empty() {
+        let newest = found(state)?.into_iter().find(|found| found.runs > 0);
+        return newest.map(|found| found.path).ok_or_else(|| {
+            Error::usage(format!("there are no results in {}", parent.display()))
+                .hint("run `rampant single` or `rampant batch` first, or name their folder with --out")
+        });
+    }
+    let path = [parent.join(name), state.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
+    path.ok_or_else(|| {
+        let names: Vec<String> = found(state).unwrap_or_default().into_iter().map(|found| found.name).collect();
+        let error = Error::usage(format!("there is no results folder {name:?} in {}", parent.display()));
+        match crate::error::nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => error.hint(near),
+            None => error.hint("`rampant aggregate --list` shows the folders"),
+        }
+    })
+}
+
+/// Every row as JSON; a row that is no map is an error.
+pub fn rows(call: &str, rows: Array) -> Fallible<Vec<serde_json::Map<String, serde_json::Value>>> {
+    let row = |row: Dynamic| {
+        row.try_cast::<Map>().map(|map| json::object(&map)).ok_or_else(|| {
+            raise(Error::usage(format!("{call}: every row must be a map such as #{{ rate: 4, ttft: 12.5 }}")))
+        })
+    };
+    rows.into_iter().map(row).collect()
+}
+
+#[export_module]
+mod functions {
+    /// The content of a YAML, JSON, JSON-lines or CSV file as script values, by its ending. Only
+    /// files that were granted: beside the script, named on the command line, or results.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn read(context: NativeCallContext, path: &str) -> Fallible<Dynamic> {
+        reading::read(&State::of(&context), path).map_err(raise)
+    }
+
+    /// Refuses unknown keys in a map that came from a file, with the nearest known key, and
+    /// missing ones: `known_keys(plan, "config.yaml", #{ required: ["model"], optional: ["seed"] })`.
+    #[rhai_fn(return_raw)]
+    pub fn known_keys(map: Map, file: &str, options: Map) -> Fallible<()> {
+        let mut opts = Opts::new("known_keys", options);
+        let required = opts.take::<Array>("required")?.unwrap_or_default();
+        let optional = opts.take::<Array>("optional")?.unwrap_or_default();
+        opts.finish()?;
+        reading::known_keys(&map, file, &required, &optional).map_err(raise)
+    }
+
+    /// A JSON text as script values; an empty text gives an empty map. `what` names it in errors.
+    #[rhai_fn(return_raw)]
+    pub fn json(text: &str, what: &str) -> Fallible<Dynamic> {
+        reading::json(text, what).map_err(raise)
+    }
+
+    /// `["tp=8", "gpu=H100"]` as a map; numbers become numbers. `what` names it in errors.
+    #[rhai_fn(return_raw)]
+    pub fn pairs(list: Array, what: &str) -> Fallible<Map> {
+        reading::pairs(list, what).map_err(raise)
+    }
+
+    /// Earlier results, newest first: maps with `name`, `path`, `started_ms`, `runs`, `requests`,
+    /// `model`. Options: `model`, `newest` (how many at most).
+    #[rhai_fn(volatile, return_raw)]
+    pub fn results(context: NativeCallContext, options: Map) -> Fallible<Array> {
+        let mut opts = Opts::new("results", options);
+        let model = opts.take::<String>("model")?;
+        let newest = opts.take::<u64>("newest")?.unwrap_or(u64::MAX);
+        opts.finish()?;
+        let found = found(&State::of(&context)).map_err(raise)?;
+        let wanted = found.iter().filter(|found| model.is_none() || found.model == model);
+        let most = usize::try_from(newest).unwrap_or(usize::MAX);
+        Ok(wanted.take(most).map(|found| described(found).into()).collect())
+    }
+
+    /// The path of a results folder by its name; the newest when the name is empty.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn folder(context: NativeCallContext, name: &str) -> Fallible<String> {
+        Ok(chosen(&State::of(&context), name).map_err(raise)?.display().to_string())
+    }
+
+    /// The results folders as a table, newest first.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn folders_table(context: NativeCallContext) -> Fallible<String> {
+        let state = State::of(&context);
+        Ok(aggregate::folders_table(&found(&state).map_err(raise)?, &state.switches.results(&state.host)))
+    }
+
+    /// One map for every run of a results folder, with the columns of the aggregated CSV.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn aggregate(_context: NativeCallContext, folder: &str) -> Fallible<Array> {
+        let rows = aggregate::rows(Path::new(folder)).map_err(raise)?;
+        Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
+    }
+
+    /// Writes rows of `aggregate` as `aggregate_results_<date>.csv` into a results folder, with
+    /// English and Chinese headers. Returns the path.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn save_csv(context: NativeCallContext, folder: &str, rows: Array) -> Fallible<String> {
+        let rows = self::rows("save_csv", rows)?;
+        let path = aggregate::save(&State::of(&context), Path::new(folder), &rows).map_err(raise)?;
+        Ok(path.display().to_string())
+    }
+
+    /// The newest aggregated CSV among the results.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn newest_csv(context: NativeCallContext) -> Fallible<String> {
+        let state = State::of(&context);
+        let found = found(&state).map_err(raise)?;
+        let path = aggregate::newest_csv(&found, &state.switches.results(&state.host)).map_err(raise)?;
+        Ok(path.display().to_string())
+    }
+
+    /// Writes a text file into the results folder. Returns the path.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn save(context: NativeCallContext, name: &str, text: &str) -> Fallible<String> {
+        let state = State::of(&context);
+        let bench = state.bench().map_err(raise)?;
+        let folder = bench.need_folder(&state, None).map_err(raise)?;
+        let path = folder.save(name, state.secrets.scrub(text).as_bytes()).map_err(raise)?;
+        Ok(path.display().to_string())
+    }
+
+    /// Writes rows (a list of maps) as a Parquet file into the results folder. Returns the path.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn save_table(context: NativeCallContext, name: &str, rows: Array) -> Fallible<String> {
+        let rows = self::rows("save_table", rows)?;
+        let state = State::of(&context);
+        let bench = state.bench().map_err(raise)?;
+        let folder = bench.need_folder(&state, None).map_err(raise)?;
+        let path = crate::store::table::save_table(&folder, name, &rows).map_err(raise)?;
+        Ok(path.display().to_string())
+    }
+}

@@ -1,0 +1,175 @@
+//! `request(target, options)`: one request outside any run.
+
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+
+use super::target;
+use crate::client::Order;
+use crate::error::{Error, Kind};
+use crate::os;
+use crate::record::{Message, Phase, Prompt, Record, Request};
+use crate::script::fault::{Fallible, raise};
+use crate::script::json;
+use crate::script::opts::Opts;
+use crate::script::state::State;
+
+/// The finished record of one request.
+pub type Handle = Arc<Record>;
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Handle>("response");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+fn messages(opts: &Opts, list: Array) -> Fallible<Vec<Message>> {
+    let message = |value: Dynamic| {
+        let map = value.try_cast::<Map>()?;
+        let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
+        Some(Message { role: text("role")?, content: text("content")? })
+    };
+    let read: Option<Vec<Message>> = list.into_iter().map(message).collect();
+    read.ok_or_else(|| opts.error("messages", "must be a list of #{ role: \"user\", content: \"...\" }"))
+}
+
+fn read(options: Map) -> Fallible<Request> {
+    let mut opts = Opts::new("request", options);
+    let prompt = opts.take::<String>("prompt")?;
+    let chat = opts.take::<Array>("messages")?;
+    let max_tokens = opts.take::<u64>("max_tokens")?.unwrap_or(128);
+    let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
+    let prompt = match (prompt, chat) {
+        (Some(text), None) => Prompt::Text(text),
+        (None, Some(list)) => Prompt::Messages(messages(&opts, list)?),
+        (Some(_), Some(_)) => return Err(opts.error("messages", "and `prompt` exclude each other")),
+        (None, None) => return Err(raise(Error::usage("request: give `prompt` or `messages`"))),
+    };
+    opts.finish()?;
+    Ok(Request {
+        seq: 0,
+        session: 0,
+        turn: 0,
+        class: "".into(),
+        prompt,
+        asked_input: None,
+        counted_input: None,
+        max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+        extra: (!sampling.is_empty()).then(|| Arc::new(json::object(&sampling))),
+    })
+}
+
+#[export_module]
+mod functions {
+    /// Sends one request now, outside any run, with the same timing: for probes and checks.
+    /// Options: `prompt` or `messages`, `max_tokens` (128), `sampling`. A failed request is a
+    /// result, too: look at `.error`.
+    #[rhai_fn(name = "request", volatile, return_raw)]
+    pub fn request(context: NativeCallContext, server: target::Handle, options: Map) -> Fallible<Handle> {
+        let state = State::of(&context);
+        let request = read(options)?;
+        let bench = state.bench().map_err(raise)?;
+        let ready = server.ready(&state, &bench).map_err(raise)?;
+        let client = bench.client(&ready.target).map_err(raise)?;
+        state.load_begins();
+        let id = format!("request-{:016x}", os::wall());
+        let bytes = client.encode(&request, &id);
+        let host = state.host.clone();
+        let record = bench.runtime.block_on(async {
+            client.open_ahead(1).await;
+            let now = os::now();
+            let order =
+                Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true };
+            client.send(order, stopped(host)).await
+        });
+        if state.host.stop_requested() {
+            return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));
+        }
+        let mut record = record;
+        let sent = record.timeline.sent.unwrap_or(record.timeline.planned);
+        record.timeline.rebase(sent);
+        if record.usage.output.is_none() {
+            record.counted_output = record.text.as_deref().and_then(|text| ready.tokens.count(text));
+        }
+        Ok(Arc::new(record))
+    }
+
+    /// The reply's text.
+    #[rhai_fn(get = "text", pure)]
+    pub fn text(response: &mut Handle) -> ImmutableString {
+        response.text.as_deref().unwrap_or_default().into()
+    }
+
+    /// Whether it succeeded.
+    #[rhai_fn(get = "ok", pure)]
+    pub fn ok(response: &mut Handle) -> bool {
+        response.success()
+    }
+
+    /// What went wrong, `()` when nothing did.
+    #[rhai_fn(get = "error", pure)]
+    pub fn error(response: &mut Handle) -> Dynamic {
+        match &response.error {
+            Some(words) => words.as_str().into(),
+            None if response.success() => Dynamic::UNIT,
+            None => response.outcome.name().into(),
+        }
+    }
+
+    /// The HTTP status; `()` when none came.
+    #[rhai_fn(get = "status", pure)]
+    pub fn status(response: &mut Handle) -> Dynamic {
+        response.status.map_or(Dynamic::UNIT, |status| i64::from(status).into())
+    }
+
+    /// Time to first token in ms; `()` when there was none.
+    #[rhai_fn(get = "ttft", pure)]
+    pub fn ttft(response: &mut Handle) -> Dynamic {
+        response.ttft_ms().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// End-to-end latency in ms; `()` when it failed.
+    #[rhai_fn(get = "e2el", pure)]
+    pub fn e2el(response: &mut Handle) -> Dynamic {
+        response.e2el_ms().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// Time per output token in ms; `()` below two tokens.
+    #[rhai_fn(get = "tpot", pure)]
+    pub fn tpot(response: &mut Handle) -> Dynamic {
+        response.tpot_ms().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The gaps between output events in ms.
+    #[rhai_fn(get = "itl", pure)]
+    pub fn itl(response: &mut Handle) -> Array {
+        response.itl_ms().into_iter().map(Dynamic::from).collect()
+    }
+
+    /// Token counts: `input`, `output`, `cached`, as far as the server tells them.
+    #[rhai_fn(get = "usage", pure)]
+    pub fn usage(response: &mut Handle) -> Map {
+        let count = |n: Option<u32>| n.map_or(Dynamic::UNIT, |n| i64::from(n).into());
+        let usage = &response.usage;
+        [("input", usage.input), ("output", usage.output), ("cached", usage.cached)]
+            .into_iter()
+            .map(|(key, n)| (key.into(), count(n)))
+            .collect()
+    }
+
+    /// The response in a few words.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(response: &mut Handle) -> ImmutableString {
+        match &response.error {
+            Some(words) => format!("{}: {words}", response.outcome.name()).into(),
+            None => response.outcome.name().into(),
+        }
+    }
+}
+
+/// Ends when Ctrl-C was pressed.
+async fn stopped(host: crate::host::Host) {
+    while !host.stop_requested() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

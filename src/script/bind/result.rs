@@ -1,0 +1,252 @@
+//! The result of a run, as a script holds it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+
+use crate::chart;
+use crate::error::{Error, Result};
+use crate::record::Record;
+use crate::script::bench::Finished;
+use crate::script::fault::{Fallible, raise};
+use crate::script::opts::Opts;
+use crate::script::state::State;
+use crate::script::vllm;
+use crate::stats::{Condition, Slo, Summary, Window};
+use crate::store::reader;
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Handle>("result");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// A finished run, or a part of one.
+#[derive(Clone)]
+pub struct Handle {
+    pub run: Finished,
+    /// The part's own numbers, and its name.
+    part: Option<(String, Arc<Summary>)>,
+    /// Where in a sweep it stands.
+    pub point: Map,
+    /// Its records, read back from disk when something needs them.
+    records: Arc<Mutex<Option<Arc<Vec<Record>>>>>,
+}
+
+impl Handle {
+    pub fn new(run: Finished, point: Map) -> Handle {
+        Handle { run, part: None, point, records: Arc::default() }
+    }
+
+    pub fn summary(&self) -> &Summary {
+        self.part.as_ref().map_or(&self.run.summary, |(_, summary)| summary)
+    }
+
+    pub fn name(&self) -> String {
+        match &self.part {
+            Some((part, _)) => format!("{}, {part}", self.run.plan.name),
+            None => self.run.plan.name.clone(),
+        }
+    }
+
+    /// A value by its name; `()` when it was not observed.
+    pub fn value(&self, name: &str) -> Fallible<Dynamic> {
+        match self.summary().value(name) {
+            Ok(value) => Ok(value.map_or(Dynamic::UNIT, Dynamic::from)),
+            Err(what) => Err(raise(Error::usage(what))),
+        }
+    }
+
+    /// The records of the run, in the order of their slots.
+    pub fn records(&self, state: &State) -> Result<Arc<Vec<Record>>> {
+        let mut slot = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(records) = &*slot {
+            return Ok(records.clone());
+        }
+        let mut records = Vec::new();
+        let folder = self.run.folder.path();
+        let warnings = reader::requests(folder, Some(&self.run.plan.name), |_, record| records.push(record))?;
+        for warning in warnings {
+            state.warn(&warning);
+        }
+        records.sort_by_key(|record| (record.seq, record.turn));
+        let records = Arc::new(records);
+        *slot = Some(records.clone());
+        Ok(records)
+    }
+
+    /// The records of this part of the run.
+    pub fn part_records(&self, state: &State) -> Result<Vec<Record>> {
+        let records = self.records(state)?;
+        let class = self.part.as_ref().map(|(class, _)| class.as_str());
+        Ok(records.iter().filter(|record| class.is_none_or(|class| class == &*record.class)).cloned().collect())
+    }
+
+    /// The pictures of the run, as SVG and PNG. Returns their paths.
+    fn draw(&self, state: &State) -> Result<Vec<PathBuf>> {
+        let records = self.records(state)?;
+        let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
+        let figures = [
+            ("distributions", chart::run::distributions(name, &records, lang)),
+            ("over_time", chart::run::over_time(name, &records, lang)),
+            ("timeline", chart::run::timeline(name, &records, lang)),
+        ];
+        let folder = self.run.folder.path().join("charts");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
+        let mut paths = Vec::new();
+        for (kind, figure) in figures {
+            for ending in ["svg", "png"] {
+                let path = folder.join(format!("{}-{kind}.{ending}", file_name(name)));
+                figure.save(&path)?;
+                paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The parts of the run with the same value of `label`.
+    fn parts(&self, state: &State) -> Result<Vec<Handle>> {
+        let records = self.records(state)?;
+        let mut parts: Vec<(String, Summary)> = Vec::new();
+        let ended = &self.run.ended;
+        for record in records.iter() {
+            let at = parts.iter().position(|(class, _)| **class == *record.class).unwrap_or_else(|| {
+                let window = Window { start: Some(ended.window_start), end: ended.window_end };
+                parts.push((record.class.to_string(), Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open())));
+                parts.len() - 1
+            });
+            parts[at].1.add(record);
+        }
+        let part = |(name, summary)| Handle { part: Some((name, Arc::new(summary))), ..self.clone() };
+        Ok(parts.into_iter().map(part).collect())
+    }
+}
+
+/// A run's name as a file name.
+pub fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    if name.trim_matches('.').is_empty() { "run".into() } else { name }
+}
+
+#[export_module]
+mod functions {
+    /// A value of the run, such as `r["ttft.p99"]` (ms), `r["output_tokens.rate"]` (per second),
+    /// `r["errors.share"]`; `()` when it was not observed.
+    #[rhai_fn(index_get, pure, return_raw)]
+    pub fn at(result: &mut Handle, name: &str) -> Fallible<Dynamic> {
+        result.value(name)
+    }
+
+    /// The same as `r[name]`.
+    #[rhai_fn(name = "get", name = "metric", pure, return_raw)]
+    pub fn get(result: &mut Handle, name: &str) -> Fallible<Dynamic> {
+        result.value(name)
+    }
+
+    /// The summary as a table.
+    #[rhai_fn(volatile)]
+    pub fn summary(context: NativeCallContext, result: &mut Handle) -> String {
+        let lang = State::of(&context).switches.lang;
+        result.summary().table_named(&result.name(), lang.name())
+    }
+
+    /// Draws three pictures (SVG and PNG) into the results folder: distributions of TTFT and
+    /// ITL, rates over time, timeline of requests. Returns their paths.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn charts(context: NativeCallContext, result: &mut Handle) -> Fallible<Array> {
+        let state = State::of(&context);
+        let paths = result.draw(&state).map_err(raise)?;
+        if let Some(folder) = paths.first().and_then(|path| path.parent()) {
+            state.inform(&format!("charts: {}", folder.display()));
+        }
+        Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
+    }
+
+    /// Records whether a condition held, such as `r.require("ttft.p99 < 500ms")`, and goes on;
+    /// the process ends with exit code 99 when one did not hold.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn require(context: NativeCallContext, result: &mut Handle, condition: &str) -> Fallible<bool> {
+        let state = State::of(&context);
+        let parsed = Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
+        let verdict = parsed.judge(result.summary());
+        let held = verdict.holds == Some(true);
+        state.check(&format!("{}: {}", result.name(), verdict.text), held);
+        if !held {
+            state.warn(&format!("check failed: {}: {}", result.name(), verdict.text));
+        }
+        Ok(held)
+    }
+
+    /// Whether the run met the objectives: every overall condition, and no more than 1 % of
+    /// requests over a limit.
+    #[rhai_fn(pure)]
+    pub fn meets(result: &mut Handle, slo: Slo) -> bool {
+        slo.judge(result.summary()).iter().all(|verdict| verdict.holds == Some(true))
+    }
+
+    /// Failures: a map from their kind to their number.
+    #[rhai_fn(pure)]
+    pub fn errors(result: &mut Handle) -> Map {
+        let failures = result.summary().failures();
+        failures.into_iter().map(|(outcome, n, _)| (outcome.name().into(), Dynamic::from(n as i64))).collect()
+    }
+
+    /// The parts of a mix as results of their own: `r.by("class").short["ttft.p99"]`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn by(context: NativeCallContext, result: &mut Handle, label: &str) -> Fallible<Map> {
+        if label != "class" {
+            return Err(raise(Error::usage(format!("by: results can be split by \"class\", got {label:?}"))));
+        }
+        let parts = result.parts(&State::of(&context)).map_err(raise)?;
+        Ok(parts
+            .into_iter()
+            .filter_map(|part| Some((part.part.as_ref()?.0.as_str().into(), Dynamic::from(part.clone()))))
+            .collect())
+    }
+
+    /// Writes the result as vLLM's benchmark does, as JSON. Options: `filename`, `dir`,
+    /// `detailed` (lists of every request), `append`, `percentiles` (`"50,99"`),
+    /// `percentile_metrics` (`"ttft,tpot,itl,e2el"`). Returns the path.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn save_vllm(context: NativeCallContext, result: &mut Handle, options: Map) -> Fallible<String> {
+        let state = State::of(&context);
+        let mut opts = Opts::new("save_vllm", options);
+        let wanted = vllm::Wanted::read(&mut opts)?;
+        opts.finish()?;
+        let path = vllm::save(&state, result, &wanted).map_err(raise)?;
+        Ok(path.display().to_string())
+    }
+
+    /// The run's name.
+    #[rhai_fn(get = "name", pure)]
+    pub fn name(result: &mut Handle) -> String {
+        result.name()
+    }
+
+    /// How long the run took, in seconds.
+    #[rhai_fn(get = "duration", pure)]
+    pub fn duration(result: &mut Handle) -> f64 {
+        result.run.ended.lasted as f64 / 1e9
+    }
+
+    /// The results folder.
+    #[rhai_fn(get = "path", pure)]
+    pub fn path(result: &mut Handle) -> String {
+        result.run.folder.path().display().to_string()
+    }
+
+    /// The values of a sweep's axes in this run; empty outside a sweep.
+    #[rhai_fn(get = "point", pure)]
+    pub fn point(result: &mut Handle) -> Map {
+        result.point.clone()
+    }
+
+    /// The run's name, for printing.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(result: &mut Handle) -> ImmutableString {
+        format!("run {}", result.name()).into()
+    }
+}

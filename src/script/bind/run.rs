@@ -1,0 +1,225 @@
+//! `run(plan)`: one measured run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhai::plugin::*;
+use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
+
+use super::result::Handle;
+use super::target;
+use crate::error::Error;
+use crate::run::Plan;
+use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
+use crate::schedule::Shape;
+use crate::script::duration;
+use crate::script::fault::{Fallible, raise};
+use crate::script::function::bind;
+use crate::script::json;
+use crate::script::opts::{Opts, number};
+use crate::script::server::Ready;
+use crate::script::source::WorkloadSource;
+use crate::script::state::State;
+use crate::stats::Slo;
+use crate::tokens::Tokens;
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// A plan whose server has not been asked anything yet.
+pub struct Draft {
+    name: Option<String>,
+    server: target::Handle,
+    workload: WorkloadSource,
+    arrivals: Shape,
+    cap: Option<usize>,
+    over_cap: OverCap,
+    requests: Option<u64>,
+    duration: Option<Duration>,
+    max_errors: Option<MaxErrors>,
+    warmup: Warmup,
+    drain: Option<Duration>,
+    pub cooldown: Duration,
+    seed: u64,
+    slo: Option<Slo>,
+    capture: Capture,
+    tags: Map,
+}
+
+impl Draft {
+    /// Reads and checks a plan. Errors stand at the option that is wrong.
+    pub fn read(call: &'static str, map: Map) -> Fallible<Draft> {
+        let mut opts = Opts::new(call, map);
+        let draft = Draft {
+            name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
+            server: need_handle(&mut opts, "target", "target(\"http://127.0.0.1:8000\")")?,
+            workload: need_handle(&mut opts, "workload", "prompts(#{ input: 512, output: 128 })")?,
+            arrivals: need_handle(&mut opts, "arrivals", "poisson(4.0) or closed(16)")?,
+            cap: cap(&mut opts)?,
+            over_cap: opts
+                .take_word("over_cap", &[("wait", OverCap::Wait), ("drop", OverCap::Drop)])?
+                .unwrap_or(OverCap::Wait),
+            requests: at_least_one(&mut opts, "requests")?,
+            duration: above_zero(&mut opts, "duration")?,
+            max_errors: max_errors(&mut opts)?,
+            warmup: warmup(&mut opts)?,
+            drain: opts.take::<Duration>("drain")?,
+            cooldown: opts.take::<Duration>("cooldown")?.unwrap_or_default(),
+            seed: opts.take::<u64>("seed")?.unwrap_or(0),
+            slo: slo(&mut opts)?,
+            capture: opts
+                .take_word("capture", &[("none", Capture::None), ("all", Capture::All)])?
+                .unwrap_or(Capture::None),
+            tags: opts.take::<Map>("tags")?.unwrap_or_default(),
+        };
+        opts.finish()?;
+        let ends = draft.requests.is_some() || draft.duration.is_some() || draft.arrivals.length().is_some();
+        if !ends {
+            let told = format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
+            return Err(raise(Error::usage(told)));
+        }
+        Ok(draft)
+    }
+
+    fn plan(self, state: &State, ready: &Ready, name: String, salt: u64) -> Fallible<Plan> {
+        let workload = self.workload.build(&ready.tokens).map_err(raise)?;
+        let counts = matches!(*ready.tokens, Tokens::Real(_));
+        let capture = match self.capture {
+            Capture::None if counts => Capture::Count,
+            capture => capture,
+        };
+        Ok(Plan {
+            name,
+            target: ready.target.clone(),
+            workload,
+            arrivals: self.arrivals,
+            cap: self.cap,
+            over_cap: self.over_cap,
+            requests: self.requests,
+            duration: self.duration,
+            max_errors: self.max_errors,
+            warmup: self.warmup,
+            drain: self.drain,
+            seed: state.switches.seed.unwrap_or(self.seed),
+            salt,
+            slo: self.slo,
+            capture,
+            tags: json::object(&self.tags),
+        })
+    }
+
+    /// Runs it, whatever it takes to make its server ready included.
+    pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
+        state.go_on()?;
+        let bench = state.bench().map_err(raise)?;
+        let ready = self.server.ready(state, &bench).map_err(raise)?;
+        let name = bench.free_name(self.name.clone());
+        let cooldown = self.cooldown;
+        let plan = self.plan(state, &ready, name, bench.salt)?;
+        let finished = bench.run(state, plan, &ready).map_err(raise)?;
+        if !cooldown.is_zero() {
+            state.pause(cooldown)?;
+        }
+        Ok(Handle::new(finished, point))
+    }
+}
+
+fn need_handle<T: Clone + Send + Sync + 'static>(
+    opts: &mut Opts,
+    name: &'static str,
+    example: &'static str,
+) -> Fallible<T> {
+    let value = opts.need_any(name, example)?;
+    match value.clone().try_cast::<T>() {
+        Some(handle) => Ok(handle),
+        None => Err(opts.wrong(name, &format!("must be like {example}"), &value)),
+    }
+}
+
+fn cap(opts: &mut Opts) -> Fallible<Option<usize>> {
+    Ok(at_least_one(opts, "max_in_flight")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)))
+}
+
+fn at_least_one(opts: &mut Opts, name: &'static str) -> Fallible<Option<u64>> {
+    match opts.take::<i64>(name)? {
+        Some(n) if n < 1 => Err(opts.error(name, &format!("must be at least 1, got {n}"))),
+        n => Ok(n.map(i64::unsigned_abs)),
+    }
+}
+
+fn above_zero(opts: &mut Opts, name: &'static str) -> Fallible<Option<Duration>> {
+    match opts.take::<Duration>(name)? {
+        Some(time) if time.is_zero() => Err(opts.error(name, "must be above 0")),
+        time => Ok(time),
+    }
+}
+
+/// `50`, or `"5%"` of the finished requests.
+fn max_errors(opts: &mut Opts) -> Fallible<Option<MaxErrors>> {
+    let Some(value) = opts.take_any("max_errors") else { return Ok(None) };
+    let share = value.clone().into_string().ok();
+    let share = share.as_deref().and_then(|text| text.trim().strip_suffix('%')?.trim().parse::<f64>().ok());
+    match (value.as_int(), share) {
+        (Ok(n), _) if n >= 0 => Ok(Some(MaxErrors::Count(n.unsigned_abs()))),
+        (_, Some(share)) if (0.0..=100.0).contains(&share) => Ok(Some(MaxErrors::Share(share / 100.0))),
+        _ => Err(opts.wrong("max_errors", "must be a number of requests or a share such as \"5%\"", &value)),
+    }
+}
+
+/// A number of requests (5), or a time ("10s"); text without a unit is a number of requests.
+fn warmup(opts: &mut Opts) -> Fallible<Warmup> {
+    let Some(value) = opts.take_any("warmup") else { return Ok(Warmup::None) };
+    let text = value.clone().into_string().ok();
+    let count = number(&value).or_else(|| text.as_deref()?.trim().parse().ok());
+    match (count, text.as_deref().and_then(duration::parse)) {
+        (Some(0.0), _) => Ok(Warmup::None),
+        (Some(n), _) if n > 0.0 && n.fract() == 0.0 => Ok(Warmup::Requests(n as u64)),
+        (None, Some(time)) if time.is_zero() => Ok(Warmup::None),
+        (None, Some(time)) => Ok(Warmup::Time(time)),
+        _ => Err(opts.wrong("warmup", "must be a number of requests or a time such as \"10s\"", &value)),
+    }
+}
+
+fn slo(opts: &mut Opts) -> Fallible<Option<Slo>> {
+    let Some(value) = opts.take_any("slo") else { return Ok(None) };
+    if let Some(slo) = value.clone().try_cast::<Slo>() {
+        return Ok(Some(slo));
+    }
+    match value.clone().try_cast::<Map>() {
+        Some(map) => super::slo::read(&map).map(Some),
+        None => Err(opts.wrong("slo", "must be like slo(#{ ttft: \"400ms\" })", &value)),
+    }
+}
+
+/// Binds every function of a plan, so that a library can return it.
+fn bound(context: &NativeCallContext, mut map: Map) -> Map {
+    for value in map.values_mut() {
+        if let Some(function) = value.clone().try_cast::<FnPtr>() {
+            *value = bind(context, &function).into_value();
+        }
+    }
+    map
+}
+
+#[export_module]
+mod functions {
+    /// Runs a plan and waits for its end. `target`, `workload` and `arrivals` are needed, and
+    /// `duration` or `requests` (both count measured traffic; warm-up comes on top). Further:
+    /// `name`, `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
+    /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
+    /// replies), `tags`.
+    #[rhai_fn(name = "run", volatile, return_raw)]
+    pub fn run(context: NativeCallContext, plan: Map) -> Fallible<Handle> {
+        let state = State::of(&context);
+        Draft::read("run", plan)?.run(&state, Map::new())
+    }
+
+    /// The same plan, checked now, its functions bound: what a library returns.
+    #[rhai_fn(name = "plan", volatile, return_raw)]
+    pub fn plan(context: NativeCallContext, plan: Map) -> Fallible<Dynamic> {
+        Draft::read("plan", plan.clone())?;
+        Ok(bound(&context, plan).into())
+    }
+
+}

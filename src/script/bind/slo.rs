@@ -1,0 +1,80 @@
+//! Service-level objectives: what makes a request, and a run, good.
+
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
+
+use crate::error::Error;
+use crate::script::fault::{Fallible, raise, raise_at};
+use crate::script::state::State;
+use crate::stats::{Condition, Limit, Slo};
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Slo>("slo");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// The objectives in a map of options.
+pub fn read(options: &Map) -> Fallible<Slo> {
+    let mut slo = Slo::default();
+    for (key, value) in options {
+        let wrong = |what: String| raise_at(key, Error::usage(format!("slo: {what}")));
+        match key.as_str() {
+            "overall" => {
+                let list = value.clone().into_array().map_err(|_| wrong("`overall` must be a list of conditions".into()))?;
+                for condition in list {
+                    let text = condition.into_string().map_err(|_| wrong("a condition must be a string".into()))?;
+                    slo.overall.push(Condition::parse(&text).map_err(&wrong)?);
+                }
+            }
+            "from" => match value.clone().into_string().as_deref() {
+                Ok("sent") => slo.from_sent = true,
+                Ok("planned") => slo.from_sent = false,
+                _ => return Err(wrong("`from` must be \"sent\" or \"planned\"".into())),
+            },
+            metric => {
+                let Ok(limit) = value.clone().into_string() else {
+                    return Err(wrong(format!("the limit of `{metric}` must be a string with a unit, such as \"400ms\"")));
+                };
+                slo.limits.push(Limit::parse(metric, &limit).map_err(&wrong)?);
+            }
+        }
+    }
+    Ok(slo)
+}
+
+#[export_module]
+mod functions {
+    /// What makes a request good (`ttft: "400ms"`, also `itl`, `tpot`, `e2el` ...), and what
+    /// makes a run good (`overall: ["errors.share < 1%"]`). Open loops are judged from the
+    /// planned time unless `from: "sent"`.
+    #[rhai_fn(name = "slo", return_raw)]
+    pub fn slo(options: Map) -> Fallible<Slo> {
+        read(&options)
+    }
+
+    /// Objectives as the field's tools write them, in milliseconds: `["ttft:400", "tpot:30"]`.
+    /// An empty list gives `()`.
+    #[rhai_fn(return_raw)]
+    pub fn goodput_slo(list: Array) -> Fallible<Dynamic> {
+        if list.is_empty() {
+            return Ok(Dynamic::UNIT);
+        }
+        let mut slo = Slo { from_sent: true, ..Slo::default() };
+        for limit in list {
+            let text = limit.into_string().unwrap_or_default();
+            let limit = Limit::parse_goodput(&text);
+            slo.limits.push(limit.map_err(|what| raise(Error::usage(format!("--goodput: {what}"))))?);
+        }
+        Ok(Dynamic::from(slo))
+    }
+
+    /// The objectives in words.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(slo: &mut Slo) -> ImmutableString {
+        let limits = slo.limits.iter().map(|limit| format!("{} <= {} ms", limit.metric, limit.ms));
+        let overall = slo.overall.iter().map(|condition| condition.text.clone());
+        limits.chain(overall).collect::<Vec<_>>().join(", ").into()
+    }
+}

@@ -1,0 +1,164 @@
+//! `sweep(axes, |p| plan)`: one run for every point of a grid.
+
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext};
+
+use super::result::Handle;
+use super::run::Draft;
+use crate::error::{Error, Kind};
+use crate::script::fault::{Fallible, raise};
+use crate::script::function::{Callable, bind};
+use crate::script::grid;
+use crate::script::opts::Opts;
+use crate::script::state::State;
+
+/// The runs of a sweep, in the order of their points.
+#[derive(Clone)]
+pub struct Sweep {
+    runs: Arc<Vec<Handle>>,
+}
+
+impl Sweep {
+    /// The runs.
+    pub fn all(&self) -> &[Handle] {
+        &self.runs
+    }
+}
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Sweep>("sweep");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// The axes: `[["b", [...]], ["a", [...]]]`, outer first, or `#{ a: [...], b: [...] }`.
+fn axes(value: &Dynamic) -> Fallible<Vec<(ImmutableString, Array)>> {
+    let wrong = || {
+        raise(Error::usage("sweep: the axes must be a map of lists, or a list such as [[\"rate\", [1, 2, 4]]]"))
+    };
+    let list_of = |values: Dynamic| values.into_array().map_err(|_| wrong());
+    if let Some(map) = value.clone().try_cast::<Map>() {
+        return map.into_iter().map(|(name, values)| Ok((name.as_str().into(), list_of(values)?))).collect();
+    }
+    let mut axes = Vec::new();
+    for axis in value.clone().into_array().map_err(|_| wrong())? {
+        let [name, values] = <[Dynamic; 2]>::try_from(axis.into_array().map_err(|_| wrong())?).map_err(|_| wrong())?;
+        axes.push((name.into_immutable_string().map_err(|_| wrong())?, list_of(values)?));
+    }
+    match axes.iter().find(|(_, values)| values.is_empty()) {
+        Some((name, _)) => Err(raise(Error::usage(format!("sweep: axis {name:?} has no values")))),
+        None if axes.is_empty() => Err(wrong()),
+        None => Ok(axes),
+    }
+}
+
+/// What a failing cell means.
+#[derive(Clone, Copy, PartialEq)]
+enum OnError {
+    Stop,
+    Continue,
+}
+
+fn plan_of(context: &NativeCallContext, make: &Callable, point: &Map) -> Fallible<Draft> {
+    let plan = make.call(context.engine(), [point.clone().into()])?;
+    match plan.try_cast::<Map>() {
+        Some(plan) => Draft::read("sweep", plan),
+        None => Err(raise(Error::usage("sweep: the function must return a plan, such as #{ target: t, ... }"))),
+    }
+}
+
+fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map) -> Fallible<Sweep> {
+    let state = State::of(context);
+    let make = bind(context, make);
+    let mut opts = Opts::new("sweep", options);
+    let on_error = opts.take_word("on_error", &[("stop", OnError::Stop), ("continue", OnError::Continue)])?;
+    let cooldown = opts.take::<std::time::Duration>("cooldown")?.unwrap_or_default();
+    let stop_when = opts.take_fn("stop_when", context)?;
+    opts.finish()?;
+    let points = grid::points(&self::axes(axes)?);
+    // Every plan is made and checked before the first load: a slip in the last cell is found now.
+    for point in &points {
+        plan_of(context, &make, point)?;
+    }
+    let mut runs = Vec::new();
+    for (i, point) in points.iter().enumerate() {
+        state.set_cell(i + 1, points.len());
+        let done = plan_of(context, &make, point)?.run(&state, point.clone());
+        match done {
+            Ok(run) => runs.push(run),
+            Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
+                let told = state.explain(error);
+                state.problem(format!("cell {} of {}: {}", i + 1, points.len(), told.message));
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        let last = runs.last().cloned().expect("a run was just added");
+        if let Some(stop) = &stop_when
+            && stop.call(context.engine(), [Dynamic::from(last)])?.as_bool() == Ok(true)
+        {
+            break;
+        }
+        if i + 1 < points.len() && !cooldown.is_zero() {
+            state.pause(cooldown)?;
+        }
+    }
+    state.set_cell(0, 0);
+    Ok(Sweep { runs: Arc::new(runs) })
+}
+
+/// What no other cell would survive either: an interruption, and a mistake found before load.
+fn fatal(state: &State, error: &rhai::EvalAltResult) -> bool {
+    let kind = crate::script::fault::kind(error).unwrap_or(Kind::Run);
+    kind == Kind::Interrupted || (kind != Kind::Run && state.kind_of_fault() == Kind::Usage)
+}
+
+#[export_module]
+mod functions {
+    /// One run for every point of a grid: `sweep([["users", [1, 4, 16]]], |p| #{ ... })`. Axes as
+    /// a list run the first one outermost; as a map in the order of their names.
+    #[rhai_fn(name = "sweep", volatile, return_raw)]
+    pub fn sweep(context: NativeCallContext, axes: Dynamic, make: FnPtr) -> Fallible<Sweep> {
+        play(&context, &axes, &make, Map::new())
+    }
+
+    /// As above. Options: `cooldown` (pause between runs), `on_error` (`"stop"`, or `"continue"`
+    /// with the next cell; the exit code is then 1), `stop_when` (`|run| bool`).
+    #[rhai_fn(name = "sweep", volatile, return_raw)]
+    pub fn sweep_with(context: NativeCallContext, axes: Dynamic, make: FnPtr, options: Map) -> Fallible<Sweep> {
+        play(&context, &axes, &make, options)
+    }
+
+    /// The runs, in order.
+    #[rhai_fn(get = "runs", pure)]
+    pub fn runs(sweep: &mut Sweep) -> Array {
+        sweep.runs.iter().cloned().map(Dynamic::from).collect()
+    }
+
+    /// A table of the given metrics, one line a run.
+    #[rhai_fn(pure, return_raw)]
+    pub fn table(sweep: &mut Sweep, metrics: Array) -> Fallible<String> {
+        grid::table(&sweep.runs, metrics)
+    }
+
+    /// The run with the highest value of a metric; `()` when no run has one.
+    #[rhai_fn(pure, return_raw)]
+    pub fn best(sweep: &mut Sweep, metric: &str) -> Fallible<Dynamic> {
+        let mut best: Option<(f64, &Handle)> = None;
+        for run in sweep.runs.iter() {
+            if let Ok(value) = run.value(metric)?.as_float()
+                && best.is_none_or(|(most, _)| value > most)
+            {
+                best = Some((value, run));
+            }
+        }
+        Ok(best.map_or(Dynamic::UNIT, |(_, run)| Dynamic::from(run.clone())))
+    }
+
+    /// How many runs, for printing.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(sweep: &mut Sweep) -> ImmutableString {
+        format!("sweep of {} runs", sweep.runs.len()).into()
+    }
+}

@@ -1,0 +1,218 @@
+//! Targets: which server is loaded, and how it is talked to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+
+use crate::client::control::Control;
+use crate::client::protocol::Api;
+use crate::client::target::{Exact, HeaderValue, Secret as Key, Timeouts};
+use crate::client::Target;
+use crate::error::{Error, Result};
+use crate::script::child::Child;
+use crate::script::fault::{Fallible, raise, raise_at};
+use crate::script::json;
+use crate::script::opts::{Opts, need};
+use crate::script::secret::Secret;
+use crate::script::server::{Server, Wanted};
+use crate::script::state::State;
+
+/// A target as scripts hold it.
+pub type Handle = Arc<Server>;
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Handle>("target");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+/// The server behind `url`, or the built-in engine that `builtin:...` starts.
+fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
+    let state = State::of(context);
+    let mut opts = Opts::new("target", options);
+    let engine = match url.strip_prefix("builtin:").or((url == "builtin").then_some("")) {
+        Some(config) => Some(start_engine(config).map_err(|error| raise(error.context("target")))?),
+        None => None,
+    };
+    let url = engine.as_ref().map_or(url, |engine| &engine.url);
+    let base = Target::base_url(url).map_err(|what| raise(Error::usage(format!("target: {what}"))))?;
+    if engine.is_none() {
+        let host = base.host_str().unwrap_or_default();
+        state.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
+    }
+    let (target, wishes) = read_target(&mut opts, base)?;
+    opts.finish()?;
+    Ok(Arc::new(Server::new(Wanted { target, engine, ..wishes })))
+}
+
+fn start_engine(config: &str) -> Result<Child> {
+    crate::engine::parse(config).map_err(Error::usage)?;
+    Child::start(config)
+}
+
+fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
+    let backend = opts.take::<String>("backend")?;
+    let api = opts.take::<String>("api")?;
+    let name = backend.or(api).unwrap_or_else(|| "openai".into());
+    let backend = Target::backend(&name).map_err(|what| raise_at("backend", Error::usage(format!("target: {what}"))))?;
+    let endpoint = opts.take::<String>("endpoint")?.filter(|endpoint| !endpoint.is_empty());
+    let api = endpoint.as_deref().map_or(backend.api, |endpoint| backend.api_at(endpoint));
+    let mut target = Target::new(base, api);
+    if let Some(endpoint) = endpoint {
+        target.endpoint = format!("/{}", endpoint.trim_start_matches('/'));
+    }
+    target.stream = opts.take::<bool>("stream")?.unwrap_or(true) && backend.stream;
+    // Random prompts want replies of the asked length; a server that refuses is asked less.
+    let exact = opts.take::<bool>("exact")?.unwrap_or(true);
+    target.exact = if exact { backend.exact } else { Exact::No };
+    if let Some(name) = opts.take::<String>("name")? {
+        target.name = name;
+    }
+    target.temperature = opts.take::<f64>("temperature")?.or(target.temperature);
+    read_identity(opts, &mut target)?;
+    target.timeouts = read_timeouts(opts)?;
+    let wanted = Wanted {
+        target: target.clone(),
+        model: opts.take::<String>("model")?.unwrap_or_else(|| "auto".into()),
+        tokenizer: opts.take::<String>("tokenizer")?.unwrap_or_default(),
+        ready_timeout: opts.take::<Duration>("ready_timeout")?.unwrap_or(Duration::from_secs(60)),
+        preflight: opts.take::<bool>("preflight")?.unwrap_or(true),
+        engine: None,
+    };
+    Ok((target, wanted))
+}
+
+/// Keys, headers, TLS, and fields of the body.
+fn read_identity(opts: &mut Opts, target: &mut Target) -> Fallible<()> {
+    if let Some(secret) = opts.take_handle::<Secret>("api_key", "a secret, as in secret(\"NAME\")")? {
+        target.api_key = Some(Key::new(secret.expose()));
+    }
+    for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
+        let value = match value.clone().try_cast::<Secret>() {
+            Some(secret) => HeaderValue::Secret(Key::new(secret.expose())),
+            None => HeaderValue::Text(value.to_string()),
+        };
+        target.headers.push((name.to_string(), value));
+    }
+    target.extra_body = opts.take::<Map>("extra_body")?.map(|map| json::object(&map)).unwrap_or_default();
+    target.insecure = opts.take::<bool>("insecure")?.unwrap_or(false);
+    target.ca_cert = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(())
+}
+
+fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
+    let usual = Timeouts::default();
+    let mut limit = |name: &'static str, usual: Duration| -> Fallible<Duration> {
+        let limit = opts.take::<Duration>(name)?.unwrap_or(usual);
+        if limit.is_zero() {
+            return Err(opts.error(name, "must be above 0"));
+        }
+        Ok(limit)
+    };
+    Ok(Timeouts {
+        connect: limit("connect_timeout", usual.connect)?,
+        first_token: limit("first_token_timeout", usual.first_token)?,
+        idle: limit("idle_timeout", usual.idle)?,
+        total: limit("timeout", usual.total)?,
+    })
+}
+
+/// A control call of a target, on the script's own thread.
+fn ask<T>(
+    context: &NativeCallContext,
+    server: &Handle,
+    call: impl AsyncFnOnce(&Control) -> Result<T>,
+) -> Fallible<T> {
+    let state = State::of(context);
+    let bench = state.bench().map_err(raise)?;
+    let control = Control::new(server.asked()).map_err(raise)?;
+    bench.runtime.block_on(call(&control)).map_err(raise)
+}
+
+#[export_module]
+mod functions {
+    /// A server to send load to: `target("http://127.0.0.1:8000")`, with or without `/v1`; or
+    /// `target("builtin:ttft=50ms,itl=10ms")` for the built-in engine, which lives as long as
+    /// the script. No traffic yet.
+    #[rhai_fn(name = "target", volatile, return_raw)]
+    pub fn target(context: NativeCallContext, url: &str) -> Fallible<Handle> {
+        start(&context, url, Map::new())
+    }
+
+    /// As above. Options: `backend` (vllm, openai, openai-chat, sglang, tgi ...), `endpoint`,
+    /// `model` (`"auto"`: the only one), `tokenizer`, `name`, `api_key`, `headers`,
+    /// `extra_body`, `insecure`, `ca_cert`, `stream`, `exact` (ask for replies of the exact
+    /// length), `temperature`, `ready_timeout`, `preflight`, `connect_timeout`,
+    /// `first_token_timeout`, `idle_timeout`, `timeout`.
+    #[rhai_fn(name = "target", volatile, return_raw)]
+    pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
+        start(&context, url, options)
+    }
+
+    /// The built-in engine as a target: `engine(#{ ttft: "50ms", itl: "10ms", slots: 32 })`.
+    #[rhai_fn(name = "engine", volatile, return_raw)]
+    pub fn engine(context: NativeCallContext, options: Map) -> Fallible<Handle> {
+        let parts: Vec<String> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        start(&context, &format!("builtin:{}", parts.join(",")), Map::new())
+    }
+
+    /// Waits until the server answers; false when it does not within `limit`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn ready(context: NativeCallContext, server: &mut Handle, limit: Dynamic) -> Fallible<bool> {
+        let limit = need::<Duration>("ready", "the limit", &limit)?;
+        let state = State::of(&context);
+        let bench = state.bench().map_err(raise)?;
+        match server.wait(&state, &bench, limit) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind == crate::error::Kind::NotReady => Ok(false),
+            Err(error) => Err(raise(error)),
+        }
+    }
+
+    /// The names of the models that the server lists.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn models(context: NativeCallContext, server: &mut Handle) -> Fallible<Array> {
+        let names = ask(&context, server, async |control| control.models().await)?;
+        Ok(names.into_iter().map(Dynamic::from).collect())
+    }
+
+    /// The value of one of the server's own metrics, such as `"vllm:num_requests_waiting"`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn scrape(context: NativeCallContext, server: &mut Handle, name: &str) -> Fallible<f64> {
+        ask(&context, server, async |control| control.scrape(name).await)
+    }
+
+    /// A POST without a body, such as `t.post("/start_profile")`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn post(context: NativeCallContext, server: &mut Handle, path: &str) -> Fallible<()> {
+        ask(&context, server, async |control| control.post(path).await)
+    }
+
+    /// The target's name in reports.
+    #[rhai_fn(get = "name", pure)]
+    pub fn name(server: &mut Handle) -> ImmutableString {
+        server.asked().name.as_str().into()
+    }
+
+    /// The base URL.
+    #[rhai_fn(get = "url", pure)]
+    pub fn url(server: &mut Handle) -> ImmutableString {
+        server.asked().base.as_str().into()
+    }
+
+    /// The model's name; this asks the server when it was `"auto"`.
+    #[rhai_fn(name = "model", volatile, return_raw)]
+    pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
+        let state = State::of(&context);
+        let bench = state.bench().map_err(raise)?;
+        Ok(server.ready(&state, &bench).map_err(raise)?.target.model.as_str().into())
+    }
+
+    /// The target's name, for printing.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(server: &mut Handle) -> ImmutableString {
+        format!("target {}", server.asked().name).into()
+    }
+}

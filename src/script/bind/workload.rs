@@ -1,0 +1,250 @@
+//! Workloads: what requests ask.
+
+use std::sync::Arc;
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+
+use crate::error::{Error, nearest};
+use crate::script::fault::{Fallible, raise};
+use crate::script::json;
+use crate::script::opts::{Opts, need, need_number, number};
+use crate::script::source::{Common, WorkloadSource};
+use crate::script::state::State;
+use crate::tokens::Tokens;
+use crate::workload::read::Format;
+use crate::workload::{Length, Order, Prefix, Prompts};
+
+pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    engine.register_type_with_name::<Length>("length");
+    engine.register_type_with_name::<WorkloadSource>("workload");
+    engine.register_global_module(exported_module!(functions).into());
+}
+
+fn refuse<T>(told: impl Into<String>) -> Fallible<T> {
+    Err(raise(Error::usage(told)))
+}
+
+fn checked(call: &str, length: Length) -> Fallible<Length> {
+    match length.check() {
+        Ok(()) => Ok(length),
+        Err(what) => refuse(format!("{call}: {what}")),
+    }
+}
+
+fn tokens_of(call: &str, argument: &str, value: &Dynamic) -> Fallible<u32> {
+    let n = need::<i64>(call, argument, value)?;
+    match u32::try_from(n) {
+        Ok(n) if n > 0 => Ok(n),
+        _ => refuse(format!("{call}: {argument} must be at least 1 token, got {n}")),
+    }
+}
+
+/// A length option: a number, or what `uniform` and its like return.
+fn length(opts: &mut Opts, name: &'static str) -> Fallible<Option<Length>> {
+    let Some(value) = opts.take_any(name) else { return Ok(None) };
+    if let Some(length) = value.clone().try_cast::<Length>() {
+        return Ok(Some(length));
+    }
+    match number(&value) {
+        Some(n) if n.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&n) => {
+            Ok(Some(Length::Fixed(n as u32)))
+        }
+        Some(_) => Err(opts.wrong(name, "must be a whole number of at least 1 token", &value)),
+        None => Err(opts.wrong(name, "must be a number of tokens or a length such as uniform(100, 200)", &value)),
+    }
+}
+
+/// The options that every workload has.
+fn common(opts: &mut Opts) -> Fallible<Common> {
+    let class = opts.take::<String>("class")?.unwrap_or_default();
+    let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
+    let mut models = Vec::new();
+    for model in opts.take::<Array>("models")?.unwrap_or_default() {
+        match model.clone().into_string() {
+            Ok(model) => models.push(model),
+            Err(_) => return Err(opts.wrong("models", "must be a list of names", &model)),
+        }
+    }
+    let extra = (!sampling.is_empty()).then(|| Arc::new(json::object(&sampling)));
+    Ok(Common { class: class.into(), extra, models })
+}
+
+fn prefix(opts: &mut Opts) -> Fallible<Option<Prefix>> {
+    let Some(map) = opts.take::<Map>("prefix")? else { return Ok(None) };
+    let mut inner = Opts::new("prefix", map);
+    let tokens = inner.need::<u64>("tokens", "200")?;
+    let groups = inner.take::<u64>("groups")?.unwrap_or(1);
+    inner.finish()?;
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok((tokens > 0).then_some(Prefix { tokens: small(tokens), groups: small(groups) }))
+}
+
+fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<Format> {
+    // vLLM calls JSON lines "custom".
+    let name = if name == "custom" { "jsonl" } else { name };
+    if name == "auto" {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let by_ending = ending.and_then(|ending| match ending.as_str() {
+            "json" => Some(Format::ShareGpt),
+            "txt" | "md" => Some(Format::Lines),
+            other => Format::named(other),
+        });
+        return by_ending.ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
+    }
+    Format::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet"]).collect();
+        let near = nearest(name, names.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+        let near = near.unwrap_or_default();
+        opts.error("format", &format!("must be one of {}, got {name:?}{near}", names.join(", ")))
+    })
+}
+
+#[export_module]
+mod functions {
+    /// Always `n` tokens.
+    #[rhai_fn(return_raw)]
+    pub fn fixed(n: Dynamic) -> Fallible<Length> {
+        Ok(Length::Fixed(tokens_of("fixed", "the length", &n)?))
+    }
+
+    /// Any length from `low` to `high` tokens, all equally likely.
+    #[rhai_fn(return_raw)]
+    pub fn uniform(low: Dynamic, high: Dynamic) -> Fallible<Length> {
+        let low = tokens_of("uniform", "the least length", &low)?;
+        let high = tokens_of("uniform", "the greatest length", &high)?;
+        checked("uniform", Length::Uniform(low, high))
+    }
+
+    /// Normally distributed tokens, at least 1.
+    #[rhai_fn(return_raw)]
+    pub fn normal(mean: Dynamic, sd: Dynamic) -> Fallible<Length> {
+        let mean = need_number("normal", "the mean", &mean)?;
+        checked("normal", Length::Normal { mean, sd: need_number("normal", "the deviation", &sd)? })
+    }
+
+    /// Log-normally distributed tokens with this median, at least 1.
+    #[rhai_fn(return_raw)]
+    pub fn lognormal(median: Dynamic, sigma: Dynamic) -> Fallible<Length> {
+        let median = need_number("lognormal", "the median", &median)?;
+        checked("lognormal", Length::Lognormal { median, sigma: need_number("lognormal", "sigma", &sigma)? })
+    }
+
+    /// One of the given lengths: `empirical([[128, 0.7], [2048, 0.3]])`.
+    #[rhai_fn(return_raw)]
+    pub fn empirical(list: Array) -> Fallible<Length> {
+        let mut values = Vec::new();
+        for (i, pair) in list.into_iter().enumerate() {
+            let pair = pair.into_array().unwrap_or_default();
+            let [value, weight] = &pair[..] else {
+                return refuse(format!("empirical: entry {} must be [tokens, weight]", i + 1));
+            };
+            values.push((tokens_of("empirical", "a length", value)?, need_number("empirical", "a weight", weight)?));
+        }
+        checked("empirical", Length::Empirical(values))
+    }
+
+    /// Uniform within `ratio` of `n` on both sides: `ranged(100, 0.2)` is 80 to 120.
+    #[rhai_fn(return_raw)]
+    pub fn ranged(n: Dynamic, ratio: Dynamic) -> Fallible<Length> {
+        let n = tokens_of("ranged", "the length", &n)?;
+        let ratio = need_number("ranged", "the ratio", &ratio)?;
+        Length::ranged(n, ratio).map_err(|what| raise(Error::usage(format!("ranged: {what}"))))
+    }
+
+    /// Random words: `prompts(#{ input: 512, output: 128 })`, in tokens. Options: `input`,
+    /// `output` (numbers or lengths such as `uniform(100, 200)`), `class` (a label by which
+    /// results can be split), `prefix` (`#{ tokens, groups }`: shared text in front), `sampling`
+    /// (body fields such as `temperature`), `models` (names, of which each request takes one).
+    #[rhai_fn(return_raw)]
+    pub fn prompts(options: Map) -> Fallible<WorkloadSource> {
+        let mut opts = Opts::new("prompts", options);
+        let input = length(&mut opts, "input")?;
+        let output = length(&mut opts, "output")?;
+        let prefix = prefix(&mut opts)?;
+        let common = common(&mut opts)?;
+        let input = match input {
+            Some(input) => input,
+            None => opts.need_any("input", "512").map(|_| Length::Fixed(1))?,
+        };
+        let output = match output {
+            Some(output) => output,
+            None => opts.need_any("output", "128").map(|_| Length::Fixed(1))?,
+        };
+        opts.finish()?;
+        let shape = Prompts {
+            class: common.class,
+            input,
+            output,
+            prefix,
+            extra: common.extra,
+            tokens: Arc::new(Tokens::Words),
+        };
+        Ok(WorkloadSource::Prompts { shape, models: common.models })
+    }
+
+    /// Prompts from a file. Options: `format` (`"jsonl"`, `"csv"`, `"lines"`, `"sharegpt"`,
+    /// `"openai-batch"`, `"burstgpt"`, `"sonnet"`; else by the file's ending), `output` (reply
+    /// tokens instead of the recorded ones), `order` (`"sequential"` or `"shuffle"`), `class`,
+    /// `sampling`, `models`; for sonnet `input` and `prefix` too.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn dataset(context: NativeCallContext, path: &str, options: Map) -> Fallible<WorkloadSource> {
+        let state = State::of(&context);
+        if path.is_empty() {
+            return Err(raise(Error::usage("dataset: no file is named").hint("--dataset-path FILE")));
+        }
+        let path = state.access.may_read(path).map_err(raise)?;
+        let mut opts = Opts::new("dataset", options);
+        let common = common(&mut opts)?;
+        let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
+        let order = opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
+        let output = opts.take::<u64>("output")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        if format == "sonnet" {
+            let small = |n: Option<u64>, otherwise: u32| n.map_or(otherwise, |n| u32::try_from(n).unwrap_or(u32::MAX));
+            let input = small(opts.take::<u64>("input")?, 550);
+            let prefix = small(opts.take::<u64>("prefix")?, 200);
+            opts.finish()?;
+            return Ok(WorkloadSource::Sonnet { path, input, prefix, output: output.unwrap_or(150), common });
+        }
+        let format = format_named(&opts, &format, &path)?;
+        opts.finish()?;
+        let order = order.unwrap_or(Order::Sequential);
+        Ok(WorkloadSource::Dataset { path, format, order, output, common })
+    }
+
+    /// As above, everything by default.
+    #[rhai_fn(name = "dataset", volatile, return_raw)]
+    pub fn dataset_plain(context: NativeCallContext, path: &str) -> Fallible<WorkloadSource> {
+        dataset(context, path, Map::new())
+    }
+
+    /// Several workloads in one run, by weight: `mix([[0.9, short], [0.1, long]])`.
+    #[rhai_fn(return_raw)]
+    pub fn mix(list: Array) -> Fallible<WorkloadSource> {
+        let mut parts = Vec::new();
+        for (i, pair) in list.into_iter().enumerate() {
+            let pair = pair.into_array().unwrap_or_default();
+            let parsed = match &pair[..] {
+                [weight, part] => number(weight).zip(part.clone().try_cast::<WorkloadSource>()),
+                _ => None,
+            };
+            let Some((weight, part)) = parsed else {
+                return refuse(format!("mix: part {} must be [weight, workload]", i + 1));
+            };
+            if !(weight.is_finite() && weight > 0.0) {
+                return refuse(format!("mix: the weight of part {} must be above 0, got {weight}", i + 1));
+            }
+            parts.push((weight, part));
+        }
+        match parts.is_empty() {
+            true => refuse("mix: give at least one part, such as [[1.0, prompts(#{ input: 512, output: 128 })]]"),
+            false => Ok(WorkloadSource::Mix(parts)),
+        }
+    }
+
+    /// The workload in words.
+    #[rhai_fn(name = "to_string", name = "to_debug", pure)]
+    pub fn to_string(_workload: &mut WorkloadSource) -> ImmutableString {
+        "workload".into()
+    }
+}

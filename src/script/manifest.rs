@@ -1,0 +1,100 @@
+//! What ran: the manifest of a results folder, filled as the session goes on.
+
+use super::bench::{Finished, facts};
+use super::json;
+use super::server::Ready;
+use super::state::State;
+use crate::error::Result;
+use crate::store::{Folder, manifest};
+use serde_json::{Map, Value, json};
+
+/// Writes the manifest's first form and copies the script in.
+pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<chrono::Local>) -> Result<()> {
+    let script = &state.source;
+    let file = script.path.as_deref().and_then(std::path::Path::file_name);
+    let file = file.map_or_else(|| format!("{}.rhai", script.name), |name| name.to_string_lossy().into_owned());
+    folder.save_in("script", &file, script.text.as_bytes())?;
+    let params: Map<String, Value> =
+        state.tally().params.iter().map(|(name, value)| (name.clone(), json::from_dynamic(value))).collect();
+    let mut whole = Map::new();
+    whole.insert("versions".into(), Value::Object(manifest::versions()));
+    whole.insert("started_ms".into(), now.timestamp_millis().into());
+    whole.insert("started".into(), now.to_rfc3339().into());
+    whole.insert("script".into(), json!({ "name": script.name, "file": file, "sha256": manifest::sha256(&script.text) }));
+    whole.insert("parameters".into(), Value::Object(params));
+    whole.insert("seed_switch".into(), state.switches.seed.into());
+    whole.insert("salt".into(), format!("{salt:016x}").into());
+    whole.insert("host".into(), manifest::Host::here().to_json());
+    whole.insert("targets".into(), json!({}));
+    whole.insert("runs".into(), json!([]));
+    folder.manifest(|map| *map = scrubbed(state, whole))
+}
+
+/// Adds a finished run and what is known of its target.
+pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Ready, index: u32) -> Result<()> {
+    let plan = &finished.plan;
+    let mut run = Map::new();
+    run.insert("name".into(), plan.name.clone().into());
+    run.insert("index".into(), index.into());
+    run.insert("target".into(), plan.target.name.clone().into());
+    run.insert("arrivals".into(), format!("{:?}", plan.arrivals).into());
+    run.insert("max_in_flight".into(), plan.places().into());
+    run.insert("seed".into(), plan.seed.to_string().into());
+    run.insert("tags".into(), Value::Object(plan.tags.clone()));
+    run.extend(facts(finished));
+    let run = scrubbed(state, run);
+    let target = scrubbed(state, target(ready));
+    folder.manifest(|map| {
+        if let Some(targets) = map.get_mut("targets").and_then(Value::as_object_mut) {
+            targets.entry(plan.target.name.clone()).or_insert(Value::Object(target));
+        }
+        if let Some(runs) = map.get_mut("runs").and_then(Value::as_array_mut) {
+            runs.push(Value::Object(run));
+        }
+        map.insert("model".into(), plan.target.model.clone().into());
+    })
+}
+
+fn target(ready: &Ready) -> Map<String, Value> {
+    let target = &ready.target;
+    let mut map = Map::new();
+    map.insert("base_url".into(), target.base.as_str().into());
+    map.insert("api".into(), target.api.name().into());
+    map.insert("endpoint".into(), target.endpoint.clone().into());
+    map.insert("model".into(), target.model.clone().into());
+    map.insert("tokenizer".into(), ready.tokens.name().into());
+    map.insert("streamed".into(), target.stream.into());
+    map.insert("notes".into(), ready.notes.iter().cloned().collect());
+    map.extend((*ready.facts).clone());
+    map
+}
+
+/// Writes what the end of the session knows: checks, notes, problems.
+pub fn end(state: &State, folder: &Folder, exit_code: u8) -> Result<()> {
+    let tally = state.tally().clone();
+    let checks: Vec<Value> =
+        tally.checks.iter().map(|(name, held)| json!({ "name": name, "held": held })).collect();
+    let mut last = Map::new();
+    let notes: Map<String, Value> =
+        tally.notes.iter().map(|(key, value)| (key.clone(), json::from_dynamic(value))).collect();
+    last.insert("notes".into(), Value::Object(notes));
+    last.insert("checks".into(), checks.into());
+    last.insert("problems".into(), tally.problems.into());
+    last.insert("ended_ms".into(), (crate::os::wall() / 1_000_000).into());
+    last.insert("exit_code".into(), exit_code.into());
+    let last = scrubbed(state, last);
+    folder.manifest(|map| map.extend(last))
+}
+
+/// Secrets removed from every text.
+fn scrubbed(state: &State, map: Map<String, Value>) -> Map<String, Value> {
+    fn clean(state: &State, value: Value) -> Value {
+        match value {
+            Value::String(text) => state.secrets.scrub(&text).into(),
+            Value::Array(list) => list.into_iter().map(|value| clean(state, value)).collect(),
+            Value::Object(map) => map.into_iter().map(|(key, value)| (key, clean(state, value))).collect(),
+            other => other,
+        }
+    }
+    map.into_iter().map(|(key, value)| (key, clean(state, value))).collect()
+}

@@ -1,0 +1,284 @@
+//! From script data to a figure: runs, sweeps and rows become named lists of points.
+
+use super::bind::result::Handle;
+use super::bind::sweep::Sweep;
+use super::fault::Fallible;
+use super::opts::{Opts, number};
+use super::state::State;
+use crate::chart::compare::Row;
+use crate::chart::generic::{self, Chart};
+use crate::chart::Figure;
+use crate::error::{Error, Result};
+use crate::record::Record;
+use crate::store::Folder;
+use rhai::{Array, Dynamic, Map};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The kinds of charts.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Line,
+    Cdf,
+    Bar,
+    Scatter,
+    Heatmap,
+}
+
+const KINDS: [(&str, Kind); 5] = [
+    ("line", Kind::Line),
+    ("cdf", Kind::Cdf),
+    ("bar", Kind::Bar),
+    ("scatter", Kind::Scatter),
+    ("heatmap", Kind::Heatmap),
+];
+
+/// What a chart is made of: runs, or rows of named values.
+enum Data {
+    Runs(Vec<Handle>),
+    Rows(Vec<Map>),
+}
+
+/// A request metric by its name, for distributions.
+type Measure = fn(&Record) -> Vec<f64>;
+
+const MEASURES: [(&str, Measure); 8] = [
+    ("ttft", |record| record.ttft_ms().into_iter().collect()),
+    ("ttfo", |record| record.ttfo_ms().into_iter().collect()),
+    ("e2el", |record| record.e2el_ms().into_iter().collect()),
+    ("tpot", |record| record.tpot_ms().into_iter().collect()),
+    ("itl", Record::itl_ms),
+    ("queue_delay", |record| record.queue_delay_ms().into_iter().collect()),
+    ("lateness", |record| record.lateness_ms().into_iter().collect()),
+    ("response_ttft", |record| record.response_ttft_ms().into_iter().collect()),
+];
+
+/// Reads the options and makes the figure.
+pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
+    let mut opts = Opts::new("chart", options);
+    let data = data(&mut opts)?;
+    let kind = opts.take_word("kind", &KINDS)?.unwrap_or(Kind::Line);
+    let x = opts.need::<String>("x", "\"ttft\"")?;
+    let y = names(&mut opts, "y")?;
+    let series = opts.take::<String>("series")?;
+    let mut chart = Chart {
+        title: opts.take::<String>("title")?.unwrap_or_default(),
+        x_label: opts.take::<String>("x_label")?.unwrap_or_else(|| x.clone()),
+        y_label: opts.take::<String>("y_label")?.unwrap_or_else(|| y.join(", ")),
+        log_x: opts.take::<bool>("log_x")?.unwrap_or(false),
+        log_y: opts.take::<bool>("log_y")?.unwrap_or(false),
+        ..Chart::default()
+    };
+    for mark in opts.take::<Array>("mark")?.unwrap_or_default() {
+        let Some(value) = number(&mark) else { return Err(opts.wrong("mark", "must be a list of numbers", &mark)) };
+        chart.marks.push((value, value.to_string()));
+    }
+    if kind == Kind::Cdf {
+        chart.y_label = "share of requests".into();
+        let samples = samples(state, &opts, data, &x)?;
+        opts.finish()?;
+        return Ok(generic::cdf(chart, samples));
+    }
+    if y.is_empty() {
+        return Err(opts.error("y", "is missing; for example [\"ttft.p99\"]"));
+    }
+    let rows = Rows::of(data, x, y, series);
+    let figure = rows.figure(&opts, kind, chart)?;
+    opts.finish()?;
+    Ok(figure)
+}
+
+fn data(opts: &mut Opts) -> Fallible<Data> {
+    let value = opts.need_any("data", "a run, a sweep or a list of maps")?;
+    if let Some(run) = value.clone().try_cast::<Handle>() {
+        return Ok(Data::Runs(vec![run]));
+    }
+    if let Some(sweep) = value.clone().try_cast::<Sweep>() {
+        return Ok(Data::Runs(sweep.all().to_vec()));
+    }
+    let wrong = |opts: &Opts| opts.error("data", "must be a run, a list of runs, a sweep, or a list of maps");
+    let Ok(list) = value.into_array() else { return Err(wrong(opts)) };
+    if list.is_empty() {
+        return Err(opts.error("data", "is empty"));
+    }
+    let runs: Option<Vec<Handle>> = list.iter().map(|item| item.clone().try_cast()).collect();
+    let rows: Option<Vec<Map>> = list.iter().map(|item| item.clone().try_cast()).collect();
+    match (runs, rows) {
+        (Some(runs), _) => Ok(Data::Runs(runs)),
+        (None, Some(rows)) => Ok(Data::Rows(rows)),
+        (None, None) => Err(wrong(opts)),
+    }
+}
+
+/// A name, or a list of names.
+fn names(opts: &mut Opts, option: &'static str) -> Fallible<Vec<String>> {
+    match opts.take_any(option) {
+        None => Ok(Vec::new()),
+        Some(value) if value.is_string() => Ok(vec![value.to_string()]),
+        Some(value) => match value.clone().into_array() {
+            Ok(list) if list.iter().all(Dynamic::is_string) => Ok(list.iter().map(ToString::to_string).collect()),
+            _ => Err(opts.wrong(option, "must be a name or a list of names", &value)),
+        },
+    }
+}
+
+/// The values behind a distribution, one list for each run.
+fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Vec<f64>)>> {
+    let Some((_, measure)) = MEASURES.iter().find(|(name, _)| *name == x) else {
+        let names: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+        return Err(opts.error("x", &format!("must be one of {} for a cdf, got {x:?}", names.join(", "))));
+    };
+    let Data::Runs(runs) = data else {
+        return Err(opts.error("data", "must be runs for a cdf"));
+    };
+    let mut samples = Vec::new();
+    for run in runs {
+        let records = run.part_records(state).map_err(super::fault::raise)?;
+        let good = records.iter().filter(|record| record.success());
+        samples.push((run.name(), good.flat_map(measure).collect()));
+    }
+    Ok(samples)
+}
+
+/// Rows with what is drawn of them.
+struct Rows {
+    data: Data,
+    x: String,
+    y: Vec<String>,
+    series: Option<String>,
+}
+
+impl Rows {
+    fn of(data: Data, x: String, y: Vec<String>, series: Option<String>) -> Rows {
+        Rows { data, x, y, series }
+    }
+
+    fn len(&self) -> usize {
+        match &self.data {
+            Data::Runs(runs) => runs.len(),
+            Data::Rows(rows) => rows.len(),
+        }
+    }
+
+    /// A value of row `i`: of a run its metric, the axis of its sweep, or its name.
+    fn value(&self, i: usize, key: &str) -> Fallible<Dynamic> {
+        match &self.data {
+            Data::Rows(rows) => Ok(rows[i].get(key).cloned().unwrap_or(Dynamic::UNIT)),
+            Data::Runs(runs) if key == "name" => Ok(runs[i].name().into()),
+            Data::Runs(runs) => match runs[i].point.get(key) {
+                Some(value) => Ok(value.clone()),
+                None => runs[i].value(key),
+            },
+        }
+    }
+
+    fn points(&self, y: &str) -> Fallible<Vec<(String, Vec<(f64, f64)>)>> {
+        let mut lists: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+        for i in 0..self.len() {
+            let name = match &self.series {
+                Some(key) => format!("{key} {}", self.value(i, key)?),
+                None => y.to_string(),
+            };
+            let (Some(x), Some(y)) = (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?)) else { continue };
+            match lists.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, points)) => points.push((x, y)),
+                None => lists.push((name, vec![(x, y)])),
+            }
+        }
+        Ok(lists)
+    }
+
+    fn figure(&self, opts: &Opts, kind: Kind, chart: Chart) -> Fallible<Figure> {
+        match kind {
+            Kind::Bar => self.bars(chart),
+            Kind::Heatmap => self.cells(opts, chart),
+            _ => {
+                let mut series = Vec::new();
+                for y in &self.y {
+                    series.extend(self.points(y)?);
+                }
+                if series.is_empty() {
+                    return Err(opts.error("data", "has no pair of numbers for x and y"));
+                }
+                Ok(if kind == Kind::Line { generic::line(chart, series) } else { generic::scatter(chart, series) })
+            }
+        }
+    }
+
+    fn bars(&self, chart: Chart) -> Fallible<Figure> {
+        let mut names = Vec::new();
+        let mut series: Vec<(String, Vec<f64>)> = self.y.iter().map(|y| (y.clone(), Vec::new())).collect();
+        for i in 0..self.len() {
+            names.push(self.value(i, &self.x)?.to_string());
+            for (y, values) in &mut series {
+                values.push(plain(&self.value(i, y)?).unwrap_or(f64::NAN));
+            }
+        }
+        Ok(generic::bar(chart, names, series))
+    }
+
+    fn cells(&self, opts: &Opts, chart: Chart) -> Fallible<Figure> {
+        let [y, value] = &self.y[..] else {
+            return Err(opts.error("y", "must be [\"row\", \"value\"] for a heat map"));
+        };
+        let mut cells = Vec::new();
+        for i in 0..self.len() {
+            let triple = (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?), plain(&self.value(i, value)?));
+            if let (Some(x), Some(y), Some(value)) = triple {
+                cells.push((x, y, value));
+            }
+        }
+        Ok(generic::heatmap(chart, &cells))
+    }
+}
+
+/// A number that can be drawn; true is 1.
+fn plain(value: &Dynamic) -> Option<f64> {
+    value.as_bool().ok().map(|truth| f64::from(u8::from(truth))).or_else(|| number(value)).filter(|n| n.is_finite())
+}
+
+/// Where a picture goes: `charts/` in the results folder; a taken name is an error.
+pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
+    let plain = super::bind::result::file_name(name);
+    if plain != name {
+        return Err(Error::usage(format!("cannot save the chart {name:?}: give a plain file name such as \"ttft.svg\"")));
+    }
+    let charts = folder.path().join("charts");
+    std::fs::create_dir_all(&charts)
+        .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", charts.display())))?;
+    let path = charts.join(name);
+    match path.exists() {
+        true => Err(Error::usage(format!("cannot save the chart {name:?}: there is one of that name already"))),
+        false => Ok(path),
+    }
+}
+
+/// A configuration of the aggregated CSV: `io512x512_mc4_np40` and its numbers.
+pub fn configuration(row: &serde_json::Map<String, Value>) -> Row {
+    let whole = |key: &str| match row.get(key) {
+        Some(Value::Number(n)) => n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string()),
+        Some(Value::String(text)) if !text.is_empty() => text.clone(),
+        _ => "-".to_string(),
+    };
+    let mut label = format!(
+        "io{}x{}_mc{}_np{}",
+        whole("input_len"),
+        whole("output_len"),
+        whole("max_concurrency"),
+        whole("num_prompts")
+    );
+    if let Some(rate) = row.get("request_rate").and_then(Value::as_f64) {
+        label = format!("{label}_r{rate}");
+    }
+    let values: BTreeMap<String, f64> =
+        row.iter().filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
+    Row { label, values }
+}
+
+/// The model of all rows, or nothing when there are several.
+pub fn model_of(rows: &[serde_json::Map<String, Value>]) -> String {
+    let mut models = rows.iter().filter_map(|row| row.get("model_id")?.as_str());
+    let first = models.next().unwrap_or_default();
+    if models.all(|model| model == first) { first.to_string() } else { String::new() }
+}

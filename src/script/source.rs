@@ -1,0 +1,80 @@
+//! `WorkloadSource`: a workload as a script describes it; it becomes one when the tokenizer of
+//! its target is known.
+
+use crate::error::{Error, Result};
+use crate::tokens::Tokens;
+use crate::workload::read::{self, Format};
+use crate::workload::{Dataset, Length, Models, Order, Prefix, Prompts, Sonnet, Workload};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What `prompts`, `dataset` and `mix` return.
+#[derive(Debug, Clone)]
+pub enum WorkloadSource {
+    Prompts { shape: Prompts, models: Vec<String> },
+    Dataset { path: PathBuf, format: Format, order: Order, output: Option<u32>, common: Common },
+    Sonnet { path: PathBuf, input: u32, prefix: u32, output: u32, common: Common },
+    Mix(Vec<(f64, WorkloadSource)>),
+}
+
+/// What every workload may have.
+#[derive(Debug, Clone)]
+pub struct Common {
+    pub class: Arc<str>,
+    pub extra: Option<Arc<Map<String, Value>>>,
+    /// Model names, of which each request takes one.
+    pub models: Vec<String>,
+}
+
+/// Reply length of a row that does not say: vLLM's default.
+const REPLY_TOKENS: u32 = 256;
+
+impl WorkloadSource {
+    /// Reads what must be read. Errors name the file, line and column.
+    pub fn build(&self, tokens: &Arc<Tokens>) -> Result<Workload> {
+        let workload = match self {
+            WorkloadSource::Prompts { shape, models } => {
+                let prompts = Prompts { tokens: tokens.clone(), ..shape.clone() };
+                with_models(Workload::Prompts(prompts), models)
+            }
+            WorkloadSource::Mix(parts) => {
+                let parts = parts.iter().map(|(weight, part)| Ok((*weight, part.build(tokens)?)));
+                Workload::Mix(parts.collect::<Result<_>>()?)
+            }
+            WorkloadSource::Dataset { path, format, order, output, common } => {
+                let rows = read::read(path, *format, tokens, *output)?;
+                let dataset = Dataset {
+                    class: common.class.clone(),
+                    rows: Arc::new(rows.rows),
+                    order: *order,
+                    output: Length::Fixed(REPLY_TOKENS),
+                    extra: common.extra.clone(),
+                    tokens: tokens.clone(),
+                };
+                with_models(Workload::Dataset(dataset), &common.models)
+            }
+            WorkloadSource::Sonnet { path, input, prefix, output, common } => {
+                let sonnet = Sonnet {
+                    class: common.class.clone(),
+                    lines: Arc::new(read::poem(path, tokens)?),
+                    input: *input,
+                    prefix: *prefix,
+                    output: *output,
+                    extra: common.extra.clone(),
+                    tokens: tokens.clone(),
+                };
+                with_models(Workload::Sonnet(sonnet), &common.models)
+            }
+        };
+        workload.check().map_err(Error::usage)?;
+        Ok(workload)
+    }
+}
+
+fn with_models(workload: Workload, models: &[String]) -> Workload {
+    match models {
+        [] => workload,
+        models => Workload::Models(Models { models: models.to_vec(), workload: Box::new(workload) }),
+    }
+}
