@@ -25,7 +25,11 @@ pub fn add(mut command: Command, params: &[Param]) -> Command {
 }
 
 fn flag(param: &Param) -> Arg {
-    let arg = Arg::new(id(param)).long(param.flag.clone()).help(param.about()).allow_negative_numbers(true);
+    let arg = Arg::new(id(param)).long(param.flag.clone()).allow_negative_numbers(true);
+    if param.is_switch() {
+        return arg.action(ArgAction::Set).num_args(0).default_missing_value("true").help(param.help.clone());
+    }
+    let arg = arg.help(param.about());
     let value = match param.kind {
         Some(Kind::Int) => "N",
         Some(Kind::Float) => "X",

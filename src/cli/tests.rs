@@ -95,7 +95,23 @@ fn flags_of_a_built_in_command_come_from_its_script() {
     assert_eq!(error.kind.exit_code(), 2);
     let help = rampant(&["single", "--help"], &Host::fake("/", &[])).unwrap();
     assert!(help.contains("--max-concurrency <N>") && help.contains("[at least 1; default: 10]"), "{help}");
-    assert!(help.contains("--allow <HOST[:PORT]>"), "{help}");
+    assert!(help.contains("--allow <HOST[:PORT]>") && help.contains("--no-stream\n"), "{help}");
+}
+
+#[test]
+fn a_parameter_takes_the_flag_of_a_switch_with_the_same_name() {
+    let text = "param(\"seed\", 0); param(\"quiet\", false);".to_string();
+    let source = Source { name: "single".into(), text, path: None };
+    let host = host(Path::new("/"));
+    let session = Session::prepare(source, Args::default(), Switches::default(), host.clone()).unwrap();
+    let root = command::root(Some(&session));
+    root.clone().debug_assert();
+    let found = root.try_get_matches_from(["rampant", "single", "--seed", "7", "--quiet"]).unwrap();
+    let (_, found) = found.subcommand().unwrap();
+    let given = flags::given(&session.params, found);
+    assert_eq!(given.iter().map(|one| one.texts.join(" ")).collect::<Vec<_>>(), ["7", "true"]);
+    let switches = flags::switches(found, &host).unwrap();
+    assert_eq!((switches.seed, switches.quiet), (None, false));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use super::sources::{Place, Sources};
 use super::vocabulary::{Vocabulary, friendly};
 use crate::error::{Error, Kind, nearest};
 
+/// What is said of a script that its cancel token ended.
+pub const STOPPED: &str = "the script was stopped";
+
 /// What a native function returns.
 pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -195,7 +198,7 @@ fn sentence(chain: &Chain, sources: &Sources, vocabulary: &Vocabulary) -> String
         }
         EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".into(),
         EvalAltResult::ErrorDataTooLarge(what, _) => format!("{} grew too large", lower(what)),
-        EvalAltResult::ErrorTerminated(..) => "the script was stopped".into(),
+        EvalAltResult::ErrorTerminated(..) => STOPPED.into(),
         EvalAltResult::ErrorMismatchDataType(wanted, got, _)
         | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => {
             format!("expected {}, got {}", a(&friendly(wanted)), a(&friendly(got)))

@@ -72,9 +72,15 @@ impl Pass<'_> {
                 }
             }
         }
-        let text = self.state.sources.get(source).map(|text| text.text.to_string()).unwrap_or_default();
         let functions = ast.iter_functions().map(|one| (one.name.to_string(), one.params.len())).collect();
-        let names = Names { functions, imports, keys: scan::keys(&text), variables: scan::variables(&text) };
+        let text = self.state.sources.get(source).map(|text| text.text);
+        let names = Names {
+            functions,
+            imports,
+            // A map may come from a module, which has been read by now.
+            keys: self.state.sources.all().iter().flat_map(|(_, text)| scan::keys(&text.text)).collect(),
+            variables: text.map(|text| scan::variables(&text)).unwrap_or_default(),
+        };
         let mut seen: Vec<(Position, Seen)> = Vec::new();
         // The walk visits the statements of the text first, then those of its functions.
         let mut left = body.len();

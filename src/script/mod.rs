@@ -91,8 +91,8 @@ impl Session {
         let done = self.engine.run_ast(&self.ast);
         if let Err(error) = done {
             let told = self.state.explain(error);
-            // Whatever ends early after Ctrl-C ended because of it.
-            let stopped = self.state.host.stop_requested() && told.message == "the script was stopped";
+            let stopped = told.kind == Kind::Interrupted
+                || (self.state.host.stop_requested() && told.message == fault::STOPPED);
             return Err(if stopped { interrupted() } else { told });
         }
         if self.state.host.stop_requested() {

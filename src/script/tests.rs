@@ -478,6 +478,15 @@ fn the_check_has_nothing_to_say_about_correct_scripts() {
 }
 
 #[test]
+fn a_function_in_a_map_may_be_called_like_a_method() {
+    let files = folder(&[("lib.rhai", "fn tools() { #{ twice: |x| x * 2 } }")]);
+    let script = "import \"lib\" as lib; let m = #{}; m.once = |x| x; m.once(1); #{ a: |x| x }.a(1); lib::tools().twice.type_of();";
+    let session = session_with(script, files.path(), |_| {});
+    assert!(session.errors.is_empty(), "{}", session.errors[0]);
+    session.play().unwrap();
+}
+
+#[test]
 fn slips_in_a_correct_script_are_found() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/script/fixtures");
     let text = std::fs::read_to_string(folder.join("01_quickstart.rhai")).unwrap();
