@@ -1,7 +1,9 @@
 //! The engine: the script language as we set it up.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rhai::{Dynamic, Engine, FloatWrapper, OptimizationLevel, Position, Token};
 
@@ -18,14 +20,24 @@ const STEPS_MAX: u64 = 100_000_000;
 ///
 /// Each thread that calls script functions has an engine of its own.
 pub fn build(state: &Arc<State>, library: &Arc<Library>, cancel: Arc<AtomicBool>) -> Engine {
+    build_with(state, library, cancel, |_| {})
+}
+
+/// As [`build`], with functions of the caller's own.
+pub fn build_with(
+    state: &Arc<State>,
+    library: &Arc<Library>,
+    cancel: Arc<AtomicBool>,
+    more: impl FnOnce(&mut Engine),
+) -> Engine {
     let mut engine = Engine::new();
     restrict(&mut engine);
-    engine.on_progress(move |_| cancel.load(Ordering::Relaxed).then_some(Dynamic::UNIT));
+    engine.on_progress(move |_| cancel.load(Relaxed).then_some(Dynamic::UNIT));
     engine.set_default_tag(Dynamic::from(state.clone()));
     engine.set_module_resolver(Resolver(library.clone()));
     redirect_output(&mut engine, state);
-    let of_state = state.clone();
-    bind::register_all(&mut engine, &of_state);
+    bind::register_all(&mut engine, state);
+    more(&mut engine);
     state.learn_vocabulary(|| Vocabulary::of(&engine));
     engine
 }
@@ -49,6 +61,7 @@ fn restrict(engine: &mut Engine) {
     engine.set_max_variables(10_000);
     engine.set_max_functions(2_000);
     infinity(engine);
+    comparisons(engine);
 }
 
 /// `inf` is a number like any other. As a word of the language it is also one where parameters are
@@ -61,6 +74,34 @@ fn infinity(engine: &mut Engine) {
         }
         other => other,
     });
+}
+
+/// The language compares floats with a tolerance of its own, in which infinity minus infinity makes
+/// every comparison with `inf` false, `inf == inf` too. Ours differ in that alone; for them to be
+/// asked, the shortcut around registered operators has to be off: 35 to 130 ns an operation.
+fn comparisons(engine: &mut Engine) {
+    engine.set_fast_operators(false);
+    macro_rules! compare {
+        ($($sign:literal: $holds:expr;)*) => {$(
+            engine.register_fn($sign, |x: f64, y: f64| $holds(order(x, y)));
+            engine.register_fn($sign, |x: f64, y: i64| $holds(order(x, y as f64)));
+            engine.register_fn($sign, |x: i64, y: f64| $holds(order(x as f64, y)));
+        )*};
+    }
+    compare! {
+        "==": |order: Option<Ordering>| order == Some(Ordering::Equal);
+        "!=": |order: Option<Ordering>| order != Some(Ordering::Equal);
+        "<": |order: Option<Ordering>| order == Some(Ordering::Less);
+        ">": |order: Option<Ordering>| order == Some(Ordering::Greater);
+        "<=": |order: Option<Ordering>| matches!(order, Some(Ordering::Less | Ordering::Equal));
+        ">=": |order: Option<Ordering>| matches!(order, Some(Ordering::Greater | Ordering::Equal));
+    }
+}
+
+/// As the language has it: numbers that differ in the last bit only are equal. `None` with a NaN.
+fn order(x: f64, y: f64) -> Option<Ordering> {
+    let near = (x - y).abs() <= f64::EPSILON * x.abs().max(y.abs());
+    if near && x.is_finite() && y.is_finite() { Some(Ordering::Equal) } else { x.partial_cmp(&y) }
 }
 
 fn redirect_output(engine: &mut Engine, state: &Arc<State>) {

@@ -10,6 +10,9 @@ use super::sources::{Place, Sources};
 use super::vocabulary::{Vocabulary, friendly};
 use crate::error::{Error, Kind, nearest};
 
+/// What is said of a script that its cancel token ended.
+pub const STOPPED: &str = "the script was stopped";
+
 /// What a native function returns.
 pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -64,7 +67,8 @@ fn unwind(error: Box<EvalAltResult>, source: &str, sources: &Sources) -> Chain {
         let here = place(inner.position_of_itself(), &source);
         match *inner {
             EvalAltResult::ErrorInFunctionCall(name, its_source, deeper, _) => {
-                let its_source = if its_source.is_empty() { source.clone() } else { its_source };
+                let its_source =
+                    sources.home_of(&name, if its_source.is_empty() { &source } else { &its_source });
                 // A native function that calls back adds a frame without a place: say nothing of it.
                 if here.is_some() {
                     frames.push(Frame { function: sources.function(&name, &its_source), place: here });
@@ -82,6 +86,8 @@ fn unwind(error: Box<EvalAltResult>, source: &str, sources: &Sources) -> Chain {
             _ => {
                 let place = here.or_else(|| frames.pop().and_then(|frame| frame.place));
                 frames.reverse();
+                // A native that calls back (`map`) stands at the same place as its callback.
+                frames.dedup_by(|outer, inner| outer.place == inner.place);
                 return Chain { inner, place, frames };
             }
         }
@@ -188,11 +194,11 @@ fn sentence(chain: &Chain, sources: &Sources, vocabulary: &Vocabulary) -> String
             false => format!("the script threw {}", shown(thrown)),
         },
         EvalAltResult::ErrorTooManyOperations(_) => {
-            "the script took too many steps; an endless loop? (waiting belongs into sleep)".into()
+            "the script took too many steps; an endless loop? (to wait, use sleep)".into()
         }
         EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".into(),
         EvalAltResult::ErrorDataTooLarge(what, _) => format!("{} grew too large", lower(what)),
-        EvalAltResult::ErrorTerminated(..) => "the script was stopped".into(),
+        EvalAltResult::ErrorTerminated(..) => STOPPED.into(),
         EvalAltResult::ErrorMismatchDataType(wanted, got, _)
         | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => {
             format!("expected {}, got {}", a(&friendly(wanted)), a(&friendly(got)))
@@ -274,7 +280,9 @@ fn syntax(what: &ParseErrorType, text: &str, place: Option<&Place>, vocabulary: 
         ParseErrorType::ModuleUndefined(name) => {
             format!("unknown module `{name}`; import \"...\" as {name} comes first")
         }
-        ParseErrorType::Reserved(name) if name == "eval" => "`eval` is not available in scripts".into(),
+        ParseErrorType::BadInput(told) if told.to_string().contains("'eval'") => {
+            "`eval` is not available in scripts".into()
+        }
         ParseErrorType::Reserved(name) => format!("`{name}` is a reserved word"),
         ParseErrorType::MissingToken(token, why) => {
             format!("`{token}` is missing {why}").trim_end().to_string()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 #[allow(deprecated)] // the language marks this one as volatile; our version of it is pinned
 use rhai::NativeCallContextStore;
-use rhai::{Dynamic, Engine, FnPtr, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, Position};
 
 use super::fault::Fallible;
 
@@ -38,7 +38,13 @@ impl Callable {
     pub fn call(&self, engine: &Engine, args: impl IntoIterator<Item = Dynamic>) -> Fallible<Dynamic> {
         let context = self.context.create_context(engine);
         let args: Vec<Dynamic> = args.into_iter().collect();
-        self.function.call_raw(&context, None, args)
+        self.function.call_raw(&context, None, args).map_err(|mut error| {
+            // It is called from elsewhere than where it was bound: the caller adds its own place.
+            if let EvalAltResult::ErrorInFunctionCall(_, _, _, position) = &mut *error {
+                *position = Position::NONE;
+            }
+            error
+        })
     }
 
     /// The name inside the language; closures have one too, by which the syntax tree finds them.

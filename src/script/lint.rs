@@ -72,9 +72,15 @@ impl Pass<'_> {
                 }
             }
         }
-        let text = self.state.sources.get(source).map(|text| text.text.to_string()).unwrap_or_default();
         let functions = ast.iter_functions().map(|one| (one.name.to_string(), one.params.len())).collect();
-        let names = Names { functions, imports, keys: scan::keys(&text), variables: scan::variables(&text) };
+        let text = self.state.sources.get(source).map(|text| text.text);
+        let names = Names {
+            functions,
+            imports,
+            // A map may come from a module, which has been read by now.
+            keys: self.state.sources.all().iter().flat_map(|(_, text)| scan::keys(&text.text)).collect(),
+            variables: text.map(|text| scan::variables(&text)).unwrap_or_default(),
+        };
         let mut seen: Vec<(Position, Seen)> = Vec::new();
         // The walk visits the statements of the text first, then those of its functions.
         let mut left = body.len();
@@ -285,11 +291,11 @@ fn plain_call(name: &str, args: usize, names: &Names, vocabulary: &Vocabulary) -
         return None;
     }
     if let Some(arity) = own.first() {
-        return Some(format!("`{name}` takes {}, got {}", counted(*arity), counted(args)));
+        return Some(format!("`{name}` takes {}, got {args}", counted(*arity)));
     }
     if !native.is_empty() {
         let accepted = vocabulary.accepted(name);
-        return Some(format!("`{name}` is called with {}; it is called as {accepted}", counted(args)));
+        return Some(format!("`{name}` got {}; it is called as {accepted}", counted(args)));
     }
     if names.variables.iter().any(|one| one == name) {
         return Some(format!("`{name}` is a variable; a function in it is called with {name}.call(...)"));
@@ -314,12 +320,12 @@ fn method(name: &str, args: usize, names: &Names, vocabulary: &Vocabulary) -> Op
             true => format!(
                 "`{name}` is a function of the script; write {name}(value, ...) instead of value.{name}(...)"
             ),
-            false => format!("`{name}` takes {}, got {}", counted(*arity), counted(args)),
+            false => format!("`{name}` takes {}, got {args}", counted(*arity)),
         });
     }
     if !native.is_empty() {
         let accepted = vocabulary.accepted_as_method(name);
-        return Some(format!("`{name}` is called with {}; it is called as {accepted}", counted(args)));
+        return Some(format!("`{name}` got {}; it is called as {accepted}", counted(args)));
     }
     let own = names.functions.iter().map(|(one, _)| one.as_str()).filter(|one| !one.contains('$'));
     let known: Vec<&str> = own.chain(vocabulary.names()).collect();
@@ -350,10 +356,7 @@ fn qualified(
     }
     if !native.is_empty() {
         let accepted = vocabulary.accepted(&format!("{prefix}::{name}"));
-        return Some(format!(
-            "`{prefix}::{name}` is called with {}; it is called as {accepted}",
-            counted(args)
-        ));
+        return Some(format!("`{prefix}::{name}` got {}; it is called as {accepted}", counted(args)));
     }
     let [alias] = space else { return None };
     let Some(functions) = names.imports.get(alias).and_then(|module| modules.get(module)) else {
@@ -363,7 +366,7 @@ fn qualified(
     let own: Vec<usize> = functions.iter().filter(|(one, _)| one == name).map(|(_, arity)| *arity).collect();
     match own.first() {
         _ if own.contains(&args) => None,
-        Some(arity) => Some(format!("`{alias}::{name}` takes {}, got {}", counted(*arity), counted(args))),
+        Some(arity) => Some(format!("`{alias}::{name}` takes {}, got {args}", counted(*arity))),
         None if functions.is_empty() => None,
         None => {
             let known: Vec<&str> = functions.iter().map(|(one, _)| one.as_str()).collect();

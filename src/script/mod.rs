@@ -53,9 +53,20 @@ impl Session {
     /// Reads and checks a script. Fails when it cannot be parsed; calls that cannot work are in
     /// [`Session::errors`].
     pub fn prepare(source: Source, args: Args, switches: Switches, host: Host) -> Result<Session> {
+        Session::prepare_with(source, args, switches, host, |_| {})
+    }
+
+    /// As [`Session::prepare`], with functions of the caller's own.
+    fn prepare_with(
+        source: Source,
+        args: Args,
+        switches: Switches,
+        host: Host,
+        more: impl FnOnce(&mut Engine),
+    ) -> Result<Session> {
         let state = State::new(source, args, switches, host)?;
         let library = Library::new(state.clone());
-        let engine = engine::build(&state, &library, state.cancel.clone());
+        let engine = engine::build_with(&state, &library, state.cancel.clone(), more);
         let name = state.source.name.clone();
         let mut ast = engine
             .compile(&state.source.text)
@@ -80,8 +91,8 @@ impl Session {
         let done = self.engine.run_ast(&self.ast);
         if let Err(error) = done {
             let told = self.state.explain(error);
-            // Whatever ends early after Ctrl-C ended because of it.
-            let stopped = self.state.host.stop_requested() && told.message == "the script was stopped";
+            let stopped = told.kind == Kind::Interrupted
+                || (self.state.host.stop_requested() && told.message == fault::STOPPED);
             return Err(if stopped { interrupted() } else { told });
         }
         if self.state.host.stop_requested() {
@@ -127,6 +138,9 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
         Err(Error::run("rampant made a mistake of its own; please report the lines above"))
     })
 }
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -244,9 +244,9 @@ mod tests {
         rhai::Engine::new().eval(text).unwrap()
     }
 
-    fn told(error: Box<rhai::EvalAltResult>) -> (String, Option<String>) {
-        let rhai::EvalAltResult::ErrorRuntime(token, _) = *error else { panic!("not one of ours") };
-        let fault = token.cast::<Fault>();
+    fn told(error: impl AsRef<rhai::EvalAltResult>) -> (String, Option<String>) {
+        let rhai::EvalAltResult::ErrorRuntime(token, _) = error.as_ref() else { panic!("not one of ours") };
+        let fault = token.clone().cast::<Fault>();
         (fault.error.message, fault.option)
     }
 

@@ -261,6 +261,12 @@ impl Param {
         if self.help.is_empty() { facts } else { format!("{} {facts}", self.help) }
     }
 
+    /// A bool that is off unless its flag is given.
+    pub fn is_switch(&self) -> bool {
+        let is_off = self.default.as_ref().is_some_and(|default| default.as_bool() == Ok(false));
+        self.kind == Some(Kind::Bool) && !self.list && is_off
+    }
+
     /// `int`, `list of float`, `value`.
     pub fn type_name(&self) -> String {
         let kind = self.kind.map_or("value", Kind::word);

@@ -125,11 +125,16 @@ fn in_parameters(all: &[Token], index: usize) -> bool {
     matches!(word(1), "for" | "catch") || word(2) == "fn"
 }
 
-/// The keys of map literals in a text.
+/// The keys of map literals in a text, and the properties that it sets.
 pub fn keys(text: &str) -> Vec<String> {
     let all = tokens(text);
-    let pairs = all.windows(2).filter(|pair| pair[1].text == ":" && !pair[1].quoted);
-    let mut keys: Vec<String> = pairs.map(|pair| pair[0].text.clone()).collect();
+    let is_sign = |token: &Token, sign: &str| !token.quoted && token.text == sign;
+    let literal = all.windows(2).filter(|pair| is_sign(&pair[1], ":")).map(|pair| &pair[0]);
+    let set = all
+        .windows(3)
+        .filter(|three| is_sign(&three[0], ".") && is_sign(&three[2], "="))
+        .map(|three| &three[1]);
+    let mut keys: Vec<String> = literal.chain(set).map(|token| token.text.clone()).collect();
     keys.sort();
     keys.dedup();
     keys
@@ -181,6 +186,11 @@ mod tests {
         let text =
             "import \"m\" as lib; let a = b; for (x, i) in c { } fn f(p, q) { g(z) } let h = |u, v| u;";
         assert_eq!(variables(text), ["lib", "a", "x", "i", "p", "q", "h", "u", "v"]);
+    }
+
+    #[test]
+    fn keys_are_those_of_literals_and_those_that_are_set() {
+        assert_eq!(keys("let m = #{ a: 1, \"b c\": \"d: 2\" }; m.e = 1; m.f;"), ["a", "b c", "e"]);
     }
 
     #[test]

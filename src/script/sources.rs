@@ -23,15 +23,15 @@ pub struct Text {
     /// Where it was read from; `None` for an embedded text.
     pub path: Option<PathBuf>,
     pub sha256: String,
-    /// Closure names inside the language -> the line on which each starts.
-    closures: BTreeMap<String, usize>,
+    /// Its functions, closures under their names inside the language -> the line of the body.
+    functions: BTreeMap<String, usize>,
 }
 
 impl Text {
     pub fn new(shown: &str, text: &str, path: Option<&Path>) -> Self {
         let sha256 = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let path = path.map(Path::to_path_buf);
-        Text { shown: shown.into(), text: text.into(), path, sha256, closures: BTreeMap::new() }
+        Text { shown: shown.into(), text: text.into(), path, sha256, functions: BTreeMap::new() }
     }
 }
 
@@ -49,15 +49,26 @@ impl Sources {
         self.lock().insert(name.into(), text);
     }
 
-    /// Learns where the closures of a compiled text are.
+    /// Learns where the functions of a compiled text are.
     pub fn learn(&self, name: &str, ast: &AST) {
-        let closures = ast
-            .iter_fn_def()
-            .filter(|function| function.name.starts_with("anon$"))
-            .filter_map(|function| Some((function.name.to_string(), function.body.start_position().line()?)))
-            .collect();
+        let line = |function: &rhai::ScriptFuncDef| function.body.start_position().line().unwrap_or(0);
+        let functions =
+            ast.iter_fn_def().map(|function| (function.name.to_string(), line(function))).collect();
         if let Some(text) = self.lock().get_mut(name) {
-            text.closures = closures;
+            text.functions = functions;
+        }
+    }
+
+    /// The source in which a function is. The language names the one that was running when a
+    /// function value was called, which is not always where the function was written.
+    pub fn home_of(&self, function: &str, named: &str) -> String {
+        let sources = self.lock();
+        let has = |text: &Text| text.functions.contains_key(function);
+        match sources.get(named).is_some_and(has) {
+            true => named.into(),
+            false => {
+                sources.iter().find(|(_, text)| has(text)).map_or(named.into(), |(name, _)| name.clone())
+            }
         }
     }
 
@@ -99,9 +110,7 @@ impl Sources {
         if !name.starts_with("anon$") {
             return format!("`{name}`");
         }
-        let sources = self.lock();
-        let line = sources.get(source).and_then(|text| text.closures.get(name));
-        let line = line.or_else(|| sources.values().find_map(|text| text.closures.get(name)));
+        let line = self.lock().get(source).and_then(|text| text.functions.get(name).copied());
         line.map_or("a closure".into(), |line| format!("the closure at line {line}"))
     }
 

@@ -16,6 +16,8 @@ pub struct Vocabulary {
     functions: BTreeMap<String, Vec<Signature>>,
     /// Property -> types that have it.
     properties: BTreeMap<String, Vec<String>>,
+    /// Our types: name in Rust, without its path -> name in scripts.
+    types: BTreeMap<String, String>,
 }
 
 /// One way to call a function.
@@ -43,7 +45,7 @@ impl Signature {
 
 impl Vocabulary {
     pub fn of(engine: &Engine) -> Self {
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = Vocabulary { types: types(engine), ..Default::default() };
         let ours = engine.collect_fn_metadata(None, |info| Some(owned(&info)), false);
         let all = engine.collect_fn_metadata(None, |info| Some(owned(&info)), true);
         for (name, metadata) in all {
@@ -52,7 +54,7 @@ impl Vocabulary {
             }
             if let Some(property) = metadata.name.strip_prefix("get$") {
                 let kind = metadata.params_info.first().map_or("", |param| param.as_str());
-                let kind = friendly(kind.split_once(':').map_or(kind, |(_, kind)| kind));
+                let kind = vocabulary.type_name(kind.split_once(':').map_or(kind, |(_, kind)| kind));
                 vocabulary.properties.entry(property.into()).or_default().push(kind);
                 continue;
             }
@@ -61,7 +63,7 @@ impl Vocabulary {
             }
             let signature = Signature {
                 name: name.clone(),
-                params: params(&metadata),
+                params: vocabulary.params(&metadata),
                 docs: metadata.comments.join("\n"),
                 standard: !ours.iter().any(|(_, known)| known.hash == metadata.hash),
             };
@@ -106,12 +108,40 @@ impl Vocabulary {
 
     /// The ways to call `name`, for an error: `poisson(rate: number)` or `a(x) or a(x, y)`.
     pub fn accepted(&self, name: &str) -> String {
-        list_ways(self.signatures(name).iter().map(Signature::shown).collect())
+        list_ways(self.worth_telling(name).map(Signature::shown).collect())
     }
 
     /// As [`Vocabulary::accepted`], called on a value.
     pub fn accepted_as_method(&self, name: &str) -> String {
-        list_ways(self.signatures(name).iter().map(Signature::shown_as_method).collect())
+        list_ways(self.worth_telling(name).map(Signature::shown_as_method).collect())
+    }
+
+    /// A type as scripts know it.
+    fn type_name(&self, kind: &str) -> String {
+        let kind = friendly(kind);
+        self.types.get(&kind).cloned().unwrap_or(kind)
+    }
+
+    fn params(&self, metadata: &FuncMetadata) -> Vec<String> {
+        (0..metadata.num_params)
+            .map(|index| {
+                let param = metadata.params_info.get(index).map_or("_", |param| param.as_str());
+                let (param, kind) = param.split_once(':').unwrap_or((param, ""));
+                match (param.trim(), self.type_name(kind)) {
+                    ("_" | "?" | "", kind) if kind.is_empty() => "value".into(),
+                    ("_" | "?" | "", kind) => kind,
+                    (param, kind) if kind.is_empty() => param.into(),
+                    (param, kind) => format!("{param}: {kind}"),
+                }
+            })
+            .collect()
+    }
+
+    /// A name that we share with the language is meant in our sense.
+    fn worth_telling(&self, name: &str) -> impl Iterator<Item = &Signature> {
+        let all = self.signatures(name);
+        let has_ours = all.iter().any(|one| !one.standard);
+        all.iter().filter(move |one| !has_ours || !one.standard)
     }
 }
 
@@ -131,19 +161,17 @@ fn list_ways(mut ways: Vec<String>) -> String {
     }
 }
 
-fn params(metadata: &FuncMetadata) -> Vec<String> {
-    (0..metadata.num_params)
-        .map(|index| {
-            let param = metadata.params_info.get(index).map_or("_", |param| param.as_str());
-            let (param, kind) = param.split_once(':').unwrap_or((param, ""));
-            match (param.trim(), friendly(kind)) {
-                ("_" | "?" | "", kind) if kind.is_empty() => "value".into(),
-                ("_" | "?" | "", kind) => kind,
-                (param, kind) if kind.is_empty() => param.into(),
-                (param, kind) => format!("{param}: {kind}"),
-            }
-        })
-        .collect()
+/// The types that were registered with a name of their own.
+fn types(engine: &Engine) -> BTreeMap<String, String> {
+    let json = engine.gen_fn_metadata_to_json(false).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+    let types = json["customTypes"].as_array().into_iter().flatten();
+    let pair = |one: &serde_json::Value| {
+        let rust = one["typeName"].as_str()?;
+        let rust = rust.rsplit("::").next().unwrap_or(rust);
+        Some((rust.to_string(), one["displayName"].as_str()?.to_string()))
+    };
+    types.filter_map(pair).collect()
 }
 
 /// A Rust type in the words of a script author.
@@ -154,6 +182,7 @@ pub fn friendly(kind: &str) -> String {
         "i64" | "INT" => "int",
         "f64" | "FLOAT" => "float",
         "str" | "String" | "ImmutableString" => "string",
+        "str | ImmutableString | String" => "string",
         "Map" => "map",
         "Array" | "Dynamic>" => "list",
         "FnPtr" | "Fn" => "function",

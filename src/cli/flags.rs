@@ -1,0 +1,154 @@
+//! Flags: those of the switches, and those that a built-in command's parameters become.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::script::param::{self, Given, Kind, Param};
+use crate::script::{Args, Lang, Switches, secret};
+
+/// A parameter's id beside those of the switches.
+fn id(param: &Param) -> String {
+    format!("param:{}", param.name)
+}
+
+/// Gives a built-in command a flag for each of its script's parameters, and the switches whose
+/// names those have left free.
+pub fn add(mut command: Command, params: &[Param]) -> Command {
+    for param in params {
+        command = command.arg(flag(param));
+    }
+    let taken: Vec<&str> = params.iter().map(|param| param.flag.as_str()).collect();
+    add_switches(command, &taken)
+}
+
+fn flag(param: &Param) -> Arg {
+    let arg = Arg::new(id(param)).long(param.flag.clone()).allow_negative_numbers(true);
+    if param.is_switch() {
+        return arg.action(ArgAction::Set).num_args(0).default_missing_value("true").help(param.help.clone());
+    }
+    let arg = arg.help(param.about());
+    let value = match param.kind {
+        Some(Kind::Int) => "N",
+        Some(Kind::Float) => "X",
+        Some(Kind::Bool) => "BOOL",
+        Some(Kind::Text) | None => "TEXT",
+    };
+    match param.kind {
+        _ if param.many => arg.action(ArgAction::Append).num_args(1..).value_name(value),
+        _ if param.list => arg.action(ArgAction::Append).value_name(format!("{value},...")),
+        Some(Kind::Bool) => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name(value)
+        }
+        _ => arg.action(ArgAction::Set).value_name(value),
+    }
+}
+
+/// The values that were given for the parameters of a built-in command.
+pub fn given(params: &[Param], found: &ArgMatches) -> Vec<Given> {
+    let of = |param: &Param| {
+        let texts: Vec<String> = found.get_many::<String>(&id(param))?.cloned().collect();
+        Some(Given { name: param.name.clone(), flag: format!("--{}", param.flag), texts, split: false })
+    };
+    params.iter().filter_map(of).collect()
+}
+
+/// The values given with `-p`; a name that is given again adds to a list.
+pub fn assignments(found: &ArgMatches) -> Result<Args> {
+    let mut given: Vec<Given> = Vec::new();
+    for text in found.get_many::<String>("param").into_iter().flatten() {
+        let (name, value) =
+            param::parse_assignment(text).map_err(|told| Error::usage(format!("-p: {told}")))?;
+        match given.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.texts.push(value),
+            None => given.push(Given { flag: format!("-p {name}"), name, texts: vec![value], split: true }),
+        }
+    }
+    Ok(Args { given })
+}
+
+/// The switches that all commands which run something have, but for names that are `taken`.
+pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
+    let set = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    let list = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
+    };
+    let switches = [
+        Arg::new("seed")
+            .long("seed")
+            .value_name("N")
+            .value_parser(value_parser!(u64))
+            .help("Replace the seed of every plan"),
+        Arg::new("out")
+            .long("out")
+            .value_name("DIR")
+            .value_parser(value_parser!(PathBuf))
+            .help("Parent of the results folder [default: results]"),
+        Arg::new("lang")
+            .long("lang")
+            .value_name("LANG")
+            .value_parser(["en", "zh"])
+            .help("Language of tables and charts [default: from the environment, else en]"),
+        set("quiet", "Print warnings and errors only").short('q'),
+        set("strict", "Exit with 96 when a run is not valid as a measurement"),
+        set("same-bytes", "Send the same prompts in every cell and in the warm-up"),
+        list("allow", "HOST[:PORT]", "Let the script reach this host"),
+        list("allow-read", "DIR", "Let the script read files below this folder")
+            .value_parser(value_parser!(PathBuf)),
+        list("secret", "NAME=env:VAR|file:PATH", "Hand a secret to the script"),
+    ];
+    for switch in switches {
+        if taken.iter().all(|name| switch.get_long() != Some(*name)) {
+            command = command.arg(switch);
+        }
+    }
+    command
+}
+
+/// What the switches say. Those that a command does not have keep their defaults.
+pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
+    let is_set = |name: &str| matches!(found.try_get_one::<bool>(name), Ok(Some(true)));
+    let texts = |name: &str| -> Vec<String> {
+        let values = found.try_get_many::<String>(name).ok().flatten();
+        values.into_iter().flatten().cloned().collect()
+    };
+    let secrets =
+        texts("secret").iter().map(|text| secret::parse(text)).collect::<std::result::Result<_, _>>();
+    let paths = found.try_get_many::<PathBuf>("allow-read").ok().flatten();
+    let one = |name: &str| found.try_get_one::<String>(name).ok().flatten();
+    Ok(Switches {
+        seed: found.try_get_one::<u64>("seed").ok().flatten().copied(),
+        out: found.try_get_one::<PathBuf>("out").ok().flatten().cloned(),
+        lang: language(one("lang").map(String::as_str), host),
+        quiet: is_set("quiet"),
+        strict: is_set("strict"),
+        same_bytes: is_set("same-bytes"),
+        allow: texts("allow"),
+        allow_read: paths.into_iter().flatten().cloned().collect(),
+        lib: libraries(found, host),
+        secrets: secrets.map_err(|told| Error::usage(format!("--secret: {told}")))?,
+    })
+}
+
+/// `--lib`, then the folders of `RAMPANT_PATH`.
+pub fn libraries(found: &ArgMatches, host: &Host) -> Vec<PathBuf> {
+    let typed = found.try_get_many::<PathBuf>("lib").ok().flatten();
+    let mut folders: Vec<PathBuf> = typed.into_iter().flatten().cloned().collect();
+    let path = host.env("RAMPANT_PATH").unwrap_or_default();
+    folders.extend(std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty()));
+    folders
+}
+
+fn language(typed: Option<&str>, host: &Host) -> Lang {
+    let from_environment = || {
+        let set =
+            ["LC_ALL", "LANG"].into_iter().find_map(|name| host.env(name).filter(|text| !text.is_empty()));
+        set.unwrap_or_default()
+    };
+    let chosen = typed.map_or_else(from_environment, String::from);
+    if chosen.starts_with("zh") { Lang::Zh } else { Lang::En }
+}

@@ -1,0 +1,161 @@
+use super::*;
+use crate::error::Kind;
+
+fn host(folder: &Path) -> Host {
+    Host::fake(folder, &[])
+}
+
+fn rampant(line: &[&str], host: &Host) -> Result<String> {
+    let argv = std::iter::once("rampant").chain(line.iter().copied()).map(String::from).collect();
+    execute(argv, host).map(|()| host.written().0)
+}
+
+/// A folder with one script, and what a command line says about it.
+fn with_script(text: &str, line: &[&str]) -> Result<String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.rhai"), text).unwrap();
+    rampant(line, &host(folder.path()))
+}
+
+#[test]
+fn the_parser_tree_is_sound() {
+    command::root(None).debug_assert();
+    for (name, _) in embedded::COMMANDS {
+        let source = Source::built_in(name).unwrap();
+        let host = host(Path::new("/"));
+        let session = Session::prepare(source, Args::default(), Switches::default(), host).unwrap();
+        assert!(session.errors.is_empty(), "{name}: {}", session.errors[0]);
+        command::root(Some(&session)).debug_assert();
+    }
+}
+
+#[test]
+fn a_script_runs_with_its_parameters() {
+    let script = "print(param(\"rate\", 4.0)); print(param(\"users\", [1]));";
+    let line = ["run", "a.rhai", "-p", "rate=8", "-p", "users=1,2", "-p", "users=4"];
+    assert_eq!(with_script(script, &line).unwrap(), "8.0\n[1, 2, 4]\n");
+}
+
+#[test]
+fn an_unknown_parameter_is_refused_before_the_script_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.rhai"), "print(\"ran\"); param(\"rate\", 4.0);").unwrap();
+    let host = host(folder.path());
+    let error = rampant(&["run", "a.rhai", "-p", "ratte=8"], &host).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "-p ratte: the script has no such parameter; did you mean `rate`? (parameters: rate)"
+    );
+    assert_eq!((error.kind, host.written().0.as_str()), (Kind::Usage, ""));
+}
+
+#[test]
+fn help_of_a_script_lists_its_parameters_without_running_it() {
+    let script = "//! Finds the knee.\nprint(\"ran\");\nlet a = param(\"top\", 24.0, #{ help: \"highest rate\", min: 1.0 });\n\
+                  let b = param(\"users\", geometric(1, 4, 2), #{ type: \"int\" });";
+    assert_eq!(
+        with_script(script, &["run", "a.rhai", "--help"]).unwrap(),
+        "Finds the knee.\n\nUsage: rampant run a.rhai [-p NAME=VALUE]...\n\nParameters (-p NAME=VALUE):\n  \
+         top    float  highest rate [at least 1; default: 24.0]\n  users  int    [default: computed]\n"
+    );
+}
+
+#[test]
+fn check_reports_every_mistake_and_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.rhai"), "print(\"ran\");\nlinaer(1, 2, 3);\nround();").unwrap();
+    let host = host(folder.path());
+    let last = rampant(&["check", "a.rhai"], &host).unwrap_err();
+    assert!(last.message.starts_with("`round` got no arguments"), "{last}");
+    let (out, err) = host.written();
+    assert_eq!(out, "");
+    assert!(
+        err.starts_with("error: unknown function `linaer`; did you mean `linear`?\n  --> a.rhai:2:1"),
+        "{err}"
+    );
+}
+
+#[test]
+fn flags_of_a_built_in_command_come_from_its_script() {
+    let host = host(Path::new("/"));
+    let line = [
+        "single",
+        "--model",
+        "m",
+        "--max-concurrency",
+        "4",
+        "--no-stream",
+        "--goodput",
+        "ttft:400",
+        "tpot:30",
+    ];
+    assert_eq!(rampant(&line, &host).unwrap(), "single: m with 4 users, 2 goals, streaming false\n");
+    let error = rampant(&["single", "--max-concurrency", "0"], &host).unwrap_err();
+    assert_eq!(error.to_string(), "--max-concurrency: must be at least 1, got 0");
+    assert_eq!(error.kind.exit_code(), 2);
+    let help = rampant(&["single", "--help"], &Host::fake("/", &[])).unwrap();
+    assert!(help.contains("--max-concurrency <N>") && help.contains("[at least 1; default: 10]"), "{help}");
+    assert!(help.contains("--allow <HOST[:PORT]>") && help.contains("--no-stream\n"), "{help}");
+}
+
+#[test]
+fn a_parameter_takes_the_flag_of_a_switch_with_the_same_name() {
+    let text = "param(\"seed\", 0); param(\"quiet\", false);".to_string();
+    let source = Source { name: "single".into(), text, path: None };
+    let host = host(Path::new("/"));
+    let session = Session::prepare(source, Args::default(), Switches::default(), host.clone()).unwrap();
+    let root = command::root(Some(&session));
+    root.clone().debug_assert();
+    let found = root.try_get_matches_from(["rampant", "single", "--seed", "7", "--quiet"]).unwrap();
+    let (_, found) = found.subcommand().unwrap();
+    let given = flags::given(&session.params, found);
+    assert_eq!(given.iter().map(|one| one.texts.join(" ")).collect::<Vec<_>>(), ["7", "true"]);
+    let switches = flags::switches(found, &host).unwrap();
+    assert_eq!((switches.seed, switches.quiet), (None, false));
+}
+
+#[test]
+fn a_wrong_flag_is_one_sentence_with_a_hint() {
+    let host = host(Path::new("/"));
+    let error = rampant(&["single", "--max-concurency", "4"], &host).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unexpected argument '--max-concurency' found\n  try: a similar argument exists: '--max-concurrency'"
+    );
+    let error = rampant(&["a.rhai"], &host).unwrap_err();
+    assert_eq!(error.to_string(), "\"a.rhai\" is a script, not a command\n  try: rampant run a.rhai");
+    let error = rampant(&["check"], &host).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the following required arguments were not provided: <FILE>\n  try: --help lists what there is"
+    );
+    let error = rampant(&["run", "gone.rhai"], &host).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read script \"gone.rhai\": no such file");
+    let error = rampant(&["run", "gone.rhai", "-p", "rate"], &host).unwrap_err();
+    assert_eq!(error.kind, Kind::Usage);
+}
+
+#[test]
+fn a_built_in_script_can_be_printed_and_run_as_a_file() {
+    let host = host(Path::new("/"));
+    let text = rampant(&["script", "single"], &host).unwrap();
+    assert_eq!(text.trim_end(), embedded::command("single").unwrap().trim_end());
+    let error = rampant(&["script", "singel"], &host).unwrap_err();
+    assert!(error.message.starts_with("no built-in script \"singel\"; did you mean single?"), "{error}");
+    let copied = with_script(&text, &["run", "a.rhai", "-p", "model=m", "-q"]).unwrap();
+    assert_eq!(copied, "");
+}
+
+#[test]
+fn the_language_comes_from_the_flag_then_from_the_environment() {
+    let lang = |line: &[&str], env: &[(&str, &str)]| {
+        let found =
+            command::root(None).try_get_matches_from(["rampant", "run", "a"].iter().chain(line)).unwrap();
+        let (_, found) = found.subcommand().unwrap();
+        flags::switches(found, &Host::fake("/", env)).unwrap().lang
+    };
+    assert_eq!(lang(&[], &[]), script::Lang::En);
+    assert_eq!(lang(&[], &[("LANG", "zh_CN.UTF-8")]), script::Lang::Zh);
+    assert_eq!(lang(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")]), script::Lang::En);
+    assert_eq!(lang(&["--lang", "en"], &[("LANG", "zh_CN.UTF-8")]), script::Lang::En);
+}
