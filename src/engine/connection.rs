@@ -87,10 +87,9 @@ impl Connection {
     async fn answer(&mut self, request: Request, arrival: Nanos) -> io::Result<bool> {
         let keep = request.keep;
         let server = self.server.clone();
-        if request.path.starts_with("/v1/") && server.config.api_key.is_some() {
-            if request.bearer != server.config.api_key {
-                return self.send(401, JSON, br#"{"error":"Unauthorized"}"#, keep).await;
-            }
+        let key = &server.config.api_key;
+        if request.path.starts_with("/v1/") && key.is_some() && request.bearer != *key {
+            return self.send(401, JSON, br#"{"error":"Unauthorized"}"#, keep).await;
         }
         match (&*request.method, &*request.path) {
             ("POST", "/v1/completions") => self.generate(false, request, arrival).await,

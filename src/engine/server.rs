@@ -91,6 +91,12 @@ impl Server {
         self.books.metrics.borrow().to_text(&now)
     }
 
+    /// Plays some of the deadlines up to `now`; whether there may be more.
+    fn play_due(&self, now: Nanos) -> bool {
+        let mut pace = self.pace.borrow_mut();
+        (0..PLAYED_IN_A_ROW).all(|_| pace.play(now, |reply, due| reply.play(due)))
+    }
+
     /// Plays every deadline when it is due, for ever.
     async fn play(&self) -> io::Result<()> {
         let timer = Timer::new()?;
@@ -108,10 +114,7 @@ impl Server {
                 }
                 continue;
             }
-            let mut pace = self.pace.borrow_mut();
-            let played = (0..PLAYED_IN_A_ROW).all(|_| pace.play(now, |reply, due| reply.play(due)));
-            drop(pace);
-            if played {
+            if self.play_due(now) {
                 tokio::task::yield_now().await;
             }
         }
