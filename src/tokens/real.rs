@@ -17,15 +17,22 @@ pub struct Real {
     tokenizer: Tokenizer,
     /// Built when the first text is made: counting alone does not need it.
     words: OnceLock<Words>,
-    shared: Mutex<HashMap<(u32, u128), Arc<Made>>>,
+    shared: Mutex<Shared>,
+}
+
+/// Shared texts that were made, by their length and their generator.
+#[derive(Default)]
+struct Shared {
+    texts: HashMap<(u32, u128), Arc<Made>>,
+    bytes: usize,
 }
 
 /// Most texts tried for one count.
 const TRIES: u32 = 24;
 /// Words of the text in front that are encoded again to verify what follows.
 const NEIGHBOURS: usize = 8;
-/// Shared texts that are kept; a workload has few groups, a long series of runs has many.
-const SHARED_MAX: usize = 4096;
+/// Bytes of shared texts that are kept: a long series of runs makes more and more of them.
+const SHARED_BYTES_MAX: usize = 64 << 20;
 
 impl Real {
     /// Loads a `tokenizer.json`, or the one inside a folder.
@@ -56,12 +63,7 @@ impl Real {
         // A file may ask for cutting or filling up to a length: that is not the text's count.
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
         tokenizer.with_padding(None);
-        Ok(Real {
-            name: name.to_string(),
-            tokenizer,
-            words: OnceLock::new(),
-            shared: Mutex::new(HashMap::new()),
-        })
+        Ok(Real { name: name.to_string(), tokenizer, words: OnceLock::new(), shared: Mutex::default() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -81,15 +83,16 @@ impl Real {
     pub(super) fn shared(&self, n: u32, rng: &mut impl Rng) -> Arc<Made> {
         let key = (n, rng.random::<u128>());
         let lock = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = lock().get(&key) {
+        if let Some(made) = lock().texts.get(&key) {
             return made.clone();
         }
         let made = Arc::new(self.after("", n, rng));
         let mut shared = lock();
-        if shared.len() >= SHARED_MAX {
-            shared.clear();
+        if shared.bytes > SHARED_BYTES_MAX {
+            *shared = Shared::default();
         }
-        shared.insert(key, made.clone());
+        shared.bytes += made.text.len();
+        shared.texts.insert(key, made.clone());
         made
     }
 
@@ -170,10 +173,11 @@ mod tests {
         ChaCha8Rng::seed_from_u64(11)
     }
 
-    fn kinds() -> [(&'static str, Tokens); 5] {
+    fn kinds() -> [(&'static str, Tokens); 6] {
         [
             ("byte level", sample::byte_level()),
             ("sentence piece", sample::sentence_piece()),
+            ("unigram", sample::unigram()),
             ("english word piece", sample::english_word_piece()),
             ("chinese word piece", sample::chinese_word_piece()),
             ("letters", sample::letters()),

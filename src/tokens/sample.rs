@@ -72,6 +72,20 @@ pub(super) fn sentence_piece() -> Tokens {
     }))
 }
 
+/// A unigram vocabulary behind a metaspace, as T5 and XLM-R have it.
+pub(super) fn unigram() -> Tokens {
+    let words = WORDS.split_whitespace().map(|word| json!([format!("▁{word}"), -6.0]));
+    let pieces = ('a'..='z').chain(['▁']).map(|c| json!([c.to_string(), -9.0]));
+    let vocab: Vec<Value> = [json!(["<unk>", 0.0])].into_iter().chain(words).chain(pieces).collect();
+    let metaspace =
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": metaspace, "post_processor": null, "decoder": metaspace,
+        "model": {"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false}
+    }))
+}
+
 fn word_piece(pieces: impl Iterator<Item = String>) -> Tokens {
     let vocab: HashMap<String, usize> =
         std::iter::once("[UNK]".to_string()).chain(pieces).enumerate().map(|(id, p)| (p, id)).collect();

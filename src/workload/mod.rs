@@ -1,27 +1,24 @@
 //! What each request asks: `session(seq) -> Session`, a pure function of the traffic key and
 //! the sequence number. A plain request is a session of one.
 
-use crate::record::{Reply, Request};
-use crate::tokens::Tokens;
-use std::sync::Arc;
+mod dataset;
+mod length;
+mod mix;
+mod models;
+mod prompts;
+pub mod read;
+mod sonnet;
 
-/// A distribution of lengths in tokens. Samples are at least 1.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Length {
-    Fixed(u32),
-    /// Both ends included.
-    Uniform(u32, u32),
-    Normal {
-        mean: f64,
-        sd: f64,
-    },
-    Lognormal {
-        median: f64,
-        sigma: f64,
-    },
-    /// (value, weight) pairs.
-    Empirical(Vec<(u32, f64)>),
-}
+use crate::random::Stream;
+use crate::record::{Reply, Request};
+pub use dataset::{Ask, Dataset, Order, Row};
+pub use length::Length;
+pub use models::Models;
+pub use prompts::{Prefix, Prompts};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value};
+pub use sonnet::{Line, Sonnet};
+use std::sync::Arc;
 
 /// What makes the traffic of one run its own: same key and seq, same request.
 #[derive(Debug, Clone)]
@@ -34,52 +31,128 @@ pub struct Traffic {
     pub salt: u64,
 }
 
-/// Text shared by the requests of one group, in front of each prompt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prefix {
-    pub tokens: u32,
-    /// Number of different prefixes; a request takes one at random.
-    pub groups: u32,
-}
-
-/// Random words of given lengths.
-#[derive(Debug, Clone)]
-pub struct Prompts {
-    pub class: Arc<str>,
-    pub input: Length,
-    pub output: Length,
-    pub prefix: Option<Prefix>,
-    /// Body fields of each request (temperature, model of a LoRA, ...).
-    pub extra: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
-    pub tokens: Arc<Tokens>,
-}
-
 /// A workload.
 #[derive(Debug, Clone)]
 pub enum Workload {
     Prompts(Prompts),
     /// Parts with their weights.
     Mix(Vec<(f64, Workload)>),
+    Dataset(Dataset),
+    Sonnet(Sonnet),
+    /// Another workload, spread over several model names.
+    Models(Models),
 }
+
+/// Body fields of a request.
+pub type Extra = Option<Arc<Map<String, Value>>>;
 
 /// One conversation: requests one after another.
 pub struct Session {
-    _private: (),
+    request: Option<Request>,
 }
 
 impl Workload {
+    /// What is wrong with the numbers, as a sentence. The other functions may panic on a
+    /// workload that does not pass.
     pub fn check(&self) -> Result<(), String> {
-        todo!()
+        match self {
+            Workload::Prompts(prompts) => prompts.check(),
+            Workload::Mix(parts) => mix::check(parts),
+            Workload::Dataset(dataset) => dataset.check(),
+            Workload::Sonnet(sonnet) => sonnet.check(),
+            Workload::Models(models) => models.check(),
+        }
     }
 
-    pub fn session(&self, _traffic: &Traffic, _seq: u64) -> Session {
-        todo!()
+    /// The `seq`-th session of a run.
+    pub fn session(&self, traffic: &Traffic, seq: u64) -> Session {
+        Session { request: Some(self.request(&Draw { traffic, part: String::new(), seq })) }
+    }
+
+    fn request(&self, draw: &Draw) -> Request {
+        match self {
+            Workload::Prompts(prompts) => prompts.request(draw),
+            Workload::Mix(parts) => mix::request(parts, draw),
+            Workload::Dataset(dataset) => dataset.request(draw),
+            Workload::Sonnet(sonnet) => sonnet.request(draw),
+            Workload::Models(models) => models.request(draw),
+        }
     }
 }
 
 impl Session {
     /// The next request, given the reply to the one before (`None` for the first).
     pub fn next(&mut self, _previous: Option<&Reply>) -> Option<Request> {
-        todo!()
+        self.request.take()
+    }
+}
+
+/// Where one request draws its random numbers: one run, one part of a mix, one sequence number.
+struct Draw<'a> {
+    traffic: &'a Traffic,
+    /// The path to the part of a mix: parts share neither numbers nor prefixes.
+    part: String,
+    seq: u64,
+}
+
+impl Draw<'_> {
+    /// Numbers that are the same in every invocation with the same seed.
+    fn rng(&self, purpose: &str) -> ChaCha8Rng {
+        self.stream(purpose).at(self.seq)
+    }
+
+    fn stream(&self, purpose: &str) -> Stream {
+        Stream::new(self.traffic.seed, &self.traffic.cell, &[purpose, &self.part].concat())
+    }
+
+    /// A stream that the salt makes fresh in every invocation.
+    fn salted(&self, purpose: &str) -> Stream {
+        self.stream(&format!("{purpose} {:x} ", self.traffic.salt))
+    }
+
+    fn at_part(&self, index: usize) -> Draw<'_> {
+        Draw { traffic: self.traffic, part: format!("{}/{index}", self.part), seq: self.seq }
+    }
+}
+
+/// Both sets of body fields; `over` wins.
+fn merged(under: &Extra, over: &Extra) -> Extra {
+    match (under, over) {
+        (None, only) | (only, None) => only.clone(),
+        (Some(under), Some(over)) => {
+            let mut both = (**under).clone();
+            both.extend(over.iter().map(|(key, value)| (key.clone(), value.clone())));
+            Some(Arc::new(both))
+        }
+    }
+}
+
+/// What the tests of all workloads share.
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use crate::record::Prompt;
+
+    pub(super) fn traffic(cell: &str, salt: u64) -> Traffic {
+        Traffic { seed: 0, cell: cell.into(), salt }
+    }
+
+    pub(super) fn request(workload: &Workload, traffic: &Traffic, seq: u64) -> Request {
+        let mut session = workload.session(traffic, seq);
+        let request = session.next(None).expect("a first request");
+        assert!(session.next(None).is_none(), "a session of one");
+        request
+    }
+
+    pub(super) fn requests(workload: &Workload, traffic: &Traffic, count: u64) -> Vec<Request> {
+        assert_eq!(workload.check(), Ok(()));
+        (0..count).map(|seq| request(workload, traffic, seq)).collect()
+    }
+
+    pub(super) fn text(request: &Request) -> &str {
+        match &request.prompt {
+            Prompt::Text(text) => text,
+            Prompt::Messages(_) => panic!("a text was expected"),
+        }
     }
 }
