@@ -173,14 +173,16 @@ mod tests {
         ChaCha8Rng::seed_from_u64(11)
     }
 
-    fn kinds() -> [(&'static str, Tokens); 6] {
+    fn kinds() -> [(&'static str, Tokens); 8] {
         [
             ("byte level", sample::byte_level()),
             ("sentence piece", sample::sentence_piece()),
+            ("word level", sample::word_level()),
             ("unigram", sample::unigram()),
             ("english word piece", sample::english_word_piece()),
             ("chinese word piece", sample::chinese_word_piece()),
             ("letters", sample::letters()),
+            ("pairs", sample::pairs()),
         ]
     }
 
@@ -216,6 +218,19 @@ mod tests {
         let counted = made.tokens.expect("counted");
         assert_eq!(tokens.count(&made.text), Some(counted));
         assert!(counted == 6 || counted == 8, "{counted}");
+    }
+
+    #[test]
+    fn a_tokenizer_that_knows_the_common_words_gives_the_text_of_none() {
+        let (real, none) = (sample::word_level(), Tokens::Words);
+        assert_eq!(real.text(300, &mut rng()), none.text(300, &mut rng()));
+        assert_eq!(real.shared(300, &mut rng()).text, none.shared(300, &mut rng()).text);
+    }
+
+    #[test]
+    fn text_that_the_tokenizer_has_no_token_for_is_not_counted() {
+        assert_eq!(sample::word_level().count("the xyzzy"), None);
+        assert_eq!(sample::word_level().count("the house"), Some(2));
     }
 
     #[test]

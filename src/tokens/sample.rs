@@ -122,6 +122,30 @@ pub(super) fn letters() -> Tokens {
     }))
 }
 
+/// As [`letters`], but many pairs of letters are one token: neighbours merge, so that the count of
+/// a text is not the sum of its parts.
+pub(super) fn pairs() -> Tokens {
+    let pairs = "bcdfghjklmnp".chars().flat_map(|c| "aeiou".chars().map(move |v| format!("{c}{v}")));
+    let (vocab, merges) = merged(pairs, " ");
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "vocab": vocab, "merges": merges}
+    }))
+}
+
+/// Every common word is one token.
+pub(super) fn word_level() -> Tokens {
+    let words = include_str!("words.txt").split_whitespace();
+    let vocab: HashMap<&str, usize> = words.enumerate().map(|(id, word)| (word, id)).collect();
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"}
+    }))
+}
+
 /// Every letter of a text is two tokens: no odd count can be met.
 pub(super) fn twos() -> Tokens {
     let replace = |from: String, to| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
