@@ -24,7 +24,7 @@ use steps::Steps;
 pub enum Process {
     /// Independent exponential gaps.
     Poisson,
-    /// Evenly spaced.
+    /// Evenly spaced, the first at 0.
     Even,
     /// Gamma gaps with this coefficient of variation (1 is Poisson, larger is burstier).
     /// vLLM's `burstiness` b is cv = 1 / sqrt(b).

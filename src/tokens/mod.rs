@@ -102,7 +102,11 @@ impl Tokens {
     /// give the same text, which is made once and kept.
     pub fn shared(&self, n: u32, rng: &mut impl rand::Rng) -> Arc<Made> {
         match self {
-            Tokens::Words => Arc::new(self.after("", n, rng)),
+            Tokens::Words => {
+                // Real text takes this number as its key: the rest is then drawn alike.
+                let _: u128 = rng.random();
+                Arc::new(self.after("", n, rng))
+            }
             Tokens::Real(real) => real.shared(n, rng),
         }
     }

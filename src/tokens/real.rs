@@ -17,15 +17,22 @@ pub struct Real {
     tokenizer: Tokenizer,
     /// Built when the first text is made: counting alone does not need it.
     words: OnceLock<Words>,
-    shared: Mutex<HashMap<(u32, u128), Arc<Made>>>,
+    shared: Mutex<Shared>,
+}
+
+/// Shared texts that were made, by their length and their generator.
+#[derive(Default)]
+struct Shared {
+    texts: HashMap<(u32, u128), Arc<Made>>,
+    bytes: usize,
 }
 
 /// Most texts tried for one count.
 const TRIES: u32 = 24;
 /// Words of the text in front that are encoded again to verify what follows.
 const NEIGHBOURS: usize = 8;
-/// Shared texts that are kept; a workload has few groups, a long series of runs has many.
-const SHARED_MAX: usize = 4096;
+/// Bytes of shared texts that are kept: a long series of runs makes more and more of them.
+const SHARED_BYTES_MAX: usize = 64 << 20;
 
 impl Real {
     /// Loads a `tokenizer.json`, or the one inside a folder.
@@ -56,12 +63,7 @@ impl Real {
         // A file may ask for cutting or filling up to a length: that is not the text's count.
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
         tokenizer.with_padding(None);
-        Ok(Real {
-            name: name.to_string(),
-            tokenizer,
-            words: OnceLock::new(),
-            shared: Mutex::new(HashMap::new()),
-        })
+        Ok(Real { name: name.to_string(), tokenizer, words: OnceLock::new(), shared: Mutex::default() })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -81,15 +83,16 @@ impl Real {
     pub(super) fn shared(&self, n: u32, rng: &mut impl Rng) -> Arc<Made> {
         let key = (n, rng.random::<u128>());
         let lock = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = lock().get(&key) {
+        if let Some(made) = lock().texts.get(&key) {
             return made.clone();
         }
         let made = Arc::new(self.after("", n, rng));
         let mut shared = lock();
-        if shared.len() >= SHARED_MAX {
-            shared.clear();
+        if shared.bytes > SHARED_BYTES_MAX {
+            *shared = Shared::default();
         }
-        shared.insert(key, made.clone());
+        shared.bytes += made.text.len();
+        shared.texts.insert(key, made.clone());
         made
     }
 
@@ -170,13 +173,16 @@ mod tests {
         ChaCha8Rng::seed_from_u64(11)
     }
 
-    fn kinds() -> [(&'static str, Tokens); 5] {
+    fn kinds() -> [(&'static str, Tokens); 8] {
         [
             ("byte level", sample::byte_level()),
             ("sentence piece", sample::sentence_piece()),
+            ("word level", sample::word_level()),
+            ("unigram", sample::unigram()),
             ("english word piece", sample::english_word_piece()),
             ("chinese word piece", sample::chinese_word_piece()),
             ("letters", sample::letters()),
+            ("pairs", sample::pairs()),
         ]
     }
 
@@ -212,6 +218,19 @@ mod tests {
         let counted = made.tokens.expect("counted");
         assert_eq!(tokens.count(&made.text), Some(counted));
         assert!(counted == 6 || counted == 8, "{counted}");
+    }
+
+    #[test]
+    fn a_tokenizer_that_knows_the_common_words_gives_the_text_of_none() {
+        let (real, none) = (sample::word_level(), Tokens::Words);
+        assert_eq!(real.text(300, &mut rng()), none.text(300, &mut rng()));
+        assert_eq!(real.shared(300, &mut rng()).text, none.shared(300, &mut rng()).text);
+    }
+
+    #[test]
+    fn text_that_the_tokenizer_has_no_token_for_is_not_counted() {
+        assert_eq!(sample::word_level().count("the xyzzy"), None);
+        assert_eq!(sample::word_level().count("the house"), Some(2));
     }
 
     #[test]

@@ -72,6 +72,20 @@ pub(super) fn sentence_piece() -> Tokens {
     }))
 }
 
+/// A unigram vocabulary behind a metaspace, as T5 and XLM-R have it.
+pub(super) fn unigram() -> Tokens {
+    let words = WORDS.split_whitespace().map(|word| json!([format!("▁{word}"), -6.0]));
+    let pieces = ('a'..='z').chain(['▁']).map(|c| json!([c.to_string(), -9.0]));
+    let vocab: Vec<Value> = [json!(["<unk>", 0.0])].into_iter().chain(words).chain(pieces).collect();
+    let metaspace =
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": metaspace, "post_processor": null, "decoder": metaspace,
+        "model": {"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false}
+    }))
+}
+
 fn word_piece(pieces: impl Iterator<Item = String>) -> Tokens {
     let vocab: HashMap<String, usize> =
         std::iter::once("[UNK]".to_string()).chain(pieces).enumerate().map(|(id, p)| (p, id)).collect();
@@ -105,6 +119,30 @@ pub(super) fn letters() -> Tokens {
         "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
         "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
             "end_of_word_suffix": null, "fuse_unk": false, "vocab": vocab, "merges": []}
+    }))
+}
+
+/// As [`letters`], but many pairs of letters are one token: neighbours merge, so that the count of
+/// a text is not the sum of its parts.
+pub(super) fn pairs() -> Tokens {
+    let pairs = "bcdfghjklmnp".chars().flat_map(|c| "aeiou".chars().map(move |v| format!("{c}{v}")));
+    let (vocab, merges) = merged(pairs, " ");
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "vocab": vocab, "merges": merges}
+    }))
+}
+
+/// Every common word is one token.
+pub(super) fn word_level() -> Tokens {
+    let words = include_str!("words.txt").split_whitespace();
+    let vocab: HashMap<&str, usize> = words.enumerate().map(|(id, word)| (word, id)).collect();
+    parse(&json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"}
     }))
 }
 

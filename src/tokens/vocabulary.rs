@@ -9,6 +9,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 use tokenizers::Tokenizer;
 
+/// So many of the common words, and text is made of those alone.
+const COMMON_MIN: usize = 1000;
 /// Enough for varied text; more would only take longer to prove.
 const WORDS_MAX: usize = 8192;
 const OPENERS_MAX: usize = 1024;
@@ -19,9 +21,19 @@ const BATCH: usize = 256;
 /// Letters of the longest word.
 const LETTERS_MAX: usize = 14;
 
-/// Lowercase English-like words with spaces; else words of any script with spaces; else
-/// tokens of any script without spaces; else the common words, correct or not.
+/// Common English words; else lowercase Latin words of the vocabulary; else words of any script;
+/// else tokens of any script without spaces; else the common words, correct or not.
+///
+/// The common words come first for three reasons: tokenizers that know them all give the same
+/// prompts, people can read them, and no content filter stops them, as it would some words that
+/// vocabularies hold.
 pub(super) fn build(tokenizer: &Tokenizer) -> Words {
+    let common = Words::common();
+    let known = safe(tokenizer, common.others.clone());
+    if known.len() >= COMMON_MIN {
+        let openers = common.openers.iter().filter(|word| is_one(tokenizer, word)).cloned().collect();
+        return Words { openers, others: known, glue: " ", local: true };
+    }
     let tokens = sorted_tokens(tokenizer);
     let latin = safe(tokenizer, unique(tokens.iter().filter_map(|(_, token)| latin(token))));
     if latin.len() >= WORDS_MIN {
@@ -41,7 +53,6 @@ pub(super) fn build(tokenizer: &Tokenizer) -> Words {
     }
     match others.is_empty() {
         true => {
-            let common = Words::common();
             let (openers, others) = (common.openers.clone(), common.others.clone());
             Words { openers, others, glue: " ", local: false }
         }
