@@ -1,6 +1,7 @@
 //! Every run-level number, from records alone: `add`, `+=`, `finish`. Pure.
 
 mod columns;
+pub mod csv;
 #[cfg(test)]
 mod fixture;
 mod flow;
@@ -12,6 +13,7 @@ pub mod slo;
 pub mod summary;
 mod table;
 pub mod tally;
+pub mod vllm;
 pub mod words;
 
 pub use slo::{Condition, Limit, Slo, Verdict};

@@ -3,7 +3,7 @@
 use super::Summary;
 use super::names::{Metric, Name, Unit, metric_named};
 use super::sample::supports;
-use super::words::{grouped, span};
+use super::words::{Lang, Said, span};
 use crate::record::Record;
 
 /// A per-request limit: `metric` (ttft, ttfo, itl, tpot, e2el, response_ttft, ...) at most `ms`.
@@ -52,6 +52,8 @@ pub struct Verdict {
     pub holds: Option<bool>,
     /// One line: the condition and what was measured.
     pub text: String,
+    /// The parts of the line, for other languages.
+    pub said: Said,
 }
 
 impl Slo {
@@ -171,36 +173,36 @@ impl Condition {
     pub fn judge(&self, summary: &Summary) -> Verdict {
         match Name::parse(&self.value) {
             Ok(name) => self.judge_as(name, summary),
-            Err(fault) => Verdict { measured: None, holds: None, text: format!("{}: {fault}", self.text) },
+            Err(fault) => {
+                let said = Said { condition: format!("{} ({fault})", self.text), ..Said::default() };
+                Verdict { measured: None, holds: None, text: said.text(Lang::English), said }
+            }
         }
     }
 
     fn judge_as(&self, name: Name, summary: &Summary) -> Verdict {
-        let shown = if name.to_string() == self.value { String::new() } else { format!("{name} ") };
         let censored = name.statistic.percentile().and_then(|p| summary.censored(name.metric, p));
-        let (measured, holds, seen) = match censored {
-            Some(Censored::Above(least)) => {
-                let holds =
-                    matches!(self.op, Op::Greater | Op::GreaterEqual) && self.op.compares(least, self.bound);
-                (Some(least), holds, format!("> {} with failures counted", with_unit(least, name)))
-            }
-            Some(Censored::Value(value)) => {
-                let seen = format!("{} with failures counted", with_unit(value, name));
-                (Some(value), self.op.compares(value, self.bound), seen)
-            }
-            None => match summary.number(name) {
-                Some(value) => (Some(value), self.op.compares(value, self.bound), with_unit(value, name)),
-                None => {
-                    let text = format!("{}: {shown}not observed", self.text);
-                    return Verdict { measured: None, holds: None, text };
-                }
-            },
+        let measured = match censored {
+            Some(Censored::Above(least)) => Some(least),
+            Some(Censored::Value(value)) => Some(value),
+            None => summary.number(name),
         };
-        let word = if holds { "holds" } else { "fails" };
+        let above = matches!(censored, Some(Censored::Above(_)));
+        // What is only known to be longer than `measured` cannot be shown to be short.
+        let upward = matches!(self.op, Op::Greater | Op::GreaterEqual);
+        let holds = measured.map(|value| (!above || upward) && self.op.compares(value, self.bound));
         let count = summary.count_of(name.metric);
-        let few = name.statistic.percentile().filter(|p| !supports(count, *p));
-        let few = few.map_or(String::new(), |_| format!(", too few values ({})", grouped(count)));
-        Verdict { measured, holds: Some(holds), text: format!("{}: {word}, {shown}{seen}{few}", self.text) }
+        let few = measured.is_some() && name.statistic.percentile().is_some_and(|p| !supports(count, p));
+        let said = Said {
+            condition: self.text.clone(),
+            holds,
+            other: (name.to_string() != self.value).then(|| name.to_string()),
+            value: measured.map(|value| with_unit(value, name)),
+            above,
+            censored: censored.is_some(),
+            few: few.then_some(count),
+        };
+        Verdict { measured, holds, text: said.text(Lang::English), said }
     }
 }
 
