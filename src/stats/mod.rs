@@ -13,6 +13,7 @@ pub mod slo;
 pub mod summary;
 mod table;
 pub mod tally;
+pub mod view;
 pub mod vllm;
 pub mod words;
 

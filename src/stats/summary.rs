@@ -328,3 +328,409 @@ impl std::ops::AddAssign<&Summary> for Summary {
         self.in_flight.merge(&other.in_flight);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{MS, Reply, reply};
+    use super::super::{Condition, Limit};
+    use super::*;
+    use crate::record::Kind;
+
+    const COUNT_BOUND: Window = Window { start: None, end: None };
+
+    fn filled(window: Window, replies: impl IntoIterator<Item = Reply>) -> Summary {
+        let mut summary = Summary::new(window, None, false);
+        replies.into_iter().for_each(|reply| summary.add(&reply.record()));
+        summary
+    }
+
+    fn all(replies: impl IntoIterator<Item = Reply>) -> Summary {
+        filled(COUNT_BOUND, replies)
+    }
+
+    fn seconds(start: Nanos, end: Nanos) -> Window {
+        Window { start: Some(start * 1_000 * MS), end: Some(end * 1_000 * MS) }
+    }
+
+    /// Each name with its expected value; `None` is null.
+    fn says(summary: &Summary, expected: &[(&str, Option<f64>)]) {
+        for (name, value) in expected {
+            match (summary.value(name).unwrap(), value) {
+                (Some(a), Some(b)) => assert!((a - b).abs() < 1e-9, "{name}: {a}, not {b}"),
+                (a, b) => assert_eq!(a, *b, "{name}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_latency_of_one_reply_by_hand() {
+        let summary = all([reply(0, 1_000)
+            .waited(100)
+            .event(5, Kind::ROLE, 0)
+            .event(40, Kind::REASONING, 0)
+            .event(60, Kind::CONTENT, 0)
+            .event(100, Kind::CONTENT, 0)
+            .event(110, Kind::FINISH, 0)
+            .event(120, Kind::USAGE, 0)
+            .event(121, Kind::DONE, 0)
+            .usage(10, 7)]);
+        says(
+            &summary,
+            &[
+                ("ttft.mean", Some(40.0)),
+                ("ttfo.mean", Some(60.0)),
+                ("e2el.mean", Some(100.0)),
+                ("itl.count", Some(2.0)),
+                ("itl.mean", Some(30.0)),
+                ("itl.std", Some(10.0)),
+                ("itl_request.mean", Some(30.0)),
+                ("itl_token.count", Some(0.0)),
+                ("tpot.mean", Some(10.0)),
+                ("ntpot.mean", Some(100.0 / 7.0)),
+                ("output_tps_per_user.mean", Some(100.0)),
+                ("response_ttft.mean", Some(140.0)),
+                ("response_e2el.mean", Some(200.0)),
+                ("queue_delay.mean", Some(100.0)),
+                ("total_tokens.mean", Some(17.0)),
+                ("duration", Some(0.221)),
+            ],
+        );
+    }
+
+    #[test]
+    fn role_and_empty_events_are_no_first_token() {
+        let summary =
+            all([reply(0, 0).event(1, Kind::ROLE, 0).event(2, Kind::EMPTY, 0).event(30, Kind::CONTENT, 0)]);
+        says(
+            &summary,
+            &[("ttft.mean", Some(30.0)), ("itl.count", Some(0.0)), ("output_tokens.sum", Some(1.0))],
+        );
+    }
+
+    #[test]
+    fn usage_and_done_do_not_extend_a_latency() {
+        let reply = reply(0, 0).tokens_at(&[10, 20]).event(90, Kind::USAGE, 0).event(95, Kind::DONE, 0);
+        says(&all([reply.usage(5, 2)]), &[("e2el.mean", Some(20.0)), ("tpot.mean", Some(10.0))]);
+    }
+
+    #[test]
+    fn several_tokens_in_an_event_are_several_tokens() {
+        let summary = all([reply(0, 0)
+            .event(10, Kind::CONTENT, 2)
+            .event(40, Kind::CONTENT, 3)
+            .event(80, Kind::CONTENT, 4)
+            .usage(5, 9)]);
+        says(
+            &summary,
+            &[
+                ("output_tokens.sum", Some(9.0)),
+                ("itl.mean", Some(35.0)),
+                ("itl_token.mean", Some(10.0)),
+                ("tpot.mean", Some(10.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn events_of_one_read_have_a_gap_of_zero_and_keep_it() {
+        let summary = all([reply(0, 0).tokens_at(&[10, 10, 30]).usage(1, 3)]);
+        says(&summary, &[("itl.count", Some(2.0)), ("itl.min", Some(0.0)), ("itl.mean", Some(10.0))]);
+    }
+
+    #[test]
+    fn a_success_without_text_has_no_first_token_and_ends_with_its_finish() {
+        let summary = all([reply(0, 0).event(30, Kind::FINISH, 0).event(40, Kind::USAGE, 0).usage(5, 1)]);
+        says(
+            &summary,
+            &[
+                ("ttft.mean", None),
+                ("ttft.count", Some(0.0)),
+                ("e2el.mean", Some(30.0)),
+                ("output_tokens.sum", Some(1.0)),
+                ("tpot.mean", None),
+                ("errors.count", Some(0.0)),
+                ("stall.count", Some(0.0)),
+                ("stall.sum", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_reply_that_was_not_streamed_has_no_first_token_but_an_end() {
+        let summary =
+            all([reply(0, 0).not_streamed(80).usage(5, 4), reply(1, 0).tokens_at(&[20, 40]).usage(5, 2)]);
+        says(
+            &summary,
+            &[
+                ("ttft.count", Some(1.0)),
+                ("ttft.mean", Some(20.0)),
+                ("e2el.mean", Some(60.0)),
+                ("e2el.count", Some(2.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn failures_have_no_latency_but_stand_in_every_denominator() {
+        let slo = Slo { limits: vec![Limit::parse("e2el", "1s").unwrap()], ..Slo::default() };
+        let mut summary = Summary::new(COUNT_BOUND, Some(slo), false);
+        let cut = reply(1, 0).tokens_at(&[1, 2]).fails(Outcome::Truncated, "cut off");
+        let wrong = reply(2, 0).tokens_at(&[1]).fails(Outcome::ServerError, "out of memory");
+        for reply in [reply(0, 0).tokens_at(&[10, 500]).usage(5, 2), cut, wrong, reply(3, 0).dropped()] {
+            summary.add(&reply.record());
+        }
+        says(
+            &summary,
+            &[
+                ("requests.count", Some(4.0)),
+                ("requests.rate", Some(2.0)),
+                ("errors.count", Some(3.0)),
+                ("errors.share", Some(0.75)),
+                ("goodput.share", Some(0.25)),
+                ("goodput.rate", Some(2.0)),
+                ("ttft.count", Some(1.0)),
+                ("output_tokens.sum", Some(2.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("wasted_tokens.sum", Some(3.0)),
+                ("lateness.count", Some(3.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn failures_are_listed_by_kind_with_the_words_of_the_earliest() {
+        let status = |seq, words| reply(seq, 0).fails(Outcome::Status, words);
+        let summary = all([reply(0, 0).times_out(5), status(7, "later"), status(3, "first")]);
+        assert_eq!(
+            summary.failures(),
+            [
+                (Outcome::Status, 2, Some("first".into())),
+                (
+                    Outcome::TimedOut(crate::record::Timeout::Total),
+                    1,
+                    Some("no end of the reply in time".into())
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_everything_failed_has_rates_of_zero_and_no_latency() {
+        let summary = all([reply(0, 0).ends(100).fails(Outcome::Status, "busy")]);
+        says(
+            &summary,
+            &[
+                ("errors.share", Some(1.0)),
+                ("requests.rate", Some(0.0)),
+                ("output_tokens.rate", Some(0.0)),
+                ("output_tokens.sum", Some(0.0)),
+                ("ttft.p99", None),
+                ("peak_output_tokens_per_s", None),
+                ("goodput.share", None),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_run_by_count_measures_its_requests_alone_until_the_last_has_ended() {
+        let warmup = reply(0, 0).tokens_at(&[100, 1_500]).usage(9, 9).warmup();
+        let summary = all([
+            warmup,
+            reply(1, 1_000).tokens_at(&[100, 400]).usage(5, 4),
+            reply(2, 1_000).tokens_at(&[100, 1_000]).usage(5, 4).ends(2_000),
+        ]);
+        says(
+            &summary,
+            &[
+                ("duration", Some(2.0)),
+                ("requests.rate", Some(1.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("input_tokens.rate", Some(5.0)),
+                ("total_tokens.rate", Some(9.0)),
+                // 0.5 s of warm-up, 0.4 s and 2 s of measured requests in flight.
+                ("concurrency.mean", Some(1.45)),
+                ("concurrency.max", Some(3.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_run_by_time_counts_what_arrived_in_its_window() {
+        let straggler = reply(0, 500).tokens_at(&[100, 600, 700, 1_000]).usage(8, 8).warmup();
+        let inside = reply(1, 1_000).tokens_at(&[500, 600]).usage(4, 2);
+        let over = reply(2, 2_500).tokens_at(&[100, 900]).usage(6, 2);
+        let summary = filled(seconds(1, 3), [straggler, inside, over]);
+        says(
+            &summary,
+            &[
+                ("duration", Some(2.0)),
+                // The straggler and the one inside; the last ends after the window.
+                ("requests.rate", Some(1.0)),
+                // 6 of the straggler's 8 tokens, 2, and 1 of 2.
+                ("output_tokens.rate", Some(4.5)),
+                // The straggler's first output came before the window.
+                ("input_tokens.rate", Some(5.0)),
+                // Latencies are of the measured ones, followed to their end.
+                ("e2el.max", Some(900.0)),
+                ("e2el.count", Some(2.0)),
+                ("output_tokens.sum", Some(4.0)),
+                ("concurrency.mean", Some((0.5 + 0.6 + 0.5) / 2.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn only_requests_planned_in_the_window_are_measured() {
+        let at = |seq, ms| reply(seq, ms).tokens_at(&[10, 20]);
+        let summary = filled(seconds(1, 2), [at(0, 999), at(1, 1_000), at(2, 2_000), at(3, 2_001)]);
+        says(&summary, &[("requests.count", Some(2.0)), ("ttft.count", Some(2.0))]);
+    }
+
+    #[test]
+    fn a_start_that_is_learnt_late_begins_the_window() {
+        let mut summary = Summary::new(COUNT_BOUND, None, false);
+        summary.start_window(500 * MS);
+        summary.add(&reply(0, 1_000).tokens_at(&[500]).usage(1, 1).record());
+        says(&summary, &[("duration", Some(1.0))]);
+        summary.set_window(Window { start: Some(0), end: Some(2_000 * MS) });
+        says(&summary, &[("duration", Some(2.0))]);
+    }
+
+    #[test]
+    fn waiting_at_the_cap_is_in_the_response_times() {
+        let waits = |seq, ms: Nanos| reply(seq, 1_000).waited(ms).tokens_at(&[50]);
+        let summary = all([waits(0, 0), waits(1, 50), waits(2, 100)]);
+        says(
+            &summary,
+            &[("queue_delay.max", Some(100.0)), ("ttft.max", Some(50.0)), ("response_ttft.max", Some(150.0))],
+        );
+    }
+
+    #[test]
+    fn cached_tokens_are_a_share_of_the_inputs_that_report_them() {
+        let reported = |seq| reply(seq, 0).tokens_at(&[500]).usage(100, 1).cached(25);
+        says(
+            &all([reported(0), reported(1)]),
+            &[
+                ("cached_tokens.sum", Some(50.0)),
+                ("cached_tokens.share", Some(0.25)),
+                ("uncached_input_tokens.sum", Some(150.0)),
+                ("uncached_input_tokens.rate", Some(300.0)),
+            ],
+        );
+        let silent = reply(2, 0).tokens_at(&[500]).usage(100, 1);
+        says(
+            &all([reported(0), silent.clone()]),
+            &[("cached_tokens.share", Some(0.25)), ("uncached_input_tokens.rate", None)],
+        );
+        says(&all([silent]), &[("cached_tokens.sum", None), ("cached_tokens.share", None)]);
+    }
+
+    #[test]
+    fn stalls_are_counted_with_the_longest_and_the_total() {
+        let summary = all([
+            reply(0, 0).tokens_at(&[10, 20, 30, 40, 110, 120]),
+            reply(1, 0).tokens_at(&[10, 20, 30, 40, 130, 140]),
+        ]);
+        says(
+            &summary,
+            &[
+                ("stall.count", Some(2.0)),
+                ("stall.max", Some(90.0)),
+                ("stall.sum", Some(160.0)),
+                ("stall.min", Some(70.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn counts_of_tokens_say_where_they_come_from() {
+        let mut counted = reply(1, 0).not_streamed(10).record();
+        counted.counted_output = Some(7);
+        let mut summary = all([
+            reply(0, 0).tokens_at(&[10]).usage(1, 5),
+            reply(2, 0).tokens_at(&[10, 20]),
+            reply(3, 0).not_streamed(10),
+        ]);
+        summary.add(&counted);
+        let sources = summary.tally().sources;
+        assert_eq!((sources.usage, sources.tokenizer, sources.events, sources.unknown), (1, 1, 1, 1));
+        says(&summary, &[("output_tokens.sum", Some(14.0)), ("output_tokens.count", Some(3.0))]);
+    }
+
+    #[test]
+    fn asked_lengths_are_kept_beside_the_counted_ones() {
+        let summary = all([
+            reply(0, 0).asked(256, 3).usage(262, 3).tokens_at(&[1]),
+            reply(1, 0).asked(256, 3).usage(264, 2).tokens_at(&[1]),
+        ]);
+        let (output, input) = (summary.tally().asked_output, summary.tally().asked_input);
+        assert_eq!((output.compared, output.met, output.range), (2, 1, Some((3, 3))));
+        assert_eq!((input.compared, input.met, input.mean_difference()), (2, 0, 7.0));
+    }
+
+    #[test]
+    fn failures_of_one_percent_leave_percentiles_alone() {
+        let good = |n: u64| (0..n).map(|i| reply(i, 0).tokens_at(&[20]));
+        let mut few = all(good(99));
+        few.add(&reply(99, 0).times_out(60_000).record());
+        assert_eq!(few.censored(Metric::Ttft, 99.0), None);
+        few.add(&reply(100, 0).times_out(60_000).record());
+        assert_eq!(few.censored(Metric::Ttft, 99.0), Some(Censored::Above(60_000.0)));
+        assert_eq!(few.censored(Metric::Ttft, 50.0), Some(Censored::Value(20.0)));
+        assert_eq!(few.censored(Metric::Itl, 99.0), None);
+    }
+
+    #[test]
+    fn a_quick_refusal_counts_as_longer_than_every_answer() {
+        let mut summary = all((0..8).map(|i| reply(i, 0).tokens_at(&[20])));
+        summary.add(&reply(9, 0).ends(1).fails(Outcome::Status, "busy").record());
+        assert_eq!(summary.censored(Metric::E2el, 99.0), Some(Censored::Above(20.0)));
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_and_a_known_one_without_values_is_null() {
+        let summary = all([]);
+        assert!(summary.value("ttft.p999").is_err());
+        assert_eq!(summary.value("ttft.p99"), Ok(None));
+        assert_eq!(summary.value("duration"), Ok(None));
+    }
+
+    #[test]
+    fn merged_parts_equal_the_whole() {
+        let slo = Slo {
+            limits: vec![Limit::parse("ttft", "60ms").unwrap()],
+            overall: vec![Condition::parse("errors.share < 50%").unwrap()],
+            from_sent: false,
+        };
+        for window in [COUNT_BOUND, seconds(1, 4)] {
+            let mut whole = Summary::new(window, Some(slo.clone()), true);
+            let mut parts = [whole.clone(), whole.clone(), whole.clone()];
+            for i in 0..60_u64 {
+                let ms = i as Nanos * 83;
+                let step = 7 + (i as u32 * 5) % 11;
+                let reply =
+                    reply(i, ms).waited(i as Nanos % 9).tokens_at(&[30 + step, 40 + 2 * step, 200 + step]);
+                let reply = reply.usage(100 + i as u32, 5 + i as u32 % 3).cached(i as u32 % 50);
+                let record = match i % 10 {
+                    0 => reply.fails(Outcome::Truncated, &format!("cut {i}")),
+                    1 => reply.warmup(),
+                    2 => reply.not_streamed(400),
+                    _ => reply,
+                }
+                .record();
+                whole.add(&record);
+                parts[(i * 7 % 3) as usize].add(&record);
+            }
+            let mut merged = parts[2].clone();
+            merged += &parts[0];
+            merged += &parts[1];
+            for ((name, a), (_, b)) in whole.columns().into_iter().zip(merged.columns()) {
+                let near = a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 1e-9 * a.abs());
+                assert!(a.is_some() == b.is_some() && near, "{name}: {a:?} against {b:?}");
+            }
+            assert_eq!(whole.failures(), merged.failures());
+            assert_eq!(whole.table("en"), merged.table("en"));
+        }
+    }
+}
