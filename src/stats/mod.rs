@@ -7,6 +7,7 @@ mod fixture;
 mod flow;
 mod gaps;
 pub mod names;
+mod numbers;
 mod rates;
 pub mod sample;
 pub mod slo;

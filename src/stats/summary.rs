@@ -2,10 +2,10 @@
 
 use super::flow::Flow;
 use super::gaps::Gaps;
-use super::names::{Metric, Name, Statistic};
+use super::names::Metric;
 use super::rates::{Arrivals, Concurrency, InFlight};
-use super::sample::{Sample, View};
-use super::slo::{Censored, Slo};
+use super::sample::Sample;
+use super::slo::Slo;
 use super::tally::{Tally, least};
 use crate::record::{Nanos, Outcome, Phase, Record};
 
@@ -30,13 +30,13 @@ pub struct Window {
 #[derive(Debug, Clone)]
 pub struct Summary {
     window: Window,
-    slo: Option<Slo>,
-    open: bool,
+    pub(super) slo: Option<Slo>,
+    pub(super) open: bool,
     /// By the number of the metric.
-    samples: Vec<Sample>,
-    itl: Gaps,
-    tally: Tally,
-    arrivals: Arrivals,
+    pub(super) samples: Vec<Sample>,
+    pub(super) itl: Gaps,
+    pub(super) tally: Tally,
+    pub(super) arrivals: Arrivals,
     in_flight: InFlight,
     /// Reused from record to record.
     flow: Flow,
@@ -44,10 +44,6 @@ pub struct Summary {
 
 /// Metrics before this one hold one [`Sample`] each.
 const SAMPLES: usize = Metric::Itl as usize;
-
-/// A latency of a failed request is not known, only that it was long: from this share of
-/// failures on, percentiles count them.
-const CENSORED_SHARE: f64 = 0.01;
 
 impl Summary {
     /// `open`: the run has an open-loop schedule (response_ times judge the SLO then).
@@ -145,121 +141,6 @@ impl Summary {
         }
     }
 
-    /// A value by its name, such as `"ttft.p99"`, `"output_tokens.rate"`, `"errors.share"`.
-    /// Times are milliseconds (`duration` alone is seconds), rates per second, shares from 0
-    /// to 1. `Ok(None)`: not observed. `Err`: no such name, as a sentence with the nearest one.
-    pub fn value(&self, name: &str) -> Result<Option<f64>, String> {
-        Name::parse(name).map(|name| self.number(name))
-    }
-
-    /// As [`Summary::value`], by a name that was parsed before.
-    pub fn number(&self, name: Name) -> Option<f64> {
-        use Metric::{CachedTokens, Concurrency, Duration, Errors, Goodput, Requests, UncachedInputTokens};
-        use Statistic::{Count, Max, Mean, Peak, Rate, Share, Sum};
-        let tally = &self.tally;
-        match (name.metric, name.statistic) {
-            (Duration, _) => self.seconds(),
-            (Requests, Count) => Some(tally.requests as f64),
-            (Requests, Rate) => self.per_second(self.arrivals.ended as f64),
-            (Errors, Count) => Some(tally.failed() as f64),
-            (Errors, Share) => share(tally.failed(), tally.requests),
-            (Goodput, _) if !self.has_limits() => None,
-            (Goodput, Count) => Some(tally.good as f64),
-            (Goodput, Rate) => self.per_second(tally.good as f64),
-            (Goodput, Share) => share(tally.good, tally.requests),
-            (CachedTokens, Sum) => (tally.cached.reports > 0).then_some(tally.cached.tokens as f64),
-            (CachedTokens, Share) => share(tally.cached.tokens, tally.cached.input_tokens),
-            (UncachedInputTokens, _)
-                if tally.cached.reports == 0 || tally.cached.reports < tally.succeeded =>
-            {
-                None
-            }
-            (UncachedInputTokens, Sum) => {
-                Some(tally.cached.input_tokens.saturating_sub(tally.cached.tokens) as f64)
-            }
-            (UncachedInputTokens, Rate) => self.per_second(self.arrivals.uncached_tokens as f64),
-            (Metric::WastedTokens, Sum) => Some(tally.wasted_tokens as f64),
-            (Concurrency, Mean) => self.concurrency().map(|c| c.mean),
-            (Concurrency, Max) => self.concurrency().map(|c| c.max as f64),
-            (Metric::OutputTokens, Peak) => self.arrivals.peak(),
-            (metric, Rate) => self.token_rate(metric),
-            (metric, statistic) => self.of_view(metric, statistic, &self.view(metric)),
-        }
-    }
-
-    fn token_rate(&self, metric: Metric) -> Option<f64> {
-        let (input, output) = (self.arrivals.input_tokens as f64, self.arrivals.output_tokens());
-        match metric {
-            Metric::InputTokens => self.per_second(input),
-            Metric::OutputTokens => self.per_second(output),
-            Metric::TotalTokens => self.per_second(input + output),
-            _ => None,
-        }
-    }
-
-    /// The sorted values of a metric that has them; an empty view for the others.
-    pub fn view(&self, metric: Metric) -> View<'_> {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.view(),
-            None if metric == Metric::Itl => self.itl.view(),
-            None => View::empty(),
-        }
-    }
-
-    fn of_view(&self, metric: Metric, statistic: Statistic, view: &View) -> Option<f64> {
-        match statistic {
-            Statistic::Mean => view.mean(),
-            Statistic::Std => view.std(),
-            Statistic::Min => view.min(),
-            Statistic::Max => view.max(),
-            // Nothing summed is 0 where there was nothing to see, and unknown where there was.
-            Statistic::Sum => view.sum().or_else(|| {
-                let seen =
-                    if metric == Metric::Stall { self.itl.count() == 0 } else { self.tally.succeeded > 0 };
-                (!seen).then_some(0.0)
-            }),
-            Statistic::Count => Some(view.count() as f64),
-            Statistic::Median => view.percentile(50.0),
-            Statistic::Percentile(p) => view.percentile(p),
-            Statistic::Rate | Statistic::Share | Statistic::Peak => None,
-        }
-    }
-
-    /// How many values stand behind the statistics of a metric.
-    pub fn count_of(&self, metric: Metric) -> u64 {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.count(),
-            None if metric == Metric::Itl => self.itl.count(),
-            None => self.tally.requests,
-        }
-    }
-
-    /// The percentile of a latency over all requests, where more than 1 % of them failed: a
-    /// failed request lies above every success, since it never gave an answer. `None`: few
-    /// failures, or no such latency.
-    pub fn censored(&self, metric: Metric, p: f64) -> Option<Censored> {
-        self.censored_in(metric, p, &self.view(metric))
-    }
-
-    pub(super) fn censored_in(&self, metric: Metric, p: f64, view: &View) -> Option<Censored> {
-        let failures = &self.tally.failures;
-        let waited = match metric {
-            Metric::Ttft | Metric::Ttfo | Metric::E2el => failures.longest_from_sent,
-            Metric::ResponseTtft | Metric::ResponseE2el => failures.longest_from_planned,
-            _ => return None,
-        };
-        let failed =
-            share(self.tally.failed(), self.tally.requests).is_some_and(|share| share > CENSORED_SHARE);
-        if !failed || (view.count() == 0 && self.tally.succeeded > 0) {
-            return None;
-        }
-        let above = waited as f64 / 1e6;
-        Some(match view.percentile_of(p, self.tally.failed()) {
-            Some(value) => Censored::Value(value),
-            None => Censored::Above(view.max().map_or(above, |max| max.max(above))),
-        })
-    }
-
     /// Failures by kind with their counts and one example text each, most frequent first.
     pub fn failures(&self) -> Vec<(Outcome, u64, Option<String>)> {
         self.tally.failures.list()
@@ -286,14 +167,6 @@ impl Summary {
         self.span().and_then(|(start, end)| self.in_flight.concurrency(start, end))
     }
 
-    fn seconds(&self) -> Option<f64> {
-        self.span().map(|(start, end)| (end - start) as f64 / 1e9)
-    }
-
-    fn per_second(&self, amount: f64) -> Option<f64> {
-        self.seconds().filter(|seconds| *seconds > 0.0).map(|seconds| amount / seconds)
-    }
-
     /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
     pub fn columns(&self) -> Vec<(String, Option<f64>)> {
         super::columns::columns(self)
@@ -308,10 +181,6 @@ impl Summary {
     pub fn table_named(&self, name: &str, lang: &str) -> String {
         super::table::table(self, Some(name), lang)
     }
-}
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 impl std::ops::AddAssign<&Summary> for Summary {
@@ -331,205 +200,9 @@ impl std::ops::AddAssign<&Summary> for Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{MS, Reply, reply};
+    use super::super::fixture::{COUNT_BOUND, MS, all, filled, reply, says, seconds};
     use super::super::{Condition, Limit};
     use super::*;
-    use crate::record::Kind;
-
-    const COUNT_BOUND: Window = Window { start: None, end: None };
-
-    fn filled(window: Window, replies: impl IntoIterator<Item = Reply>) -> Summary {
-        let mut summary = Summary::new(window, None, false);
-        replies.into_iter().for_each(|reply| summary.add(&reply.record()));
-        summary
-    }
-
-    fn all(replies: impl IntoIterator<Item = Reply>) -> Summary {
-        filled(COUNT_BOUND, replies)
-    }
-
-    fn seconds(start: Nanos, end: Nanos) -> Window {
-        Window { start: Some(start * 1_000 * MS), end: Some(end * 1_000 * MS) }
-    }
-
-    /// Each name with its expected value; `None` is null.
-    fn says(summary: &Summary, expected: &[(&str, Option<f64>)]) {
-        for (name, value) in expected {
-            match (summary.value(name).unwrap(), value) {
-                (Some(a), Some(b)) => assert!((a - b).abs() < 1e-9, "{name}: {a}, not {b}"),
-                (a, b) => assert_eq!(a, *b, "{name}"),
-            }
-        }
-    }
-
-    #[test]
-    fn every_latency_of_one_reply_by_hand() {
-        let summary = all([reply(0, 1_000)
-            .waited(100)
-            .event(5, Kind::ROLE, 0)
-            .event(40, Kind::REASONING, 0)
-            .event(60, Kind::CONTENT, 0)
-            .event(100, Kind::CONTENT, 0)
-            .event(110, Kind::FINISH, 0)
-            .event(120, Kind::USAGE, 0)
-            .event(121, Kind::DONE, 0)
-            .usage(10, 7)]);
-        says(
-            &summary,
-            &[
-                ("ttft.mean", Some(40.0)),
-                ("ttfo.mean", Some(60.0)),
-                ("e2el.mean", Some(100.0)),
-                ("itl.count", Some(2.0)),
-                ("itl.mean", Some(30.0)),
-                ("itl.std", Some(10.0)),
-                ("itl_request.mean", Some(30.0)),
-                ("itl_token.count", Some(0.0)),
-                ("tpot.mean", Some(10.0)),
-                ("ntpot.mean", Some(100.0 / 7.0)),
-                ("output_tps_per_user.mean", Some(100.0)),
-                ("response_ttft.mean", Some(140.0)),
-                ("response_e2el.mean", Some(200.0)),
-                ("queue_delay.mean", Some(100.0)),
-                ("total_tokens.mean", Some(17.0)),
-                ("duration", Some(0.221)),
-            ],
-        );
-    }
-
-    #[test]
-    fn role_and_empty_events_are_no_first_token() {
-        let summary =
-            all([reply(0, 0).event(1, Kind::ROLE, 0).event(2, Kind::EMPTY, 0).event(30, Kind::CONTENT, 0)]);
-        says(
-            &summary,
-            &[("ttft.mean", Some(30.0)), ("itl.count", Some(0.0)), ("output_tokens.sum", Some(1.0))],
-        );
-    }
-
-    #[test]
-    fn usage_and_done_do_not_extend_a_latency() {
-        let reply = reply(0, 0).tokens_at(&[10, 20]).event(90, Kind::USAGE, 0).event(95, Kind::DONE, 0);
-        says(&all([reply.usage(5, 2)]), &[("e2el.mean", Some(20.0)), ("tpot.mean", Some(10.0))]);
-    }
-
-    #[test]
-    fn several_tokens_in_an_event_are_several_tokens() {
-        let summary = all([reply(0, 0)
-            .event(10, Kind::CONTENT, 2)
-            .event(40, Kind::CONTENT, 3)
-            .event(80, Kind::CONTENT, 4)
-            .usage(5, 9)]);
-        says(
-            &summary,
-            &[
-                ("output_tokens.sum", Some(9.0)),
-                ("itl.mean", Some(35.0)),
-                ("itl_token.mean", Some(10.0)),
-                ("tpot.mean", Some(10.0)),
-            ],
-        );
-    }
-
-    #[test]
-    fn events_of_one_read_have_a_gap_of_zero_and_keep_it() {
-        let summary = all([reply(0, 0).tokens_at(&[10, 10, 30]).usage(1, 3)]);
-        says(&summary, &[("itl.count", Some(2.0)), ("itl.min", Some(0.0)), ("itl.mean", Some(10.0))]);
-    }
-
-    #[test]
-    fn a_success_without_text_has_no_first_token_and_ends_with_its_finish() {
-        let summary = all([reply(0, 0).event(30, Kind::FINISH, 0).event(40, Kind::USAGE, 0).usage(5, 1)]);
-        says(
-            &summary,
-            &[
-                ("ttft.mean", None),
-                ("ttft.count", Some(0.0)),
-                ("e2el.mean", Some(30.0)),
-                ("output_tokens.sum", Some(1.0)),
-                ("tpot.mean", None),
-                ("errors.count", Some(0.0)),
-                ("stall.count", Some(0.0)),
-                ("stall.sum", None),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_reply_that_was_not_streamed_has_no_first_token_but_an_end() {
-        let summary =
-            all([reply(0, 0).not_streamed(80).usage(5, 4), reply(1, 0).tokens_at(&[20, 40]).usage(5, 2)]);
-        says(
-            &summary,
-            &[
-                ("ttft.count", Some(1.0)),
-                ("ttft.mean", Some(20.0)),
-                ("e2el.mean", Some(60.0)),
-                ("e2el.count", Some(2.0)),
-            ],
-        );
-    }
-
-    #[test]
-    fn failures_have_no_latency_but_stand_in_every_denominator() {
-        let slo = Slo { limits: vec![Limit::parse("e2el", "1s").unwrap()], ..Slo::default() };
-        let mut summary = Summary::new(COUNT_BOUND, Some(slo), false);
-        let cut = reply(1, 0).tokens_at(&[1, 2]).fails(Outcome::Truncated, "cut off");
-        let wrong = reply(2, 0).tokens_at(&[1]).fails(Outcome::ServerError, "out of memory");
-        for reply in [reply(0, 0).tokens_at(&[10, 500]).usage(5, 2), cut, wrong, reply(3, 0).dropped()] {
-            summary.add(&reply.record());
-        }
-        says(
-            &summary,
-            &[
-                ("requests.count", Some(4.0)),
-                ("requests.rate", Some(2.0)),
-                ("errors.count", Some(3.0)),
-                ("errors.share", Some(0.75)),
-                ("goodput.share", Some(0.25)),
-                ("goodput.rate", Some(2.0)),
-                ("ttft.count", Some(1.0)),
-                ("output_tokens.sum", Some(2.0)),
-                ("output_tokens.rate", Some(4.0)),
-                ("wasted_tokens.sum", Some(3.0)),
-                ("lateness.count", Some(3.0)),
-            ],
-        );
-    }
-
-    #[test]
-    fn failures_are_listed_by_kind_with_the_words_of_the_earliest() {
-        let status = |seq, words| reply(seq, 0).fails(Outcome::Status, words);
-        let summary = all([reply(0, 0).times_out(5), status(7, "later"), status(3, "first")]);
-        assert_eq!(
-            summary.failures(),
-            [
-                (Outcome::Status, 2, Some("first".into())),
-                (
-                    Outcome::TimedOut(crate::record::Timeout::Total),
-                    1,
-                    Some("no end of the reply in time".into())
-                ),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_run_in_which_everything_failed_has_rates_of_zero_and_no_latency() {
-        let summary = all([reply(0, 0).ends(100).fails(Outcome::Status, "busy")]);
-        says(
-            &summary,
-            &[
-                ("errors.share", Some(1.0)),
-                ("requests.rate", Some(0.0)),
-                ("output_tokens.rate", Some(0.0)),
-                ("output_tokens.sum", Some(0.0)),
-                ("ttft.p99", None),
-                ("peak_output_tokens_per_s", None),
-                ("goodput.share", None),
-            ],
-        );
-    }
 
     #[test]
     fn a_run_by_count_measures_its_requests_alone_until_the_last_has_ended() {
@@ -597,106 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn waiting_at_the_cap_is_in_the_response_times() {
-        let waits = |seq, ms: Nanos| reply(seq, 1_000).waited(ms).tokens_at(&[50]);
-        let summary = all([waits(0, 0), waits(1, 50), waits(2, 100)]);
-        says(
-            &summary,
-            &[("queue_delay.max", Some(100.0)), ("ttft.max", Some(50.0)), ("response_ttft.max", Some(150.0))],
-        );
-    }
-
-    #[test]
-    fn cached_tokens_are_a_share_of_the_inputs_that_report_them() {
-        let reported = |seq| reply(seq, 0).tokens_at(&[500]).usage(100, 1).cached(25);
-        says(
-            &all([reported(0), reported(1)]),
-            &[
-                ("cached_tokens.sum", Some(50.0)),
-                ("cached_tokens.share", Some(0.25)),
-                ("uncached_input_tokens.sum", Some(150.0)),
-                ("uncached_input_tokens.rate", Some(300.0)),
-            ],
-        );
-        let silent = reply(2, 0).tokens_at(&[500]).usage(100, 1);
-        says(
-            &all([reported(0), silent.clone()]),
-            &[("cached_tokens.share", Some(0.25)), ("uncached_input_tokens.rate", None)],
-        );
-        says(&all([silent]), &[("cached_tokens.sum", None), ("cached_tokens.share", None)]);
-    }
-
-    #[test]
-    fn stalls_are_counted_with_the_longest_and_the_total() {
-        let summary = all([
-            reply(0, 0).tokens_at(&[10, 20, 30, 40, 110, 120]),
-            reply(1, 0).tokens_at(&[10, 20, 30, 40, 130, 140]),
-        ]);
-        says(
-            &summary,
-            &[
-                ("stall.count", Some(2.0)),
-                ("stall.max", Some(90.0)),
-                ("stall.sum", Some(160.0)),
-                ("stall.min", Some(70.0)),
-            ],
-        );
-    }
-
-    #[test]
-    fn counts_of_tokens_say_where_they_come_from() {
-        let mut counted = reply(1, 0).not_streamed(10).record();
-        counted.counted_output = Some(7);
-        let mut summary = all([
-            reply(0, 0).tokens_at(&[10]).usage(1, 5),
-            reply(2, 0).tokens_at(&[10, 20]),
-            reply(3, 0).not_streamed(10),
-        ]);
-        summary.add(&counted);
-        let sources = summary.tally().sources;
-        assert_eq!((sources.usage, sources.tokenizer, sources.events, sources.unknown), (1, 1, 1, 1));
-        says(&summary, &[("output_tokens.sum", Some(14.0)), ("output_tokens.count", Some(3.0))]);
-    }
-
-    #[test]
-    fn asked_lengths_are_kept_beside_the_counted_ones() {
-        let summary = all([
-            reply(0, 0).asked(256, 3).usage(262, 3).tokens_at(&[1]),
-            reply(1, 0).asked(256, 3).usage(264, 2).tokens_at(&[1]),
-        ]);
-        let (output, input) = (summary.tally().asked_output, summary.tally().asked_input);
-        assert_eq!((output.compared, output.met, output.range), (2, 1, Some((3, 3))));
-        assert_eq!((input.compared, input.met, input.mean_difference()), (2, 0, 7.0));
-    }
-
-    #[test]
-    fn failures_of_one_percent_leave_percentiles_alone() {
-        let good = |n: u64| (0..n).map(|i| reply(i, 0).tokens_at(&[20]));
-        let mut few = all(good(99));
-        few.add(&reply(99, 0).times_out(60_000).record());
-        assert_eq!(few.censored(Metric::Ttft, 99.0), None);
-        few.add(&reply(100, 0).times_out(60_000).record());
-        assert_eq!(few.censored(Metric::Ttft, 99.0), Some(Censored::Above(60_000.0)));
-        assert_eq!(few.censored(Metric::Ttft, 50.0), Some(Censored::Value(20.0)));
-        assert_eq!(few.censored(Metric::Itl, 99.0), None);
-    }
-
-    #[test]
-    fn a_quick_refusal_counts_as_longer_than_every_answer() {
-        let mut summary = all((0..8).map(|i| reply(i, 0).tokens_at(&[20])));
-        summary.add(&reply(9, 0).ends(1).fails(Outcome::Status, "busy").record());
-        assert_eq!(summary.censored(Metric::E2el, 99.0), Some(Censored::Above(20.0)));
-    }
-
-    #[test]
-    fn an_unknown_name_is_an_error_and_a_known_one_without_values_is_null() {
-        let summary = all([]);
-        assert!(summary.value("ttft.p999").is_err());
-        assert_eq!(summary.value("ttft.p99"), Ok(None));
-        assert_eq!(summary.value("duration"), Ok(None));
-    }
-
-    #[test]
     fn merged_parts_equal_the_whole() {
         let slo = Slo {
             limits: vec![Limit::parse("ttft", "60ms").unwrap()],
@@ -732,5 +305,49 @@ mod tests {
             assert_eq!(whole.failures(), merged.failures());
             assert_eq!(whole.table("en"), merged.table("en"));
         }
+    }
+
+    #[test]
+    fn failures_have_no_latency_but_stand_in_every_denominator() {
+        let slo = Slo { limits: vec![Limit::parse("e2el", "1s").unwrap()], ..Slo::default() };
+        let mut summary = Summary::new(COUNT_BOUND, Some(slo), false);
+        let cut = reply(1, 0).tokens_at(&[1, 2]).fails(Outcome::Truncated, "cut off");
+        let wrong = reply(2, 0).tokens_at(&[1]).fails(Outcome::ServerError, "out of memory");
+        for reply in [reply(0, 0).tokens_at(&[10, 500]).usage(5, 2), cut, wrong, reply(3, 0).dropped()] {
+            summary.add(&reply.record());
+        }
+        says(
+            &summary,
+            &[
+                ("requests.count", Some(4.0)),
+                ("requests.rate", Some(2.0)),
+                ("errors.count", Some(3.0)),
+                ("errors.share", Some(0.75)),
+                ("goodput.share", Some(0.25)),
+                ("goodput.rate", Some(2.0)),
+                ("ttft.count", Some(1.0)),
+                ("output_tokens.sum", Some(2.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("wasted_tokens.sum", Some(3.0)),
+                ("lateness.count", Some(3.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_everything_failed_has_rates_of_zero_and_no_latency() {
+        let summary = all([reply(0, 0).ends(100).fails(Outcome::Status, "busy")]);
+        says(
+            &summary,
+            &[
+                ("errors.share", Some(1.0)),
+                ("requests.rate", Some(0.0)),
+                ("output_tokens.rate", Some(0.0)),
+                ("output_tokens.sum", Some(0.0)),
+                ("ttft.p99", None),
+                ("peak_output_tokens_per_s", None),
+                ("goodput.share", None),
+            ],
+        );
     }
 }
