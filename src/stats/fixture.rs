@@ -1,5 +1,6 @@
 //! Records made by hand, for the tests of this module.
 
+use super::{Summary, Window};
 use crate::record::{Events, Kind, Nanos, Outcome, Phase, Record, Timeline, Timeout, Usage};
 
 pub const MS: Nanos = 1_000_000;
@@ -110,5 +111,33 @@ impl Reply {
 
     pub fn record(self) -> Record {
         self.0
+    }
+}
+
+/// A run that ends with its last request.
+pub const COUNT_BOUND: Window = Window { start: None, end: None };
+
+pub fn filled(window: Window, replies: impl IntoIterator<Item = Reply>) -> Summary {
+    let mut summary = Summary::new(window, None, false);
+    replies.into_iter().for_each(|reply| summary.add(&reply.record()));
+    summary
+}
+
+/// The summary of a closed run by count.
+pub fn all(replies: impl IntoIterator<Item = Reply>) -> Summary {
+    filled(COUNT_BOUND, replies)
+}
+
+pub fn seconds(start: Nanos, end: Nanos) -> Window {
+    Window { start: Some(start * 1_000 * MS), end: Some(end * 1_000 * MS) }
+}
+
+/// Checks each name's value; `None` is null.
+pub fn says(summary: &Summary, expected: &[(&str, Option<f64>)]) {
+    for (name, value) in expected {
+        match (summary.value(name).unwrap(), value) {
+            (Some(a), Some(b)) => assert!((a - b).abs() < 1e-9, "{name}: {a}, not {b}"),
+            (a, b) => assert_eq!(a, *b, "{name}"),
+        }
     }
 }

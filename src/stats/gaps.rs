@@ -24,8 +24,11 @@ pub struct Gaps {
 impl Gaps {
     /// Adds the gaps of one reply.
     pub fn add(&mut self, gaps_us: &[u32]) {
-        let Some(longest) = gaps_us.iter().max() else { return };
-        let room = (*longest).min(FINE_US - 1) as usize + 1;
+        if gaps_us.is_empty() {
+            return;
+        }
+        let longest = gaps_us.iter().fold(0, |longest, gap| (*gap).max(longest));
+        let room = longest.min(FINE_US - 1) as usize + 1;
         if self.counts.len() < room {
             self.counts.resize(room.next_power_of_two(), 0);
         }

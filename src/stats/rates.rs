@@ -43,14 +43,19 @@ impl Arrivals {
             self.bins.add(timeline.end.div_euclid(1_000), parts);
             return;
         }
-        let all_inside = inside(answered) && flow.at_us.last().is_some_and(|at| inside(time(*at)));
+        let last = flow.at_us.last().map_or(answered, |at| time(*at));
         let sent_us = sent.div_euclid(1_000);
-        spread(flow, tokens, |at_us, parts| {
-            if all_inside || inside(time(at_us)) {
-                self.output_parts += parts;
-                self.bins.add(sent_us + i64::from(at_us), parts);
-            }
-        });
+        if inside(answered) && inside(last) {
+            self.output_parts += u64::from(tokens) * PARTS;
+            spread(flow, tokens, |at_us, parts| self.bins.add(sent_us + i64::from(at_us), parts));
+        } else {
+            spread(flow, tokens, |at_us, parts| {
+                if inside(time(at_us)) {
+                    self.output_parts += parts;
+                    self.bins.add(sent_us + i64::from(at_us), parts);
+                }
+            });
+        }
     }
 
     pub fn output_tokens(&self) -> f64 {
@@ -74,10 +79,13 @@ impl Arrivals {
 
 /// Hands each event its share of `tokens`: by the tokens that the server said for each event,
 /// else evenly. The parts add up to exactly `tokens`.
+#[inline]
 fn spread(flow: &Flow, tokens: u32, mut each: impl FnMut(u32, u64)) {
     let weights = if flow.known > 0 { flow.known } else { flow.at_us.len() as u64 };
     if flow.known == 0 && weights == u64::from(tokens) {
-        flow.at_us.iter().for_each(|at| each(*at, PARTS));
+        for at in &flow.at_us {
+            each(*at, PARTS);
+        }
         return;
     }
     let total = u64::from(tokens) * PARTS;
@@ -108,23 +116,32 @@ const WIDTHS_MS: [u64; 7] = [1, 2, 4, 8, 40, 200, 1_000];
 const BINS_MAX: usize = 1 << 20;
 
 impl Bins {
+    #[inline]
     fn add(&mut self, at_us: i64, parts: u64) {
+        let place = (self.bin(at_us) - self.base) as usize;
+        match self.parts.get_mut(place) {
+            Some(mine) => *mine = mine.saturating_add(parts.min(u64::from(u32::MAX)) as u32),
+            None => self.add_beyond(at_us, parts),
+        }
+    }
+
+    /// Adds where there is no bin yet.
+    #[cold]
+    fn add_beyond(&mut self, at_us: i64, parts: u64) {
         if parts == 0 {
             return;
         }
-        let mut bin = self.bin(at_us);
         if self.parts.is_empty() {
-            self.base = bin;
+            self.base = self.bin(at_us);
         }
-        if bin < self.base || (bin - self.base) as usize >= self.parts.len() {
-            self.reach(bin);
-            bin = self.bin(at_us);
-        }
-        if let Some(mine) = self.parts.get_mut((bin - self.base) as usize) {
+        self.reach(self.bin(at_us));
+        let place = (self.bin(at_us) - self.base) as usize;
+        if let Some(mine) = self.parts.get_mut(place) {
             *mine = mine.saturating_add(u32::try_from(parts).unwrap_or(u32::MAX));
         }
     }
 
+    #[inline]
     fn bin(&self, at_us: i64) -> i64 {
         // A multiplication in place of a division, exact for half a year.
         const INVERSE: [u64; 7] = {

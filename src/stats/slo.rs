@@ -3,7 +3,7 @@
 use super::Summary;
 use super::names::{Metric, Name, Unit, metric_named};
 use super::sample::supports;
-use super::words::{grouped, span};
+use super::words::{Lang, Said, span};
 use crate::record::Record;
 
 /// A per-request limit: `metric` (ttft, ttfo, itl, tpot, e2el, response_ttft, ...) at most `ms`.
@@ -52,6 +52,8 @@ pub struct Verdict {
     pub holds: Option<bool>,
     /// One line: the condition and what was measured.
     pub text: String,
+    /// The parts of the line, for other languages.
+    pub said: Said,
 }
 
 impl Slo {
@@ -171,36 +173,36 @@ impl Condition {
     pub fn judge(&self, summary: &Summary) -> Verdict {
         match Name::parse(&self.value) {
             Ok(name) => self.judge_as(name, summary),
-            Err(fault) => Verdict { measured: None, holds: None, text: format!("{}: {fault}", self.text) },
+            Err(fault) => {
+                let said = Said { condition: format!("{} ({fault})", self.text), ..Said::default() };
+                Verdict { measured: None, holds: None, text: said.text(Lang::English), said }
+            }
         }
     }
 
     fn judge_as(&self, name: Name, summary: &Summary) -> Verdict {
-        let shown = if name.to_string() == self.value { String::new() } else { format!("{name} ") };
         let censored = name.statistic.percentile().and_then(|p| summary.censored(name.metric, p));
-        let (measured, holds, seen) = match censored {
-            Some(Censored::Above(least)) => {
-                let holds =
-                    matches!(self.op, Op::Greater | Op::GreaterEqual) && self.op.compares(least, self.bound);
-                (Some(least), holds, format!("> {} with failures counted", with_unit(least, name)))
-            }
-            Some(Censored::Value(value)) => {
-                let seen = format!("{} with failures counted", with_unit(value, name));
-                (Some(value), self.op.compares(value, self.bound), seen)
-            }
-            None => match summary.number(name) {
-                Some(value) => (Some(value), self.op.compares(value, self.bound), with_unit(value, name)),
-                None => {
-                    let text = format!("{}: {shown}not observed", self.text);
-                    return Verdict { measured: None, holds: None, text };
-                }
-            },
+        let measured = match censored {
+            Some(Censored::Above(least)) => Some(least),
+            Some(Censored::Value(value)) => Some(value),
+            None => summary.number(name),
         };
-        let word = if holds { "holds" } else { "fails" };
+        let above = matches!(censored, Some(Censored::Above(_)));
+        // What is only known to be longer than `measured` cannot be shown to be short.
+        let upward = matches!(self.op, Op::Greater | Op::GreaterEqual);
+        let holds = measured.map(|value| (!above || upward) && self.op.compares(value, self.bound));
         let count = summary.count_of(name.metric);
-        let few = name.statistic.percentile().filter(|p| !supports(count, *p));
-        let few = few.map_or(String::new(), |_| format!(", too few values ({})", grouped(count)));
-        Verdict { measured, holds: Some(holds), text: format!("{}: {word}, {shown}{seen}{few}", self.text) }
+        let few = measured.is_some() && name.statistic.percentile().is_some_and(|p| !supports(count, p));
+        let said = Said {
+            condition: self.text.clone(),
+            holds,
+            other: (name.to_string() != self.value).then(|| name.to_string()),
+            value: measured.map(|value| with_unit(value, name)),
+            above,
+            censored: censored.is_some(),
+            few: few.then_some(count),
+        };
+        Verdict { measured, holds, text: said.text(Lang::English), said }
     }
 }
 
@@ -271,5 +273,173 @@ fn with_unit(value: f64, name: Name) -> String {
         Unit::Share => format!("{:.2} %", value * 100.0),
         Unit::PerSecond => format!("{value:.2} /s"),
         Unit::Plain => format!("{value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Window;
+    use super::super::fixture::{Reply, reply};
+    use super::*;
+    use crate::record::Outcome;
+
+    fn slo(limits: &[(&str, &str)]) -> Slo {
+        let limits = limits.iter().map(|(metric, limit)| Limit::parse(metric, limit).unwrap()).collect();
+        Slo { limits, ..Slo::default() }
+    }
+
+    fn summary(open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
+        let mut summary = Summary::new(Window { start: None, end: None }, None, open);
+        replies.into_iter().for_each(|reply| summary.add(&reply.record()));
+        summary
+    }
+
+    #[test]
+    fn conditions_are_read_with_their_units() {
+        for (text, op, bound) in [
+            ("ttft.p99 < 500ms", Op::Less, 500.0),
+            ("ttft.p99<=0.5 s", Op::LessEqual, 500.0),
+            ("lateness.p99 < 100us", Op::Less, 0.1),
+            ("e2el.max < 2m", Op::Less, 120_000.0),
+            ("duration > 1h", Op::Greater, 3_600.0),
+            ("errors.share < 1%", Op::Less, 0.01),
+            ("goodput.share >= 0.95", Op::GreaterEqual, 0.95),
+            ("output_tokens.rate >= 1000", Op::GreaterEqual, 1_000.0),
+            ("requests.rate > 2.5/s", Op::Greater, 2.5),
+            ("errors.count < 3", Op::Less, 3.0),
+        ] {
+            let condition = Condition::parse(text).unwrap();
+            assert_eq!((condition.op, condition.bound), (op, bound), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_conditions_say_what_to_write() {
+        for (text, fault) in [
+            ("ttft.p99", "it needs one of < <= > >=, such as \"ttft.p99 < 500ms\""),
+            ("ttft.p99 < 500", "500 has no unit; say \"500ms\""),
+            ("ttft.p99 < 5 parsecs", "\"parsecs\" is no unit of time; units are us, ms, s, m, h"),
+            ("ttft.p99 < soon", "\"soon\" is no time; say a number with a unit, such as \"500ms\""),
+            ("ttfft.p99 < 5ms", "there is no metric \"ttfft\"; did you mean \"ttft.p99\"?"),
+            ("errors.share < 5", "a share is from 0 to 1; say \"5%\""),
+            ("errors.share < x%", "\"x%\" is no share; say \"1%\" or 0.01"),
+            ("requests.rate > fast", "\"fast\" is no rate; say a number per second, such as 1000"),
+        ] {
+            let expected = format!("cannot read the condition \"{text}\": {fault}");
+            assert_eq!(Condition::parse(text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn limits_need_a_unit_and_a_metric_of_one_request() {
+        assert_eq!(Limit::parse("ttft", "0.4s").unwrap(), Limit { metric: "ttft".into(), ms: 400.0 });
+        assert_eq!(
+            Limit::parse("ttft", "400").unwrap_err(),
+            "the limit ttft: 400 has no unit; say \"400ms\""
+        );
+        assert!(Limit::parse("tppt", "4ms").unwrap_err().contains("did you mean \"tpot\"?"));
+        assert!(
+            Limit::parse("requests", "4ms")
+                .unwrap_err()
+                .starts_with("requests cannot limit a single request")
+        );
+    }
+
+    #[test]
+    fn goodput_limits_are_milliseconds() {
+        assert_eq!(Limit::parse_goodput("ttft:400").unwrap(), Limit { metric: "ttft".into(), ms: 400.0 });
+        assert_eq!(
+            Limit::parse_goodput("ttft=400").unwrap_err(),
+            "a goodput limit is written KEY:MS, such as ttft:400, got \"ttft=400\""
+        );
+        assert_eq!(
+            Limit::parse_goodput("ttft:fast").unwrap_err(),
+            "the goodput limit of ttft must be a number of milliseconds, got \"fast\""
+        );
+    }
+
+    #[test]
+    fn a_good_request_meets_every_limit() {
+        let slo = slo(&[("ttft", "20ms"), ("itl", "15ms"), ("tpot", "15ms")]);
+        assert!(slo.good(&reply(0, 0).tokens_at(&[20, 30, 50]).record(), false));
+        assert!(!slo.good(&reply(0, 0).tokens_at(&[21, 30, 40]).record(), false));
+        assert!(!slo.good(&reply(0, 0).tokens_at(&[20, 30, 51]).record(), false));
+        assert!(!slo.good(&reply(0, 0).tokens_at(&[20, 30]).fails(Outcome::Truncated, "").record(), false));
+    }
+
+    #[test]
+    fn a_tpot_limit_ignores_a_reply_of_one_token() {
+        assert!(slo(&[("tpot", "1ms")]).good(&reply(0, 0).tokens_at(&[20]).usage(5, 1).record(), false));
+    }
+
+    #[test]
+    fn a_ttft_limit_fails_a_streamed_reply_without_a_first_token_and_passes_one_that_is_not_streamed() {
+        let slo = slo(&[("ttft", "1h")]);
+        assert!(!slo.good(&reply(0, 0).usage(5, 1).record(), false));
+        assert!(slo.good(&reply(0, 0).not_streamed(50).record(), false));
+    }
+
+    #[test]
+    fn open_loops_judge_from_the_planned_time_unless_told_otherwise() {
+        let record = reply(0, 100).waited(90).tokens_at(&[20, 30]).record();
+        let mut slo = slo(&[("ttft", "50ms"), ("e2el", "50ms")]);
+        assert!(slo.good(&record, false));
+        assert!(!slo.good(&record, true));
+        slo.from_sent = true;
+        assert!(slo.good(&record, true));
+    }
+
+    #[test]
+    fn overall_conditions_of_an_open_loop_judge_the_response_times() {
+        let replies = || (0..200).map(|i| reply(i, 100).waited(90).tokens_at(&[20, 30]));
+        let mut slo = Slo { overall: vec![Condition::parse("ttft.p99 < 50ms").unwrap()], ..Slo::default() };
+        let open = slo.judge(&summary(true, replies()));
+        assert_eq!((open[0].measured, open[0].holds), (Some(110.0), Some(false)));
+        assert_eq!(open[0].text, "ttft.p99 < 50ms: fails, response_ttft.p99 110 ms");
+        assert_eq!(slo.judge(&summary(false, replies()))[0].holds, Some(true));
+        slo.from_sent = true;
+        assert_eq!(slo.judge(&summary(true, replies()))[0].text, "ttft.p99 < 50ms: holds, 20 ms");
+    }
+
+    #[test]
+    fn a_condition_by_its_own_name_is_taken_as_it_is_written() {
+        let summary = summary(true, (0..200).map(|i| reply(i, 100).waited(90).tokens_at(&[20])));
+        assert_eq!(Condition::parse("ttft.p99 < 50ms").unwrap().judge(&summary).holds, Some(true));
+    }
+
+    #[test]
+    fn what_was_not_observed_neither_holds_nor_fails() {
+        let verdict = Condition::parse("itl.p50 < 50ms").unwrap().judge(&summary(false, []));
+        assert_eq!((verdict.measured, verdict.holds), (None, None));
+        assert_eq!(verdict.text, "itl.p50 < 50ms: not observed");
+    }
+
+    #[test]
+    fn a_verdict_says_when_the_values_are_too_few() {
+        let verdict = Condition::parse("ttft.p99 < 50ms")
+            .unwrap()
+            .judge(&summary(false, [reply(0, 0).tokens_at(&[9])]));
+        assert_eq!(verdict.text, "ttft.p99 < 50ms: holds, 9 ms, too few values (1)");
+    }
+
+    #[test]
+    fn shedding_load_does_not_improve_a_percentile() {
+        let quick = (0..97).map(|i| reply(i, 0).tokens_at(&[20]));
+        let failed = (97..100).map(|i| reply(i, 0).times_out(60_000));
+        let summary = summary(false, quick.chain(failed));
+        let p99 = Condition::parse("ttft.p99 < 50ms").unwrap().judge(&summary);
+        assert_eq!((p99.measured, p99.holds), (Some(60_000.0), Some(false)));
+        assert_eq!(p99.text, "ttft.p99 < 50ms: fails, > 60 s with failures counted, too few values (97)");
+        let p50 = Condition::parse("ttft.p50 < 50ms").unwrap().judge(&summary);
+        assert_eq!(p50.text, "ttft.p50 < 50ms: holds, 20 ms with failures counted");
+        assert_eq!(summary.value("ttft.p99"), Ok(Some(20.0)));
+    }
+
+    #[test]
+    fn a_value_known_only_to_be_longer_can_be_shown_to_be_long() {
+        let summary = summary(false, (0..10).map(|i| reply(i, 0).times_out(60_000)));
+        assert_eq!(Condition::parse("ttft.p50 > 1s").unwrap().judge(&summary).holds, Some(true));
+        // A timeout at 60 s proves nothing of 100 s, and does not hold as fast either.
+        assert_eq!(Condition::parse("ttft.p50 < 100s").unwrap().judge(&summary).holds, Some(false));
     }
 }

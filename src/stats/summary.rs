@@ -2,10 +2,10 @@
 
 use super::flow::Flow;
 use super::gaps::Gaps;
-use super::names::{Metric, Name, Statistic};
+use super::names::Metric;
 use super::rates::{Arrivals, Concurrency, InFlight};
-use super::sample::{Sample, View};
-use super::slo::{Censored, Slo};
+use super::sample::Sample;
+use super::slo::Slo;
 use super::tally::{Tally, least};
 use crate::record::{Nanos, Outcome, Phase, Record};
 
@@ -30,13 +30,13 @@ pub struct Window {
 #[derive(Debug, Clone)]
 pub struct Summary {
     window: Window,
-    slo: Option<Slo>,
-    open: bool,
+    pub(super) slo: Option<Slo>,
+    pub(super) open: bool,
     /// By the number of the metric.
-    samples: Vec<Sample>,
-    itl: Gaps,
-    tally: Tally,
-    arrivals: Arrivals,
+    pub(super) samples: Vec<Sample>,
+    pub(super) itl: Gaps,
+    pub(super) tally: Tally,
+    pub(super) arrivals: Arrivals,
     in_flight: InFlight,
     /// Reused from record to record.
     flow: Flow,
@@ -44,10 +44,6 @@ pub struct Summary {
 
 /// Metrics before this one hold one [`Sample`] each.
 const SAMPLES: usize = Metric::Itl as usize;
-
-/// A latency of a failed request is not known, only that it was long: from this share of
-/// failures on, percentiles count them.
-const CENSORED_SHARE: f64 = 0.01;
 
 impl Summary {
     /// `open`: the run has an open-loop schedule (response_ times judge the SLO then).
@@ -145,121 +141,6 @@ impl Summary {
         }
     }
 
-    /// A value by its name, such as `"ttft.p99"`, `"output_tokens.rate"`, `"errors.share"`.
-    /// Times are milliseconds (`duration` alone is seconds), rates per second, shares from 0
-    /// to 1. `Ok(None)`: not observed. `Err`: no such name, as a sentence with the nearest one.
-    pub fn value(&self, name: &str) -> Result<Option<f64>, String> {
-        Name::parse(name).map(|name| self.number(name))
-    }
-
-    /// As [`Summary::value`], by a name that was parsed before.
-    pub fn number(&self, name: Name) -> Option<f64> {
-        use Metric::{CachedTokens, Concurrency, Duration, Errors, Goodput, Requests, UncachedInputTokens};
-        use Statistic::{Count, Max, Mean, Peak, Rate, Share, Sum};
-        let tally = &self.tally;
-        match (name.metric, name.statistic) {
-            (Duration, _) => self.seconds(),
-            (Requests, Count) => Some(tally.requests as f64),
-            (Requests, Rate) => self.per_second(self.arrivals.ended as f64),
-            (Errors, Count) => Some(tally.failed() as f64),
-            (Errors, Share) => share(tally.failed(), tally.requests),
-            (Goodput, _) if !self.has_limits() => None,
-            (Goodput, Count) => Some(tally.good as f64),
-            (Goodput, Rate) => self.per_second(tally.good as f64),
-            (Goodput, Share) => share(tally.good, tally.requests),
-            (CachedTokens, Sum) => (tally.cached.reports > 0).then_some(tally.cached.tokens as f64),
-            (CachedTokens, Share) => share(tally.cached.tokens, tally.cached.input_tokens),
-            (UncachedInputTokens, _)
-                if tally.cached.reports == 0 || tally.cached.reports < tally.succeeded =>
-            {
-                None
-            }
-            (UncachedInputTokens, Sum) => {
-                Some(tally.cached.input_tokens.saturating_sub(tally.cached.tokens) as f64)
-            }
-            (UncachedInputTokens, Rate) => self.per_second(self.arrivals.uncached_tokens as f64),
-            (Metric::WastedTokens, Sum) => Some(tally.wasted_tokens as f64),
-            (Concurrency, Mean) => self.concurrency().map(|c| c.mean),
-            (Concurrency, Max) => self.concurrency().map(|c| c.max as f64),
-            (Metric::OutputTokens, Peak) => self.arrivals.peak(),
-            (metric, Rate) => self.token_rate(metric),
-            (metric, statistic) => self.of_view(metric, statistic, &self.view(metric)),
-        }
-    }
-
-    fn token_rate(&self, metric: Metric) -> Option<f64> {
-        let (input, output) = (self.arrivals.input_tokens as f64, self.arrivals.output_tokens());
-        match metric {
-            Metric::InputTokens => self.per_second(input),
-            Metric::OutputTokens => self.per_second(output),
-            Metric::TotalTokens => self.per_second(input + output),
-            _ => None,
-        }
-    }
-
-    /// The sorted values of a metric that has them; an empty view for the others.
-    pub fn view(&self, metric: Metric) -> View<'_> {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.view(),
-            None if metric == Metric::Itl => self.itl.view(),
-            None => View::empty(),
-        }
-    }
-
-    fn of_view(&self, metric: Metric, statistic: Statistic, view: &View) -> Option<f64> {
-        match statistic {
-            Statistic::Mean => view.mean(),
-            Statistic::Std => view.std(),
-            Statistic::Min => view.min(),
-            Statistic::Max => view.max(),
-            // Nothing summed is 0 where there was nothing to see, and unknown where there was.
-            Statistic::Sum => view.sum().or_else(|| {
-                let seen =
-                    if metric == Metric::Stall { self.itl.count() == 0 } else { self.tally.succeeded > 0 };
-                (!seen).then_some(0.0)
-            }),
-            Statistic::Count => Some(view.count() as f64),
-            Statistic::Median => view.percentile(50.0),
-            Statistic::Percentile(p) => view.percentile(p),
-            Statistic::Rate | Statistic::Share | Statistic::Peak => None,
-        }
-    }
-
-    /// How many values stand behind the statistics of a metric.
-    pub fn count_of(&self, metric: Metric) -> u64 {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.count(),
-            None if metric == Metric::Itl => self.itl.count(),
-            None => self.tally.requests,
-        }
-    }
-
-    /// The percentile of a latency over all requests, where more than 1 % of them failed: a
-    /// failed request lies above every success, since it never gave an answer. `None`: few
-    /// failures, or no such latency.
-    pub fn censored(&self, metric: Metric, p: f64) -> Option<Censored> {
-        self.censored_in(metric, p, &self.view(metric))
-    }
-
-    pub(super) fn censored_in(&self, metric: Metric, p: f64, view: &View) -> Option<Censored> {
-        let failures = &self.tally.failures;
-        let waited = match metric {
-            Metric::Ttft | Metric::Ttfo | Metric::E2el => failures.longest_from_sent,
-            Metric::ResponseTtft | Metric::ResponseE2el => failures.longest_from_planned,
-            _ => return None,
-        };
-        let failed =
-            share(self.tally.failed(), self.tally.requests).is_some_and(|share| share > CENSORED_SHARE);
-        if !failed || (view.count() == 0 && self.tally.succeeded > 0) {
-            return None;
-        }
-        let above = waited as f64 / 1e6;
-        Some(match view.percentile_of(p, self.tally.failed()) {
-            Some(value) => Censored::Value(value),
-            None => Censored::Above(view.max().map_or(above, |max| max.max(above))),
-        })
-    }
-
     /// Failures by kind with their counts and one example text each, most frequent first.
     pub fn failures(&self) -> Vec<(Outcome, u64, Option<String>)> {
         self.tally.failures.list()
@@ -286,14 +167,6 @@ impl Summary {
         self.span().and_then(|(start, end)| self.in_flight.concurrency(start, end))
     }
 
-    fn seconds(&self) -> Option<f64> {
-        self.span().map(|(start, end)| (end - start) as f64 / 1e9)
-    }
-
-    fn per_second(&self, amount: f64) -> Option<f64> {
-        self.seconds().filter(|seconds| *seconds > 0.0).map(|seconds| amount / seconds)
-    }
-
     /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
     pub fn columns(&self) -> Vec<(String, Option<f64>)> {
         super::columns::columns(self)
@@ -310,10 +183,6 @@ impl Summary {
     }
 }
 
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
 impl std::ops::AddAssign<&Summary> for Summary {
     /// Adds the records of another part of the same run.
     fn add_assign(&mut self, other: &Summary) {
@@ -326,5 +195,159 @@ impl std::ops::AddAssign<&Summary> for Summary {
         self.tally.merge(&other.tally);
         self.arrivals.merge(&other.arrivals);
         self.in_flight.merge(&other.in_flight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{COUNT_BOUND, MS, all, filled, reply, says, seconds};
+    use super::super::{Condition, Limit};
+    use super::*;
+
+    #[test]
+    fn a_run_by_count_measures_its_requests_alone_until_the_last_has_ended() {
+        let warmup = reply(0, 0).tokens_at(&[100, 1_500]).usage(9, 9).warmup();
+        let summary = all([
+            warmup,
+            reply(1, 1_000).tokens_at(&[100, 400]).usage(5, 4),
+            reply(2, 1_000).tokens_at(&[100, 1_000]).usage(5, 4).ends(2_000),
+        ]);
+        says(
+            &summary,
+            &[
+                ("duration", Some(2.0)),
+                ("requests.rate", Some(1.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("input_tokens.rate", Some(5.0)),
+                ("total_tokens.rate", Some(9.0)),
+                // 0.5 s of warm-up, 0.4 s and 2 s of measured requests in flight.
+                ("concurrency.mean", Some(1.45)),
+                ("concurrency.max", Some(3.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_run_by_time_counts_what_arrived_in_its_window() {
+        let straggler = reply(0, 500).tokens_at(&[100, 600, 700, 1_000]).usage(8, 8).warmup();
+        let inside = reply(1, 1_000).tokens_at(&[500, 600]).usage(4, 2);
+        let over = reply(2, 2_500).tokens_at(&[100, 900]).usage(6, 2);
+        let summary = filled(seconds(1, 3), [straggler, inside, over]);
+        says(
+            &summary,
+            &[
+                ("duration", Some(2.0)),
+                // The straggler and the one inside; the last ends after the window.
+                ("requests.rate", Some(1.0)),
+                // 6 of the straggler's 8 tokens, 2, and 1 of 2.
+                ("output_tokens.rate", Some(4.5)),
+                // The straggler's first output came before the window.
+                ("input_tokens.rate", Some(5.0)),
+                // Latencies are of the measured ones, followed to their end.
+                ("e2el.max", Some(900.0)),
+                ("e2el.count", Some(2.0)),
+                ("output_tokens.sum", Some(4.0)),
+                ("concurrency.mean", Some((0.5 + 0.6 + 0.5) / 2.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn only_requests_planned_in_the_window_are_measured() {
+        let at = |seq, ms| reply(seq, ms).tokens_at(&[10, 20]);
+        let summary = filled(seconds(1, 2), [at(0, 999), at(1, 1_000), at(2, 2_000), at(3, 2_001)]);
+        says(&summary, &[("requests.count", Some(2.0)), ("ttft.count", Some(2.0))]);
+    }
+
+    #[test]
+    fn a_start_that_is_learnt_late_begins_the_window() {
+        let mut summary = Summary::new(COUNT_BOUND, None, false);
+        summary.start_window(500 * MS);
+        summary.add(&reply(0, 1_000).tokens_at(&[500]).usage(1, 1).record());
+        says(&summary, &[("duration", Some(1.0))]);
+        summary.set_window(Window { start: Some(0), end: Some(2_000 * MS) });
+        says(&summary, &[("duration", Some(2.0))]);
+    }
+
+    #[test]
+    fn merged_parts_equal_the_whole() {
+        let slo = Slo {
+            limits: vec![Limit::parse("ttft", "60ms").unwrap()],
+            overall: vec![Condition::parse("errors.share < 50%").unwrap()],
+            from_sent: false,
+        };
+        for window in [COUNT_BOUND, seconds(1, 4)] {
+            let mut whole = Summary::new(window, Some(slo.clone()), true);
+            let mut parts = [whole.clone(), whole.clone(), whole.clone()];
+            for i in 0..60_u64 {
+                let ms = i as Nanos * 83;
+                let step = 7 + (i as u32 * 5) % 11;
+                let reply =
+                    reply(i, ms).waited(i as Nanos % 9).tokens_at(&[30 + step, 40 + 2 * step, 200 + step]);
+                let reply = reply.usage(100 + i as u32, 5 + i as u32 % 3).cached(i as u32 % 50);
+                let record = match i % 10 {
+                    0 => reply.fails(Outcome::Truncated, &format!("cut {i}")),
+                    1 => reply.warmup(),
+                    2 => reply.not_streamed(400),
+                    _ => reply,
+                }
+                .record();
+                whole.add(&record);
+                parts[(i * 7 % 3) as usize].add(&record);
+            }
+            let mut merged = parts[2].clone();
+            merged += &parts[0];
+            merged += &parts[1];
+            for ((name, a), (_, b)) in whole.columns().into_iter().zip(merged.columns()) {
+                let near = a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 1e-9 * a.abs());
+                assert!(a.is_some() == b.is_some() && near, "{name}: {a:?} against {b:?}");
+            }
+            assert_eq!(whole.failures(), merged.failures());
+            assert_eq!(whole.table("en"), merged.table("en"));
+        }
+    }
+
+    #[test]
+    fn failures_have_no_latency_but_stand_in_every_denominator() {
+        let slo = Slo { limits: vec![Limit::parse("e2el", "1s").unwrap()], ..Slo::default() };
+        let mut summary = Summary::new(COUNT_BOUND, Some(slo), false);
+        let cut = reply(1, 0).tokens_at(&[1, 2]).fails(Outcome::Truncated, "cut off");
+        let wrong = reply(2, 0).tokens_at(&[1]).fails(Outcome::ServerError, "out of memory");
+        for reply in [reply(0, 0).tokens_at(&[10, 500]).usage(5, 2), cut, wrong, reply(3, 0).dropped()] {
+            summary.add(&reply.record());
+        }
+        says(
+            &summary,
+            &[
+                ("requests.count", Some(4.0)),
+                ("requests.rate", Some(2.0)),
+                ("errors.count", Some(3.0)),
+                ("errors.share", Some(0.75)),
+                ("goodput.share", Some(0.25)),
+                ("goodput.rate", Some(2.0)),
+                ("ttft.count", Some(1.0)),
+                ("output_tokens.sum", Some(2.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("wasted_tokens.sum", Some(3.0)),
+                ("lateness.count", Some(3.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_everything_failed_has_rates_of_zero_and_no_latency() {
+        let summary = all([reply(0, 0).ends(100).fails(Outcome::Status, "busy")]);
+        says(
+            &summary,
+            &[
+                ("errors.share", Some(1.0)),
+                ("requests.rate", Some(0.0)),
+                ("output_tokens.rate", Some(0.0)),
+                ("output_tokens.sum", Some(0.0)),
+                ("ttft.p99", None),
+                ("peak_output_tokens_per_s", None),
+                ("goodput.share", None),
+            ],
+        );
     }
 }

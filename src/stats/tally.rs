@@ -200,3 +200,49 @@ impl Failures {
         self.longest_from_planned = self.longest_from_planned.max(other.longest_from_planned);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{all, reply, says};
+    use super::*;
+    use crate::record::Timeout;
+
+    #[test]
+    fn failures_are_listed_by_kind_with_the_words_of_the_earliest() {
+        let status = |seq, words| reply(seq, 0).fails(Outcome::Status, words);
+        let summary = all([reply(0, 0).times_out(5), status(7, "later"), status(3, "first")]);
+        assert_eq!(
+            summary.failures(),
+            [
+                (Outcome::Status, 2, Some("first".into())),
+                (Outcome::TimedOut(Timeout::Total), 1, Some("no end of the reply in time".into())),
+            ]
+        );
+    }
+
+    #[test]
+    fn counts_of_tokens_say_where_they_come_from() {
+        let mut counted = reply(1, 0).not_streamed(10).record();
+        counted.counted_output = Some(7);
+        let mut summary = all([
+            reply(0, 0).tokens_at(&[10]).usage(1, 5),
+            reply(2, 0).tokens_at(&[10, 20]),
+            reply(3, 0).not_streamed(10),
+        ]);
+        summary.add(&counted);
+        let sources = summary.tally().sources;
+        assert_eq!((sources.usage, sources.tokenizer, sources.events, sources.unknown), (1, 1, 1, 1));
+        says(&summary, &[("output_tokens.sum", Some(14.0)), ("output_tokens.count", Some(3.0))]);
+    }
+
+    #[test]
+    fn asked_lengths_are_kept_beside_the_counted_ones() {
+        let summary = all([
+            reply(0, 0).asked(256, 3).usage(262, 3).tokens_at(&[1]),
+            reply(1, 0).asked(256, 3).usage(264, 2).tokens_at(&[1]),
+        ]);
+        let (output, input) = (summary.tally().asked_output, summary.tally().asked_input);
+        assert_eq!((output.compared, output.met, output.range), (2, 1, Some((3, 3))));
+        assert_eq!((input.compared, input.met, input.mean_difference()), (2, 0, 7.0));
+    }
+}

@@ -1,5 +1,312 @@
 //! Words for people, in English and Chinese, and how numbers are written.
 
+use super::names::Metric;
+use super::tally::{Asked, Sources};
+
+/// The language of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lang {
+    English,
+    Chinese,
+}
+
+/// What is said of a condition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    pub condition: String,
+    /// `None`: not observed.
+    pub holds: Option<bool>,
+    /// The name of the value, where it is another than the condition's.
+    pub other: Option<String>,
+    /// With its unit.
+    pub value: Option<String>,
+    /// The value is only known to be more than `value`.
+    pub above: bool,
+    /// Failed requests are counted in the value.
+    pub censored: bool,
+    /// How many values there were, where they are too few.
+    pub few: Option<u64>,
+}
+
+impl Said {
+    /// One line.
+    pub fn text(&self, lang: Lang) -> String {
+        let (yes, no, unseen, with_failures, few) = match lang {
+            Lang::English => ("holds", "fails", "not observed", " with failures counted", "too few values"),
+            Lang::Chinese => ("满足", "不满足", "无数据", "（计入失败请求）", "样本不足"),
+        };
+        let (colon, comma) = if lang == Lang::English { (": ", ", ") } else { ("：", "，") };
+        let word = self.holds.map_or(unseen, |holds| if holds { yes } else { no });
+        let mut text = format!("{}{colon}{word}", self.condition);
+        if let Some(value) = &self.value {
+            let other = self.other.as_ref().map_or(String::new(), |name| format!("{name} "));
+            text += &format!("{comma}{other}{}{value}", if self.above { "> " } else { "" });
+        }
+        if self.censored {
+            text += with_failures;
+        }
+        if let Some(count) = self.few {
+            text += &format!("{comma}{few} ({})", grouped(count));
+        }
+        text
+    }
+}
+
+/// Labels of the rows and columns of a table.
+#[derive(Debug)]
+pub struct Words {
+    pub requests: &'static str,
+    pub duration: &'static str,
+    pub request_throughput: &'static str,
+    pub output_throughput: &'static str,
+    pub total_token_throughput: &'static str,
+    pub concurrency: &'static str,
+    pub input_tokens: &'static str,
+    pub output_tokens: &'static str,
+    pub output_length: &'static str,
+    pub cached_tokens: &'static str,
+    pub wasted_tokens: &'static str,
+    pub stalls: &'static str,
+    pub goodput: &'static str,
+    pub condition: &'static str,
+    pub latency: &'static str,
+    pub mean: &'static str,
+    pub median: &'static str,
+    pub std: &'static str,
+    pub max: &'static str,
+    pub count: &'static str,
+    pub with_failures: &'static str,
+    pub few_values: &'static str,
+    pub histogram: &'static str,
+    pub failures_above: &'static str,
+}
+
+const ENGLISH: Words = Words {
+    requests: "requests",
+    duration: "duration",
+    request_throughput: "request throughput",
+    output_throughput: "output throughput",
+    total_token_throughput: "total token throughput",
+    concurrency: "concurrency",
+    input_tokens: "input tokens",
+    output_tokens: "output tokens",
+    output_length: "output length",
+    cached_tokens: "cached input tokens",
+    wasted_tokens: "wasted output tokens",
+    stalls: "stalls",
+    goodput: "goodput",
+    condition: "condition",
+    latency: "latency (ms)",
+    mean: "mean",
+    median: "median",
+    std: "std",
+    max: "max",
+    count: "count",
+    with_failures: "  with failures",
+    few_values: "~ too few values for this percentile (p90 needs 10, p99 needs 100)",
+    histogram: "* percentiles from a histogram of 3 significant digits",
+    failures_above: "with failures: each failed request counts as longer than every success",
+};
+
+const CHINESE: Words = Words {
+    requests: "请求",
+    duration: "持续时间",
+    request_throughput: "请求吞吐量",
+    output_throughput: "输出吞吐量",
+    total_token_throughput: "总令牌吞吐量",
+    concurrency: "并发数",
+    input_tokens: "总输入令牌数",
+    output_tokens: "总输出令牌数",
+    output_length: "输出长度",
+    cached_tokens: "缓存命中令牌数",
+    wasted_tokens: "失败请求的输出令牌数",
+    stalls: "停顿",
+    goodput: "请求有效吞吐量",
+    condition: "条件",
+    latency: "延迟(ms)",
+    mean: "平均",
+    median: "中位",
+    std: "标准差",
+    max: "最大",
+    count: "数量",
+    with_failures: "  计入失败请求",
+    few_values: "~ 样本不足以支持该百分位（P90 需要 10 个，P99 需要 100 个）",
+    histogram: "* 百分位取自 3 位有效数字的直方图",
+    failures_above: "计入失败请求：每个失败请求视为比所有成功请求更慢",
+};
+
+impl Lang {
+    /// `"zh"` is Chinese; everything else is English.
+    pub fn named(name: &str) -> Lang {
+        if name.starts_with("zh") { Lang::Chinese } else { Lang::English }
+    }
+
+    pub fn words(self) -> &'static Words {
+        match self {
+            Lang::English => &ENGLISH,
+            Lang::Chinese => &CHINESE,
+        }
+    }
+
+    /// A latency as the first cell of its row.
+    pub fn latency(self, metric: Metric) -> String {
+        let name = metric.name();
+        if self == Lang::English {
+            return name.into();
+        }
+        match metric {
+            Metric::Ttft => format!("首令牌时间 {name}"),
+            Metric::Ttfo => format!("首正文时间 {name}"),
+            Metric::Itl => format!("令牌间延迟 {name}"),
+            Metric::Tpot => format!("每令牌时间 {name}"),
+            Metric::E2el => format!("端到端延迟 {name}"),
+            Metric::ResponseTtft => format!("含等待首令牌时间 {name}"),
+            Metric::ResponseE2el => format!("含等待端到端延迟 {name}"),
+            Metric::QueueDelay => format!("排队延迟 {name}"),
+            Metric::Lateness => format!("发送滞后 {name}"),
+            _ => name.into(),
+        }
+    }
+
+    pub fn outcome(self, total: u64, succeeded: u64) -> String {
+        let failed = total - succeeded;
+        let share = 100.0 * failed as f64 / total.max(1) as f64;
+        let share = if failed == 0 { String::new() } else { format!(" ({share:.2} %)") };
+        let (total, succeeded, failed) = (grouped(total), grouped(succeeded), grouped(failed));
+        match self {
+            Lang::English => format!("{total} total, {succeeded} succeeded, {failed} failed{share}"),
+            Lang::Chinese => format!("共 {total}，成功 {succeeded}，失败 {failed}{share}"),
+        }
+    }
+
+    pub fn example(self, count: u64, words: Option<&str>) -> String {
+        let count = grouped(count);
+        match (self, words) {
+            (_, None) => count,
+            (Lang::English, Some(words)) => format!("{count}, such as: {words}"),
+            (Lang::Chinese, Some(words)) => format!("{count}，例如：{words}"),
+        }
+    }
+
+    pub fn requests_per_s(self, rate: &str) -> String {
+        match self {
+            Lang::English => format!("{rate} requests/s"),
+            Lang::Chinese => format!("{rate} 请求/s"),
+        }
+    }
+
+    pub fn tokens_per_s(self, rate: &str) -> String {
+        match self {
+            Lang::English => format!("{rate} tokens/s"),
+            Lang::Chinese => format!("{rate} 令牌/s"),
+        }
+    }
+
+    pub fn peak(self, tokens: &str) -> String {
+        match self {
+            Lang::English => format!(", at most {tokens} in one second"),
+            Lang::Chinese => format!("，1 秒内最多 {tokens}"),
+        }
+    }
+
+    pub fn mean_and_max(self, mean: &str, max: &str) -> String {
+        match self {
+            Lang::English => format!("mean {mean}, max {max}"),
+            Lang::Chinese => format!("平均 {mean}，最大 {max}"),
+        }
+    }
+
+    pub fn sum_and_mean(self, sum: &str, mean: &str) -> String {
+        match self {
+            Lang::English => format!("{sum} (mean {mean})"),
+            Lang::Chinese => format!("{sum}（平均 {mean}）"),
+        }
+    }
+
+    /// Where the counts of output tokens come from.
+    pub fn sources(self, sources: &Sources) -> String {
+        let names = match self {
+            Lang::English => ["from usage", "by our tokenizer", "estimated from events", "unknown"],
+            Lang::Chinese => ["服务器 usage", "本地分词器", "按事件估计", "未知"],
+        };
+        let counts = [sources.usage, sources.tokenizer, sources.events, sources.unknown];
+        let used: Vec<(&str, u64)> = names.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        let comma = if self == Lang::English { ", " } else { "，" };
+        match used[..] {
+            [] => String::new(),
+            [(name, _)] => format!("{comma}{name}"),
+            _ => used.iter().map(|(name, n)| format!("{comma}{} {name}", grouped(*n))).collect(),
+        }
+    }
+
+    /// How many replies had the length that was asked for.
+    pub fn lengths(self, asked: &Asked) -> String {
+        let (met, of) = (grouped(asked.met), grouped(asked.compared));
+        let tokens = asked_tokens(asked);
+        match self {
+            Lang::English if asked.compared == 1 => format!("{met} of 1 reply had the asked {tokens} tokens"),
+            Lang::English => format!("{met} of {of} replies had the asked {tokens} tokens"),
+            Lang::Chinese => format!("{of} 个回复中 {met} 个达到要求的 {tokens} 令牌"),
+        }
+    }
+
+    /// What the server counted against what was asked, where that differs.
+    pub fn input_difference(self, asked: &Asked) -> String {
+        if asked.met == asked.compared {
+            return String::new();
+        }
+        let (tokens, difference) = (asked_tokens(asked), format!("{:+.1}", asked.mean_difference()));
+        let differ = grouped(asked.compared - asked.met);
+        match self {
+            Lang::English => format!(", asked {tokens}: {differ} differ, {difference} on average"),
+            Lang::Chinese => format!("，要求 {tokens}：{differ} 个不符，平均差 {difference}"),
+        }
+    }
+
+    pub fn cached(self, tokens: &str, share: &str, uncached: &str) -> String {
+        match self {
+            Lang::English => format!("{tokens} ({share} of input), uncached {uncached} tokens/s"),
+            Lang::Chinese => format!("{tokens}（占输入 {share}），未命中 {uncached} 令牌/s"),
+        }
+    }
+
+    pub fn stalls(self, count: &str, longest: &str, total: &str) -> String {
+        match self {
+            Lang::English => format!("{count}, longest {longest}, {total} together"),
+            Lang::Chinese => format!("{count} 次，最长 {longest}，共 {total}"),
+        }
+    }
+
+    pub fn goodput(self, rate: &str, share: &str, limits: &str) -> String {
+        match self {
+            Lang::English => format!("{rate} requests/s, {share} of all requests ({limits})"),
+            Lang::Chinese => format!("{rate} 请求/s，占全部请求 {share}（{limits}）"),
+        }
+    }
+
+    pub fn part_of(self, part: u64, whole: u64) -> String {
+        match self {
+            _ if part == whole => grouped(part),
+            Lang::English => format!("{} of {}", grouped(part), grouped(whole)),
+            Lang::Chinese => format!("{} / {}", grouped(part), grouped(whole)),
+        }
+    }
+}
+
+fn asked_tokens(asked: &Asked) -> String {
+    match asked.range {
+        Some((min, max)) if min != max => format!("{} to {}", grouped(min.into()), grouped(max.into())),
+        Some((min, _)) => grouped(min.into()),
+        None => "-".into(),
+    }
+}
+
+/// Text of a server, fit for a terminal: control characters become spaces.
+pub fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// 1234567 -> `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -46,4 +353,33 @@ pub fn span(ms: f64) -> String {
 fn trimmed(number: f64, decimals: usize) -> String {
     let text = format!("{number:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"].map(String::from)
+        );
+        assert_eq!(fixed(22_336.046, 2), "22,336.05");
+        assert_eq!(fixed(-1_234.5, 1), "-1,234.5");
+        assert_eq!(fixed(-0.001, 2), "0.00");
+    }
+
+    #[test]
+    fn times_are_written_in_the_unit_that_fits() {
+        assert_eq!(
+            [0.0125, 412.34, 1_500.0, 60_000.0, 125_000.0, 7_260_000.0].map(span),
+            ["0.013 ms", "412.3 ms", "1.5 s", "60 s", "2 m 5 s", "2 h 1 m"].map(String::from)
+        );
+    }
+
+    #[test]
+    fn text_of_a_server_cannot_steer_the_terminal() {
+        assert_eq!(one_line("bad\n\u{1b}[31mred\u{7}  end"), "bad [31mred end");
+    }
 }

@@ -1,0 +1,341 @@
+//! The aggregated CSV: one row per run under an English and a Chinese header.
+//!
+//! Row 1 is English, row 2 Chinese, data from row 3; UTF-8 with a byte order mark, so that
+//! spreadsheets show the Chinese; quoted where needed; numbers at full precision; null empty.
+
+use serde_json::{Map, Value};
+
+/// The fixed columns in order, English and Chinese.
+pub const HEADER: &[(&str, &str)] = &[
+    ("date", "日期"),
+    ("backend", "后端"),
+    ("model_id", "模型ID"),
+    ("tokenizer_id", "分词器ID"),
+    ("num_prompts", "提示数量"),
+    ("request_rate", "请求速率"),
+    ("burstiness", "突发性"),
+    ("max_concurrency", "最大并发数"),
+    ("duration", "持续时间"),
+    ("completed", "完成数量"),
+    ("total_input_tokens", "总输入令牌数"),
+    ("total_output_tokens", "总输出令牌数"),
+    ("request_throughput", "请求吞吐量"),
+    ("request_goodput", "请求有效吞吐量"),
+    ("output_throughput", "输出吞吐量"),
+    ("total_token_throughput", "总令牌吞吐量"),
+    ("mean_ttft_ms", "平均首令牌时间(ms)"),
+    ("median_ttft_ms", "中位首令牌时间(ms)"),
+    ("std_ttft_ms", "首令牌时间标准差(ms)"),
+    ("p99_ttft_ms", "首令牌时间P99(ms)"),
+    ("mean_tpot_ms", "平均每令牌时间(ms)"),
+    ("median_tpot_ms", "中位每令牌时间(ms)"),
+    ("std_tpot_ms", "每令牌时间标准差(ms)"),
+    ("p99_tpot_ms", "每令牌时间P99(ms)"),
+    ("mean_itl_ms", "平均令牌间延迟(ms)"),
+    ("median_itl_ms", "中位令牌间延迟(ms)"),
+    ("std_itl_ms", "令牌间延迟标准差(ms)"),
+    ("p99_itl_ms", "令牌间延迟P99(ms)"),
+    ("mean_e2el_ms", "平均端到端延迟(ms)"),
+    ("median_e2el_ms", "中位端到端延迟(ms)"),
+    ("std_e2el_ms", "端到端延迟标准差(ms)"),
+    ("p99_e2el_ms", "端到端延迟P99(ms)"),
+    ("input_len", "输入长度"),
+    ("output_len", "输出长度"),
+    ("filename", "文件名"),
+    ("result_dir", "结果目录"),
+    ("failed", "失败数量"),
+    ("tp", "张量并行度"),
+    ("data_type", "数据类型"),
+    ("batch", "批处理大小"),
+    ("prompt_tokens", "输入令牌数/请求"),
+    ("completion_tokens", "输出令牌数/请求"),
+];
+
+const MARK: &str = "\u{feff}";
+
+/// Where a result comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    pub input_len: Option<u64>,
+    pub output_len: Option<u64>,
+    pub filename: String,
+    pub result_dir: String,
+}
+
+/// A row from the keys of a vLLM result (see [`super::vllm`]). Lists are left out; keys that
+/// are no fixed column stay, as further columns.
+pub fn row(result: &Map<String, Value>, origin: &Origin) -> Map<String, Value> {
+    let scalar = |(_, value): &(&String, &Value)| !value.is_array() && !value.is_object();
+    let mut row: Map<String, Value> =
+        result.iter().filter(scalar).map(|(key, value)| (key.clone(), value.clone())).collect();
+    row.insert("input_len".into(), origin.input_len.into());
+    row.insert("output_len".into(), origin.output_len.into());
+    row.insert("filename".into(), origin.filename.clone().into());
+    row.insert("result_dir".into(), origin.result_dir.clone().into());
+    let mean = |total: &str| {
+        let (total, completed) = (result.get(total)?.as_f64()?, result.get("completed")?.as_f64()?);
+        (completed > 0.0).then(|| total / completed)
+    };
+    row.insert("prompt_tokens".into(), mean("total_input_tokens").into());
+    row.insert("completion_tokens".into(), mean("total_output_tokens").into());
+    row
+}
+
+/// The whole file: the fixed columns, then every further key that has a value in any row, in
+/// order of first appearance, under its English name in both headers.
+pub fn write(rows: &[Map<String, Value>]) -> Vec<u8> {
+    let mut columns: Vec<(&str, &str)> = HEADER.to_vec();
+    for (key, value) in rows.iter().flatten() {
+        if !value.is_null() && !columns.iter().any(|(english, _)| english == key) {
+            columns.push((key, key));
+        }
+    }
+    let mut text = String::from(MARK);
+    line(&mut text, columns.iter().map(|(english, _)| english.to_string()));
+    line(&mut text, columns.iter().map(|(_, chinese)| chinese.to_string()));
+    for row in rows {
+        line(&mut text, columns.iter().map(|(key, _)| row.get(*key).map_or(String::new(), cell)));
+    }
+    text.into_bytes()
+}
+
+fn line(text: &mut String, cells: impl Iterator<Item = String>) {
+    for (i, cell) in cells.enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        if cell.contains([',', '"', '\n', '\r']) || cell.trim() != cell {
+            text.push_str(&format!("\"{}\"", cell.replace('"', "\"\"")));
+        } else {
+            text.push_str(&cell);
+        }
+    }
+    text.push_str("\r\n");
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Reads such a file back: one map a row, by English names; numbers as numbers, empty cells
+/// as null. Files without a byte order mark, without quotes or without the Chinese row are
+/// read too. The error is a sentence with the line.
+pub fn parse_csv(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|fault| format!("the CSV is not UTF-8 (byte {})", fault.valid_up_to()))?;
+    let mut lines = cells(text.strip_prefix(MARK).unwrap_or(text))?.into_iter();
+    let (_, header) = lines.next().ok_or("the CSV is empty")?;
+    // Old versions of the benchmark write `request_goodput:`.
+    let names: Vec<String> =
+        header.iter().map(|name| name.trim().trim_end_matches(':').to_string()).collect();
+    let mut rows = Vec::new();
+    for (i, (number, cells)) in lines.enumerate() {
+        if cells.iter().all(|cell| cell.trim().is_empty()) || (i == 0 && is_chinese_header(&names, &cells)) {
+            continue;
+        }
+        if cells.len() > names.len() {
+            return Err(format!(
+                "line {number} of the CSV has {} cells under {} names; is there a comma in an unquoted text?",
+                cells.len(),
+                names.len()
+            ));
+        }
+        let values = cells.iter().map(|cell| value(cell)).chain(std::iter::repeat(Value::Null));
+        rows.push(names.iter().cloned().zip(values).collect());
+    }
+    Ok(rows)
+}
+
+fn is_chinese_header(names: &[String], cells: &[String]) -> bool {
+    let known = |name: &String, cell: &String| {
+        HEADER.iter().any(|(english, chinese)| english == name && *chinese == cell.trim())
+    };
+    names.iter().zip(cells).any(|(name, cell)| known(name, cell))
+}
+
+fn value(cell: &str) -> Value {
+    let text = cell.trim();
+    if matches!(text, "" | "None" | "null" | "nan" | "NaN") {
+        return Value::Null;
+    }
+    if let Ok(whole) = text.parse::<i64>() {
+        // `007` is a name, not the number 7.
+        return if whole.to_string() == text { whole.into() } else { text.into() };
+    }
+    let like_number = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    match text.parse::<f64>() {
+        Ok(number) if like_number && number.is_finite() => number.into(),
+        _ => cell.into(),
+    }
+}
+
+/// The cells of every line, with the number of the line from 1.
+fn cells(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
+    let (mut lines, mut line, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let (mut number, mut first) = (1, 1);
+    let (mut quoted, mut was_quoted) = (false, false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        number += usize::from(c == '\n');
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' if quoted => quoted = false,
+            '"' if cell.is_empty() && !was_quoted => (quoted, was_quoted) = (true, true),
+            _ if quoted => cell.push(c),
+            ',' => {
+                line.push(std::mem::take(&mut cell));
+                was_quoted = false;
+            }
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\n' => {
+                line.push(std::mem::take(&mut cell));
+                lines.push((first, std::mem::take(&mut line)));
+                (first, was_quoted) = (number, false);
+            }
+            c => cell.push(c),
+        }
+    }
+    if quoted {
+        return Err(format!("line {first} of the CSV opens a quote that is never closed"));
+    }
+    if !cell.is_empty() || !line.is_empty() {
+        line.push(cell);
+        lines.push((first, line));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(pairs: &[(&str, Value)]) -> Map<String, Value> {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.clone())).collect()
+    }
+
+    #[test]
+    fn the_file_begins_with_a_mark_an_english_and_a_chinese_row() {
+        let bytes = write(&[]);
+        assert_eq!(&bytes[..3], b"\xef\xbb\xbf");
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text[3..].split("\r\n").collect();
+        assert!(
+            lines[0].starts_with("date,backend,model_id,tokenizer_id,num_prompts,request_rate,burstiness,")
+        );
+        assert!(
+            lines[0]
+                .ends_with("filename,result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens")
+        );
+        assert!(
+            lines[1].starts_with(
+                "日期,后端,模型ID,分词器ID,提示数量,请求速率,突发性,最大并发数,持续时间,完成数量,"
+            )
+        );
+        assert!(lines[1].ends_with(
+            "文件名,结果目录,失败数量,张量并行度,数据类型,批处理大小,输入令牌数/请求,输出令牌数/请求"
+        ));
+        assert_eq!(lines[0].split(',').count(), 42);
+    }
+
+    #[test]
+    fn cells_are_quoted_only_where_they_need_to_be() {
+        let row = map(&[
+            ("date", json!("a,b")),
+            ("backend", json!("say \"hi\"\nthere")),
+            ("model_id", json!("plain")),
+        ]);
+        let text = String::from_utf8(write(&[row])).unwrap();
+        assert!(text.contains("\r\n\"a,b\",\"say \"\"hi\"\"\nthere\",plain,"));
+    }
+
+    #[test]
+    fn what_was_written_reads_back_at_full_precision() {
+        let rows = [
+            map(&[
+                ("date", json!("20261124-101500")),
+                ("model_id", json!("a, \"b\"\r\nc")),
+                ("request_rate", json!("inf")),
+                ("num_prompts", json!(40)),
+                ("mean_ttft_ms", json!(0.1 + 0.2)),
+                ("request_goodput", Value::Null),
+                ("gpus", json!(8)),
+            ]),
+            map(&[("num_prompts", json!(10)), ("p99.9_ttft_ms", json!(1.0))]),
+        ];
+        let back = parse_csv(&write(&rows)).unwrap();
+        assert_eq!(back.len(), 2);
+        for (row, back) in rows.iter().zip(&back) {
+            for (key, value) in row {
+                assert_eq!(back[key], *value, "{key}");
+            }
+        }
+        assert_eq!(back[1]["gpus"], Value::Null);
+        let extra: Vec<&str> = back[0].keys().skip(HEADER.len()).map(String::as_str).collect();
+        assert_eq!(extra, ["gpus", "p99.9_ttft_ms"]);
+    }
+
+    #[test]
+    fn a_row_has_its_origin_and_the_means_of_a_request() {
+        let result = map(&[
+            ("completed", json!(40)),
+            ("total_input_tokens", json!(20_440)),
+            ("total_output_tokens", json!(20_480)),
+            ("tp", json!("8")),
+            ("itls", json!([[0.1]])),
+        ]);
+        let origin = Origin {
+            input_len: Some(512),
+            output_len: None,
+            filename: "f.json".into(),
+            result_dir: "d".into(),
+        };
+        let row = row(&result, &origin);
+        assert_eq!((&row["prompt_tokens"], &row["completion_tokens"]), (&json!(511.0), &json!(512.0)));
+        assert_eq!((&row["input_len"], &row["output_len"]), (&json!(512), &Value::Null));
+        assert_eq!((&row["tp"], row.get("itls")), (&json!("8"), None));
+    }
+
+    #[test]
+    fn a_run_without_a_success_has_no_means() {
+        let row = row(&map(&[("completed", json!(0)), ("total_input_tokens", json!(0))]), &Origin::default());
+        assert_eq!(row["prompt_tokens"], Value::Null);
+    }
+
+    #[test]
+    fn old_files_without_mark_quotes_and_nulls_are_read() {
+        let text = "date,model_id,request_goodput:,mean_ttft_ms\n日期,模型ID,请求有效吞吐量,平均首令牌时间(ms)\n\
+                    20250301-101010,m\"x,None,553.04\n";
+        let rows = parse_csv(text.as_bytes()).unwrap();
+        assert_eq!(
+            rows,
+            [map(&[
+                ("date", json!("20250301-101010")),
+                ("model_id", json!("m\"x")),
+                ("request_goodput", Value::Null),
+                ("mean_ttft_ms", json!(553.04)),
+            ])]
+        );
+        assert_eq!(parse_csv(b"a,b\n1,007").unwrap(), [map(&[("a", json!(1)), ("b", json!("007"))])]);
+    }
+
+    #[test]
+    fn a_broken_file_names_its_line() {
+        assert_eq!(parse_csv(b"").unwrap_err(), "the CSV is empty");
+        assert_eq!(
+            parse_csv(b"a,b\n1,2\n1,2,3\n").unwrap_err(),
+            "line 3 of the CSV has 3 cells under 2 names; is there a comma in an unquoted text?"
+        );
+        assert_eq!(
+            parse_csv(b"a,b\n\"1,2\n").unwrap_err(),
+            "line 2 of the CSV opens a quote that is never closed"
+        );
+    }
+}

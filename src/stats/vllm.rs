@@ -1,0 +1,301 @@
+//! `VllmResult`: the result JSON of vLLM's serving benchmark, which dashboards read.
+//!
+//! The keys are vLLM's, in its order; the numbers are ours, by our definitions. Statistics
+//! are milliseconds, the lists of single requests seconds.
+
+use super::names::Metric;
+use super::sample::View;
+use super::summary::Summary;
+use crate::record::{Phase, Record};
+use serde_json::{Map, Value, json};
+
+/// What a summary does not know of its run.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// `YYYYmmdd-HHMMSS`.
+    pub date: String,
+    pub endpoint_type: String,
+    pub backend: String,
+    pub label: Option<String>,
+    pub model_id: String,
+    pub tokenizer_id: String,
+    pub num_prompts: u64,
+    /// Free keys; they stand flat among the others, whose names they cannot take.
+    pub metadata: Map<String, Value>,
+    /// Requests per second; `None` or infinite: `"inf"`.
+    pub request_rate: Option<f64>,
+    pub burstiness: f64,
+    pub max_concurrency: Option<u64>,
+    pub ramp: Option<Ramp>,
+    /// Percentiles of each latency.
+    pub percentiles: Vec<f64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Ramp {
+    /// `linear`, `exponential`.
+    pub strategy: String,
+    pub start_rps: f64,
+    pub end_rps: f64,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Meta {
+            date: String::new(),
+            endpoint_type: String::new(),
+            backend: String::new(),
+            label: None,
+            model_id: String::new(),
+            tokenizer_id: String::new(),
+            num_prompts: 0,
+            metadata: Map::new(),
+            request_rate: None,
+            burstiness: 1.0,
+            max_concurrency: None,
+            ramp: None,
+            percentiles: vec![99.0],
+        }
+    }
+}
+
+/// One result, its keys in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VllmResult {
+    map: Map<String, Value>,
+}
+
+const LATENCIES: [Metric; 4] = [Metric::Ttft, Metric::Tpot, Metric::Itl, Metric::E2el];
+
+impl VllmResult {
+    pub fn new(summary: &Summary, meta: Meta) -> VllmResult {
+        let mut map = load(&meta);
+        let tally = summary.tally();
+        let value = |name: &str| json!(summary.value(name).expect("a name of ours"));
+        let whole = |name: &str| match summary.value(name).expect("a name of ours") {
+            Some(number) => json!(number.round() as u64),
+            None => Value::Null,
+        };
+        let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+        put("duration", value("duration"));
+        put("completed", json!(tally.succeeded));
+        put("failed", json!(tally.failed()));
+        put("total_input_tokens", whole("input_tokens.sum"));
+        put("total_output_tokens", whole("output_tokens.sum"));
+        put("request_throughput", value("requests.rate"));
+        put("request_goodput", value("goodput.rate"));
+        put("output_throughput", value("output_tokens.rate"));
+        put("total_token_throughput", value("total_tokens.rate"));
+        put("max_output_tokens_per_s", value("peak_output_tokens_per_s"));
+        put("max_concurrent_requests", whole("concurrency.max"));
+        for metric in LATENCIES {
+            latency(&mut map, metric, &summary.view(metric), &meta.percentiles);
+        }
+        let mut whole = names(&meta);
+        for (key, value) in meta.metadata {
+            if !whole.contains_key(&key) && !map.contains_key(&key) {
+                whole.insert(key, value);
+            }
+        }
+        whole.extend(map);
+        VllmResult { map: whole }
+    }
+
+    /// Adds the lists with one entry per measured request, in order of submission. Failures
+    /// are among them, with a ttft of 0 and no output, as vLLM has them.
+    pub fn detailed(mut self, records: &[Record]) -> VllmResult {
+        let mut measured: Vec<&Record> = records.iter().filter(|r| r.phase == Phase::Measured).collect();
+        measured.sort_by_key(|record| record.seq);
+        let mut put = |key: &str, each: &dyn Fn(&Record) -> Value| {
+            self.map.insert(key.into(), measured.iter().map(|record| each(record)).collect());
+        };
+        put("input_lens", &|record| json!(record.input_tokens().unwrap_or(0)));
+        put("output_lens", &|record| match record.output_tokens() {
+            Some((n, _)) if record.success() => json!(n),
+            _ => json!(0),
+        });
+        put("ttfts", &|record| json!(record.ttft_ms().filter(|_| record.success()).unwrap_or(0.0) / 1e3));
+        put("itls", &|record| record.itl_ms().into_iter().map(|gap| json!(gap / 1e3)).collect());
+        put("start_times", &|record| {
+            json!(record.timeline.sent.unwrap_or(record.timeline.planned) as f64 / 1e9)
+        });
+        put("generated_texts", &|record| json!(record.text.as_deref().unwrap_or("")));
+        put("errors", &|record| match &record.error {
+            _ if record.success() => json!(""),
+            Some(words) => json!(format!("{}: {words}", record.outcome.name())),
+            None => json!(record.outcome.name()),
+        });
+        self
+    }
+
+    pub fn map(&self) -> &Map<String, Value> {
+        &self.map
+    }
+
+    pub fn into_map(self) -> Map<String, Value> {
+        self.map
+    }
+}
+
+/// What was run.
+fn names(meta: &Meta) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+    put("date", json!(meta.date));
+    put("endpoint_type", json!(meta.endpoint_type));
+    put("backend", json!(meta.backend));
+    put("label", json!(meta.label));
+    put("model_id", json!(meta.model_id));
+    put("tokenizer_id", json!(meta.tokenizer_id));
+    put("num_prompts", json!(meta.num_prompts));
+    map
+}
+
+/// How fast it was to be asked.
+fn load(meta: &Meta) -> Map<String, Value> {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+    let rate = meta.request_rate.filter(|rate| rate.is_finite());
+    put("request_rate", rate.map_or(json!("inf"), |rate| json!(rate)));
+    put("burstiness", json!(meta.burstiness));
+    put("max_concurrency", json!(meta.max_concurrency));
+    if let Some(ramp) = &meta.ramp {
+        put("ramp_up_strategy", json!(ramp.strategy));
+        put("ramp_up_start_rps", json!(ramp.start_rps));
+        put("ramp_up_end_rps", json!(ramp.end_rps));
+    }
+    map
+}
+
+/// `mean_ttft_ms`, `median_ttft_ms`, `std_ttft_ms`, `p99_ttft_ms`.
+fn latency(map: &mut Map<String, Value>, metric: Metric, view: &View, percentiles: &[f64]) {
+    let name = metric.name();
+    let mut put =
+        |statistic: String, value: Option<f64>| map.insert(format!("{statistic}_{name}_ms"), json!(value));
+    put("mean".into(), view.mean());
+    put("median".into(), view.percentile(50.0));
+    put("std".into(), view.std());
+    for p in percentiles {
+        put(format!("p{p}"), view.percentile(*p));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::reply;
+    use super::super::{Limit, Slo, Window};
+    use super::*;
+    use crate::record::Outcome;
+
+    fn records() -> Vec<Record> {
+        vec![
+            reply(1, 500).tokens_at(&[20, 40, 60]).usage(10, 3).ends(1_500).record(),
+            reply(0, 0).tokens_at(&[10, 20, 40]).usage(8, 3).record(),
+            reply(2, 600).fails(Outcome::Status, "busy").record(),
+            reply(9, 0).tokens_at(&[10]).warmup().record(),
+        ]
+    }
+
+    fn summary(slo: Option<Slo>) -> Summary {
+        let mut summary = Summary::new(Window { start: None, end: None }, slo, false);
+        records().iter().for_each(|record| summary.add(record));
+        summary
+    }
+
+    #[test]
+    fn keys_stand_in_the_order_that_dashboards_know() {
+        let mut metadata = Map::new();
+        metadata.insert("tp".into(), json!("4"));
+        let meta = Meta { metadata, percentiles: vec![50.0, 99.9], ..Meta::default() };
+        let result = VllmResult::new(&summary(None), meta);
+        let keys: Vec<&str> = result.map().keys().map(String::as_str).collect();
+        let head = "date endpoint_type backend label model_id tokenizer_id num_prompts tp request_rate burstiness \
+                    max_concurrency duration completed failed total_input_tokens total_output_tokens \
+                    request_throughput request_goodput output_throughput total_token_throughput \
+                    max_output_tokens_per_s max_concurrent_requests";
+        let mut expected: Vec<String> = head.split_whitespace().map(String::from).collect();
+        for metric in ["ttft", "tpot", "itl", "e2el"] {
+            for statistic in ["mean", "median", "std", "p50", "p99.9"] {
+                expected.push(format!("{statistic}_{metric}_ms"));
+            }
+        }
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_summary() {
+        let slo = Slo { limits: vec![Limit::parse("ttft", "15ms").unwrap()], ..Slo::default() };
+        let result =
+            VllmResult::new(&summary(Some(slo)), Meta { max_concurrency: Some(4), ..Meta::default() });
+        // The window: 0 to the last end of a measured request, 500 + 1500 ms.
+        for (key, value) in [
+            ("duration", json!(2.0)),
+            ("completed", json!(2)),
+            ("failed", json!(1)),
+            ("total_input_tokens", json!(18)),
+            ("total_output_tokens", json!(6)),
+            ("request_throughput", json!(1.0)),
+            ("request_goodput", json!(0.5)),
+            ("output_throughput", json!(3.0)),
+            ("total_token_throughput", json!(12.0)),
+            ("max_output_tokens_per_s", json!(6.0)),
+            // The warm-up request was in flight too.
+            ("max_concurrent_requests", json!(2)),
+            ("max_concurrency", json!(4)),
+            ("mean_ttft_ms", json!(15.0)),
+            ("p99_ttft_ms", json!(19.9)),
+            ("std_itl_ms", json!(4.330127018922194)),
+            ("request_rate", json!("inf")),
+        ] {
+            assert_eq!(result.map()[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_observed_is_null() {
+        let mut summary = Summary::new(Window { start: None, end: None }, None, false);
+        summary.add(&reply(0, 0).not_streamed(40).usage(3, 1).record());
+        let result = VllmResult::new(&summary, Meta::default());
+        for key in
+            ["label", "max_concurrency", "request_goodput", "mean_ttft_ms", "p99_itl_ms", "mean_tpot_ms"]
+        {
+            assert_eq!(result.map()[key], Value::Null, "{key}");
+        }
+        assert_eq!(result.map()["mean_e2el_ms"], json!(40.0));
+    }
+
+    #[test]
+    fn a_ramp_has_its_own_keys() {
+        let ramp = Some(Ramp { strategy: "linear".into(), start_rps: 1.0, end_rps: 8.0 });
+        let result =
+            VllmResult::new(&summary(None), Meta { ramp, request_rate: Some(2.5), ..Meta::default() });
+        assert_eq!(result.map()["ramp_up_end_rps"], json!(8.0));
+        assert_eq!(result.map()["request_rate"], json!(2.5));
+    }
+
+    #[test]
+    fn metadata_cannot_take_the_name_of_a_result() {
+        let mut metadata = Map::new();
+        metadata.insert("model_id".into(), json!("mine"));
+        metadata.insert("completed".into(), json!("mine"));
+        let result =
+            VllmResult::new(&summary(None), Meta { metadata, model_id: "m".into(), ..Meta::default() });
+        assert_eq!((&result.map()["model_id"], &result.map()["completed"]), (&json!("m"), &json!(2)));
+    }
+
+    #[test]
+    fn the_lists_hold_every_measured_request_in_order_of_submission() {
+        let result = VllmResult::new(&summary(None), Meta::default()).detailed(&records());
+        for (key, value) in [
+            ("input_lens", json!([8, 10, 0])),
+            ("output_lens", json!([3, 3, 0])),
+            ("ttfts", json!([0.01, 0.02, 0.0])),
+            ("itls", json!([[0.01, 0.02], [0.02, 0.02], []])),
+            ("start_times", json!([0.0, 0.5, 0.6])),
+            ("generated_texts", json!(["", "", ""])),
+            ("errors", json!(["", "", "status: busy"])),
+        ] {
+            assert_eq!(result.map()[key], value, "{key}");
+        }
+    }
+}
