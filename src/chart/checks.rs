@@ -383,4 +383,3 @@ fn the_ending_of_a_file_says_what_it_holds() {
     let error = figure.save(&folder.path().join("a.gif")).unwrap_err();
     assert!(error.to_string().contains("a.gif") && error.hint.unwrap().contains(".svg"));
 }
-mod look;

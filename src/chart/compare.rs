@@ -103,6 +103,9 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
         ramp_ends: Some(("worse · 较差".into(), "better · 较好".into())),
         ..Panel::default()
     };
+    if rows.len() == 1 {
+        panel.ramp_ends = None;
+    }
     if metrics.is_empty() {
         panel.note = Some("no data · 没有数据".into());
         panel.ramp_ends = None;
@@ -114,7 +117,7 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
     if rows.len() > 1 {
         figure.subtitle += "\ncolours compare within a column; pale: less than 10% apart · 颜色按列比较；颜色浅：相差不到 10%";
     }
-    let rows_height = (rows.len() as u32 * 44).clamp(110, 500).max(rows.len() as u32 * 24);
+    let rows_height = (rows.len() as u32 * 44).clamp(70, 500).max(rows.len() as u32 * 24);
     figure.height = 240 + rows_height;
     figure
 }

@@ -16,8 +16,8 @@ pub(super) fn figure(figure: &Figure) -> Result<Canvas> {
     let layout = Layout::new(figure);
     let mut canvas = Canvas::new(layout.width, layout.height);
     header(&mut canvas, &layout);
-    for (id, (panel, plan)) in figure.panels.iter().zip(&layout.panels).enumerate() {
-        draw_panel(&mut canvas, panel, plan, id)
+    for (panel, plan) in figure.panels.iter().zip(&layout.panels) {
+        draw_panel(&mut canvas, panel, plan)
             .map_err(|error| error.context(format!("cannot draw the chart \"{}\"", figure.title)))?;
     }
     Ok(canvas)
@@ -36,7 +36,7 @@ fn header(canvas: &mut Canvas, layout: &Layout) {
     }
 }
 
-fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, id: usize) -> Result<()> {
+fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) -> Result<()> {
     head(canvas, panel, plan);
     if let Some(note) = &panel.note {
         empty(canvas, plan, note);
@@ -49,11 +49,7 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, id: usize) -
     }
     // A little more than the plot, so that points and lines on its edge are whole.
     let (plot, slack) = (plan.plot, 4.0);
-    canvas.clip(
-        id,
-        (plot.left - slack, plot.top - slack),
-        (plot.width + 2.0 * slack, plot.height + 2.0 * slack),
-    );
+    canvas.clip((plot.left - slack, plot.top - slack), (plot.width + 2.0 * slack, plot.height + 2.0 * slack));
     canvas
         .sheet(|sheet| series::draw(sheet, panel, &frame))
         .map_err(|error| Error::run(format!("plotters failed: {error}")))?;

@@ -152,7 +152,7 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
         vec![
             Panel {
                 title: say(lang, "Output tokens per second", "每秒输出令牌数"),
-                x: Axis::linear("").range(0.0, end.max(1e-3)),
+                x: time_axis("", end),
                 y: Axis::linear(""),
                 note: rates
                     .is_empty()
@@ -168,10 +168,16 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
     );
     figure.subtitle = say(
         lang,
-        &format!("{} requests, {} failed; bins of {}", count(records.len()), count(failed), bin_text(bin)),
+        &format!("requests: {}, failed: {}; bins of {}", count(records.len()), count(failed), bin_text(bin)),
         &format!("{} 个请求，{} 个失败；每格 {}", count(records.len()), count(failed), bin_text(bin)),
     );
     figure
+}
+
+/// Seconds from 0 to `end`, written out: 1,500 and not 1.5k.
+fn time_axis(label: &str, end: f64) -> Axis {
+    let format = if end > 10.0 { Format::Count } else { Format::Number };
+    Axis::linear(label).range(0.0, end.max(1e-3)).format(format)
 }
 
 /// Requests in flight, those that wait at the cap, and failures at the height of the load.
@@ -202,8 +208,8 @@ fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
     }
     Panel {
         title: say(lang, "Requests in flight", "进行中的请求"),
-        x: Axis::linear(say(lang, "time (s)", "时间 (秒)")).range(0.0, end.max(1e-3)),
-        y: Axis::linear(""),
+        x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
+        y: Axis::linear("").format(Format::Count),
         note: flight.is_empty().then(|| say(lang, "no data: no request was sent", "没有数据：没有发出请求")),
         series,
         ..Panel::default()
@@ -336,7 +342,7 @@ pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
     ];
     let end = seconds(shown.iter().map(|record| record.timeline.end).max().unwrap_or(0));
     let panel = Panel {
-        x: Axis::linear(say(lang, "time (s)", "时间 (秒)")).range(0.0, end.max(1e-3)),
+        x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
         // Turned: the first request is at the top.
         y: Axis::linear(say(
             lang,
@@ -363,7 +369,7 @@ fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: &str) -> Stri
     let (all, few, failed, seen) =
         (count(records.len()), count(shown.len()), count(bad(records)), count(bad(shown)));
     if shown.len() == records.len() {
-        let en = format!("{all} requests, {failed} failed");
+        let en = format!("requests: {all}, failed: {failed}");
         return say(lang, &en, &format!("{all} 个请求，{failed} 个失败"));
     }
     let en = format!("an even sample of {few} from {all} requests; {seen} of {failed} failures shown");
@@ -400,6 +406,7 @@ fn count(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Kind, Outcome, Timeline, Usage};
 
     #[test]
     fn percentiles_with_the_same_text_share_one_mark() {
@@ -435,5 +442,62 @@ mod tests {
         assert_eq!(steps, [(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 1.0), (4.0, 0.0)]);
         assert_eq!(level_at(&steps, 3.0), 2.0);
         assert_eq!(level_at(&steps, 0.0), 0.0);
+    }
+
+    fn request(seq: u64, outcome: Outcome) -> Record {
+        Record {
+            seq,
+            id: String::new(),
+            phase: Phase::Measured,
+            session: seq,
+            turn: 0,
+            class: "".into(),
+            asked_input: None,
+            asked_output: 8,
+            streamed: true,
+            timeline: Timeline::planned(seq as i64, seq as i64),
+            outcome,
+            error: None,
+            status: None,
+            finish: None,
+            usage: Usage { output: Some(6), ..Usage::default() },
+            counted_output: None,
+            counted_input: None,
+            text: None,
+            body_bytes: 0,
+            reused: false,
+            reconnects: 0,
+        }
+    }
+
+    #[test]
+    fn a_sample_keeps_failures_in_proportion_but_never_loses_the_few() {
+        let fails = |every: u64| -> (usize, usize) {
+            let outcome = |seq| if seq % every == 0 { Outcome::Status } else { Outcome::Success };
+            let records: Vec<Record> = (0..4000).map(|seq| request(seq, outcome(seq))).collect();
+            let chosen = sample(&records.iter().collect::<Vec<_>>());
+            assert!(chosen.is_sorted_by_key(|record| record.seq));
+            (chosen.len(), chosen.iter().filter(|record| !record.success()).count())
+        };
+        assert_eq!(fails(2), (LINES, LINES / 2));
+        assert_eq!(fails(1), (LINES, LINES));
+        assert_eq!(fails(1000), (LINES, 4));
+    }
+
+    #[test]
+    fn tokens_are_counted_where_they_arrived() {
+        let mut record = request(0, Outcome::Success);
+        record.timeline.sent = Some(1_000_000_000);
+        record.timeline.end = 4_000_000_000;
+        record.timeline.events.push(500_000, Kind::ROLE, 0, 0);
+        record.timeline.events.push(1_000_000, Kind::CONTENT, 0, 4);
+        record.timeline.events.push(2_000_000, Kind::CONTENT, 0, 4);
+        // The server did not say how many tokens an event holds: the six are shared out.
+        assert_eq!(arrivals(&record), [(2.0, 3.0), (3.0, 3.0)]);
+        record.timeline.events.tokens = vec![0, 5, 1];
+        assert_eq!(arrivals(&record), [(2.0, 5.0), (3.0, 1.0)]);
+        let rates = token_rates(&[record], 1.0, 4.0);
+        let total: f64 = rates.chunks(2).map(|bin| bin[0].1 * (bin[1].0 - bin[0].0)).sum();
+        assert!((total - 6.0).abs() < 1e-9, "{rates:?}");
     }
 }

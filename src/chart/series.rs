@@ -82,8 +82,8 @@ pub(super) fn draw<'a>(sheet: &Sheet<'a>, panel: &Panel, frame: &Frame<'_>) -> D
     for (i, series) in panel.series.iter().enumerate() {
         let color = series.tone.color(i);
         match &series.style {
-            Style::Line => line(&plane, frame, &series.points, color)?,
-            Style::Step => line(&plane, frame, &staircase(&series.points), color)?,
+            Style::Line => line(&plane, frame, &series.points, color, series.points.len() <= DOTTED)?,
+            Style::Step => line(&plane, frame, &staircase(&series.points), color, false)?,
             Style::Area => area(&plane, frame, &series.points, color)?,
             Style::Points => dots(&plane, frame, &series.points, color)?,
             Style::Bars => bars(&plane, panel, i, frame, color)?,
@@ -104,9 +104,16 @@ fn pen(color: Color, pixels: f64) -> ShapeStyle {
     paint(color, 1.0).stroke_width((pixels * FINE) as u32)
 }
 
-fn line<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
+/// `dotted`: its points are seen.
+fn line<'a>(
+    plane: &Plane<'a>,
+    frame: &Frame<'_>,
+    points: &[(f64, f64)],
+    color: Color,
+    dotted: bool,
+) -> Drawn<'a> {
     for piece in frame.pieces(points) {
-        let dotted = piece.len() == 1 || points.len() <= DOTTED;
+        let dotted = piece.len() == 1 || dotted;
         let thinned = thin(frame, piece);
         let size = if dotted { (2.8 * FINE) as u32 } else { 0 };
         // Plotters fills the points of a series only when its style is filled.

@@ -6,6 +6,8 @@ pub enum Format {
     /// `0.5`, `250`, `1.5k`, `20M`.
     #[default]
     Number,
+    /// Whole numbers, written out: `1,500`.
+    Count,
     /// Milliseconds, shown as `250 µs`, `250 ms`, `1.5 s`.
     Ms,
     /// 0.25 is `25%`.
@@ -26,6 +28,7 @@ impl Format {
     pub(super) fn tick(self, value: f64, step: f64) -> String {
         match self {
             Format::Hidden => String::new(),
+            Format::Count => thousands(value.round() as i64),
             Format::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
             Format::Ms if value == 0.0 => "0".into(),
             Format::Ms => {
@@ -67,7 +70,7 @@ impl Format {
                 let (factor, unit) = unit_of_ms(value);
                 format!("{} {unit}", three_digits(value * factor))
             }
-            Format::Number | Format::Hidden => match value.abs() {
+            Format::Number | Format::Count | Format::Hidden => match value.abs() {
                 1e9.. => format!("{}G", trim(value / 1e9, 2)),
                 1e6.. => format!("{}M", trim(value / 1e6, 2)),
                 _ => short(value),
@@ -153,7 +156,11 @@ pub(super) fn thousands(value: i64) -> String {
 /// Round steps over [lo, hi], at most about `count` of them.
 pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick> {
     let (lo, hi) = (lo.min(hi), lo.max(hi));
-    let step = nice_step((hi - lo) / count.max(1) as f64);
+    let raw = (hi - lo) / count.max(1) as f64;
+    let step = match format {
+        Format::Count => nice_step(raw.max(1.0), &[1.0, 2.0, 5.0, 10.0]),
+        _ => nice_step(raw, &[1.0, 2.0, 2.5, 5.0, 10.0]),
+    };
     if !step.is_finite() || step <= 0.0 {
         return Vec::new();
     }
@@ -165,14 +172,12 @@ pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick
         .collect()
 }
 
-/// The smallest of 1, 2, 2.5, 5 x 10^n that is not below `raw`.
-fn nice_step(raw: f64) -> f64 {
+/// The smallest of `factors` x 10^n that is not below `raw`.
+fn nice_step(raw: f64, factors: &[f64]) -> f64 {
     let base = 10f64.powf(raw.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0]
-        .map(|factor| factor * base)
-        .into_iter()
-        .find(|step| *step >= raw * (1.0 - 1e-9))
-        .unwrap_or(f64::NAN)
+    let steps = factors.iter().map(|factor| factor * base);
+    let mut fitting = steps.filter(|step| *step >= raw * (1.0 - 1e-9));
+    fitting.next().unwrap_or(f64::NAN)
 }
 
 /// Candidate tick sets of a log axis over the exponents [lo, hi], densest first: within each
@@ -227,6 +232,12 @@ mod tests {
         assert_eq!(labels(&linear(0.0, 2000.0, 4, Format::Ms)), ["0", "500 ms", "1 s", "1.5 s", "2 s"]);
         assert_eq!(labels(&linear(0.0, 1.0, 4, Format::Share)), ["0%", "25%", "50%", "75%", "100%"]);
         assert_eq!(labels(&linear(-1.0, 1.0, 4, Format::Number)), ["-1.0", "-0.5", "0", "0.5", "1.0"]);
+    }
+
+    #[test]
+    fn counts_have_whole_ticks_only() {
+        assert_eq!(labels(&linear(0.0, 1.06, 8, Format::Count)), ["0", "1"]);
+        assert_eq!(labels(&linear(0.0, 4000.0, 4, Format::Count)), ["0", "1,000", "2,000", "3,000", "4,000"]);
     }
 
     #[test]
