@@ -81,7 +81,7 @@ impl AxisPlan {
             Scale::Names(names) => self.name_x(names, width),
             _ => {
                 let fits = |plan: &AxisPlan, ticks: &[Tick]| plan.side_by_side(ticks, width);
-                self.choose(((width / 62.0) as usize).clamp(2, 10), fits);
+                self.choose(((width / 56.0) as usize).clamp(3, 10), fits);
             }
         }
     }
@@ -132,16 +132,17 @@ impl AxisPlan {
         })
     }
 
-    /// Names side by side in up to three lines; else upright; else only some of them.
+    /// Names side by side, in two lines for each line of their own; else upright; else only some of them.
     fn name_x(&mut self, names: &[String], width: f64) {
         let room = width / names.len().max(1) as f64 - 10.0;
         let widest_word = names
             .iter()
-            .flat_map(|name| name.split(' '))
+            .flat_map(|name| name.split([' ', '\n']))
             .filter(|word| word.is_ascii())
             .map(|word| text::width(word, TICK))
             .fold(0.0, f64::max);
-        let lines: Vec<Vec<String>> = names.iter().map(|name| text::wrap(name, TICK, room, 3)).collect();
+        let broken = |name: &String| name.lines().flat_map(|line| text::wrap(line, TICK, room, 2)).collect();
+        let lines: Vec<Vec<String>> = names.iter().map(broken).collect();
         let whole = lines.iter().flatten().all(|line| !line.ends_with('…'));
         if widest_word <= room && whole {
             self.ticks = numbered(lines.into_iter().map(|lines| lines.join("\n")));
@@ -173,7 +174,7 @@ fn numbered(labels: impl Iterator<Item = String>) -> Vec<Tick> {
 }
 
 fn thinned(names: &[String], every: usize) -> Vec<Tick> {
-    let ticks = numbered(names.iter().map(|name| text::cut(name, TICK, NAME_WIDTH)));
+    let ticks = numbered(names.iter().map(|name| text::cut(&name.replace('\n', " "), TICK, NAME_WIDTH)));
     ticks.into_iter().step_by(every).collect()
 }
 
@@ -196,7 +197,7 @@ fn ends(panel: &Panel, axis: &Axis, side: Side) -> (f64, f64) {
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), value| (lo.min(value), hi.max(value)));
     if lo > hi {
-        return if log { (0.0, 1.0) } else { (0.0, 1.0) };
+        return (0.0, 1.0);
     }
     if log { padded_log(lo, hi) } else { padded(panel, side, lo, hi) }
 }

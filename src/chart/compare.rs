@@ -91,18 +91,21 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
     let (mut points, mut cells) = (Vec::new(), Vec::new());
     for (column, metric) in metrics.iter().enumerate() {
         let values: Vec<f64> = rows.iter().map(|row| row.value(metric.column)).collect();
-        for (place, value) in values.iter().enumerate() {
+        for (place, label) in metric.format.column(&values).into_iter().enumerate() {
             points.push((column as f64, place as f64));
-            cells.push((goodness(*value, &values, metric.higher), metric.format.value(*value)));
+            cells.push((goodness(values[place], &values, metric.higher), label));
         }
     }
     let mut panel = Panel {
-        x: Axis::names("", metrics.iter().map(|metric| format!("{} {}", metric.en, metric.zh)).collect()),
+        x: Axis::names("", metrics.iter().map(|metric| format!("{}\n{}", metric.en, metric.zh)).collect()),
         y: Axis::names("", rows.iter().map(|row| row.label.clone()).collect()),
         ramp: Ramp::Verdict,
         ramp_ends: Some(("worse · 较差".into(), "better · 较好".into())),
         ..Panel::default()
     };
+    if rows.len() == 1 {
+        panel.ramp_ends = None;
+    }
     if metrics.is_empty() {
         panel.note = Some("no data · 没有数据".into());
         panel.ramp_ends = None;
@@ -111,8 +114,11 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
     }
     let mut figure = Figure::new(joined(title, "Performance heat map · 性能热力图"), 1, vec![panel]);
     figure.subtitle = subtitle(rows);
-    let rows_height = (rows.len() as u32 * 44).clamp(110, 500).max(rows.len() as u32 * 24);
-    figure.height = 230 + rows_height;
+    if rows.len() > 1 {
+        figure.subtitle += "\ncolours compare within a column; pale: less than 10% apart · 颜色按列比较；颜色浅：相差不到 10%";
+    }
+    let rows_height = (rows.len() as u32 * 44).clamp(70, 500).max(rows.len() as u32 * 24);
+    figure.height = 240 + rows_height;
     figure
 }
 

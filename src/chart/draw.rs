@@ -4,10 +4,11 @@ use super::axis::{TICK, TICK_LINE};
 use super::figure::{Figure, Panel, Series, Style};
 use super::layout::*;
 use super::marks;
-use super::palette::{AXIS, GRID, GRID_MINOR, INK, TEXT};
+use super::palette::{AXIS, GRID, GRID_MINOR, INK, PAPER, TEXT};
 use super::series::{self, Frame};
 use super::svg::{Anchor, Canvas, Ink};
 use super::text;
+use super::ticks::Format;
 use crate::error::{Error, Result};
 
 /// The whole picture on a canvas.
@@ -15,8 +16,8 @@ pub(super) fn figure(figure: &Figure) -> Result<Canvas> {
     let layout = Layout::new(figure);
     let mut canvas = Canvas::new(layout.width, layout.height);
     header(&mut canvas, &layout);
-    for (id, (panel, plan)) in figure.panels.iter().zip(&layout.panels).enumerate() {
-        draw_panel(&mut canvas, panel, plan, id)
+    for (panel, plan) in figure.panels.iter().zip(&layout.panels) {
+        draw_panel(&mut canvas, panel, plan)
             .map_err(|error| error.context(format!("cannot draw the chart \"{}\"", figure.title)))?;
     }
     Ok(canvas)
@@ -35,10 +36,11 @@ fn header(canvas: &mut Canvas, layout: &Layout) {
     }
 }
 
-fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, id: usize) -> Result<()> {
+fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) -> Result<()> {
     head(canvas, panel, plan);
     if let Some(note) = &panel.note {
-        return Ok(empty(canvas, plan, note));
+        empty(canvas, plan, note);
+        return Ok(());
     }
     let frame = Frame { plot: plan.plot, x: &plan.x, y: &plan.y };
     let cells = panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)));
@@ -47,11 +49,7 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, id: usize) -
     }
     // A little more than the plot, so that points and lines on its edge are whole.
     let (plot, slack) = (plan.plot, 4.0);
-    canvas.clip(
-        id,
-        (plot.left - slack, plot.top - slack),
-        (plot.width + 2.0 * slack, plot.height + 2.0 * slack),
-    );
+    canvas.clip((plot.left - slack, plot.top - slack), (plot.width + 2.0 * slack, plot.height + 2.0 * slack));
     canvas
         .sheet(|sheet| series::draw(sheet, panel, &frame))
         .map_err(|error| Error::run(format!("plotters failed: {error}")))?;
@@ -87,6 +85,8 @@ fn head(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
         for entry in line {
             if let Some(series) = panel.series.get(entry.series) {
                 let color = series.tone.color(entry.series);
+                let faint = matches!(series.style, Style::Band | Style::Area);
+                let color = if faint { color.mix(PAPER, 0.65) } else { color };
                 canvas.rect((left + entry.left, middle - 5.5), (11.0, 11.0), color);
                 canvas.text(&entry.name, (left + entry.left + SWATCH, middle), Ink::new(LABEL, TEXT));
             } else {
@@ -104,7 +104,7 @@ fn head(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
 /// The frame of a panel that has nothing to show, and why.
 fn empty(canvas: &mut Canvas, plan: &PanelPlan, note: &str) {
     let plot = plan.plot;
-    canvas.rect((plot.left, plot.top), (plot.width, plot.height), super::palette::PAPER);
+    canvas.rect((plot.left, plot.top), (plot.width, plot.height), PAPER);
     for y in [plot.top, plot.bottom()] {
         canvas.line((plot.left, y), (plot.right(), y), GRID, 1.0);
     }
@@ -130,7 +130,7 @@ fn grid(canvas: &mut Canvas, frame: &Frame<'_>) {
     if !frame.x.named {
         frame.x.ticks.iter().for_each(|tick| upright(canvas, frame.px(tick.at), GRID));
     }
-    if !frame.y.named {
+    if !frame.y.named && frame.y.format != Format::Hidden {
         frame.y.ticks.iter().for_each(|tick| level(canvas, frame.py(tick.at), GRID));
     }
 }
@@ -151,15 +151,17 @@ fn tick_labels(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, frame: &Fra
     let plot = plan.plot;
     let ink = Ink::new(TICK, TEXT);
     let top = plot.bottom() + TICK_GAP;
+    let heads = plot.top - TICK_GAP - plan.x.label_height();
     for tick in &plan.x.ticks {
         let x = frame.px(tick.at);
         if plan.x.upright {
-            let ink = Ink { upright: true, ..ink.anchor(Anchor::End) };
-            canvas.text(&tick.label, (x, top), ink);
+            let (y, anchor) =
+                if plan.heads { (plot.top - TICK_GAP, Anchor::Start) } else { (top, Anchor::End) };
+            canvas.text(&tick.label, (x, y), Ink { upright: true, ..ink.anchor(anchor) });
             continue;
         }
         for (i, line) in tick.label.lines().enumerate() {
-            let y = top + (i as f64 + 0.5) * TICK_LINE;
+            let y = if plan.heads { heads } else { top } + (i as f64 + 0.5) * TICK_LINE;
             canvas.text(line, (x, y), ink.anchor(Anchor::Middle));
         }
     }
@@ -173,7 +175,8 @@ fn tick_labels(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, frame: &Fra
         let label = text::cut(&panel.x.label, LABEL, plan.cell.width);
         let half = text::width(&label, LABEL) / 2.0;
         let middle = (plot.left + plot.width / 2.0).max(plan.cell.left + half).min(plan.cell.right() - half);
-        let y = top + plan.x.label_height() + 2.0 + LABEL_LINE / 2.0;
+        let ticks = if plan.heads { 0.0 } else { plan.x.label_height() };
+        let y = top + ticks + 2.0 + LABEL_LINE / 2.0;
         canvas.text(&label, (middle, y), Ink::new(LABEL, TEXT).anchor(Anchor::Middle));
     }
 }
@@ -196,23 +199,20 @@ fn bar_values(canvas: &mut Canvas, panel: &Panel, i: usize, series: &Series, fra
     let slots = series::bar_slots(panel, i, frame);
     let lying = frame.y.named;
     let (along, across) = if lying { (frame.x, frame.y) } else { (frame.y, frame.x) };
-    for point in &series.points {
-        let (value, place) = if lying { (point.0, point.1) } else { (point.1, point.0) };
+    let values: Vec<f64> = series.points.iter().map(|point| if lying { point.0 } else { point.1 }).collect();
+    for (i, label) in along.format.column(&values).iter().enumerate() {
+        let (value, place) = (values[i], if lying { series.points[i].1 } else { series.points[i].0 });
         let Some(place) = across.unit(place) else { continue };
-        let label = along.format.value(value);
         let at = along.unit(value).map_or(frame.base(along), |unit| unit.max(frame.base(along)));
         if lying {
             let size = VALUE.min(slots.pitch * 1.02);
-            if size >= 8.5 {
-                canvas.text(
-                    &label,
-                    (frame.px(at) + 6.0, frame.py(place + slots.middle)),
-                    Ink::new(size, INK),
-                );
+            let end = frame.px(at) + 6.0 + text::width(label, size);
+            if size >= 8.5 && end <= frame.plot.right() + 6.0 {
+                canvas.text(label, (frame.px(at) + 6.0, frame.py(place + slots.middle)), Ink::new(size, INK));
             }
-        } else if text::width(&label, VALUE) <= slots.pitch - 4.0 {
+        } else if text::width(label, VALUE) <= slots.pitch - 4.0 {
             let spot = (frame.px(place + slots.middle), frame.py(at) - VALUE * 0.5 - 4.0);
-            canvas.text(&label, spot, Ink::new(VALUE, INK).anchor(Anchor::Middle));
+            canvas.text(label, spot, Ink::new(VALUE, INK).anchor(Anchor::Middle));
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct Figure {
     pub columns: usize,
     pub panels: Vec<Panel>,
     /// Pixels of the whole picture at scale 1 (PNG is drawn at twice that). The picture
-    /// becomes higher than this when its texts leave too little room for the plots.
+    /// becomes larger than this when its texts leave too little room for the plots.
     pub width: u32,
     pub height: u32,
 }
@@ -50,7 +50,8 @@ pub enum Scale {
     Linear,
     /// Points at or below zero have no place on it and are left out.
     Log,
-    /// Named places 0, 1, 2, ... On the y axis the first is at the top.
+    /// Named places 0, 1, 2, ... On the y axis the first is at the top. A line break in a
+    /// name is kept where there is room.
     Names(Vec<String>),
 }
 

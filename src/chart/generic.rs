@@ -16,9 +16,12 @@ pub struct Chart {
     pub log_y: bool,
     /// Vertical marks: x and label.
     pub marks: Vec<(f64, String)>,
-    /// Filled bands behind a line chart: name and (x, low, high).
-    pub bands: Vec<(String, Vec<(f64, f64, f64)>)>,
+    /// Filled bands behind a line chart.
+    pub bands: Vec<Band>,
 }
+
+/// A name and the band's (x, low, high).
+pub type Band = (String, Vec<(f64, f64, f64)>);
 
 /// A named list of points.
 pub type Named = (String, Vec<(f64, f64)>);
@@ -99,8 +102,13 @@ pub fn heatmap(chart: Chart, values: &[(f64, f64, f64)]) -> Figure {
             grid[row * xs.len() + column] = *value;
         }
     }
-    let share = |value: f64| if hi > lo { (value - lo) / (hi - lo) } else { value - value + 0.5 };
-    let cells = grid.iter().map(|value| (share(*value), Format::Number.value(*value))).collect();
+    let share = |value: f64| match value.is_finite() {
+        true if hi > lo => (value - lo) / (hi - lo),
+        true => 0.5,
+        false => f64::NAN,
+    };
+    let labels = Format::Number.column(&grid);
+    let cells = grid.iter().zip(labels).map(|(value, label)| (share(*value), label)).collect();
     // The largest y is at the top, as on any other y axis.
     let top = ys.len().saturating_sub(1);
     let places = (0..grid.len()).map(|i| ((i % xs.len()) as f64, (top - i / xs.len()) as f64)).collect();

@@ -4,6 +4,7 @@
 use super::axis::{AxisPlan, Side};
 use super::figure::{Figure, Panel, Scale, Style};
 use super::marks::{self, Mark};
+use super::palette::Ramp;
 use super::text;
 
 pub(super) const MARGIN: f64 = 36.0;
@@ -80,6 +81,8 @@ pub(super) struct PanelPlan {
     pub marks: Vec<Mark>,
     /// False where the panel on the left has the same names.
     pub y_labels: bool,
+    /// The x labels stand above the plot, as the heads of a table's columns.
+    pub heads: bool,
 }
 
 /// Space around a plot.
@@ -127,8 +130,8 @@ impl Layout {
             figure.panels.iter().zip(&plans).map(|(panel, plan)| plan.sides(panel)).collect();
         let columns = grid.sum(grid.columns, |i| i % grid.columns, &cells);
         let taken: f64 = columns.iter().map(|side| side.left + side.right).sum();
-        let free = self.width - 2.0 * MARGIN - taken - COLUMN_GAP * (grid.columns - 1) as f64;
-        let plot_width = (free / grid.columns as f64).max(PLOT_WIDTH_MIN);
+        let taken_width = 2.0 * MARGIN + taken + COLUMN_GAP * (grid.columns - 1) as f64;
+        let plot_width = ((self.width - taken_width) / grid.columns as f64).max(PLOT_WIDTH_MIN);
 
         for (i, plan) in plans.iter_mut().enumerate() {
             plan.fill_width(&figure.panels[i], plot_width, columns[i % grid.columns]);
@@ -141,6 +144,9 @@ impl Layout {
         let free = self.height - header - MARGIN * 0.7 - taken - gaps;
         let plot_height = (free / grid.rows.max(1) as f64).max(PLOT_HEIGHT_MIN);
 
+        // Texts come first: a picture that is too small grows.
+        let widths = taken_width + plot_width * grid.columns as f64;
+        self.width = self.width.max(widths.ceil());
         let mut top = header;
         for (row, sides) in rows.iter().enumerate() {
             let mut left = MARGIN;
@@ -162,7 +168,6 @@ impl Layout {
             top += sides.top + plot_height + sides.bottom + ROW_GAP;
         }
         self.panels = plans;
-        // Texts come first: a picture that is too small grows.
         let wanted = top - ROW_GAP + MARGIN * 0.7;
         self.height = self.height.max(wanted.ceil());
         (plot_width, plot_height)
@@ -223,6 +228,7 @@ impl Grid {
             legend: Vec::new(),
             marks: Vec::new(),
             y_labels: !repeated,
+            heads: is_table(panel),
         }
     }
 }
@@ -231,12 +237,18 @@ impl Grid {
 fn bar_texts(panel: &Panel, side: Side, size: (f64, f64)) -> Vec<(f64, f64)> {
     let format = if side == Side::X { panel.x.format } else { panel.y.format };
     let bars = panel.series.iter().filter(|series| matches!(series.style, Style::Bars));
-    bars.flat_map(|series| &series.points)
-        .map(|point| match side {
-            Side::X => (point.0, (text::width(&format.value(point.0), VALUE) + 10.0) / size.0),
-            Side::Y => (point.1, (VALUE + 8.0) / size.1),
-        })
-        .collect()
+    let mut room = Vec::new();
+    for series in bars {
+        let value = |point: &(f64, f64)| if side == Side::X { point.0 } else { point.1 };
+        let values: Vec<f64> = series.points.iter().map(value).collect();
+        let share = |label: &String| match side {
+            Side::X => (text::width(label, VALUE) + 10.0) / size.0,
+            Side::Y => (VALUE + 8.0) / size.1,
+        };
+        let shares = format.column(&values).iter().map(share).collect::<Vec<f64>>();
+        room.extend(values.into_iter().zip(shares));
+    }
+    room
 }
 
 impl PanelPlan {
@@ -262,7 +274,7 @@ impl PanelPlan {
     /// Everything that depends on the width alone: heading, legend, marks, horizontal ticks.
     fn fill_width(&mut self, panel: &Panel, plot_width: f64, around: Margins) {
         let cell_width = around.left + plot_width + around.right;
-        self.heading = text::wrap(&panel.title, HEADING, cell_width, 2);
+        self.heading = heading(&panel.title, cell_width);
         self.legend = legend(panel, cell_width);
         let mut wanted = Vec::new();
         for series in &panel.series {
@@ -283,12 +295,13 @@ impl PanelPlan {
         let mut top = self.heading.len() as f64 * HEADING_LINE
             + self.legend.len() as f64 * LABEL_LINE
             + lanes as f64 * marks::LANE
-            + 8.0;
+            + 10.0;
         if !panel.y.label.is_empty() {
             top += LABEL_LINE;
         }
-        let ticks = self.x.label_height();
-        let mut bottom = if ticks > 0.0 { ticks + TICK_GAP } else { 4.0 };
+        let ticks = self.x.label_height() + if self.x.label_height() > 0.0 { TICK_GAP } else { 0.0 };
+        let mut bottom = if self.heads { 0.0 } else { ticks.max(4.0) };
+        top += if self.heads { ticks } else { 0.0 };
         if !panel.x.label.is_empty() {
             bottom += LABEL_LINE + 2.0;
         }
@@ -297,6 +310,21 @@ impl PanelPlan {
         }
         Margins { top, bottom, ..Margins::default() }
     }
+}
+
+/// Cells that are judged: read column by column.
+fn is_table(panel: &Panel) -> bool {
+    panel.ramp == Ramp::Verdict && panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)))
+}
+
+/// In one line, or with a title in two languages each in its own, or in any two lines.
+fn heading(title: &str, width: f64) -> Vec<String> {
+    if text::width(title, HEADING) > width
+        && let Some((one, other)) = title.split_once(" · ")
+    {
+        return [one, other].map(|line| text::cut(line, HEADING, width)).into();
+    }
+    text::wrap(title, HEADING, width, 2)
 }
 
 /// Names of the series in lines of at most `width`; what does not fit in the allowed lines

@@ -62,23 +62,28 @@ pub(super) fn place(mut wanted: Vec<(f64, String)>, width: f64) -> Vec<Mark> {
         .collect();
     let (labelled, bare): (Vec<Mark>, Vec<Mark>) = marks.into_iter().partition(|mark| !mark.label.is_empty());
     let lanes = labelled.len();
-    let mut placed = (1..=lanes)
-        .find_map(|lanes| search(&labelled, Vec::new(), lanes, width))
+    // A label on the left of its line may seem to belong to the line before: only where it
+    // must be, even if that takes more lanes.
+    let mut placed = [true, false]
+        .into_iter()
+        .flat_map(|strict| (1..=lanes).map(move |lanes| (strict, lanes)))
+        .find_map(|(strict, lanes)| search(&labelled, Vec::new(), lanes, width, strict))
         .unwrap_or_else(|| one_lane_each(labelled, width));
     placed.extend(bare);
     placed
 }
 
-/// Tries every lane and side for the next mark, leftmost mark first, highest lane first.
-fn search(rest: &[Mark], placed: Vec<Mark>, lanes: usize, width: f64) -> Option<Vec<Mark>> {
+/// Tries every lane and side for the next mark, has_room mark first, highest lane first.
+fn search(rest: &[Mark], placed: Vec<Mark>, lanes: usize, width: f64, strict: bool) -> Option<Vec<Mark>> {
     let Some((next, rest)) = rest.split_first() else { return Some(placed) };
-    for leftwards in [false, true] {
+    let has_room = strict && fits(next, width);
+    for leftwards in [false, true].into_iter().filter(|leftwards| !(has_room && *leftwards)) {
         for lane in (0..lanes).rev() {
             let mark = Mark { lane, leftwards, ..next.clone() };
             if fits(&mark, width) && !placed.iter().any(|other| mark.disturbs(other)) {
                 let mut placed = placed.clone();
                 placed.push(mark);
-                if let Some(found) = search(rest, placed, lanes, width) {
+                if let Some(found) = search(rest, placed, lanes, width, strict) {
                     return Some(found);
                 }
             }

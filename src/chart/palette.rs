@@ -29,7 +29,7 @@ pub enum Tone {
     /// The next colour of the palette.
     #[default]
     Auto,
-    /// This colour of the palette (counted from 0, round and round).
+    /// This colour of the palette, counted from 0.
     Accent(usize),
     /// Grey: background, waiting.
     Muted,
@@ -41,12 +41,18 @@ impl Tone {
     /// The colour of the `place`-th series of a panel.
     pub(super) fn color(self, place: usize) -> Color {
         match self {
-            Tone::Auto => ACCENTS[place % ACCENTS.len()],
-            Tone::Accent(i) => ACCENTS[i % ACCENTS.len()],
+            Tone::Auto => accent(place),
+            Tone::Accent(i) => accent(i),
             Tone::Muted => Color(0xB4, 0xBC, 0xC5),
             Tone::Bad => Color(0xC8, 0x38, 0x3A),
         }
     }
+}
+
+/// The palette, and when it is used up, paler.
+fn accent(i: usize) -> Color {
+    let color = ACCENTS[i % ACCENTS.len()];
+    if (i / ACCENTS.len()).is_multiple_of(2) { color } else { color.mix(PAPER, 0.5) }
 }
 
 /// How the cells of a heat map are coloured.
@@ -67,11 +73,11 @@ impl Ramp {
         }
         let stops: &[Color] = match self {
             Ramp::Verdict => &[
-                Color(0xC9, 0x8A, 0x4B),
-                Color(0xE6, 0xC9, 0x9F),
+                Color(0xD6, 0x9B, 0x5F),
+                Color(0xEB, 0xD2, 0xAE),
                 Color(0xF7, 0xF6, 0xF2),
-                Color(0xA3, 0xD5, 0xC0),
-                Color(0x35, 0x9C, 0x7C),
+                Color(0xAE, 0xDB, 0xC8),
+                Color(0x48, 0xAA, 0x89),
             ],
             Ramp::Amount => &[
                 Color(0xF7, 0xFA, 0xFD),
@@ -93,7 +99,7 @@ impl Color {
         format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
     }
 
-    fn mix(self, other: Color, share: f64) -> Color {
+    pub(super) fn mix(self, other: Color, share: f64) -> Color {
         let one = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as u8;
         Color(one(self.0, other.0), one(self.1, other.1), one(self.2, other.2))
     }

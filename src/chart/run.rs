@@ -26,34 +26,32 @@ pub fn distributions(name: &str, records: &[Record], lang: &str) -> Figure {
         records.iter().filter(|record| record.phase == Phase::Measured && record.success()).collect();
     let ttft: Vec<f64> = good.iter().filter_map(|record| record.ttft_ms()).collect();
     let itl: Vec<f64> = good.iter().flat_map(|record| record.itl_ms()).collect();
+    let none = |of_one: (&str, &str)| match (good.is_empty(), ttft.is_empty()) {
+        (true, _) => say(lang, "no data: no request succeeded", "没有数据：没有成功的请求"),
+        (_, true) => say(lang, "no data: no reply was streamed", "没有数据：没有流式回复"),
+        _ => say(lang, of_one.0, of_one.1),
+    };
+    let no_ttft = none(("", ""));
+    let no_itl = none(("no data: no reply came in several events", "没有数据：回复都只有一个事件"));
+    let (requests, firsts, gaps) = (count(good.len()), count(ttft.len()), count(itl.len()));
     let subtitle = say(
         lang,
-        &format!(
-            "{} successful requests, {} times to first token, {} gaps between events",
-            count(good.len()),
-            count(ttft.len()),
-            count(itl.len())
-        ),
-        &format!(
-            "{} 个成功请求，{} 个首令牌时间，{} 个令牌间延迟",
-            count(good.len()),
-            count(ttft.len()),
-            count(itl.len())
-        ),
+        &format!("successful requests: {requests}, TTFT values: {firsts}, ITL values: {gaps}"),
+        &format!("成功请求 {requests} 个，首令牌时间 {firsts} 个，令牌间延迟 {gaps} 个"),
     );
     let panels = vec![
         histogram(
             &say(lang, "Time to first token (TTFT)", "首令牌时间 (TTFT)"),
             &say(lang, "share of requests", "请求占比"),
             ttft,
-            lang,
+            no_ttft,
             0,
         ),
         histogram(
             &say(lang, "Inter-token latency (ITL)", "令牌间延迟 (ITL)"),
             &say(lang, "share of gaps", "间隔占比"),
             itl,
-            lang,
+            no_itl,
             2,
         ),
     ];
@@ -64,7 +62,7 @@ pub fn distributions(name: &str, records: &[Record], lang: &str) -> Figure {
     figure
 }
 
-fn histogram(title: &str, y_label: &str, mut values: Vec<f64>, lang: &str, accent: usize) -> Panel {
+fn histogram(title: &str, y_label: &str, mut values: Vec<f64>, none: String, accent: usize) -> Panel {
     // Gaps of zero (events of one read) have no place on a log axis: they count at 1 µs.
     values.iter_mut().for_each(|value| *value = value.max(1e-3));
     values.retain(|value| value.is_finite());
@@ -76,7 +74,7 @@ fn histogram(title: &str, y_label: &str, mut values: Vec<f64>, lang: &str, accen
         ..Panel::default()
     };
     if values.is_empty() {
-        panel.note = Some(say(lang, "no data: no reply was streamed", "没有数据：没有流式回复"));
+        panel.note = Some(none);
         return panel;
     }
     let (from, to) = view(&values);
@@ -98,8 +96,9 @@ fn view(sorted: &[f64]) -> (f64, f64) {
 
 /// The staircase of a histogram with bins of equal width on the log axis.
 fn outline(sorted: &[f64], from: f64, to: f64) -> Vec<(f64, f64)> {
-    // Few values need wide bins, or every bin holds one.
-    let bins = (2 * (sorted.len() as f64).sqrt().ceil() as usize).clamp(15, BINS);
+    // Few values need wide bins, or every bin holds one. An odd number has a bin in the
+    // middle, where values stand that are all equal.
+    let bins = (2 * (sorted.len() as f64).sqrt().ceil() as usize).clamp(15, BINS) | 1;
     let width = (to - from) / bins as f64;
     let mut shares = vec![0.0; bins];
     for value in sorted {
@@ -116,15 +115,18 @@ fn outline(sorted: &[f64], from: f64, to: f64) -> Vec<(f64, f64)> {
     points
 }
 
-/// p50, p90 and p99; those with the same text share a mark.
+/// p50, p90 and p99; those with the same text share a mark. A percentile that stands on less
+/// than one value carries their number.
 fn percentile_marks(sorted: &[f64]) -> (Vec<(f64, f64)>, Vec<String>) {
     let mut marks: Vec<(f64, String, String)> = Vec::new();
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
         let value = quantile(sorted, share);
+        let weak = (1.0 - share) * (sorted.len() as f64) < 0.999;
         let text = Format::Ms.value(value);
-        match marks.iter_mut().find(|mark| mark.2 == text) {
-            Some(mark) => mark.1 = format!("{} = {name}", mark.1),
-            None => marks.push((value, name.to_owned(), text)),
+        let of = if weak { format!(" (n = {})", sorted.len()) } else { String::new() };
+        match marks.iter_mut().find(|mark| mark.2.split(" (").next() == Some(&text)) {
+            Some(mark) => (mark.1, mark.2) = (format!("{} = {name}", mark.1), text + &of),
+            None => marks.push((value, name.to_owned(), text + &of)),
         }
     }
     marks.into_iter().map(|(value, name, text)| ((value, 0.0), format!("{name} = {text}"))).unzip()
@@ -150,7 +152,7 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
         vec![
             Panel {
                 title: say(lang, "Output tokens per second", "每秒输出令牌数"),
-                x: Axis::linear("").range(0.0, end.max(1e-3)),
+                x: time_axis("", end),
                 y: Axis::linear(""),
                 note: rates
                     .is_empty()
@@ -166,10 +168,16 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
     );
     figure.subtitle = say(
         lang,
-        &format!("{} requests, {} failed; bins of {}", count(records.len()), count(failed), bin_text(bin)),
+        &format!("requests: {}, failed: {}; bins of {}", count(records.len()), count(failed), bin_text(bin)),
         &format!("{} 个请求，{} 个失败；每格 {}", count(records.len()), count(failed), bin_text(bin)),
     );
     figure
+}
+
+/// Seconds from 0 to `end`, written out: 1,500 and not 1.5k.
+fn time_axis(label: &str, end: f64) -> Axis {
+    let format = if end > 10.0 { Format::Count } else { Format::Number };
+    Axis::linear(label).range(0.0, end.max(1e-3)).format(format)
 }
 
 /// Requests in flight, those that wait at the cap, and failures at the height of the load.
@@ -200,8 +208,8 @@ fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
     }
     Panel {
         title: say(lang, "Requests in flight", "进行中的请求"),
-        x: Axis::linear(say(lang, "time (s)", "时间 (秒)")).range(0.0, end.max(1e-3)),
-        y: Axis::linear(""),
+        x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
+        y: Axis::linear("").format(Format::Count),
         note: flight.is_empty().then(|| say(lang, "no data: no request was sent", "没有数据：没有发出请求")),
         series,
         ..Panel::default()
@@ -227,7 +235,7 @@ fn bin_width(end: f64) -> f64 {
 }
 
 fn bin_text(bin: f64) -> String {
-    Format::Ms.value(bin * 1e3)
+    Format::Ms.tick(bin * 1e3, 0.0)
 }
 
 /// The staircase of output tokens per second, with the tokens where they arrived.
@@ -298,7 +306,7 @@ fn level_at(levels: &[(f64, f64)], at: f64) -> f64 {
 
 /// One line per request: waiting, time to first token, streaming, failures.
 ///
-/// Of more than a few hundred requests an even sample is shown, failures first.
+/// Of more than a few hundred requests an even sample is shown.
 pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
     let mut order: Vec<&Record> = records.iter().collect();
     order.sort_by_key(|record| (record.timeline.planned, record.seq));
@@ -332,8 +340,9 @@ pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
         (say(lang, "streaming", "流式输出"), streaming, Tone::Accent(0)),
         (say(lang, "failed", "失败"), failed, Tone::Bad),
     ];
+    let end = seconds(shown.iter().map(|record| record.timeline.end).max().unwrap_or(0));
     let panel = Panel {
-        x: Axis::linear(say(lang, "time (s)", "时间 (秒)")),
+        x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
         // Turned: the first request is at the top.
         y: Axis::linear(say(
             lang,
@@ -351,29 +360,30 @@ pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
         ..Panel::default()
     };
     let mut figure = Figure::new(titled(name, "Timeline of requests · 请求时间线"), 1, vec![panel]);
-    figure.subtitle = timeline_subtitle(&order, shown.len(), lang);
+    figure.subtitle = timeline_subtitle(&order, &shown, lang);
     figure
 }
 
-fn timeline_subtitle(records: &[&Record], shown: usize, lang: &str) -> String {
-    let failed = records.iter().filter(|record| !record.success()).count();
-    let (all, failed, few) = (count(records.len()), count(failed), count(shown));
-    if shown == records.len() {
-        let en = format!("{all} requests, {failed} failed");
+fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: &str) -> String {
+    let bad = |list: &[&Record]| list.iter().filter(|record| !record.success()).count();
+    let (all, few, failed, seen) =
+        (count(records.len()), count(shown.len()), count(bad(records)), count(bad(shown)));
+    if shown.len() == records.len() {
+        let en = format!("requests: {all}, failed: {failed}");
         return say(lang, &en, &format!("{all} 个请求，{failed} 个失败"));
     }
-    let en =
-        format!("{few} of {all} requests shown, evenly sampled with failures first; {failed} failed in all");
-    say(lang, &en, &format!("显示 {all} 个请求中的 {few} 个（均匀抽样，失败优先）；共 {failed} 个失败"))
+    let en = format!("an even sample of {few} from {all} requests; {seen} of {failed} failures shown");
+    say(lang, &en, &format!("从 {all} 个请求中均匀抽样 {few} 个；显示 {failed} 个失败中的 {seen} 个"))
 }
 
-/// At most [`LINES`] records in order: of the failures at most half of that, then successes.
+/// At most [`LINES`] records in order, failures in proportion, but twenty of them at least,
+/// since a single one may be what is looked for.
 fn sample<'a>(order: &[&'a Record]) -> Vec<&'a Record> {
     if order.len() <= LINES {
         return order.to_vec();
     }
     let (good, bad): (Vec<usize>, Vec<usize>) = (0..order.len()).partition(|i| order[*i].success());
-    let bad_lines = bad.len().min((LINES / 2).max(LINES.saturating_sub(good.len())));
+    let bad_lines = (bad.len() * LINES / order.len()).max(20).min(bad.len());
     let mut chosen = evenly(&bad, bad_lines);
     chosen.extend(evenly(&good, LINES - bad_lines));
     chosen.sort_unstable();
@@ -391,4 +401,103 @@ fn seconds(nanos: Nanos) -> f64 {
 
 fn count(n: usize) -> String {
     thousands(n as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Kind, Outcome, Timeline, Usage};
+
+    #[test]
+    fn percentiles_with_the_same_text_share_one_mark() {
+        let (points, labels) = percentile_marks(&[20.0; 200]);
+        assert_eq!((points.len(), labels), (1, vec!["p50 = p90 = p99 = 20.0 ms".to_owned()]));
+        let spread: Vec<f64> = (1..=200).map(f64::from).collect();
+        assert_eq!(percentile_marks(&spread).1, ["p50 = 100 ms", "p90 = 180 ms", "p99 = 198 ms"]);
+    }
+
+    #[test]
+    fn a_percentile_of_too_few_values_says_how_many_there_were() {
+        let few: Vec<f64> = (1..=40).map(f64::from).collect();
+        let labels = percentile_marks(&few).1;
+        assert_eq!(labels, ["p50 = 20.5 ms", "p90 = 36.1 ms", "p99 = 39.6 ms (n = 40)"]);
+        assert_eq!(percentile_marks(&[553.0]).1, ["p50 = p90 = p99 = 553 ms (n = 1)"]);
+    }
+
+    #[test]
+    fn the_shares_of_a_histogram_add_up_to_one() {
+        let values = [1.0, 5.0, 5.0, 80.0, 900.0];
+        let (from, to) = view(&values);
+        let points = outline(&values, from, to);
+        let bins = &points[1..points.len() - 1];
+        let sum: f64 = bins.iter().step_by(2).map(|point| point.1).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        assert_eq!((points[0].1, points[points.len() - 1].1), (0.0, 0.0));
+    }
+
+    #[test]
+    fn requests_in_flight_are_counted_at_every_moment() {
+        let second = 1_000_000_000;
+        let steps = levels([(second, 3 * second), (2 * second, 4 * second)].into_iter());
+        assert_eq!(steps, [(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 1.0), (4.0, 0.0)]);
+        assert_eq!(level_at(&steps, 3.0), 2.0);
+        assert_eq!(level_at(&steps, 0.0), 0.0);
+    }
+
+    fn request(seq: u64, outcome: Outcome) -> Record {
+        Record {
+            seq,
+            id: String::new(),
+            phase: Phase::Measured,
+            session: seq,
+            turn: 0,
+            class: "".into(),
+            asked_input: None,
+            asked_output: 8,
+            streamed: true,
+            timeline: Timeline::planned(seq as i64, seq as i64),
+            outcome,
+            error: None,
+            status: None,
+            finish: None,
+            usage: Usage { output: Some(6), ..Usage::default() },
+            counted_output: None,
+            counted_input: None,
+            text: None,
+            body_bytes: 0,
+            reused: false,
+            reconnects: 0,
+        }
+    }
+
+    #[test]
+    fn a_sample_keeps_failures_in_proportion_but_never_loses_the_few() {
+        let fails = |every: u64| -> (usize, usize) {
+            let outcome = |seq| if seq % every == 0 { Outcome::Status } else { Outcome::Success };
+            let records: Vec<Record> = (0..4000).map(|seq| request(seq, outcome(seq))).collect();
+            let chosen = sample(&records.iter().collect::<Vec<_>>());
+            assert!(chosen.is_sorted_by_key(|record| record.seq));
+            (chosen.len(), chosen.iter().filter(|record| !record.success()).count())
+        };
+        assert_eq!(fails(2), (LINES, LINES / 2));
+        assert_eq!(fails(1), (LINES, LINES));
+        assert_eq!(fails(1000), (LINES, 4));
+    }
+
+    #[test]
+    fn tokens_are_counted_where_they_arrived() {
+        let mut record = request(0, Outcome::Success);
+        record.timeline.sent = Some(1_000_000_000);
+        record.timeline.end = 4_000_000_000;
+        record.timeline.events.push(500_000, Kind::ROLE, 0, 0);
+        record.timeline.events.push(1_000_000, Kind::CONTENT, 0, 4);
+        record.timeline.events.push(2_000_000, Kind::CONTENT, 0, 4);
+        // The server did not say how many tokens an event holds: the six are shared out.
+        assert_eq!(arrivals(&record), [(2.0, 3.0), (3.0, 3.0)]);
+        record.timeline.events.tokens = vec![0, 5, 1];
+        assert_eq!(arrivals(&record), [(2.0, 5.0), (3.0, 1.0)]);
+        let rates = token_rates(&[record], 1.0, 4.0);
+        let total: f64 = rates.chunks(2).map(|bin| bin[0].1 * (bin[1].0 - bin[0].0)).sum();
+        assert!((total - 6.0).abs() < 1e-9, "{rates:?}");
+    }
 }

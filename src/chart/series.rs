@@ -10,10 +10,13 @@ use plotters::prelude::*;
 use plotters::style::Color as _;
 use std::collections::HashSet;
 
-/// Bars are never thicker than this many pixels.
-const BAR_MAX: f64 = 30.0;
+/// Bars that lie and bars that stand are never thicker than this many pixels.
+const BAR_MAX: (f64, f64) = (30.0, 48.0);
 /// Lines with at most this many points show them.
 const DOTTED: usize = 24;
+
+/// A cloud of more dots than this is thinned.
+const DOTS_MOST: usize = 15_000;
 
 /// A plot with its axes.
 #[derive(Clone, Copy)]
@@ -37,7 +40,11 @@ impl Frame<'_> {
 
     /// Where bars and areas begin on `axis`, in its units.
     pub fn base(&self, axis: &AxisPlan) -> f64 {
-        if axis.log { axis.lo } else { 0.0f64.clamp(axis.lo.min(axis.hi), axis.hi.max(axis.lo)) }
+        if axis.log || axis.lo > axis.hi {
+            axis.lo
+        } else {
+            0.0f64.clamp(axis.lo.min(axis.hi), axis.hi.max(axis.lo))
+        }
     }
 
     /// A point in axis units, kept near enough to the plot for whole-number pixels.
@@ -75,8 +82,8 @@ pub(super) fn draw<'a>(sheet: &Sheet<'a>, panel: &Panel, frame: &Frame<'_>) -> D
     for (i, series) in panel.series.iter().enumerate() {
         let color = series.tone.color(i);
         match &series.style {
-            Style::Line => line(&plane, frame, &series.points, color)?,
-            Style::Step => line(&plane, frame, &staircase(&series.points), color)?,
+            Style::Line => line(&plane, frame, &series.points, color, series.points.len() <= DOTTED)?,
+            Style::Step => line(&plane, frame, &staircase(&series.points), color, false)?,
             Style::Area => area(&plane, frame, &series.points, color)?,
             Style::Points => dots(&plane, frame, &series.points, color)?,
             Style::Bars => bars(&plane, panel, i, frame, color)?,
@@ -97,9 +104,16 @@ fn pen(color: Color, pixels: f64) -> ShapeStyle {
     paint(color, 1.0).stroke_width((pixels * FINE) as u32)
 }
 
-fn line<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
+/// `dotted`: its points are seen.
+fn line<'a>(
+    plane: &Plane<'a>,
+    frame: &Frame<'_>,
+    points: &[(f64, f64)],
+    color: Color,
+    dotted: bool,
+) -> Drawn<'a> {
     for piece in frame.pieces(points) {
-        let dotted = piece.len() == 1 || points.len() <= DOTTED;
+        let dotted = piece.len() == 1 || dotted;
         let thinned = thin(frame, piece);
         let size = if dotted { (2.8 * FINE) as u32 } else { 0 };
         // Plotters fills the points of a series only when its style is filled.
@@ -130,21 +144,30 @@ fn band<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: 
     plane.draw(&Polygon::new(outline, paint(color, 0.18)))
 }
 
-/// A cloud of very many points is thinned to one a pixel, which looks the same.
 fn dots<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
     let (radius, alpha) = match points.len() {
         0..=200 => (3.4, 0.9),
         201..=2000 => (2.6, 0.6),
         _ => (1.8, 0.45),
     };
-    let mut taken = HashSet::new();
-    for unit in points.iter().filter_map(|point| frame.unit(*point)) {
-        let pixel = (frame.px(unit.0).round() as i64, frame.py(unit.1).round() as i64);
-        if taken.insert(pixel) {
-            plane.draw(&Circle::new(unit, (radius * FINE) as u32, paint(color, alpha).filled()))?;
-        }
+    let points = points.iter().filter_map(|point| frame.unit(*point)).collect();
+    for unit in scattered(frame, points) {
+        plane.draw(&Circle::new(unit, (radius * FINE) as u32, paint(color, alpha).filled()))?;
     }
     Ok(())
+}
+
+/// A cloud thinned to one dot for each small square, as small as keeps the picture light.
+fn scattered(frame: &Frame<'_>, mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    for side in [1.0, 1.5, 2.0, 3.0, 4.0] {
+        if points.len() <= DOTS_MOST {
+            break;
+        }
+        let mut taken = HashSet::new();
+        let square = |at: f64| (at / side).round() as i64;
+        points.retain(|unit| taken.insert((square(frame.px(unit.0)), square(frame.py(unit.1)))));
+    }
+    points
 }
 
 /// Where the bars of one series stand within their places.
@@ -168,7 +191,7 @@ pub(super) fn bar_slots(panel: &Panel, i: usize, frame: &Frame<'_>) -> Slots {
     let unit_pixels = pixels / (across.hi - across.lo).abs();
     let place = if across.named { 1.0 } else { narrowest(panel, across, lying) };
     let share = if count > 1.0 { 0.8 } else { 0.68 };
-    let pitch = (place * share / count).min(BAR_MAX / unit_pixels);
+    let pitch = (place * share / count).min(if lying { BAR_MAX.0 } else { BAR_MAX.1 } / unit_pixels);
     // Without names the bars of a place that holds one value alone may fill it.
     let label_room = if count > 1.0 { pitch } else { place };
     let half = pitch * if count > 1.0 { 0.46 } else { 0.5 };
@@ -273,4 +296,54 @@ fn thin(frame: &Frame<'_>, piece: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         kept.extend(places.into_iter().map(|place| run[place]));
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Axis;
+    use super::super::axis::Side;
+    use super::*;
+
+    fn framed(points: &[(f64, f64)], check: impl Fn(&Frame<'_>)) {
+        let series = vec![Series::new("", Style::Line, points.to_vec())];
+        let panel = Panel { x: Axis::linear(""), series, ..Panel::default() };
+        let (x, y) = (AxisPlan::new(&panel, Side::X), AxisPlan::new(&panel, Side::Y));
+        let plot = Area { left: 50.0, top: 20.0, width: 400.0, height: 200.0 };
+        check(&Frame { plot, x: &x, y: &y });
+    }
+
+    #[test]
+    fn a_long_line_is_thinned_and_keeps_its_ends_and_peaks() {
+        let points: Vec<(f64, f64)> =
+            (0..100_000).map(|i| (f64::from(i), if i == 54_321 { 9.0 } else { f64::from(i % 3) })).collect();
+        framed(&points, |frame| {
+            let thinned = thin(frame, points.clone());
+            assert!(thinned.len() < 4000, "{}", thinned.len());
+            assert!(thinned.contains(&(54_321.0, 9.0)));
+            assert_eq!((thinned[0], thinned[thinned.len() - 1]), (points[0], points[points.len() - 1]));
+        });
+    }
+
+    #[test]
+    fn a_cloud_is_thinned_to_what_can_be_seen() {
+        let points: Vec<(f64, f64)> =
+            (0..100_000).map(|i| (f64::from(i % 1000), f64::from(i * 7919 % 100_003))).collect();
+        framed(&points, |frame| assert!(scattered(frame, points.clone()).len() <= DOTS_MOST));
+        framed(&points[..100], |frame| assert_eq!(scattered(frame, points[..100].to_vec()).len(), 100));
+    }
+
+    #[test]
+    fn a_missing_value_parts_a_line_in_two() {
+        let points = [(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0), (3.0, 4.0)];
+        framed(&points, |frame| {
+            assert_eq!(frame.pieces(&points), [vec![(0.0, 1.0)], vec![(2.0, 3.0), (3.0, 4.0)]]);
+        });
+    }
+
+    #[test]
+    fn a_step_holds_its_value_until_the_next() {
+        let steps = staircase(&[(0.0, 1.0), (2.0, 5.0)]);
+        assert_eq!(steps, [(0.0, 1.0), (2.0, 1.0), (2.0, 5.0)]);
+        assert!(staircase(&[]).is_empty());
+    }
 }

@@ -133,10 +133,12 @@ impl Canvas {
     }
 
     /// What is drawn until [`Canvas::unclip`] shows only inside this rectangle.
-    pub fn clip(&mut self, id: usize, (left, top): (f64, f64), (width, height): (f64, f64)) {
+    pub fn clip(&mut self, (left, top): (f64, f64), (width, height): (f64, f64)) {
+        let [left, top, width, height] = [left, top, width, height].map(number);
+        // Several pictures may stand in one page: there the same name means the same place.
+        let id = format!("clip-{left}-{top}-{width}-{height}");
         self.body.push_str(&format!(
-            "<clipPath id=\"plot{id}\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>\n<g clip-path=\"url(#plot{id})\">\n",
-            number(left), number(top), number(width), number(height)
+            "<clipPath id=\"{id}\"><rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"/></clipPath>\n<g clip-path=\"url(#{id})\">\n"
         ));
     }
 

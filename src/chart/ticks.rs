@@ -6,6 +6,8 @@ pub enum Format {
     /// `0.5`, `250`, `1.5k`, `20M`.
     #[default]
     Number,
+    /// Whole numbers, written out: `1,500`.
+    Count,
     /// Milliseconds, shown as `250 µs`, `250 ms`, `1.5 s`.
     Ms,
     /// 0.25 is `25%`.
@@ -26,11 +28,12 @@ impl Format {
     pub(super) fn tick(self, value: f64, step: f64) -> String {
         match self {
             Format::Hidden => String::new(),
+            Format::Count => thousands(value.round() as i64),
             Format::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
             Format::Ms if value == 0.0 => "0".into(),
             Format::Ms => {
                 let (factor, unit) = unit_of_ms(value);
-                format!("{} {unit}", plain(value * factor, step * factor))
+                format!("{} {unit}", trim(value * factor, 6))
             }
             Format::Number => match value.abs() {
                 1e9.. => format!("{}G", trim(value / 1e9, 3)),
@@ -39,6 +42,20 @@ impl Format {
                 _ => plain(value, step),
             },
         }
+    }
+
+    /// The values of one column or one kind of bars, with as many decimals as any of them
+    /// needs, so that they look alike: `45.8`, `46.0`.
+    pub(super) fn column(self, values: &[f64]) -> Vec<String> {
+        let plain = |value: f64| self == Format::Number && (1.0..999.95).contains(&value.abs());
+        let shown = values.iter().filter(|value| plain(**value)).map(|value| short(*value));
+        let decimals = shown.map(|text| text.split_once('.').map_or(0, |(_, digits)| digits.len()));
+        let decimals = decimals.max().unwrap_or(0);
+        let text = |value: &f64| match plain(*value) {
+            true => format!("{value:.*}", decimals.min(most_decimals(*value))),
+            false => self.value(*value),
+        };
+        values.iter().map(text).collect()
     }
 
     /// One value as text, with three to four digits: `22.9`, `0.045`, `20,480`, `1.19 s`.
@@ -51,9 +68,9 @@ impl Format {
             Format::Ms if value == 0.0 => "0 ms".into(),
             Format::Ms => {
                 let (factor, unit) = unit_of_ms(value);
-                format!("{} {unit}", short(value * factor))
+                format!("{} {unit}", three_digits(value * factor))
             }
-            Format::Number | Format::Hidden => match value.abs() {
+            Format::Number | Format::Count | Format::Hidden => match value.abs() {
                 1e9.. => format!("{}G", trim(value / 1e9, 2)),
                 1e6.. => format!("{}M", trim(value / 1e6, 2)),
                 _ => short(value),
@@ -78,8 +95,10 @@ fn plain(value: f64, step: f64) -> String {
     let mut decimals = (-step.log10()).ceil().max(0.0) as usize;
     let scaled = step * 10f64.powi(decimals as i32);
     decimals += usize::from((scaled - scaled.round()).abs() > 1e-6);
-    // A negative zero would be drawn as "-0".
-    format!("{:.decimals$}", if value.abs() < step * 1e-6 { 0.0 } else { value })
+    if value.abs() < step * 1e-6 {
+        return "0".into();
+    }
+    format!("{value:.decimals$}")
 }
 
 /// At most `decimals` decimals, without trailing zeros.
@@ -91,15 +110,34 @@ fn trim(value: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// Three or four digits, without zeros at the end.
 fn short(value: f64) -> String {
-    let decimals = match value.abs() {
-        999.95.. => return thousands(value.round() as i64),
+    match value.abs() {
+        999.95.. => thousands(value.round() as i64),
+        _ => trim(value, most_decimals(value)),
+    }
+}
+
+/// Decimals that leave about three digits.
+fn most_decimals(value: f64) -> usize {
+    match value.abs() {
+        999.95.. => 0,
         9.995.. => 1,
         1.0.. => 2,
         v if v > 0.0 => (2 - v.log10().floor() as i32).clamp(0, 9) as usize,
         _ => 0,
+    }
+}
+
+/// Three digits, as many as a time deserves.
+fn three_digits(value: f64) -> String {
+    let decimals = match value.abs() {
+        999.5.. => return thousands(value.round() as i64),
+        99.95.. => 0,
+        9.995.. => 1,
+        _ => 2,
     };
-    trim(value, decimals)
+    format!("{value:.decimals$}")
 }
 
 /// `20,480`.
@@ -107,7 +145,7 @@ pub(super) fn thousands(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(c);
@@ -118,7 +156,11 @@ pub(super) fn thousands(value: i64) -> String {
 /// Round steps over [lo, hi], at most about `count` of them.
 pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick> {
     let (lo, hi) = (lo.min(hi), lo.max(hi));
-    let step = nice_step((hi - lo) / count.max(1) as f64);
+    let raw = (hi - lo) / count.max(1) as f64;
+    let step = match format {
+        Format::Count => nice_step(raw.max(1.0), &[1.0, 2.0, 5.0, 10.0]),
+        _ => nice_step(raw, &[1.0, 2.0, 2.5, 5.0, 10.0]),
+    };
     if !step.is_finite() || step <= 0.0 {
         return Vec::new();
     }
@@ -130,14 +172,12 @@ pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick
         .collect()
 }
 
-/// The smallest of 1, 2, 2.5, 5 x 10^n that is not below `raw`.
-fn nice_step(raw: f64) -> f64 {
+/// The smallest of `factors` x 10^n that is not below `raw`.
+fn nice_step(raw: f64, factors: &[f64]) -> f64 {
     let base = 10f64.powf(raw.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0]
-        .map(|factor| factor * base)
-        .into_iter()
-        .find(|step| *step >= raw * (1.0 - 1e-9))
-        .unwrap_or(f64::NAN)
+    let steps = factors.iter().map(|factor| factor * base);
+    let mut fitting = steps.filter(|step| *step >= raw * (1.0 - 1e-9));
+    fitting.next().unwrap_or(f64::NAN)
 }
 
 /// Candidate tick sets of a log axis over the exponents [lo, hi], densest first: within each
@@ -145,6 +185,10 @@ fn nice_step(raw: f64) -> f64 {
 pub(super) fn log(lo: f64, hi: f64, format: Format) -> Vec<Vec<Tick>> {
     let mut sets = Vec::new();
     if hi - lo <= 3.2 {
+        if hi - lo <= 1.1 {
+            sets.push(log_set(lo, hi, &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0], 1, format));
+            sets.push(log_set(lo, hi, &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], 1, format));
+        }
         sets.push(log_set(lo, hi, &[1.0, 2.0, 5.0], 1, format));
         sets.push(log_set(lo, hi, &[1.0, 3.0], 1, format));
     }
@@ -183,11 +227,17 @@ mod tests {
     #[test]
     fn linear_ticks_are_round_and_inside() {
         assert_eq!(labels(&linear(0.0, 148.0, 5, Format::Number)), ["0", "50", "100"]);
-        assert_eq!(labels(&linear(0.0, 0.15, 5, Format::Number)), ["0.00", "0.05", "0.10", "0.15"]);
+        assert_eq!(labels(&linear(0.0, 0.15, 5, Format::Number)), ["0", "0.05", "0.10", "0.15"]);
         assert_eq!(labels(&linear(0.0, 9000.0, 4, Format::Number)), ["0", "2.5k", "5k", "7.5k"]);
-        assert_eq!(labels(&linear(0.0, 2000.0, 4, Format::Ms)), ["0", "500 ms", "1.0 s", "1.5 s", "2.0 s"]);
+        assert_eq!(labels(&linear(0.0, 2000.0, 4, Format::Ms)), ["0", "500 ms", "1 s", "1.5 s", "2 s"]);
         assert_eq!(labels(&linear(0.0, 1.0, 4, Format::Share)), ["0%", "25%", "50%", "75%", "100%"]);
-        assert_eq!(labels(&linear(-1.0, 1.0, 4, Format::Number)), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(labels(&linear(-1.0, 1.0, 4, Format::Number)), ["-1.0", "-0.5", "0", "0.5", "1.0"]);
+    }
+
+    #[test]
+    fn counts_have_whole_ticks_only() {
+        assert_eq!(labels(&linear(0.0, 1.06, 8, Format::Count)), ["0", "1"]);
+        assert_eq!(labels(&linear(0.0, 4000.0, 4, Format::Count)), ["0", "1,000", "2,000", "3,000", "4,000"]);
     }
 
     #[test]
@@ -204,6 +254,9 @@ mod tests {
         let texts =
             [45.8, 140.8, 0.045, 20480.0, 2.0, 0.0, 999.96, 1_234_567.0].map(|v| Format::Number.value(v));
         assert_eq!(texts, ["45.8", "140.8", "0.045", "20,480", "2", "0", "1,000", "1.23M"]);
+        assert_eq!(Format::Number.column(&[45.8, 46.0, 1234.4, f64::NAN]), ["45.8", "46.0", "1,234", "-"]);
+        assert_eq!(Format::Number.column(&[1.0, 2.5, 14.0]), ["1.0", "2.5", "14.0"]);
+        assert_eq!(Format::Number.column(&[5.0, 512.0]), ["5", "512"]);
         let texts = [553.0, 1191.8, 58477.0, 0.25, 42.6].map(|v| Format::Ms.value(v));
         assert_eq!(texts, ["553 ms", "1.19 s", "58.5 s", "250 µs", "42.6 ms"]);
         assert_eq!(Format::Ms.value(f64::NAN), "-");

@@ -6,7 +6,8 @@ from fontTools import subset
 from fontTools.ttLib import TTCollection
 
 source, target = sys.argv[1:3]
-font = next(f for f in TTCollection(source).fonts if f["name"].getDebugName(4) == "Noto Sans CJK SC")
+collection = TTCollection(source)
+font = next(f for f in collection.fonts if f["name"].getDebugName(4) == "Noto Sans CJK SC")
 
 latin = [*range(0x20, 0x7F), *range(0xA0, 0x180)]
 greek = [*range(0x391, 0x3AA), *range(0x3B1, 0x3CA)]
@@ -27,6 +28,13 @@ options = subset.Options(
     glyph_names=False,
     drop_tables=["BASE", "VORG", "vhea", "vmtx", "GPOS", "GSUB", "GDEF", "DSIG"],
 )
+# The Chinese cut has these as wide as a Chinese character, which tears holes into English; the Korean one does not.
+korean = next(f for f in collection.fonts if f["name"].getDebugName(4) == "Noto Sans CJK KR")
+for table in font["cmap"].tables:
+    for code in map(ord, "·‘’“”…"):
+        if code in table.cmap:
+            table.cmap[code] = korean.getBestCmap()[code]
+
 cutter = subset.Subsetter(options)
 cutter.populate(unicodes={*latin, *greek, *signs, *maths, *chinese})
 cutter.subset(font)
