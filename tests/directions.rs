@@ -79,8 +79,11 @@ fn imports_go_only_where_the_map_says() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     let mut wrong = Vec::new();
     for (module, targets) in imports() {
-        let may = allowed.get(module.as_str()).copied().unwrap_or_else(|| panic!("{module} is not in the table"));
-        wrong.extend(targets.iter().filter(|t| !may.contains(&t.as_str())).map(|t| format!("{module} -> {t}")));
+        let may =
+            allowed.get(module.as_str()).copied().unwrap_or_else(|| panic!("{module} is not in the table"));
+        wrong.extend(
+            targets.iter().filter(|t| !may.contains(&t.as_str())).map(|t| format!("{module} -> {t}")),
+        );
     }
     assert!(wrong.is_empty(), "imports against the map: {wrong:?}");
 }

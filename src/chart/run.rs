@@ -125,8 +125,8 @@ fn percentile_marks(sorted: &[f64]) -> (Vec<(f64, f64)>, Vec<String>) {
         let text = Format::Ms.value(value);
         let of = if weak { format!(" (n = {})", sorted.len()) } else { String::new() };
         match marks.iter_mut().find(|mark| mark.2.split(" (").next() == Some(&text)) {
-            Some(mark) => (mark.1, mark.2) = (format!("{} = {name}", mark.1), text + &of),
-            None => marks.push((value, name.to_owned(), text + &of)),
+            Some(mark) => (mark.1, mark.2) = (format!("{} = {name}", mark.1), [text, of].concat()),
+            None => marks.push((value, name.to_owned(), [text, of].concat())),
         }
     }
     marks.into_iter().map(|(value, name, text)| ((value, 0.0), format!("{name} = {text}"))).unzip()

@@ -145,7 +145,8 @@ fn try_receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<Recei
 }
 
 async fn shake_hands(socket: &TcpStream, tls: &Tls) -> io::Result<Box<ClientConnection>> {
-    let mut session = ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(io::Error::other)?;
+    let mut session =
+        ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(io::Error::other)?;
     let mut buffer = vec![0u8; READ_BYTES];
     while session.is_handshaking() {
         while session.wants_write() {
@@ -158,7 +159,9 @@ async fn shake_hands(socket: &TcpStream, tls: &Tls) -> io::Result<Box<ClientConn
         }
         socket.readable().await?;
         match socket.try_read(&mut buffer) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake")),
+            Ok(0) => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"));
+            }
             Ok(n) => feed(&mut session, &buffer[..n])?,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -197,8 +200,9 @@ fn open_records(session: &mut ClientConnection, mut sealed: &[u8], plain: &mut V
     let mut closed = false;
     while !sealed.is_empty() && !closed {
         session.read_tls(&mut sealed)?;
-        let state =
-            session.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let state = session
+            .process_new_packets()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         closed = state.peer_has_closed();
         let ready = state.plaintext_bytes_to_read();
         let start = plain.len();

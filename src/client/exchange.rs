@@ -144,7 +144,11 @@ impl Exchange {
     }
 
     /// Gathers the head; the bytes behind it, once it is whole.
-    fn take_head<'b>(&mut self, bytes: &'b [u8], at: Nanos) -> Result<Option<std::borrow::Cow<'b, [u8]>>, Fault> {
+    fn take_head<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        at: Nanos,
+    ) -> Result<Option<std::borrow::Cow<'b, [u8]>>, Fault> {
         if self.head.is_some() {
             return Ok(Some(bytes.into()));
         }
@@ -251,7 +255,10 @@ impl Exchange {
     /// The peer has closed the connection.
     fn closed(&mut self) -> Result<Option<bool>, Fault> {
         if self.head.is_none() {
-            return Err(Fault::new(Outcome::Disconnected, "the server closed the connection before any response"));
+            return Err(Fault::new(
+                Outcome::Disconnected,
+                "the server closed the connection before any response",
+            ));
         }
         if self.body.as_mut().is_some_and(Body::closed) {
             self.complete(self.record.timeline.end)?;
@@ -299,7 +306,8 @@ impl Exchange {
             Err(fault) => {
                 record.outcome = fault.outcome;
                 record.error = Some(fault.text.chars().take(500).collect());
-                let noticed = matches!(fault.outcome, Outcome::TimedOut(_) | Outcome::Cancelled | Outcome::Connect);
+                let noticed =
+                    matches!(fault.outcome, Outcome::TimedOut(_) | Outcome::Cancelled | Outcome::Connect);
                 if noticed || record.timeline.sent.is_none() || record.timeline.head.is_none() {
                     record.timeline.end = fault.at.unwrap_or_else(crate::os::now);
                 }

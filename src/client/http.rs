@@ -167,7 +167,8 @@ impl Http {
         if n < sealed.len() {
             let limit = self.target.timeouts.total;
             let rest = tokio::time::timeout(limit, conn.write_rest(&sealed[n..])).await;
-            rest.map_err(|_| timed_out(Timeout::Total, &self.target.timeouts, fired.sent))?.map_err(broken)?;
+            rest.map_err(|_| timed_out(Timeout::Total, &self.target.timeouts, fired.sent))?
+                .map_err(broken)?;
             exchange.sent(fired.sent, os::now());
         }
         Ok(fired.sent)

@@ -67,8 +67,7 @@ pub fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
 pub fn idle_and_open(fd: RawFd) -> bool {
     let mut byte = 0u8;
     // SAFETY: one byte of room is given for one byte.
-    let n =
-        unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    let n = unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
     n < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
 }
 

@@ -48,7 +48,8 @@ impl Access {
             .filter(|text| !text.is_empty())
             .filter_map(|text| cwd.join(text).canonicalize().ok())
             .collect();
-        let mut writable: Vec<PathBuf> = values().filter(|text| !text.is_empty()).map(|text| cwd.join(text)).collect();
+        let mut writable: Vec<PathBuf> =
+            values().filter(|text| !text.is_empty()).map(|text| cwd.join(text)).collect();
         if source.path.is_none() {
             writable.push(cwd.clone());
         }
@@ -94,7 +95,8 @@ impl Access {
         let wanted = self.cwd.join(path);
         let climbs = wanted.components().any(|part| part == std::path::Component::ParentDir);
         let named = self.writable.contains(&wanted);
-        let below = !climbs && self.writable.iter().chain([&self.results]).any(|root| wanted.starts_with(root));
+        let below =
+            !climbs && self.writable.iter().chain([&self.results]).any(|root| wanted.starts_with(root));
         if named || below {
             return Ok(wanted);
         }

@@ -42,7 +42,8 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
 
 /// Names of the metadata that the runs of a folder were given.
 fn tags(folder: &Path) -> Vec<String> {
-    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).unwrap_or_default();
+    let manifest =
+        crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).unwrap_or_default();
     let runs = manifest.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut names: Vec<String> = Vec::new();
     for key in runs.iter().filter_map(|run| run["tags"].as_object()).flat_map(Map::keys) {
@@ -59,7 +60,11 @@ pub fn save(state: &State, folder: &Path, rows: &[Row]) -> Result<PathBuf> {
     let bytes = csv::write(rows);
     let date = chrono::Local::now().format("%Y%m%d");
     for n in 1.. {
-        let name = if n == 1 { format!("aggregate_results_{date}.csv") } else { format!("aggregate_results_{date}-{n}.csv") };
+        let name = if n == 1 {
+            format!("aggregate_results_{date}.csv")
+        } else {
+            format!("aggregate_results_{date}-{n}.csv")
+        };
         let path = folder.join(name);
         match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {

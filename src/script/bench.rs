@@ -1,6 +1,7 @@
 //! `Bench`: what the runs of one invocation share: the runtime, the results folder, the salt.
 
 use super::display::Display;
+use super::server::Ready;
 use super::state::State;
 use crate::client::{Client, Http, Target};
 use crate::error::{Error, Kind, Result};
@@ -12,7 +13,7 @@ use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ pub struct Bench {
     pub runtime: tokio::runtime::Runtime,
     folder: Mutex<Option<Arc<Folder>>>,
     runs: AtomicU32,
+    names: Mutex<HashSet<String>>,
     /// Changes the words of every prompt, so that a rerun meets no warm prefix cache.
     pub salt: u64,
 }
@@ -46,7 +48,13 @@ impl Bench {
             .map_err(|error| Error::run(format!("cannot start the threads that send requests: {error}")))?;
         let fresh = os::wall() as u64 ^ u64::from(std::process::id()).rotate_left(40);
         let salt = if same_bytes { 0 } else { fresh };
-        Ok(Bench { runtime, folder: Mutex::new(None), runs: AtomicU32::new(0), salt })
+        Ok(Bench {
+            runtime,
+            folder: Mutex::new(None),
+            runs: AtomicU32::new(0),
+            names: Mutex::default(),
+            salt,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Folder>>> {
@@ -80,13 +88,13 @@ impl Bench {
     }
 
     /// Runs a plan from its first connection to its row in `runs.parquet`.
-    pub fn run(&self, state: &State, plan: Plan, tokens: Arc<Tokens>) -> Result<Finished> {
+    pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
         let folder = self.need_folder(state, Some(&plan.target.model))?;
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
         let client = Arc::new(self.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
-        let collector = Collector::start(&folder, index, &plan, tokens.clone(), inbox)?;
+        let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
         let progress = Arc::new(Progress::default());
         let host = state.host.clone();
         let control = Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
@@ -106,10 +114,10 @@ impl Bench {
             summary: Arc::new(summary),
             ended: Arc::new(ended),
             folder: folder.clone(),
-            tokenizer: tokens.name(),
+            tokenizer: ready.tokens.name(),
         };
         runs::append(folder.path(), super::row::row(&finished, index, written))?;
-        super::manifest::add_run(&folder, &finished, index)?;
+        super::manifest::add_run(state, &folder, &finished, ready, index)?;
         self.judge(state, &finished)?;
         Ok(finished)
     }
@@ -130,20 +138,32 @@ impl Bench {
             Reason::Interrupted => {
                 state.host.out(&finished.summary.table_named(name, state.switches.lang.name()));
                 let place = finished.folder.path().display();
-                return Err(Error::new(Kind::Interrupted, format!("interrupted; what was finished is in {place}")));
+                return Err(Error::new(
+                    Kind::Interrupted,
+                    format!("interrupted; what was finished is in {place}"),
+                ));
             }
             Reason::Early(why) => state.problem(format!("run {name} ended early: {why}")),
             _ => {}
         }
-        if finished.summary.succeeded() == 0 {
+        if finished.summary.tally().succeeded == 0 {
             state.problem(format!("run {name}: no request succeeded"));
         }
         Ok(())
     }
 
-    /// Where pictures of this invocation go.
-    pub fn charts(&self, folder: &Folder) -> PathBuf {
-        folder.path().join("charts")
+    /// `name`, or `run-1`; with a number behind it when an earlier run has that name.
+    pub fn free_name(&self, name: Option<String>) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = name.unwrap_or_else(|| format!("run-{}", names.len() + 1));
+        let mut free = wanted.clone();
+        for n in 2.. {
+            if names.insert(free.clone()) {
+                break;
+            }
+            free = format!("{wanted}-{n}");
+        }
+        free
     }
 }
 
@@ -165,8 +185,7 @@ impl Collector {
         let zero_ms = os::wall() / 1_000_000;
         let mut writer = Writer::start(folder.path(), &plan.name, index, zero_ms)?;
         let work = move || {
-            let end = plan.window_end_known();
-            let window = Window { start: None, end };
+            let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
             let mut batch: Vec<Record> = Vec::new();
             let mut failed = None;
@@ -175,10 +194,8 @@ impl Collector {
                 while let Some(message) = next {
                     match message {
                         Message::Window(at) => {
-                            summary.start_window(at);
-                            if let Some(duration) = plan.duration {
-                                summary.end_window(at + duration.as_nanos() as i64);
-                            }
+                            let end = plan.duration.map(|duration| at + duration.as_nanos() as i64);
+                            summary.set_window(Window { start: Some(at), end });
                         }
                         Message::Record(mut record) => {
                             count(&mut record, &tokens, &plan);

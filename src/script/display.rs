@@ -30,7 +30,11 @@ impl Display {
         let shown = Shown::new(plan, state.cell_label());
         let theirs = done.clone();
         let thread = std::thread::Builder::new().name("display".into()).spawn(move || {
-            if std::io::stderr().is_terminal() { shown.bar(&progress, &theirs) } else { shown.lines(&progress, &theirs) }
+            if std::io::stderr().is_terminal() {
+                shown.bar(&progress, &theirs)
+            } else {
+                shown.lines(&progress, &theirs)
+            }
         });
         // A display that cannot start is no reason not to measure.
         Display { done, thread: thread.ok() }
@@ -91,7 +95,11 @@ impl Shown {
         while !done.load(Relaxed) {
             if started.elapsed() >= next {
                 next += LINE_EVERY;
-                eprintln!("{}: {}", self.label, self.message(progress, started.elapsed(), rate.next(progress)));
+                eprintln!(
+                    "{}: {}",
+                    self.label,
+                    self.message(progress, started.elapsed(), rate.next(progress))
+                );
             }
             std::thread::park_timeout(REDRAW);
         }
@@ -114,7 +122,9 @@ impl Shown {
         };
         let in_flight = progress.in_flight();
         let seconds = elapsed.as_secs();
-        format!("{finished}{of} done, {in_flight} in flight{failed}, {tokens_per_s:.0} tok/s, {seconds}{until} s")
+        format!(
+            "{finished}{of} done, {in_flight} in flight{failed}, {tokens_per_s:.0} tok/s, {seconds}{until} s"
+        )
     }
 }
 

@@ -163,6 +163,16 @@ fn rendered(place: &Place, frames: &[Frame], sources: &Sources) -> String {
     text
 }
 
+/// The kind of an error of ours, however deep the calls around it.
+pub fn kind(error: &EvalAltResult) -> Option<Kind> {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+            kind(inner)
+        }
+        other => own(other).map(|fault| fault.error.kind),
+    }
+}
+
 fn own(error: &EvalAltResult) -> Option<Fault> {
     match error {
         EvalAltResult::ErrorRuntime(token, _) | EvalAltResult::ErrorTerminated(token, _) => {

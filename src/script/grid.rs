@@ -12,11 +12,14 @@ pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
     for (name, values) in axes {
         let longer = |point: &Map| {
             let point = point.clone();
-            values.iter().map(move |value| {
-                let mut longer = point.clone();
-                longer.insert(name.as_str().into(), value.clone());
-                longer
-            }).collect::<Vec<_>>()
+            values
+                .iter()
+                .map(move |value| {
+                    let mut longer = point.clone();
+                    longer.insert(name.as_str().into(), value.clone());
+                    longer
+                })
+                .collect::<Vec<_>>()
         };
         points = points.iter().flat_map(longer).collect();
     }

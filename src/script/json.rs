@@ -10,7 +10,8 @@ pub fn from_dynamic(value: &Dynamic) -> Value {
         return int.into();
     }
     if let Ok(float) = value.as_float() {
-        return serde_json::Number::from_f64(float).map_or_else(|| Value::String(float.to_string()), Value::Number);
+        return serde_json::Number::from_f64(float)
+            .map_or_else(|| Value::String(float.to_string()), Value::Number);
     }
     if let Ok(truth) = value.as_bool() {
         return truth.into();

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<chrono::Local>) -> Result<()> {
     let script = &state.source;
     let file = script.path.as_deref().and_then(std::path::Path::file_name);
-    let file = file.map_or_else(|| format!("{}.rhai", script.name), |name| name.to_string_lossy().into_owned());
+    let file =
+        file.map_or_else(|| format!("{}.rhai", script.name), |name| name.to_string_lossy().into_owned());
     folder.save_in("script", &file, script.text.as_bytes())?;
     let params: Map<String, Value> =
         state.tally().params.iter().map(|(name, value)| (name.clone(), json::from_dynamic(value))).collect();
@@ -20,7 +21,10 @@ pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<ch
     whole.insert("versions".into(), Value::Object(manifest::versions()));
     whole.insert("started_ms".into(), now.timestamp_millis().into());
     whole.insert("started".into(), now.to_rfc3339().into());
-    whole.insert("script".into(), json!({ "name": script.name, "file": file, "sha256": manifest::sha256(&script.text) }));
+    whole.insert(
+        "script".into(),
+        json!({ "name": script.name, "file": file, "sha256": manifest::sha256(&script.text) }),
+    );
     whole.insert("parameters".into(), Value::Object(params));
     whole.insert("seed_switch".into(), state.switches.seed.into());
     whole.insert("salt".into(), format!("{salt:016x}").into());

@@ -8,20 +8,33 @@
 //! runs it. [`bind`] holds the functions that scripts call, and says how to write one.
 
 pub mod access;
+pub mod aggregate;
+pub mod bench;
 pub mod bind;
+pub mod child;
+pub mod display;
 pub mod duration;
 pub mod embedded;
 pub mod engine;
 pub mod fault;
 pub mod function;
+pub mod grid;
+pub mod json;
 pub mod lint;
+pub mod manifest;
 pub mod opts;
 pub mod param;
+pub mod plot;
+pub mod reading;
 pub mod resolver;
+pub mod row;
 mod scan;
 pub mod secret;
+pub mod server;
+pub mod source;
 pub mod sources;
 pub mod state;
+pub mod vllm;
 pub mod vocabulary;
 
 use std::sync::Arc;

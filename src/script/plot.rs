@@ -5,9 +5,9 @@ use super::bind::sweep::Sweep;
 use super::fault::Fallible;
 use super::opts::{Opts, number};
 use super::state::State;
+use crate::chart::Figure;
 use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
-use crate::chart::Figure;
 use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::store::Folder;
@@ -71,7 +71,9 @@ pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
         ..Chart::default()
     };
     for mark in opts.take::<Array>("mark")?.unwrap_or_default() {
-        let Some(value) = number(&mark) else { return Err(opts.wrong("mark", "must be a list of numbers", &mark)) };
+        let Some(value) = number(&mark) else {
+            return Err(opts.wrong("mark", "must be a list of numbers", &mark));
+        };
         chart.marks.push((value, value.to_string()));
     }
     if kind == Kind::Cdf {
@@ -117,7 +119,9 @@ fn names(opts: &mut Opts, option: &'static str) -> Fallible<Vec<String>> {
         None => Ok(Vec::new()),
         Some(value) if value.is_string() => Ok(vec![value.to_string()]),
         Some(value) => match value.clone().into_array() {
-            Ok(list) if list.iter().all(Dynamic::is_string) => Ok(list.iter().map(ToString::to_string).collect()),
+            Ok(list) if list.iter().all(Dynamic::is_string) => {
+                Ok(list.iter().map(ToString::to_string).collect())
+            }
             _ => Err(opts.wrong(option, "must be a name or a list of names", &value)),
         },
     }
@@ -180,7 +184,9 @@ impl Rows {
                 Some(key) => format!("{key} {}", self.value(i, key)?),
                 None => y.to_string(),
             };
-            let (Some(x), Some(y)) = (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?)) else { continue };
+            let (Some(x), Some(y)) = (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?)) else {
+                continue;
+            };
             match lists.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, points)) => points.push((x, y)),
                 None => lists.push((name, vec![(x, y)])),
@@ -201,7 +207,11 @@ impl Rows {
                 if series.is_empty() {
                     return Err(opts.error("data", "has no pair of numbers for x and y"));
                 }
-                Ok(if kind == Kind::Line { generic::line(chart, series) } else { generic::scatter(chart, series) })
+                Ok(if kind == Kind::Line {
+                    generic::line(chart, series)
+                } else {
+                    generic::scatter(chart, series)
+                })
             }
         }
     }
@@ -224,7 +234,8 @@ impl Rows {
         };
         let mut cells = Vec::new();
         for i in 0..self.len() {
-            let triple = (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?), plain(&self.value(i, value)?));
+            let triple =
+                (plain(&self.value(i, &self.x)?), plain(&self.value(i, y)?), plain(&self.value(i, value)?));
             if let (Some(x), Some(y), Some(value)) = triple {
                 cells.push((x, y, value));
             }
@@ -235,21 +246,30 @@ impl Rows {
 
 /// A number that can be drawn; true is 1.
 fn plain(value: &Dynamic) -> Option<f64> {
-    value.as_bool().ok().map(|truth| f64::from(u8::from(truth))).or_else(|| number(value)).filter(|n| n.is_finite())
+    value
+        .as_bool()
+        .ok()
+        .map(|truth| f64::from(u8::from(truth)))
+        .or_else(|| number(value))
+        .filter(|n| n.is_finite())
 }
 
 /// Where a picture goes: `charts/` in the results folder; a taken name is an error.
 pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
     let plain = super::bind::result::file_name(name);
     if plain != name {
-        return Err(Error::usage(format!("cannot save the chart {name:?}: give a plain file name such as \"ttft.svg\"")));
+        return Err(Error::usage(format!(
+            "cannot save the chart {name:?}: give a plain file name such as \"ttft.svg\""
+        )));
     }
     let charts = folder.path().join("charts");
     std::fs::create_dir_all(&charts)
         .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", charts.display())))?;
     let path = charts.join(name);
     match path.exists() {
-        true => Err(Error::usage(format!("cannot save the chart {name:?}: there is one of that name already"))),
+        true => {
+            Err(Error::usage(format!("cannot save the chart {name:?}: there is one of that name already")))
+        }
         false => Ok(path),
     }
 }

@@ -19,10 +19,14 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8 text".into()))?;
     state.access.learn(&real, &text);
     let value = match ending.as_str() {
-        "yaml" | "yml" => serde_saphyr::from_str::<Value>(&text).map_err(|error| cannot(first_line(&error)))?,
+        "yaml" | "yml" => {
+            serde_saphyr::from_str::<Value>(&text).map_err(|error| cannot(first_line(&error)))?
+        }
         "json" => serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?,
         "jsonl" => lines(&text).map_err(cannot)?,
-        _ => return Err(cannot(format!("its ending {ending:?} is none of .yaml, .yml, .json, .jsonl, .csv"))),
+        _ => {
+            return Err(cannot(format!("its ending {ending:?} is none of .yaml, .yml, .json, .jsonl, .csv")));
+        }
     };
     Ok(json::to_dynamic(&value))
 }
@@ -49,7 +53,10 @@ pub fn known_keys(map: &Map, file: &str, required: &Array, optional: &Array) -> 
             let near = nearest(key, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
             let known = names.join(", ");
-            return Err(Error::usage(format!("{file}: unknown key {:?}{near} (keys: {known})", key.as_str())));
+            return Err(Error::usage(format!(
+                "{file}: unknown key {:?}{near} (keys: {known})",
+                key.as_str()
+            )));
         }
     }
     for name in required.iter().map(ToString::to_string) {
@@ -65,8 +72,8 @@ pub fn json(text: &str, what: &str) -> Result<Dynamic> {
     if text.trim().is_empty() {
         return Ok(Map::new().into());
     }
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| Error::usage(format!("{what}: this is no JSON: {error}")))?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| Error::usage(format!("{what}: this is no JSON: {error}")))?;
     Ok(json::to_dynamic(&value))
 }
 
@@ -95,9 +102,13 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let map = Map::from_iter([("modle".into(), Dynamic::from("x"))]);
-        let names = |list: &[&str]| list.iter().map(|name| Dynamic::from(name.to_string())).collect::<Array>();
+        let names =
+            |list: &[&str]| list.iter().map(|name| Dynamic::from(name.to_string())).collect::<Array>();
         let error = known_keys(&map, "c.yaml", &names(&["model"]), &names(&["seed"])).unwrap_err();
-        assert_eq!(error.message, "c.yaml: unknown key \"modle\"; did you mean \"model\"? (keys: model, seed)");
+        assert_eq!(
+            error.message,
+            "c.yaml: unknown key \"modle\"; did you mean \"model\"? (keys: model, seed)"
+        );
         let error = known_keys(&Map::new(), "c.yaml", &names(&["model"]), &names(&[])).unwrap_err();
         assert_eq!(error.message, "c.yaml: the key \"model\" is missing");
     }

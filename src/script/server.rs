@@ -6,8 +6,9 @@
 
 use super::bench::Bench;
 use super::state::State;
+use crate::client::control::Control;
 use crate::client::target::Exact;
-use crate::client::{Client, Order, Target, control};
+use crate::client::{Client, Order, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
 use crate::record::{Outcome, Phase, Record};
@@ -78,7 +79,8 @@ impl Server {
     /// Waits until the server answers. Exit 97 when it does not in time.
     pub fn wait(&self, state: &State, bench: &Bench, limit: Duration) -> Result<()> {
         let stop = || state.host.stop_requested();
-        bench.runtime.block_on(control::ready(&self.asked, limit, &stop))
+        let control = Control::new(&self.asked)?;
+        bench.runtime.block_on(control.ready(limit, &stop)).map(|_| ())
     }
 
     /// The server made ready; at its first call this waits, asks and tries.
@@ -89,10 +91,11 @@ impl Server {
         }
         self.wait(state, bench, self.ready_timeout)?;
         let mut target = self.asked.clone();
-        let listed = bench.runtime.block_on(control::models(&target));
+        let control = Control::new(&target)?;
+        let listed = bench.runtime.block_on(control.models());
         target.model = self.choose_model(state, listed)?;
         let tokens = Arc::new(self.find_tokens(state, &target.model)?);
-        let mut facts = bench.runtime.block_on(control::fingerprint(&target));
+        let mut facts = bench.runtime.block_on(control.fingerprint());
         let mut notes = Vec::new();
         if self.preflight {
             let mut preflight = Preflight { bench, target, tokens: &tokens, notes: &mut notes };
@@ -104,12 +107,8 @@ impl Server {
                 notes.push(note);
             }
         }
-        let ready = Ready {
-            target: Arc::new(target),
-            tokens,
-            facts: Arc::new(facts),
-            notes: Arc::new(notes),
-        };
+        let ready =
+            Ready { target: Arc::new(target), tokens, facts: Arc::new(facts), notes: Arc::new(notes) };
         for note in ready.notes.iter() {
             state.inform(&format!("note: {note}"));
         }
@@ -135,7 +134,9 @@ impl Server {
         })?;
         match &listed[..] {
             [one] => Ok(one.clone()),
-            [] => Err(Error::usage(format!("{name} lists no model")).hint("name the model with --model NAME")),
+            [] => {
+                Err(Error::usage(format!("{name} lists no model")).hint("name the model with --model NAME"))
+            }
             many => Err(Error::usage(format!("{name} lists {} models", many.len()))
                 .hint(format!("choose one with --model: {}", many.join(", ")))),
         }
@@ -145,7 +146,11 @@ impl Server {
         if self.tokenizer.is_empty() {
             // Nobody asked for one: the word list serves when the model's own is not at hand.
             let looks_like_a_file = std::path::Path::new(model).exists();
-            return Ok(if looks_like_a_file { Tokens::Words } else { Tokens::find(model).map_or(Tokens::Words, |found| found.0) });
+            return Ok(if looks_like_a_file {
+                Tokens::Words
+            } else {
+                Tokens::find(model).map_or(Tokens::Words, |found| found.0)
+            });
         }
         let (tokens, warning) = Tokens::find(&self.tokenizer)?;
         if let Some(warning) = warning {
@@ -189,7 +194,8 @@ impl Preflight<'_> {
 
     /// A server that ignores `max_completion_tokens` says more than it was allowed to.
     fn learn_limit(&mut self, record: Record) -> Result<Record> {
-        let too_long = |record: &Record| record.output_tokens().is_some_and(|(n, _)| n > PREFLIGHT_OUTPUT + 1);
+        let too_long =
+            |record: &Record| record.output_tokens().is_some_and(|(n, _)| n > PREFLIGHT_OUTPUT + 1);
         if self.target.api != crate::client::protocol::Api::Chat || !too_long(&record) {
             return Ok(record);
         }
@@ -236,17 +242,21 @@ fn refused(record: &Record) -> bool {
 
 /// One request of its own prompt.
 async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
-    let workload = Workload::Prompts(Prompts::plain(
-        Length::Fixed(PREFLIGHT_INPUT),
-        Length::Fixed(PREFLIGHT_OUTPUT),
-        tokens.clone(),
-    ));
+    let workload = Workload::Prompts(Prompts {
+        class: "".into(),
+        input: Length::Fixed(PREFLIGHT_INPUT),
+        output: Length::Fixed(PREFLIGHT_OUTPUT),
+        prefix: None,
+        extra: None,
+        tokens: tokens.clone(),
+    });
     let traffic = Traffic { seed: 0, cell: "preflight".into(), salt: salt ^ os::wall() as u64 };
     let request = workload.session(&traffic, 0).next(None).expect("a plain session has one request");
     let id = format!("preflight-{:016x}", os::wall());
     let bytes = client.encode(&request, &id);
     let now = os::now();
-    let order = Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: false };
+    let order =
+        Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: false };
     client.send(order, std::future::pending()).await
 }
 

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, Format};
-use crate::workload::{Dataset, Length, Models, Order, Prefix, Prompts, Sonnet, Workload};
+use crate::workload::{Dataset, Length, Models, Order, Prompts, Sonnet, Workload};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;

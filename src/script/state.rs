@@ -156,6 +156,12 @@ pub struct State {
     vocabulary: std::sync::OnceLock<Vocabulary>,
 }
 
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("source", &self.source.name).finish_non_exhaustive()
+    }
+}
+
 impl State {
     /// Fails when a secret cannot be had, so that nobody learns it after an hour.
     pub fn new(source: Source, args: Args, switches: Switches, host: Host) -> Result<Arc<Self>> {

@@ -37,13 +37,18 @@ impl Wanted {
         let append = opts.take::<bool>("append")?.unwrap_or(false);
         let metrics = listed(opts.take("percentile_metrics")?, "ttft,tpot,itl,e2el");
         if let Some(unknown) = metrics.iter().find(|metric| !METRICS.contains(&metric.as_str())) {
-            return Err(opts.error("percentile_metrics", &format!("may name {}, got {unknown:?}", METRICS.join(", "))));
+            return Err(opts
+                .error("percentile_metrics", &format!("may name {}, got {unknown:?}", METRICS.join(", "))));
         }
         let mut percentiles = Vec::new();
         for text in listed(opts.take("percentiles")?, "99") {
             match text.parse::<f64>() {
                 Ok(p) if (0.0..=100.0).contains(&p) => percentiles.push(p),
-                _ => return Err(opts.error("percentiles", &format!("must be numbers from 0 to 100, got {text:?}"))),
+                _ => {
+                    return Err(
+                        opts.error("percentiles", &format!("must be numbers from 0 to 100, got {text:?}"))
+                    );
+                }
             }
         }
         Ok(Wanted { dir, filename, detailed, append, percentiles, metrics })
@@ -69,7 +74,9 @@ pub fn meta(finished: &Finished) -> Meta {
         _ => 1.0,
     };
     let ramp = match &plan.arrivals {
-        Shape::Ramp { from, to, .. } => Some(Ramp { strategy: "linear".into(), start_rps: *from, end_rps: *to }),
+        Shape::Ramp { from, to, .. } => {
+            Some(Ramp { strategy: "linear".into(), start_rps: *from, end_rps: *to })
+        }
         _ => None,
     };
     let zero = chrono::Local.timestamp_millis_opt(finished.ended.zero_ms).single();
@@ -81,7 +88,7 @@ pub fn meta(finished: &Finished) -> Meta {
         label: None,
         model_id: plan.target.model.clone(),
         tokenizer_id: finished.tokenizer.clone(),
-        num_prompts: plan.requests.unwrap_or(tally.total()),
+        num_prompts: plan.requests.unwrap_or(tally.succeeded + tally.failed()),
         metadata,
         request_rate: rate,
         burstiness: burstiness.unwrap_or(by_shape),
@@ -122,7 +129,13 @@ fn keeps(key: &str, metrics: &[String]) -> bool {
     }
 }
 
-fn put(state: &State, run: &Finished, wanted: &Wanted, name: &str, json: &Map<String, Value>) -> Result<PathBuf> {
+fn put(
+    state: &State,
+    run: &Finished,
+    wanted: &Wanted,
+    name: &str,
+    json: &Map<String, Value>,
+) -> Result<PathBuf> {
     if wanted.dir.is_empty() && !wanted.append {
         let text = serde_json::to_string_pretty(json).expect("a map of plain values");
         return run.folder.save(name, text.as_bytes());
@@ -140,8 +153,10 @@ fn put(state: &State, run: &Finished, wanted: &Wanted, name: &str, json: &Map<St
         writeln!(file, "{line}").map_err(failed)?;
     } else {
         // Nothing is ever overwritten.
-        let mut file = std::fs::OpenOptions::new().create_new(true).write(true).open(&path).map_err(failed)?;
-        writeln!(file, "{}", serde_json::to_string_pretty(json).expect("a map of plain values")).map_err(failed)?;
+        let mut file =
+            std::fs::OpenOptions::new().create_new(true).write(true).open(&path).map_err(failed)?;
+        writeln!(file, "{}", serde_json::to_string_pretty(json).expect("a map of plain values"))
+            .map_err(failed)?;
     }
     Ok(path)
 }

@@ -71,7 +71,7 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
     row(words.request_throughput, lang.requests_per_s(&rate(Metric::Requests)));
     let peak = number(summary, Metric::OutputTokens, Statistic::Peak, 0);
     let peak = if peak == "-" { String::new() } else { lang.peak(&peak) };
-    row(words.output_throughput, lang.tokens_per_s(&rate(Metric::OutputTokens)) + &peak);
+    row(words.output_throughput, [lang.tokens_per_s(&rate(Metric::OutputTokens)), peak].concat());
     row(words.total_token_throughput, lang.tokens_per_s(&rate(Metric::TotalTokens)));
     let concurrency = summary.concurrency();
     let (mean, max) = (concurrency.map(|c| fixed(c.mean, 2)), concurrency.map(|c| grouped(c.max)));
@@ -91,8 +91,11 @@ fn lengths(summary: &Summary, lang: Lang, row: &mut impl FnMut(&str, String)) {
         let sum = number(summary, metric, Statistic::Sum, 0);
         lang.sum_and_mean(&sum, &number(summary, metric, Statistic::Mean, 1))
     };
-    row(words.input_tokens, length(Metric::InputTokens) + &lang.input_difference(&tally.asked_input));
-    row(words.output_tokens, length(Metric::OutputTokens) + &lang.sources(&tally.sources));
+    row(
+        words.input_tokens,
+        [length(Metric::InputTokens), lang.input_difference(&tally.asked_input)].concat(),
+    );
+    row(words.output_tokens, [length(Metric::OutputTokens), lang.sources(&tally.sources)].concat());
     if tally.asked_output.compared > 0 {
         row(words.output_length, lang.lengths(&tally.asked_output));
     }

@@ -51,7 +51,8 @@ fn chosen(state: &State, name: &str) -> Result<PathBuf> {
     }
     let path = [parent.join(name), state.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
     path.ok_or_else(|| {
-        let names: Vec<String> = found(state).unwrap_or_default().into_iter().map(|found| found.name).collect();
+        let names: Vec<String> =
+            found(state).unwrap_or_default().into_iter().map(|found| found.name).collect();
         let error = Error::usage(format!("there is no results folder {name:?} in {}", parent.display()));
         match crate::error::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => error.hint(near),

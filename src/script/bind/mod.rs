@@ -49,23 +49,43 @@ use rhai::Engine;
 
 use super::state::State;
 
+pub mod arrivals;
+pub mod chart;
 pub mod error;
+pub mod files;
 pub mod numbers;
 pub mod output;
 pub mod param;
 pub mod random;
+pub mod request;
+pub mod result;
+pub mod run;
 pub mod secret;
+pub mod slo;
+pub mod sweep;
+pub mod target;
 pub mod time;
+pub mod workload;
 
 /// Registers everything that scripts can call.
 pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
+    arrivals::register(engine, state);
+    chart::register(engine, state);
     error::register(engine, state);
+    files::register(engine, state);
     numbers::register(engine, state);
     output::register(engine, state);
     param::register(engine, state);
     random::register(engine, state);
+    request::register(engine, state);
+    result::register(engine, state);
+    run::register(engine, state);
     secret::register(engine, state);
+    slo::register(engine, state);
+    sweep::register(engine, state);
+    target::register(engine, state);
     time::register(engine, state);
+    workload::register(engine, state);
 }
 
 #[cfg(test)]

@@ -78,8 +78,15 @@ mod functions {
         let record = bench.runtime.block_on(async {
             client.open_ahead(1).await;
             let now = os::now();
-            let order =
-                Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true };
+            let order = Order {
+                request,
+                id,
+                bytes,
+                phase: Phase::Measured,
+                planned: now,
+                admitted: now,
+                keep_text: true,
+            };
             client.send(order, stopped(host)).await
         });
         if state.host.stop_requested() {

@@ -80,7 +80,11 @@ impl Handle {
     pub fn part_records(&self, state: &State) -> Result<Vec<Record>> {
         let records = self.records(state)?;
         let class = self.part.as_ref().map(|(class, _)| class.as_str());
-        Ok(records.iter().filter(|record| class.is_none_or(|class| class == &*record.class)).cloned().collect())
+        Ok(records
+            .iter()
+            .filter(|record| class.is_none_or(|class| class == &*record.class))
+            .cloned()
+            .collect())
     }
 
     /// The pictures of the run, as SVG and PNG. Returns their paths.
@@ -114,7 +118,10 @@ impl Handle {
         for record in records.iter() {
             let at = parts.iter().position(|(class, _)| **class == *record.class).unwrap_or_else(|| {
                 let window = Window { start: Some(ended.window_start), end: ended.window_end };
-                parts.push((record.class.to_string(), Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open())));
+                parts.push((
+                    record.class.to_string(),
+                    Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open()),
+                ));
                 parts.len() - 1
             });
             parts[at].1.add(record);
@@ -170,7 +177,8 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn require(context: NativeCallContext, result: &mut Handle, condition: &str) -> Fallible<bool> {
         let state = State::of(&context);
-        let parsed = Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
+        let parsed =
+            Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
         let verdict = parsed.judge(result.summary());
         let held = verdict.holds == Some(true);
         state.check(&format!("{}: {}", result.name(), verdict.text), held);

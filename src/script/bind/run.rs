@@ -76,7 +76,8 @@ impl Draft {
         opts.finish()?;
         let ends = draft.requests.is_some() || draft.duration.is_some() || draft.arrivals.length().is_some();
         if !ends {
-            let told = format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
+            let told =
+                format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
             return Err(raise(Error::usage(told)));
         }
         Ok(draft)
@@ -221,5 +222,4 @@ mod functions {
         Draft::read("plan", plan.clone())?;
         Ok(bound(&context, plan).into())
     }
-
 }

@@ -22,9 +22,13 @@ pub fn read(options: &Map) -> Fallible<Slo> {
         let wrong = |what: String| raise_at(key, Error::usage(format!("slo: {what}")));
         match key.as_str() {
             "overall" => {
-                let list = value.clone().into_array().map_err(|_| wrong("`overall` must be a list of conditions".into()))?;
+                let list = value
+                    .clone()
+                    .into_array()
+                    .map_err(|_| wrong("`overall` must be a list of conditions".into()))?;
                 for condition in list {
-                    let text = condition.into_string().map_err(|_| wrong("a condition must be a string".into()))?;
+                    let text =
+                        condition.into_string().map_err(|_| wrong("a condition must be a string".into()))?;
                     slo.overall.push(Condition::parse(&text).map_err(&wrong)?);
                 }
             }
@@ -35,7 +39,9 @@ pub fn read(options: &Map) -> Fallible<Slo> {
             },
             metric => {
                 let Ok(limit) = value.clone().into_string() else {
-                    return Err(wrong(format!("the limit of `{metric}` must be a string with a unit, such as \"400ms\"")));
+                    return Err(wrong(format!(
+                        "the limit of `{metric}` must be a string with a unit, such as \"400ms\""
+                    )));
                 };
                 slo.limits.push(Limit::parse(metric, &limit).map_err(&wrong)?);
             }

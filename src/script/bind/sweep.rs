@@ -35,7 +35,9 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// The axes: `[["b", [...]], ["a", [...]]]`, outer first, or `#{ a: [...], b: [...] }`.
 fn axes(value: &Dynamic) -> Fallible<Vec<(ImmutableString, Array)>> {
     let wrong = || {
-        raise(Error::usage("sweep: the axes must be a map of lists, or a list such as [[\"rate\", [1, 2, 4]]]"))
+        raise(Error::usage(
+            "sweep: the axes must be a map of lists, or a list such as [[\"rate\", [1, 2, 4]]]",
+        ))
     };
     let list_of = |values: Dynamic| values.into_array().map_err(|_| wrong());
     if let Some(map) = value.clone().try_cast::<Map>() {
@@ -43,7 +45,8 @@ fn axes(value: &Dynamic) -> Fallible<Vec<(ImmutableString, Array)>> {
     }
     let mut axes = Vec::new();
     for axis in value.clone().into_array().map_err(|_| wrong())? {
-        let [name, values] = <[Dynamic; 2]>::try_from(axis.into_array().map_err(|_| wrong())?).map_err(|_| wrong())?;
+        let [name, values] =
+            <[Dynamic; 2]>::try_from(axis.into_array().map_err(|_| wrong())?).map_err(|_| wrong())?;
         axes.push((name.into_immutable_string().map_err(|_| wrong())?, list_of(values)?));
     }
     match axes.iter().find(|(_, values)| values.is_empty()) {
@@ -64,7 +67,9 @@ fn plan_of(context: &NativeCallContext, make: &Callable, point: &Map) -> Fallibl
     let plan = make.call(context.engine(), [point.clone().into()])?;
     match plan.try_cast::<Map>() {
         Some(plan) => Draft::read("sweep", plan),
-        None => Err(raise(Error::usage("sweep: the function must return a plan, such as #{ target: t, ... }"))),
+        None => {
+            Err(raise(Error::usage("sweep: the function must return a plan, such as #{ target: t, ... }")))
+        }
     }
 }
 
@@ -126,7 +131,12 @@ mod functions {
     /// As above. Options: `cooldown` (pause between runs), `on_error` (`"stop"`, or `"continue"`
     /// with the next cell; the exit code is then 1), `stop_when` (`|run| bool`).
     #[rhai_fn(name = "sweep", volatile, return_raw)]
-    pub fn sweep_with(context: NativeCallContext, axes: Dynamic, make: FnPtr, options: Map) -> Fallible<Sweep> {
+    pub fn sweep_with(
+        context: NativeCallContext,
+        axes: Dynamic,
+        make: FnPtr,
+        options: Map,
+    ) -> Fallible<Sweep> {
         play(&context, &axes, &make, options)
     }
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
-use crate::client::control::Control;
-use crate::client::protocol::Api;
-use crate::client::target::{Exact, HeaderValue, Secret as Key, Timeouts};
 use crate::client::Target;
+use crate::client::control::Control;
+use crate::client::target::{Exact, HeaderValue, Secret as Key, Timeouts};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, raise, raise_at};
@@ -56,7 +55,8 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
     let backend = opts.take::<String>("backend")?;
     let api = opts.take::<String>("api")?;
     let name = backend.or(api).unwrap_or_else(|| "openai".into());
-    let backend = Target::backend(&name).map_err(|what| raise_at("backend", Error::usage(format!("target: {what}"))))?;
+    let backend = Target::backend(&name)
+        .map_err(|what| raise_at("backend", Error::usage(format!("target: {what}"))))?;
     let endpoint = opts.take::<String>("endpoint")?.filter(|endpoint| !endpoint.is_empty());
     let api = endpoint.as_deref().map_or(backend.api, |endpoint| backend.api_at(endpoint));
     let mut target = Target::new(base, api);

@@ -51,7 +51,9 @@ fn length(opts: &mut Opts, name: &'static str) -> Fallible<Option<Length>> {
             Ok(Some(Length::Fixed(n as u32)))
         }
         Some(_) => Err(opts.wrong(name, "must be a whole number of at least 1 token", &value)),
-        None => Err(opts.wrong(name, "must be a number of tokens or a length such as uniform(100, 200)", &value)),
+        None => {
+            Err(opts.wrong(name, "must be a number of tokens or a length such as uniform(100, 200)", &value))
+        }
     }
 }
 
@@ -90,7 +92,8 @@ fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<For
             "txt" | "md" => Some(Format::Lines),
             other => Format::named(other),
         });
-        return by_ending.ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
+        return by_ending
+            .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
     }
     Format::named(name).ok_or_else(|| {
         let names: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet"]).collect();
@@ -139,7 +142,10 @@ mod functions {
             let [value, weight] = &pair[..] else {
                 return refuse(format!("empirical: entry {} must be [tokens, weight]", i + 1));
             };
-            values.push((tokens_of("empirical", "a length", value)?, need_number("empirical", "a weight", weight)?));
+            values.push((
+                tokens_of("empirical", "a length", value)?,
+                need_number("empirical", "a weight", weight)?,
+            ));
         }
         checked("empirical", Length::Empirical(values))
     }
@@ -197,10 +203,13 @@ mod functions {
         let mut opts = Opts::new("dataset", options);
         let common = common(&mut opts)?;
         let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
-        let order = opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
+        let order =
+            opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
         let output = opts.take::<u64>("output")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         if format == "sonnet" {
-            let small = |n: Option<u64>, otherwise: u32| n.map_or(otherwise, |n| u32::try_from(n).unwrap_or(u32::MAX));
+            let small = |n: Option<u64>, otherwise: u32| {
+                n.map_or(otherwise, |n| u32::try_from(n).unwrap_or(u32::MAX))
+            };
             let input = small(opts.take::<u64>("input")?, 550);
             let prefix = small(opts.take::<u64>("prefix")?, 200);
             opts.finish()?;
@@ -237,7 +246,9 @@ mod functions {
             parts.push((weight, part));
         }
         match parts.is_empty() {
-            true => refuse("mix: give at least one part, such as [[1.0, prompts(#{ input: 512, output: 128 })]]"),
+            true => {
+                refuse("mix: give at least one part, such as [[1.0, prompts(#{ input: 512, output: 128 })]]")
+            }
             false => Ok(WorkloadSource::Mix(parts)),
         }
     }
