@@ -157,17 +157,18 @@ fn dots<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: 
     Ok(())
 }
 
-/// A cloud thinned to one dot for each small square, as small as keeps the picture light.
-fn scattered(frame: &Frame<'_>, mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    for side in [1.0, 1.5, 2.0, 3.0, 4.0] {
-        if points.len() <= DOTS_MOST {
-            break;
-        }
-        let mut taken = HashSet::new();
-        let square = |at: f64| (at / side).round() as i64;
-        points.retain(|unit| taken.insert((square(frame.px(unit.0)), square(frame.py(unit.1)))));
+/// A cloud thinned evenly, so that it is as dense here and as thin there as before; a dot
+/// that stands alone is never lost.
+fn scattered(frame: &Frame<'_>, points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    if points.len() <= DOTS_MOST {
+        return points;
     }
-    points
+    let square = |unit: &(f64, f64)| ((frame.px(unit.0) / 6.0) as i64, (frame.py(unit.1) / 6.0) as i64);
+    let every = points.len().div_ceil(DOTS_MOST);
+    let mut kept: Vec<(f64, f64)> = points.iter().copied().step_by(every).collect();
+    let mut seen: HashSet<(i64, i64)> = kept.iter().map(square).collect();
+    kept.extend(points.into_iter().filter(|unit| seen.insert(square(unit))));
+    kept
 }
 
 /// Where the bars of one series stand within their places.
@@ -325,10 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_is_thinned_to_what_can_be_seen() {
-        let points: Vec<(f64, f64)> =
-            (0..100_000).map(|i| (f64::from(i % 1000), f64::from(i * 7919 % 100_003))).collect();
-        framed(&points, |frame| assert!(scattered(frame, points.clone()).len() <= DOTS_MOST));
+    fn a_cloud_is_thinned_evenly_and_a_dot_alone_is_kept() {
+        let mut points: Vec<(f64, f64)> =
+            (0..100_000).map(|i| (f64::from(i % 1000), f64::from(i * 7919 % 10_007))).collect();
+        points.push((500.0, 90_000.0));
+        framed(&points, |frame| {
+            let kept = scattered(frame, points.clone());
+            assert!(kept.len() < DOTS_MOST * 2 && kept.contains(&(500.0, 90_000.0)), "{}", kept.len());
+        });
         framed(&points[..100], |frame| assert_eq!(scattered(frame, points[..100].to_vec()).len(), 100));
     }
 
