@@ -110,4 +110,10 @@ fn engine() -> Command {
                 .value_name("KEY=VALUE,...")
                 .help("Everything else, such as \"slots=32,prefill=9000\""),
         )
+        .arg(
+            Arg::new("until-stdin-closes")
+                .long("until-stdin-closes")
+                .action(ArgAction::SetTrue)
+                .help("End when standard input does, as a child whose parent is gone"),
+        )
 }

@@ -84,13 +84,7 @@ fn refused(error: clap::Error, wanted: &str, host: &Host) -> Result<()> {
 fn run_built_in(session: Session, found: &ArgMatches, host: &Host) -> Result<()> {
     let name = session.state.source.name.clone();
     let given = flags::given(&session.params, found);
-    let mut switches = flags::switches(found, host)?;
-    // The built-in commands alone take a key from the environment without being told.
-    let key = "OPENAI_API_KEY";
-    let is_set = host.env(key).is_some_and(|value| !value.trim().is_empty());
-    if is_set && switches.secrets.iter().all(|(known, _)| known != key) {
-        switches.secrets.push((key.into(), script::secret::From::Env(key.into())));
-    }
+    let switches = flags::switches(found, host)?;
     let source = Source::built_in(&name).expect("the session was made from it");
     script::run(source, Args { given }, switches, host.clone())
 }
@@ -164,6 +158,7 @@ fn serve(found: &ArgMatches) -> Result<()> {
     if let Some(model) = found.get_one::<String>("model") {
         config.model = model.clone();
     }
+    config.until_stdin_closes |= found.get_flag("until-stdin-closes");
     engine::serve(*found.get_one::<u16>("port").expect("it has a default"), config)
 }
 

@@ -101,6 +101,22 @@ impl Session {
     /// Runs the script to its end. An error of the script comes before an interruption, that
     /// before a failed check, that before a doubtful run with `--strict`.
     pub fn play(self) -> Result<()> {
+        let played = self.run_to_end();
+        self.finish(&played);
+        played
+    }
+
+    /// Writes the end of the manifest and says where the results are.
+    fn finish(&self, played: &Result<()>) {
+        let Some(folder) = self.state.bench_if_used().and_then(|bench| bench.folder()) else { return };
+        let code = played.as_ref().map_or_else(|error| error.kind.exit_code(), |()| 0);
+        if let Err(error) = manifest::end(&self.state, &folder, code) {
+            self.state.warn(&error.to_string());
+        }
+        self.state.inform(&format!("results: {}", folder.path().display()));
+    }
+
+    fn run_to_end(&self) -> Result<()> {
         let done = self.engine.run_ast(&self.ast);
         if let Err(error) = done {
             let told = self.state.explain(error);
@@ -116,6 +132,14 @@ impl Session {
 
     fn verdict(&self) -> Result<()> {
         let tally = self.state.tally();
+        match &tally.problems[..] {
+            [] => {}
+            [one] => return Err(Error::run(one.clone())),
+            [first, rest @ ..] => {
+                let more = rest.len();
+                return Err(Error::run(format!("{first} (and {more} more of this kind, above)")));
+            }
+        }
         let failed: Vec<&str> =
             tally.checks.iter().filter(|(_, held)| !held).map(|(name, _)| name.as_str()).collect();
         if !failed.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -46,7 +46,7 @@ pub fn parse(text: &str) -> std::result::Result<(String, From), String> {
 /// The secrets of a session.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    known: Vec<(String, Secret)>,
+    known: RwLock<Vec<(String, Secret)>>,
 }
 
 impl Secrets {
@@ -69,22 +69,34 @@ impl Secrets {
             }
             known.push((name.clone(), Secret(value.into())));
         }
-        Ok(Secrets { known })
+        Ok(Secrets { known: RwLock::new(known) })
     }
 
     pub fn get(&self, name: &str) -> Option<Secret> {
-        self.known.iter().find(|(known, _)| known == name).map(|(_, secret)| secret.clone())
+        self.read_known().iter().find(|(known, _)| known == name).map(|(_, secret)| secret.clone())
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().map(|(name, _)| name.as_str())
+    /// As [`Secrets::get`], or the environment variable of that name: for the built-in commands,
+    /// which alone take a key without being told.
+    pub fn get_or_env(&self, name: &str, host: &Host) -> Option<Secret> {
+        if let Some(secret) = self.get(name) {
+            return Some(secret);
+        }
+        let value = host.env(name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())?;
+        let secret = Secret(value.into());
+        self.known.write().unwrap_or_else(PoisonError::into_inner).push((name.into(), secret.clone()));
+        Some(secret)
+    }
+
+    fn read_known(&self) -> std::sync::RwLockReadGuard<'_, Vec<(String, Secret)>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `text` with every secret's value replaced. Values under four letters are left alone: they
     /// would tear ordinary words apart and protect nothing.
     pub fn scrub(&self, text: &str) -> String {
         let mut clean = text.to_string();
-        for (_, secret) in self.known.iter().filter(|(_, secret)| secret.expose().len() >= 4) {
+        for (_, secret) in self.read_known().iter().filter(|(_, secret)| secret.expose().len() >= 4) {
             clean = clean.replace(secret.expose(), "<secret>");
         }
         clean

@@ -292,7 +292,12 @@ impl State {
     /// Puts an error of the language into our words, secrets removed.
     pub fn explain(&self, error: Box<EvalAltResult>) -> Error {
         let kind = self.kind_of_fault();
-        let told = fault::explain(error, &self.source.name, kind, &self.sources, self.vocabulary());
+        let ours = fault::kind(&error).is_some();
+        let mut told = fault::explain(error, &self.source.name, kind, &self.sources, self.vocabulary());
+        if ours && self.source.path.is_none() {
+            // The user of a built-in command has not written its script.
+            told.place = None;
+        }
         Error { message: self.secrets.scrub(&told.message), ..told }
     }
 }

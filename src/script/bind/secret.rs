@@ -30,7 +30,12 @@ mod functions {
     /// As above, or `otherwise` when the command line does not give it.
     #[rhai_fn(name = "secret", volatile)]
     pub fn secret_or(context: NativeCallContext, name: &str, otherwise: Dynamic) -> Dynamic {
-        State::of(&context).secrets.get(name).map_or(otherwise, Dynamic::from)
+        let state = State::of(&context);
+        let found = match state.source.path {
+            None => state.secrets.get_or_env(name, &state.host),
+            Some(_) => state.secrets.get(name),
+        };
+        found.map_or(otherwise, Dynamic::from)
     }
 
     /// Always `<secret>`.
