@@ -196,7 +196,7 @@ fn nanos(seconds: f64) -> Nanos {
 }
 
 /// Sums of rates are rounded; a request that is nearer than this share of the whole to a
-/// boundary belongs after it. Without it, 3 x 0.1 s at 10/s would hold a fourth request.
+/// boundary belongs after it. Without it, 10 steps of 0.1 s at 7/s would hold an eighth request.
 const ROUNDING: f64 = 1e-12;
 
 fn above_zero(what: &str, value: f64) -> Result<(), String> {

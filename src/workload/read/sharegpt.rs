@@ -76,11 +76,14 @@ mod tests {
     ]"#;
 
     fn asks(rows: &Rows) -> Vec<(&str, Option<u32>)> {
-        let text = |row: &Row| match &row.ask {
-            Ask::Text(text) => text.clone().leak() as &str,
-            _ => panic!("a text"),
-        };
         rows.rows.iter().map(|row| (text(row), row.output)).collect()
+    }
+
+    fn text(row: &Row) -> &str {
+        match &row.ask {
+            Ask::Text(text) => text,
+            _ => panic!("a text was expected"),
+        }
     }
 
     #[test]
