@@ -2,9 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::engine::Nanos;
 use crate::engine::metrics::Metrics;
 use crate::engine::truth::{Entry, Truth};
-use crate::record::Nanos;
 
 /// See the file's head.
 pub struct Books {

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::engine::Nanos;
 use crate::engine::ask::{Ask, Fault};
 use crate::engine::config::FailKind;
 use crate::engine::course::Course;
@@ -16,7 +17,6 @@ use crate::engine::server::Server;
 use crate::engine::text::Text;
 use crate::engine::truth::Entry;
 use crate::os;
-use crate::record::Nanos;
 
 /// Room that is made for each read.
 const READ_BYTES: usize = 4096;

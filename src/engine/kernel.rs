@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::record::Nanos;
+use crate::engine::Nanos;
 
 /// Waits until a time on the monotonic clock, finer than the runtime's own timers.
 pub struct Timer {
@@ -30,7 +30,7 @@ mod platform {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    use crate::record::Nanos;
+    use crate::engine::Nanos;
 
     pub struct Timer {
         fd: AsyncFd<OwnedFd>,
@@ -81,8 +81,8 @@ mod platform {
     use std::io;
     use std::time::Duration;
 
+    use crate::engine::Nanos;
     use crate::os;
-    use crate::record::Nanos;
 
     const SPIN: Nanos = 1_500_000;
 

@@ -37,6 +37,9 @@ use crate::error::{Error, Result};
 pub use config::{Config, Fail, FailKind, parse};
 use server::Failure;
 
+/// Nanoseconds on the monotonic clock, as [`crate::os::now`] gives them.
+type Nanos = i64;
+
 /// Serves on 127.0.0.1:`port` (0: a free one) until the process is told to stop by SIGTERM or
 /// Ctrl-C, or, when the configuration says so, until standard input ends. Prints
 /// `listening on http://127.0.0.1:PORT` as its first line. Fails when the port is taken or the

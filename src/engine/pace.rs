@@ -2,9 +2,9 @@
 //! clock and never waits; whoever drives it asks for the next deadline and plays what is due.
 
 use crate::engine::Config;
+use crate::engine::Nanos;
 use crate::engine::batch::Batch;
 use crate::engine::fixed::Fixed;
-use crate::record::Nanos;
 
 /// What a request does after one of its deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

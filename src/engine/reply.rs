@@ -10,6 +10,7 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::engine::Nanos;
 use crate::engine::ask::Fault;
 use crate::engine::books::{Books, Progress};
 use crate::engine::config::FailKind;
@@ -19,7 +20,6 @@ use crate::engine::pace::{Due, Next};
 use crate::engine::text::{Finish, Text};
 use crate::engine::truth::Entry;
 use crate::os;
-use crate::record::Nanos;
 
 /// A reader that lets this much pile up is treated as gone.
 const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;

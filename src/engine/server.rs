@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
 use crate::engine::Config;
+use crate::engine::Nanos;
 use crate::engine::books::Books;
 use crate::engine::connection;
 use crate::engine::kernel::{self, Timer};
@@ -18,7 +19,6 @@ use crate::engine::metrics::{Metrics, Now};
 use crate::engine::pace::Pace;
 use crate::engine::reply::Reply;
 use crate::os;
-use crate::record::Nanos;
 
 /// Connections that may wait to be accepted: a load test opens thousands at once.
 const BACKLOG: u32 = 4096;
