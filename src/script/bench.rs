@@ -80,7 +80,9 @@ impl Bench {
         };
         let parent = state.switches.results(&state.host);
         let now = chrono::Local::now();
-        let folder = Folder::create(&parent, &name, &now.format("%Y%m%d_%H%M%S").to_string())?;
+        let stamp = now.format("%Y%m%d_%H%M%S").to_string();
+        let folder = Folder::create(&parent, &name, &stamp)
+            .map_err(|error| Error { kind: state.kind_of_fault(), ..error })?;
         super::manifest::begin(state, &folder, self.salt, now)?;
         let folder = Arc::new(folder);
         *slot = Some(folder.clone());

@@ -22,6 +22,8 @@ use std::time::Duration;
 const PREFLIGHT_INPUT: u32 = 16;
 const PREFLIGHT_OUTPUT: u32 = 4;
 
+const KEY_HINT: &str = "give the API key in OPENAI_API_KEY, or name another variable with --api-key-env";
+
 /// A target as a script holds it.
 pub struct Server {
     asked: Target,
@@ -129,8 +131,11 @@ impl Server {
             return Ok(self.model.clone());
         }
         let listed = listed.map_err(|error| {
-            Error::usage(format!("cannot ask {name} which model it serves: {}", error.message))
-                .hint("name the model: --model NAME, or model: \"NAME\" in target()")
+            let hint = match error.message.contains("401") || error.message.contains("403") {
+                true => KEY_HINT,
+                false => "name the model: --model NAME, or model: \"NAME\" in target()",
+            };
+            Error::usage(error.message).hint(hint)
         })?;
         match &listed[..] {
             [one] => Ok(one.clone()),
@@ -224,7 +229,7 @@ impl Preflight<'_> {
         };
         let error = Error::new(kind, format!("the first request to {url} failed: {words}"));
         match record.status {
-            Some(401 | 403) => error.hint("give the API key in OPENAI_API_KEY, or name another variable with --api-key-env"),
+            Some(401 | 403) => error.hint(KEY_HINT),
             Some(404) => error.hint(format!(
                 "check the model's name ({:?}), the base URL and the endpoint (--model, --base-url, --endpoint)",
                 self.target.model
