@@ -347,9 +347,9 @@ mod tests {
 
     #[test]
     fn bins_are_numbered_as_a_division_would() {
-        for level in 0..WIDTHS_MS.len() {
+        for (level, width_ms) in WIDTHS_MS.into_iter().enumerate() {
             let bins = Bins { level, ..Bins::default() };
-            let width = (WIDTHS_MS[level] * 1_000) as i64;
+            let width = (width_ms * 1_000) as i64;
             for at in
                 [0, 1, width - 1, width, 86_400_000_000 - 1, 86_400_000_000, 999 * width - 1, 999 * width]
             {
