@@ -301,8 +301,8 @@ mod tests {
     #[test]
     fn tokens_that_the_server_said_for_each_event_weigh_the_events() {
         let record =
-            reply(0, 0).event(100, Kind::CONTENT, 1).event(200, Kind::CONTENT, 3).usage(8, 4).record();
-        assert_eq!(arrivals(&[record], Some((0, 150 * MS))).output_tokens(), 1.0);
+            reply(0, 0).event(100, Kind::CONTENT, 3).event(200, Kind::CONTENT, 1).usage(8, 8).record();
+        assert_eq!(arrivals(&[record], Some((0, 150 * MS))).output_tokens(), 6.0);
     }
 
     #[test]
