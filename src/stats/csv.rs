@@ -104,7 +104,7 @@ fn line(text: &mut String, cells: impl Iterator<Item = String>) {
         if i > 0 {
             text.push(',');
         }
-        if cell.contains([',', '"', '\n', '\r']) || cell.trim() != cell {
+        if cell.contains([',', '"', '\n', '\r']) {
             text.push_str(&format!("\"{}\"", cell.replace('"', "\"\"")));
         } else {
             text.push_str(&cell);

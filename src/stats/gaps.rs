@@ -133,12 +133,12 @@ mod tests {
 
     #[test]
     fn merged_gaps_equal_all_gaps() {
-        let (a, b) = ([1_000, 2_000, 900_000], [70_000, 2_000]);
+        let (a, b) = ([1_000, 2_000, 900_000], [70_000, 2_000, 800_000]);
         let (mut one, mut two) = (Gaps::default(), Gaps::default());
         one.add(&a);
         two.add(&b);
         one.merge(&two);
-        same(&one, &plain(&[1_000, 2_000, 900_000, 70_000, 2_000]));
+        same(&one, &plain(&[1_000, 2_000, 900_000, 70_000, 2_000, 800_000]));
     }
 
     #[test]

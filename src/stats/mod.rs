@@ -1,4 +1,8 @@
-//! Every run-level number, from records alone: `add`, `+=`, `finish`. Pure.
+//! Every run-level number, from records alone: `add`, `+=`, then ask. Pure.
+//!
+//! A [`Summary`] keeps samples (`sample`, `gaps`), counts (`tally`) and what arrived when
+//! (`rates`); `names` and `numbers` answer `metric.statistic`; [`Slo`] judges. `table`,
+//! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts.
 
 mod columns;
 pub mod csv;

@@ -301,8 +301,8 @@ mod tests {
     #[test]
     fn tokens_that_the_server_said_for_each_event_weigh_the_events() {
         let record =
-            reply(0, 0).event(100, Kind::CONTENT, 1).event(200, Kind::CONTENT, 3).usage(8, 4).record();
-        assert_eq!(arrivals(&[record], Some((0, 150 * MS))).output_tokens(), 1.0);
+            reply(0, 0).event(100, Kind::CONTENT, 3).event(200, Kind::CONTENT, 1).usage(8, 8).record();
+        assert_eq!(arrivals(&[record], Some((0, 150 * MS))).output_tokens(), 6.0);
     }
 
     #[test]
@@ -347,9 +347,9 @@ mod tests {
 
     #[test]
     fn bins_are_numbered_as_a_division_would() {
-        for level in 0..WIDTHS_MS.len() {
+        for (level, width_ms) in WIDTHS_MS.into_iter().enumerate() {
             let bins = Bins { level, ..Bins::default() };
-            let width = (WIDTHS_MS[level] * 1_000) as i64;
+            let width = (width_ms * 1_000) as i64;
             for at in
                 [0, 1, width - 1, width, 86_400_000_000 - 1, 86_400_000_000, 999 * width - 1, 999 * width]
             {

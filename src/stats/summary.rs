@@ -253,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn a_success_that_ends_after_the_window_is_no_throughput_but_has_its_latency() {
+        let summary = filled(seconds(0, 1), [reply(0, 500).tokens_at(&[400, 600]).usage(5, 2)]);
+        says(
+            &summary,
+            &[
+                ("requests.count", Some(1.0)),
+                ("requests.rate", Some(0.0)),
+                ("output_tokens.rate", Some(1.0)),
+                ("e2el.mean", Some(600.0)),
+            ],
+        );
+    }
+
+    #[test]
     fn only_requests_planned_in_the_window_are_measured() {
         let at = |seq, ms| reply(seq, ms).tokens_at(&[10, 20]);
         let summary = filled(seconds(1, 2), [at(0, 999), at(1, 1_000), at(2, 2_000), at(3, 2_001)]);

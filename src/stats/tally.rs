@@ -54,12 +54,20 @@ pub struct Asked {
 
 #[derive(Debug, Clone, Default)]
 pub struct Failures {
-    /// In order of first appearance: outcome, count, and the words of the earliest request
-    /// that came with words, with its number.
-    kinds: Vec<(Outcome, u64, Option<(u64, String)>)>,
+    /// In order of first appearance.
+    kinds: Vec<Failure>,
     /// Longest time that a failed request took, from `sent` and from `planned`.
     pub longest_from_sent: Nanos,
     pub longest_from_planned: Nanos,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone)]
+struct Failure {
+    outcome: Outcome,
+    count: u64,
+    /// Of the earliest request that came with words, with its number.
+    words: Option<(u64, String)>,
 }
 
 impl Tally {
@@ -161,31 +169,31 @@ impl Failures {
     }
 
     fn count(&mut self, outcome: Outcome, count: u64, words: Option<(u64, &str)>) {
-        let place = match self.kinds.iter().position(|(kind, _, _)| *kind == outcome) {
+        let place = match self.kinds.iter().position(|kind| kind.outcome == outcome) {
             Some(place) => place,
             None => {
-                self.kinds.push((outcome, 0, None));
+                self.kinds.push(Failure { outcome, count: 0, words: None });
                 self.kinds.len() - 1
             }
         };
-        let (_, total, kept) = &mut self.kinds[place];
-        *total += count;
+        let kind = &mut self.kinds[place];
+        kind.count += count;
         if let Some((seq, text)) = words
-            && kept.as_ref().is_none_or(|(first, _)| seq < *first)
+            && kind.words.as_ref().is_none_or(|(first, _)| seq < *first)
         {
-            *kept = Some((seq, text.to_string()));
+            kind.words = Some((seq, text.to_string()));
         }
     }
 
     pub fn of(&self, outcome: Outcome) -> u64 {
-        self.kinds.iter().find(|(kind, _, _)| *kind == outcome).map_or(0, |(_, count, _)| *count)
+        self.kinds.iter().find(|kind| kind.outcome == outcome).map_or(0, |kind| kind.count)
     }
 
     /// Most frequent first.
     pub fn list(&self) -> Vec<(Outcome, u64, Option<String>)> {
         let known = Outcome::ALL.into_iter().filter_map(|outcome| {
-            let (_, count, words) = self.kinds.iter().find(|(kind, _, _)| *kind == outcome)?;
-            Some((outcome, *count, words.as_ref().map(|(_, text)| text.clone())))
+            let kind = self.kinds.iter().find(|kind| kind.outcome == outcome)?;
+            Some((outcome, kind.count, kind.words.as_ref().map(|(_, text)| text.clone())))
         });
         let mut list: Vec<_> = known.collect();
         list.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
@@ -193,8 +201,12 @@ impl Failures {
     }
 
     fn merge(&mut self, other: &Failures) {
-        for (outcome, count, words) in &other.kinds {
-            self.count(*outcome, *count, words.as_ref().map(|(seq, text)| (*seq, text.as_str())));
+        for kind in &other.kinds {
+            self.count(
+                kind.outcome,
+                kind.count,
+                kind.words.as_ref().map(|(seq, text)| (*seq, text.as_str())),
+            );
         }
         self.longest_from_sent = self.longest_from_sent.max(other.longest_from_sent);
         self.longest_from_planned = self.longest_from_planned.max(other.longest_from_planned);

@@ -75,7 +75,7 @@ pub fn in_flight(records: &[Record]) -> Vec<(f64, u64)> {
     for record in records {
         if let Some(sent) = record.timeline.sent {
             steps.push((sent, 1));
-            steps.push((record.timeline.end.max(sent), -1));
+            steps.push((record.timeline.end, -1));
         }
     }
     steps.sort_unstable();

@@ -191,7 +191,7 @@ mod tests {
         vec![
             reply(1, 500).tokens_at(&[20, 40, 60]).usage(10, 3).ends(1_500).record(),
             reply(0, 0).tokens_at(&[10, 20, 40]).usage(8, 3).record(),
-            reply(2, 600).fails(Outcome::Status, "busy").record(),
+            reply(2, 600).tokens_at(&[7]).fails(Outcome::Truncated, "cut off").record(),
             reply(9, 0).tokens_at(&[10]).warmup().record(),
         ]
     }
@@ -293,7 +293,7 @@ mod tests {
             ("itls", json!([[0.01, 0.02], [0.02, 0.02], []])),
             ("start_times", json!([0.0, 0.5, 0.6])),
             ("generated_texts", json!(["", "", ""])),
-            ("errors", json!(["", "", "status: busy"])),
+            ("errors", json!(["", "", "truncated: cut off"])),
         ] {
             assert_eq!(result.map()[key], value, "{key}");
         }
