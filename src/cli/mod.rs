@@ -145,7 +145,8 @@ fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
 
 fn serve(found: &ArgMatches) -> Result<()> {
     let text = found.get_one::<String>("config").map_or("", String::as_str);
-    let mut config = engine::parse(text.strip_prefix("builtin:").unwrap_or(text)).map_err(|told| Error::usage(format!("--config: {told}")))?;
+    let mut config = engine::parse(text.strip_prefix("builtin:").unwrap_or(text))
+        .map_err(|told| Error::usage(format!("--config: {told}")))?;
     let time = |name: &str| match found.get_one::<f64>(name) {
         Some(ms) if !ms.is_finite() || *ms < 0.0 => {
             Err(Error::usage(format!("--{name}: must be at least 0, got {ms}")))

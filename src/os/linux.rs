@@ -55,7 +55,7 @@ unsafe fn receive_stamp(message: &libc::msghdr) -> Option<i64> {
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
                 let time = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
-                return Some(time.tv_sec as i64 * 1_000_000_000 + time.tv_nsec as i64);
+                return Some(time.tv_sec * 1_000_000_000 + time.tv_nsec);
             }
             header = libc::CMSG_NXTHDR(message, header);
         }

@@ -8,7 +8,7 @@ use super::{Kind, Nanos, Record};
 /// Where a record's number of output tokens comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputSource {
-    /// The server's `usage.completion_tokens`.
+    /// The server's `usage.completion_tokens`, or the tokens that it told in every event.
     Usage,
     /// Our tokenizer's count of the text, after the run.
     Tokenizer,
@@ -40,16 +40,21 @@ impl Record {
         if let Some(n) = self.usage.output {
             return Some((n, OutputSource::Usage));
         }
+        let events = &self.timeline.events;
+        let told: Vec<u32> = events.output().map(|i| events.tokens[i]).collect();
+        if !told.is_empty() && !told.contains(&0) {
+            return Some((told.iter().sum(), OutputSource::Usage));
+        }
         if let Some(n) = self.counted_output {
             return Some((n, OutputSource::Tokenizer));
         }
-        let events = self.timeline.events.output().count() as u32;
-        (self.streamed && events > 0).then_some((events, OutputSource::Events))
+        (self.streamed && !told.is_empty()).then_some((told.len() as u32, OutputSource::Events))
     }
 
-    /// The server's `usage.prompt_tokens`, else our tokenizer's count, else the asked length.
+    /// The server's `usage.prompt_tokens`, else our tokenizer's count. The asked length is kept
+    /// beside it and never stands in for it.
     pub fn input_tokens(&self) -> Option<u32> {
-        self.usage.input.or(self.counted_input).or(self.asked_input)
+        self.usage.input.or(self.counted_input)
     }
 
     /// When the first output event arrived (streamed replies only).
@@ -104,10 +109,13 @@ impl Record {
         Some(ms(self.last_output()? - self.timeline.planned))
     }
 
-    /// (last output event - first output event) / (n - k1), only where n > k1.
+    /// (last output event - first output event) / (n - k1), only where n > k1, and where a
+    /// second output event shows how long the rest took.
     pub fn tpot_ms(&self) -> Option<f64> {
         let (n, _) = self.output_tokens()?;
-        let first = self.timeline.events.output().next()?;
+        let mut output = self.timeline.events.output();
+        let first = output.next()?;
+        output.next()?;
         let k1 = self.timeline.events.tokens[first].max(1);
         let span = self.last_output()? - self.first_output()?;
         (n > k1).then(|| ms(span) / f64::from(n - k1))
@@ -161,7 +169,8 @@ impl Record {
     }
 }
 
-/// Gaps longer than 5 x the median of `gaps` (one request's).
+/// Gaps longer than 5 x the median of `gaps` (one request's); none where the median is 0,
+/// which says only that events shared reads.
 pub fn stalls(gaps: &[f64]) -> Vec<f64> {
     if gaps.is_empty() {
         return Vec::new();
@@ -171,5 +180,18 @@ pub fn stalls(gaps: &[f64]) -> Vec<f64> {
     let middle = sorted.len() / 2;
     let median =
         if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
-    gaps.iter().copied().filter(|gap| *gap > 5.0 * median && *gap > 0.0).collect()
+    gaps.iter().copied().filter(|gap| *gap > 5.0 * median && median > 0.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_of_more_than_five_medians_is_a_stall() {
+        assert_eq!(stalls(&[10.0, 10.0, 51.0, 10.0]), [51.0]);
+        assert_eq!(stalls(&[10.0, 10.0, 50.0, 10.0]), [] as [f64; 0]);
+        assert_eq!(stalls(&[0.0, 0.0, 3.0]), [] as [f64; 0]);
+        assert_eq!(stalls(&[]), [] as [f64; 0]);
+    }
 }

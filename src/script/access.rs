@@ -50,7 +50,7 @@ impl Access {
             .collect();
         let mut writable: Vec<PathBuf> =
             values().filter(|text| !text.is_empty()).map(|text| cwd.join(text)).collect();
-        if source.path.is_none() {
+        if source.is_built_in() {
             writable.push(cwd.clone());
         }
         let script_folder = source.folder(host);

@@ -88,6 +88,13 @@ impl Kind {
 const KINDS: &[(&str, Kind)] =
     &[("int", Kind::Int), ("float", Kind::Float), ("bool", Kind::Bool), ("string", Kind::Text)];
 
+/// A default that means "not given": nothing to tell in a help text.
+fn is_empty(default: &Dynamic) -> bool {
+    default.is_unit()
+        || default.read_lock::<rhai::ImmutableString>().is_some_and(|text| text.is_empty())
+        || default.read_lock::<Array>().is_some_and(|list| list.is_empty())
+}
+
 impl Param {
     /// Reads a declaration. `default` is `None` when it is computed and the script does not run.
     pub fn describe(name: &str, default: Option<&Dynamic>, options: Map) -> Fallible<Param> {
@@ -251,14 +258,14 @@ impl Param {
             let choices: Vec<String> = self.choices.iter().map(Dynamic::to_string).collect();
             facts.push(format!("one of {}", choices.join(", ")));
         }
-        facts.push(match &self.default {
-            _ if self.required => "required".into(),
-            None => "default: computed".into(),
-            Some(default) if default.is_unit() => "optional".into(),
-            Some(default) => format!("default: {}", plain(default)),
-        });
-        let facts = format!("[{}]", facts.join("; "));
-        if self.help.is_empty() { facts } else { format!("{} {facts}", self.help) }
+        match &self.default {
+            _ if self.required => facts.push("required".into()),
+            None => facts.push("default: computed".into()),
+            Some(default) if is_empty(default) => {}
+            Some(default) => facts.push(format!("default: {}", plain(default))),
+        }
+        let facts = if facts.is_empty() { String::new() } else { format!("[{}]", facts.join("; ")) };
+        [self.help.as_str(), &facts].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// A bool that is off unless its flag is given.

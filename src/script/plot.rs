@@ -177,8 +177,8 @@ impl Rows {
         }
     }
 
-    fn points(&self, y: &str) -> Fallible<Vec<(String, Vec<(f64, f64)>)>> {
-        let mut lists: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+    fn points(&self, y: &str) -> Fallible<Vec<generic::Named>> {
+        let mut lists: Vec<generic::Named> = Vec::new();
         for i in 0..self.len() {
             let name = match &self.series {
                 Some(key) => format!("{key} {}", self.value(i, key)?),

@@ -44,6 +44,11 @@ impl Source {
         Some(Source { name: name.into(), text: text.into(), path: None })
     }
 
+    /// Whether it is a built-in command and not a user's file.
+    pub fn is_built_in(&self) -> bool {
+        self.path.is_none() && embedded::command(&self.name).is_some()
+    }
+
     /// The folder beside which modules are looked for and under which files may be read.
     pub fn folder(&self, host: &Host) -> PathBuf {
         let parent = self.path.as_deref().and_then(Path::parent);
@@ -294,7 +299,7 @@ impl State {
         let kind = self.kind_of_fault();
         let ours = fault::kind(&error).is_some();
         let mut told = fault::explain(error, &self.source.name, kind, &self.sources, self.vocabulary());
-        if ours && self.source.path.is_none() {
+        if ours && self.source.is_built_in() {
             // The user of a built-in command has not written its script.
             told.place = None;
         }

@@ -272,7 +272,7 @@ fn parameters_are_found_everywhere_without_running() {
         ("users", "list of int", "[default: 1,2]"),
         ("top", "float", "[default: inf]"),
         ("mode", "string", "[one of a, b; default: a]"),
-        ("limit", "int", "[optional]"),
+        ("limit", "int", ""),
         ("grid", "value", "[default: computed]"),
     ];
     assert_eq!(found, wanted.map(|(name, kind, about)| (name, kind.to_string(), about.to_string())));
@@ -364,7 +364,7 @@ fn a_mistake_in_a_module_is_found_before_anything_runs() {
     let files = [("lib.rhai", "fn good(x) { x }\nfn bad(x) { poison(x) }\nprivate fn own() { 1 }\n")];
     assert_eq!(
         error_beside(&files, "import \"lib\" as lib;"),
-        "unknown function `poison`\n  --> lib.rhai:2:13\n  |\n2 | fn bad(x) { poison(x) }\n  |             ^"
+        "unknown function `poison`; did you mean `poisson`?\n  --> lib.rhai:2:13\n  |\n2 | fn bad(x) { poison(x) }\n  |             ^"
     );
     let files = [("lib.rhai", "fn good(x) { x }\nprivate fn own() { 1 }\n")];
     let cases = [

@@ -206,7 +206,11 @@ mod tests {
                 let before = tokens.shared(prefix, rng);
                 let own = tokens.after(&before.text, n, rng);
                 assert_eq!(own.tokens, Some(n), "{kind}");
-                assert_eq!(tokens.count(&[before.text.as_str(), &own.text].concat()), Some(prefix + n), "{kind}");
+                assert_eq!(
+                    tokens.count(&[before.text.as_str(), &own.text].concat()),
+                    Some(prefix + n),
+                    "{kind}"
+                );
             }
         }
     }

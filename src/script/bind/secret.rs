@@ -31,9 +31,9 @@ mod functions {
     #[rhai_fn(name = "secret", volatile)]
     pub fn secret_or(context: NativeCallContext, name: &str, otherwise: Dynamic) -> Dynamic {
         let state = State::of(&context);
-        let found = match state.source.path {
-            None => state.secrets.get_or_env(name, &state.host),
-            Some(_) => state.secrets.get(name),
+        let found = match state.source.is_built_in() {
+            true => state.secrets.get_or_env(name, &state.host),
+            false => state.secrets.get(name),
         };
         found.map_or(otherwise, Dynamic::from)
     }
