@@ -6,11 +6,16 @@ use super::schema;
 use super::writer::cannot_write;
 use crate::error::Result;
 use parquet::arrow::ArrowWriter;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
 use std::fs::{self, File};
 use std::path::Path;
 
 /// Rows of a merged part, at most (unless a single part holds more).
 const MERGED_ROWS: u64 = 1 << 20;
+
+/// Rows of a row group that needs no company.
+const LARGE_ROWS: i64 = 4_096;
 
 /// Merges the parts of run `index` from number `from` on, and returns how many files they are now.
 /// After an error every row is still in one live part.
@@ -56,18 +61,61 @@ fn merge_group(folder: &Path, group: &[Part]) -> Result<()> {
 /// Rows of all parts into one file that is safely on disk, since its sources are deleted next.
 fn copy(group: &[Part], to: &Path) -> Result<()> {
     let (run, zero_ms) = reader::identity(&group[0].path)?;
-    let mut parquet = File::create(to)
-        .map_err(parquet::errors::ParquetError::from)
+    let parquet = File::create(to)
+        .map_err(ParquetError::from)
         .and_then(|file| {
             ArrowWriter::try_new(file, schema::schema(), Some(schema::properties(&run, zero_ms)))
         })
         .map_err(|error| cannot_write(to, error))?;
+    let mut rows = 0;
+    let mut row_groups = 0;
+    for part in group {
+        let footer = reader::footer(&part.path)?;
+        rows += footer.file_metadata().num_rows();
+        row_groups += footer.num_row_groups() as i64;
+    }
+    let file = if rows / row_groups.max(1) >= LARGE_ROWS {
+        copy_row_groups(group, parquet, to)?
+    } else {
+        encode_again(group, parquet, to)?
+    };
+    file.sync_all().map_err(|error| cannot_write(to, error.into()))
+}
+
+/// Large row groups are copied as bytes: that is bound by the disk alone.
+fn copy_row_groups(group: &[Part], parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
+    let written = |error| cannot_write(to, error);
+    let (mut parquet, _) = parquet.into_serialized_writer().map_err(written)?;
+    for part in group {
+        let footer = reader::footer(&part.path)?;
+        let source = File::open(&part.path).map_err(|error| reader::cannot_read(&part.path, error))?;
+        for row_group in footer.row_groups() {
+            let mut copy = parquet.next_row_group().map_err(written)?;
+            for column in row_group.columns() {
+                let chunk = ColumnCloseResult {
+                    bytes_written: column.compressed_size() as u64,
+                    rows_written: row_group.num_rows() as u64,
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: None,
+                    offset_index: None,
+                };
+                copy.append_column(&source, chunk).map_err(written)?;
+            }
+            copy.close().map_err(written)?;
+        }
+    }
+    parquet.into_inner().map_err(written)
+}
+
+/// Small ones are decoded and encoded again, so that they become large.
+fn encode_again(group: &[Part], mut parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
+    let written = |error| cannot_write(to, error);
     for part in group {
         for batch in reader::batches(&part.path)? {
             let batch = batch.map_err(|error| reader::cannot_read(&part.path, error))?;
-            parquet.write(&batch).map_err(|error| cannot_write(to, error))?;
+            parquet.write(&batch).map_err(written)?;
         }
     }
-    parquet.finish().map_err(|error| cannot_write(to, error))?;
-    parquet.inner().sync_all().map_err(|error| cannot_write(to, error.into()))
+    parquet.into_inner().map_err(written)
 }

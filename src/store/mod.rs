@@ -21,3 +21,53 @@ pub use folder::Folder;
 
 pub use table::save_table;
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A small results folder with everything in it that this module writes.
+    fn sample_folder(parent: &std::path::Path) -> Folder {
+        let folder =
+            Folder::create(parent, &folder::short_model_name("org/Tiny-1B-AWQ"), "20260102_030405").unwrap();
+        let started_ms = 1_767_323_045_000;
+        let facts = json!({
+            "started_ms": started_ms,
+            "model": "org/Tiny-1B-AWQ",
+            "versions": manifest::versions(),
+            "host": manifest::Host::here().to_json(),
+            "script_sha256": manifest::sha256("run(plan)"),
+        });
+        folder.manifest(|manifest| manifest.extend(facts.as_object().unwrap().clone())).unwrap();
+        for (index, run) in ["c1", "c8"].into_iter().enumerate() {
+            let mut writer = Writer::start(folder.path(), run, index as u32, started_ms).unwrap();
+            writer.write(sample::records(100)).unwrap();
+            let written = writer.finish().unwrap();
+            let row =
+                json!({"run": run, "rows": written.rows, "ttft_ms_p99": 20.5 + index as f64, "gpus": null});
+            runs::append(folder.path(), row.as_object().unwrap().clone()).unwrap();
+        }
+        let rows = [json!({"rate": 1, "ok": true, "note": "好"}), json!({"rate": 2.5, "ok": false})];
+        save_table(&folder, "points", &rows.map(|row| row.as_object().unwrap().clone())).unwrap();
+        folder.save_in("charts", "ttft.svg", b"<svg/>").unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_whole_folder_is_written_and_found_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = sample_folder(parent.path());
+        let (found, warnings) = folder::list_and_warn(parent.path()).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, folder.path());
+        assert_eq!(found[0].name, "Tiny-1B_20260102_030405");
+        assert_eq!((found[0].runs, found[0].requests), (2, 200));
+        assert_eq!(found[0].model.as_deref(), Some("org/Tiny-1B-AWQ"));
+        assert_eq!(runs::read(folder.path()).unwrap()[1]["run"], "c8");
+        let mut ttft = Vec::new();
+        reader::requests(folder.path(), Some("c8"), |_, record| ttft.extend(record.ttft_ms())).unwrap();
+        assert!(ttft.len() > 50);
+    }
+}

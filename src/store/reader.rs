@@ -7,13 +7,13 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
 
 /// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1_024;
+const BATCH_ROWS: usize = 256;
 
 /// Calls `each` with the run name and every record of the folder (of run `run` only, when
 /// given), part by part. A part that a killed process left unfinished is skipped and named in
@@ -90,15 +90,21 @@ fn read_part(
 
 /// Rows of a Parquet file, from its footer.
 pub fn rows(path: &Path) -> Result<u64> {
-    let builder = open(path).map_err(|error| cannot_read(path, error))?;
-    Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
+    Ok(footer(path)?.file_metadata().num_rows().max(0) as u64)
+}
+
+pub(super) fn footer(path: &Path) -> Result<ParquetMetaData> {
+    File::open(path)
+        .map_err(parquet::errors::ParquetError::from)
+        .and_then(|file| ParquetMetaDataReader::new().parse_and_finish(&file))
+        .map_err(|error| cannot_read(path, error))
 }
 
 /// Run name and zero of a part (milliseconds since 1970).
 pub(super) fn identity(path: &Path) -> Result<(String, i64)> {
-    let builder = open(path).map_err(|error| cannot_read(path, error))?;
-    let found = value(builder.metadata(), schema::KEY_RUN)
-        .zip(value(builder.metadata(), schema::KEY_ZERO_MS).and_then(|zero| zero.parse().ok()));
+    let footer = footer(path)?;
+    let zero_ms = value(&footer, schema::KEY_ZERO_MS).and_then(|zero| zero.parse().ok());
+    let found = value(&footer, schema::KEY_RUN).zip(zero_ms);
     let (run, zero_ms) = found.ok_or_else(|| cannot_read(path, "its metadata names no run"))?;
     Ok((run.to_string(), zero_ms))
 }

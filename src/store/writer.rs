@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A row is in a finished part at most this long after it came.
 const PART_TIME: Duration = Duration::from_secs(5);
 /// Records are turned into columns so many at a time ...
-const BATCH_ROWS: usize = 1_024;
+const BATCH_ROWS: usize = 256;
 /// ... or as soon as they hold so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of records that may wait for the thread.
@@ -349,6 +349,25 @@ mod tests {
         assert_eq!(merge::merge(folder.path(), 2, 0).unwrap(), 1);
         assert_eq!(names(folder.path()), ["part-002-0000-0008.parquet"]);
         assert_eq!(rows_of(folder.path()), (before, vec![]));
+    }
+
+    #[test]
+    fn large_parts_are_merged_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = sample::records(10_000);
+        let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
+        for some in records.chunks(5_000) {
+            parts.add(some.to_vec(), Instant::now()).unwrap();
+            parts.close().unwrap();
+        }
+        assert_eq!(merge::merge(folder.path(), 0, 0).unwrap(), 1);
+        let merged = requests_folder(folder.path()).join("part-000-0000-0001.parquet");
+        let footer = super::super::reader::footer(&merged).unwrap();
+        assert_eq!(footer.num_row_groups(), 2);
+        assert_eq!(super::super::reader::identity(&merged).unwrap(), ("a".to_string(), ZERO_MS));
+        let mut back = Vec::new();
+        super::super::reader::requests(folder.path(), None, |_, record| back.push(record)).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{records:?}"));
     }
 
     #[test]
