@@ -8,6 +8,7 @@ pub mod body;
 mod conn;
 pub mod control;
 mod exchange;
+pub mod fake;
 pub mod head;
 mod http;
 mod order;
@@ -18,6 +19,7 @@ pub mod sse;
 pub mod target;
 pub mod tls;
 
+pub use fake::Fake;
 pub use http::Http;
 pub use order::Order;
 pub use target::Target;
@@ -28,6 +30,7 @@ use bytes::Bytes;
 /// What sends requests: a server behind HTTP, or a stand-in for tests.
 pub enum Client {
     Http(Box<Http>),
+    Fake(Fake),
 }
 
 impl Client {
@@ -35,6 +38,7 @@ impl Client {
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
         match self {
             Client::Http(http) => http.encode(request, id),
+            Client::Fake(_) => Bytes::new(),
         }
     }
 
@@ -42,6 +46,7 @@ impl Client {
     pub async fn open_ahead(&self, n: usize) {
         match self {
             Client::Http(http) => http.open_ahead(n).await,
+            Client::Fake(_) => {}
         }
     }
 
@@ -49,6 +54,7 @@ impl Client {
     pub fn connect_time(&self) -> Nanos {
         match self {
             Client::Http(http) => http.connect_time(),
+            Client::Fake(_) => 0,
         }
     }
 
@@ -57,6 +63,7 @@ impl Client {
     pub async fn send(&self, order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
         match self {
             Client::Http(http) => http.send(order, cancel).await,
+            Client::Fake(fake) => fake.send(order, cancel).await,
         }
     }
 }

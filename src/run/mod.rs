@@ -54,3 +54,6 @@ impl Control {
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().thread_name("client").enable_all().build()
 }
+
+#[cfg(test)]
+mod tests;

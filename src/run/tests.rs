@@ -1,0 +1,215 @@
+//! The loop against a client that computes its times, so that they can be named exactly.
+
+use super::plan::{Capture, MaxErrors, OverCap, Plan, Warmup};
+use super::{Control, Ended, Message, Progress, Reason, Stop, run};
+use crate::client::protocol::Api;
+use crate::client::{Client, Fake, Target};
+use crate::record::{Outcome, Phase, Record};
+use crate::schedule::{Process, Shape};
+use crate::tokens::Tokens;
+use crate::workload::{Length, Prompts, Workload};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn plan(arrivals: Shape) -> Plan {
+    let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
+    Plan {
+        name: "cell".into(),
+        target: Arc::new(Target::new(base, Api::Completions)),
+        workload: Workload::Prompts(Prompts {
+            class: "".into(),
+            input: Length::Fixed(4),
+            output: Length::Fixed(1),
+            prefix: None,
+            extra: None,
+            tokens: Arc::new(Tokens::Words),
+        }),
+        arrivals,
+        cap: None,
+        over_cap: OverCap::Wait,
+        requests: None,
+        duration: None,
+        max_errors: None,
+        warmup: Warmup::None,
+        drain: None,
+        seed: 0,
+        salt: 0,
+        slo: None,
+        capture: Capture::None,
+        tags: serde_json::Map::new(),
+    }
+}
+
+fn even(per_second: f64) -> Shape {
+    Shape::Rate { per_second, process: Process::Even }
+}
+
+fn closed(places: usize) -> Shape {
+    Shape::Closed { places, from: places, over: 0.0 }
+}
+
+/// Records in order of their slots, and how the run ended.
+fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
+    play_until(plan, fake, Control::watching(|| Stop::No))
+}
+
+fn play_until(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended) {
+    let runtime = super::runtime().expect("a runtime");
+    runtime.block_on(async {
+        let (out, mut inbox) = mpsc::channel(1024);
+        let progress = Arc::new(Progress::default());
+        let client = Arc::new(Client::Fake(fake));
+        let gather = tokio::spawn(async move {
+            let mut records = Vec::new();
+            while let Some(message) = inbox.recv().await {
+                if let Message::Record(record) = message {
+                    records.push(*record);
+                }
+            }
+            records
+        });
+        let ended = run(&plan, client, &control, progress, out, "id").await.expect("it starts");
+        let mut records = gather.await.expect("it gathers");
+        records.sort_by_key(|record| record.seq);
+        (records, ended)
+    })
+}
+
+fn queue_delays(records: &[Record]) -> Vec<f64> {
+    records.iter().map(|record| record.queue_delay_ms().expect("sent")).collect()
+}
+
+#[test]
+fn waiting_for_a_free_place_counts_as_queue_delay() {
+    let plan = Plan { cap: Some(1), requests: Some(3), ..plan(even(50.0)) };
+    let (records, ended) = play(plan, Fake::after(ms(50)));
+    assert_eq!(queue_delays(&records), [0.0, 30.0, 60.0]);
+    let planned: Vec<i64> = records.iter().map(|record| record.timeline.planned / 1_000_000).collect();
+    assert_eq!(planned, [0, 20, 40], "a late send never moves the next one");
+    assert_eq!(ended.reason, Reason::Requests);
+}
+
+#[test]
+fn without_a_cap_no_request_waits_for_another() {
+    let plan = Plan { requests: Some(4), ..plan(even(100.0)) };
+    let (records, _) = play(plan, Fake::after(ms(60)));
+    assert_eq!(queue_delays(&records), [0.0; 4]);
+}
+
+#[test]
+fn over_the_cap_a_plan_that_drops_makes_a_record_of_it() {
+    let plan = Plan { cap: Some(1), over_cap: OverCap::Drop, requests: Some(3), ..plan(even(50.0)) };
+    let (records, _) = play(plan, Fake::after(ms(30)));
+    let outcomes: Vec<Outcome> = records.iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Success, Outcome::Dropped, Outcome::Success]);
+    assert_eq!(records[1].timeline.sent, None);
+    assert_eq!(records[1].error.as_deref(), Some("all 1 places were taken"));
+}
+
+#[test]
+fn a_closed_place_plans_its_next_request_at_the_end_of_the_last() {
+    let plan = Plan { requests: Some(4), ..plan(closed(1)) };
+    let (records, _) = play(plan, Fake::after(ms(5)));
+    let planned: Vec<i64> = records.iter().map(|record| record.timeline.planned / 1_000_000).collect();
+    assert_eq!(planned, [0, 5, 10, 15]);
+    assert_eq!(queue_delays(&records), [0.0; 4]);
+}
+
+#[test]
+fn a_count_of_requests_is_kept_exactly_and_warmup_comes_on_top() {
+    let plan = Plan { requests: Some(7), warmup: Warmup::Requests(3), ..plan(closed(4)) };
+    let (records, ended) = play(plan, Fake::after(ms(2)));
+    let warm = records.iter().filter(|record| record.phase == Phase::Warmup).count();
+    assert_eq!((records.len(), warm), (10, 3));
+    assert!(records[..3].iter().all(|record| record.phase == Phase::Warmup));
+    assert_eq!(ended.window_start, records[3].timeline.planned);
+}
+
+#[test]
+fn a_duration_counts_from_the_end_of_a_timed_warmup() {
+    let plan = Plan { duration: Some(ms(60)), warmup: Warmup::Time(ms(40)), ..plan(even(100.0)) };
+    let (records, ended) = play(plan, Fake::after(ms(1)));
+    assert_eq!(records.len(), 10, "100 ms at 100/s");
+    assert_eq!(records.iter().filter(|record| record.phase == Phase::Warmup).count(), 4);
+    assert_eq!((ended.window_start, ended.window_end), (40_000_000, Some(100_000_000)));
+    assert_eq!(ended.reason, Reason::Duration);
+}
+
+#[test]
+fn a_ramp_ends_with_its_schedule() {
+    let shape = Shape::Ramp { from: 50.0, to: 150.0, over: 0.1, process: Process::Even };
+    let (records, ended) = play(plan(shape), Fake::after(ms(1)));
+    assert_eq!(ended.reason, Reason::Schedule);
+    assert_eq!(records.len(), 10);
+}
+
+#[test]
+fn slots_that_still_wait_at_the_end_are_records_too() {
+    let plan = Plan { cap: Some(1), duration: Some(ms(95)), ..plan(even(100.0)) };
+    let (records, _) = play(plan, Fake::after(ms(300)));
+    assert_eq!(records.len(), 10, "each slot that was due is in the results");
+    assert_eq!(records[0].outcome, Outcome::Success, "what was sent is followed to its end");
+    assert!(records[1..].iter().all(|record| record.outcome == Outcome::Cancelled));
+    assert!(records[1..].iter().all(|record| record.phase == Phase::Measured));
+}
+
+#[test]
+fn ten_failures_in_a_row_to_connect_end_the_run_early() {
+    let plan = Plan { requests: Some(500), ..plan(closed(2)) };
+    let (records, ended) = play(
+        plan,
+        Fake { takes: ms(1), outcome: |seq| if seq < 5 { Outcome::Success } else { Outcome::Connect } },
+    );
+    assert_eq!(ended.reason, Reason::Early("10 failures in a row to connect".into()));
+    assert!(records.len() < 500, "{}", records.len());
+    assert!(records.iter().filter(|record| record.outcome == Outcome::Connect).count() >= 10);
+}
+
+#[test]
+fn failures_that_connect_do_not_end_a_run_unless_asked() {
+    let failing = || Fake { takes: ms(1), outcome: |_| Outcome::Status };
+    let (records, ended) = play(Plan { requests: Some(40), ..plan(closed(4)) }, failing());
+    assert_eq!((records.len(), ended.reason), (40, Reason::Requests));
+    let asked = Plan { requests: Some(4000), max_errors: Some(MaxErrors::Share(0.5)), ..plan(closed(4)) };
+    let (records, ended) = play(asked, failing());
+    assert!(matches!(ended.reason, Reason::Early(_)) && records.len() < 4000);
+}
+
+#[test]
+fn the_first_interruption_drains_and_the_second_gives_up() {
+    let level = Arc::new(AtomicU8::new(0));
+    let theirs = level.clone();
+    let control = Control::watching(move || match theirs.load(Ordering::Relaxed) {
+        0 => Stop::No,
+        1 => Stop::Drain,
+        _ => Stop::Abort,
+    });
+    let at = level.clone();
+    let presser = std::thread::spawn(move || {
+        std::thread::sleep(ms(60));
+        at.store(1, Ordering::Relaxed);
+    });
+    let (records, ended) = play_until(plan(closed(3)), Fake::after(ms(150)), control.clone());
+    presser.join().expect("pressed");
+    assert_eq!(ended.reason, Reason::Interrupted);
+    assert_eq!(records.len(), 3);
+    assert!(records.iter().all(Record::success), "what was in flight has ended");
+
+    level.store(2, Ordering::Relaxed);
+    let again = play_until(plan(closed(3)), Fake::after(Duration::from_secs(3600)), control);
+    assert!(again.0.iter().all(|record| record.outcome == Outcome::Cancelled));
+}
+
+#[test]
+fn a_drain_time_gives_stragglers_up() {
+    let plan = Plan { requests: Some(2), drain: Some(ms(20)), ..plan(closed(2)) };
+    let (records, _) = play(plan, Fake::after(Duration::from_secs(3600)));
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|record| record.outcome == Outcome::Cancelled));
+}
