@@ -51,6 +51,8 @@ pub struct Exchange {
     reading: Reading,
     tally: Tally,
     text: String,
+    /// A status outside 2xx, once its body is complete. The connection is none the worse.
+    refusal: Option<Fault>,
     first_output: bool,
     last_event: Nanos,
 }
@@ -69,6 +71,7 @@ impl Exchange {
             reading: Reading::Whole(Vec::new()),
             tally: Tally::new(api),
             text: String::new(),
+            refusal: None,
             first_output: false,
             last_event: 0,
         }
@@ -186,7 +189,7 @@ impl Exchange {
         if !fed.finished {
             return Ok(None);
         }
-        self.complete(at)?;
+        self.complete(at);
         let keep_alive = self.head.as_ref().is_some_and(|head| head.keep_alive);
         Ok(Some(keep_alive && fed.used == bytes.len()))
     }
@@ -229,10 +232,10 @@ impl Exchange {
     }
 
     /// Every byte of the body has arrived.
-    fn complete(&mut self, at: Nanos) -> Result<(), Fault> {
+    fn complete(&mut self, at: Nanos) {
         match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
             Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
-            Reading::Whole(whole) if !self.success_status() => return Err(self.refused(&whole)),
+            Reading::Whole(whole) if !self.success_status() => self.refusal = Some(self.refused(&whole)),
             Reading::Whole(whole) => {
                 let text = self.keep_text.then_some(&mut self.text);
                 match protocol::read_reply(self.api, &whole, text) {
@@ -243,7 +246,6 @@ impl Exchange {
                 }
             }
         }
-        Ok(())
     }
 
     /// A status outside 2xx, in the server's words.
@@ -261,7 +263,7 @@ impl Exchange {
             ));
         }
         if self.body.as_mut().is_some_and(Body::closed) {
-            self.complete(self.record.timeline.end)?;
+            self.complete(self.record.timeline.end);
             return Ok(Some(false));
         }
         self.cut_off("the server closed the connection before the body ended")
@@ -285,7 +287,8 @@ impl Exchange {
     }
 
     /// The finished record.
-    pub fn finish(self, ended: Result<(), Fault>) -> Record {
+    pub fn finish(mut self, ended: Result<(), Fault>) -> Record {
+        let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
         let mut record = self.record;
         let verdict = self.tally.outcome(ended.is_ok(), record.streamed);
         record.usage = verdict.usage;

@@ -128,7 +128,8 @@ impl Http {
         let sealed = conn.seal(plain.clone()).map_err(broken)?;
         let sent = self.write(conn, exchange, sealed).await?;
         let limits = &self.target.timeouts;
-        let sleep = tokio::time::sleep_until(instant(exchange.deadline(limits).0));
+        let mut armed = exchange.deadline(limits).0;
+        let sleep = tokio::time::sleep_until(instant(armed));
         tokio::pin!(sleep);
         loop {
             tokio::select! {
@@ -139,6 +140,7 @@ impl Http {
                     if os::now() >= deadline {
                         return Err(timed_out(limit, limits, sent));
                     }
+                    armed = deadline;
                     sleep.as_mut().reset(instant(deadline));
                     continue;
                 }
@@ -149,6 +151,13 @@ impl Http {
                 Ok(Some(Ok(Some(reusable)))) => return Ok(reusable),
                 Ok(Some(Err(fault))) => return Err(fault),
                 Err(error) => return exchange.broken(error),
+            }
+            // A deadline that moved away is seen when the timer fires; one that came nearer (the
+            // first token has passed, silence now counts) must be armed.
+            let (deadline, _) = exchange.deadline(limits);
+            if deadline < armed {
+                armed = deadline;
+                sleep.as_mut().reset(instant(deadline));
             }
         }
     }

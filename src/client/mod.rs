@@ -67,3 +67,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The client against servers of a few lines, each of which does one thing that real ones do.
+
+use super::protocol::Api;
+use super::target::Timeouts;
+use super::{Client, Http, Order, Target};
+use crate::os;
+use crate::record::{Outcome, Phase, Prompt, Record, Request, Timeout};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+const EVENT: &str = r#"data: {"choices":[{"index":0,"text":" word","finish_reason":null}]}
+
+"#;
+const LAST: &str = r#"data: {"choices":[{"index":0,"text":" end","finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}
+
+data: [DONE]
+
+"#;
+
+/// Starts a server; `serve` gets the number of the connection, counted from 0.
+fn server(connections: usize, serve: impl Fn(usize, TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for n in 0..connections {
+            let Ok((socket, _)) = listener.accept() else { return };
+            serve(n, socket);
+        }
+    });
+    port
+}
+
+/// Reads one request; false when the client has closed.
+fn request(socket: &mut TcpStream) -> bool {
+    let mut seen = Vec::new();
+    let mut buffer = [0u8; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        if let Some(head) = text.find("\r\n\r\n") {
+            let length = text[..head].lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.and_then(|length| length.parse().ok()).expect("a length");
+            if seen.len() >= head + 4 + length {
+                return true;
+            }
+        }
+        match socket.read(&mut buffer) {
+            Ok(0) | Err(_) => return false,
+            Ok(n) => seen.extend_from_slice(&buffer[..n]),
+        }
+    }
+}
+
+fn reply(socket: &mut TcpStream, body: &str) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length:";
+    // The client may have gone; then its record says so.
+    let _ = write!(socket, "{head} {}\r\n\r\n{body}", body.len());
+}
+
+fn whole() -> String {
+    format!("{EVENT}{LAST}")
+}
+
+async fn client(port: u16, timeouts: Timeouts) -> Client {
+    let base = Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a URL");
+    let target = Target { timeouts, ..Target::new(base, Api::Completions) };
+    Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")))
+}
+
+async fn send(client: &Client, seq: u64) -> Record {
+    let request = Request {
+        seq,
+        session: seq,
+        turn: 0,
+        class: "".into(),
+        prompt: Prompt::Text("hello".into()),
+        asked_input: None,
+        counted_input: None,
+        max_tokens: 2,
+        extra: None,
+    };
+    let id = format!("r{seq}");
+    let bytes = client.encode(&request, &id);
+    let now = os::now();
+    let order =
+        Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true };
+    client.send(order, std::future::pending()).await
+}
+
+/// Sends `n` requests one after another.
+fn play(port: u16, n: u64, timeouts: Timeouts) -> Vec<Record> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = client(port, timeouts).await;
+        let mut records = Vec::new();
+        for seq in 0..n {
+            records.push(send(&client, seq).await);
+        }
+        records
+    })
+}
+
+#[test]
+fn a_kept_connection_carries_the_next_request() {
+    let port = server(1, |_, mut socket| {
+        while request(&mut socket) {
+            reply(&mut socket, &whole());
+        }
+    });
+    let records = play(port, 3, Timeouts::default());
+    assert!(records.iter().all(Record::success), "{records:?}");
+    let reused: Vec<bool> = records.iter().map(|record| record.reused).collect();
+    assert_eq!(reused, [false, true, true]);
+    assert!(records[0].timeline.connect.is_some() && records[1].timeline.connect.is_none());
+    let record = &records[0];
+    assert_eq!((record.usage.input, record.usage.output), (Some(3), Some(2)));
+    assert_eq!(record.text.as_deref(), Some(" word end"));
+    assert_eq!(record.timeline.events.len(), 3, "two events and [DONE]");
+    assert_eq!(record.timeline.shared_reads, 1, "they came in one write");
+}
+
+#[test]
+fn a_reused_connection_that_dies_unread_is_tried_once_more() {
+    let port = server(2, |n, mut socket| {
+        request(&mut socket);
+        reply(&mut socket, &whole());
+        if n == 0 {
+            // Alive when the next request is written, and dead before a reply to it.
+            request(&mut socket);
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    });
+    let records = play(port, 2, Timeouts::default());
+    assert!(records.iter().all(Record::success), "{records:?}");
+    assert_eq!((records[0].reconnects, records[1].reconnects), (0, 1));
+    assert!(!records[1].reused, "the second try was on a fresh connection");
+}
+
+#[test]
+fn a_fresh_connection_that_dies_unread_is_a_failure() {
+    let port = server(2, |_, mut socket| {
+        request(&mut socket);
+    });
+    let records = play(port, 1, Timeouts::default());
+    assert_eq!(records[0].outcome, Outcome::Disconnected);
+    assert_eq!(records[0].reconnects, 0);
+    assert!(records[0].timeline.sent.is_some());
+}
+
+#[test]
+fn a_server_that_closes_after_every_reply_gets_a_new_connection_each_time() {
+    let port = server(3, |_, mut socket| {
+        request(&mut socket);
+        reply(&mut socket, &whole());
+    });
+    let records = play(port, 3, Timeouts::default());
+    assert!(records.iter().all(Record::success), "{records:?}");
+    assert!(records.iter().all(|record| record.timeline.connect.is_some()));
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_no_success() {
+    let port = server(1, |_, mut socket| {
+        request(&mut socket);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n";
+        let _ = write!(socket, "{head}{}", whole());
+    });
+    let records = play(port, 1, Timeouts::default());
+    assert_eq!(records[0].outcome, Outcome::Truncated);
+    assert_eq!(records[0].timeline.events.len(), 3, "what came is kept");
+}
+
+#[test]
+fn a_refused_request_tells_the_servers_words() {
+    let port = server(1, |_, mut socket| {
+        while request(&mut socket) {
+            let body = r#"{"error":{"message":"no such model"}}"#;
+            let _ = write!(socket, "HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let records = play(port, 2, Timeouts::default());
+    assert_eq!(records[0].outcome, Outcome::Status);
+    assert_eq!(records[0].status, Some(404));
+    assert_eq!(records[0].error.as_deref(), Some("status 404: no such model"));
+    assert!(records[1].reused, "the connection is as good as before");
+}
+
+#[test]
+fn silence_ends_with_the_timeout_that_it_has_passed() {
+    let quick = |first_token, idle| Timeouts {
+        first_token: Duration::from_millis(first_token),
+        idle: Duration::from_millis(idle),
+        ..Timeouts::default()
+    };
+    let silent = server(1, |_, mut socket| {
+        request(&mut socket);
+        let mut byte = [0u8; 1];
+        let _ = socket.read(&mut byte);
+    });
+    let records = play(silent, 1, quick(30, 60_000));
+    assert_eq!(records[0].outcome, Outcome::TimedOut(Timeout::FirstToken));
+    let stalling = server(1, |_, mut socket| {
+        request(&mut socket);
+        let _ = write!(socket, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{EVENT}");
+        let mut byte = [0u8; 1];
+        let _ = socket.read(&mut byte);
+    });
+    let records = play(stalling, 1, quick(60_000, 30));
+    assert_eq!(records[0].outcome, Outcome::TimedOut(Timeout::Idle));
+    assert_eq!(records[0].timeline.events.len(), 1);
+}
+
+#[test]
+fn nobody_listening_is_a_failure_to_connect() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let records = play(port, 1, Timeouts::default());
+    assert_eq!(records[0].outcome, Outcome::Connect);
+    assert_eq!(records[0].timeline.sent, None);
+}
