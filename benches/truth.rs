@@ -1,0 +1,276 @@
+//! Accuracy: what `rampant` measured against what the built-in engine really did.
+//!
+//! `cargo bench --bench truth` runs everything five times and shows medians (about six minutes);
+//! `cargo bench --bench truth -- --runs 1 ttft` runs one section once. Sections: `ttft`, `itl`,
+//! `poisson`. How to read the tables: `docs/performance.md`.
+
+#[path = "rig/mod.rs"]
+mod rig;
+
+use rampant::record::Record;
+use rig::load::{Load, Start};
+use rig::server::{Engine, Truth};
+use rig::{Cores, Options, Result, digits, median, print_table, tell};
+use std::collections::HashMap;
+
+/// A request as its client saw it, with what its server did.
+type Pair = (Record, Truth);
+
+fn main() -> Result<()> {
+    let options = Options::read()?;
+    let cores = Cores::share();
+    if options.wants("ttft") {
+        ttft(&options, &cores)?;
+    }
+    if options.wants("itl") {
+        itl(&options, &cores)?;
+    }
+    if options.wants("poisson") {
+        poisson(&options, &cores)?;
+    }
+    Ok(())
+}
+
+/// Runs a load against a fresh engine; every request that was measured with its truth.
+fn pairs(config: &str, load: &Load, cores: &Cores) -> Result<(Vec<Pair>, f64)> {
+    let engine = Engine::start(config, cores)?;
+    let (records, cost) = load.run(&engine.url, cores)?;
+    let mut truths: HashMap<String, Truth> = engine.truth()?;
+    let mut pairs = Vec::with_capacity(records.len());
+    for record in records {
+        let truth = truths.remove(&record.id).ok_or_else(|| format!("the engine never saw {}", record.id))?;
+        if truth.emissions_ns.len() != load.tokens {
+            return Err(format!(
+                "{}: {} writes for {} tokens",
+                truth.outcome,
+                truth.emissions_ns.len(),
+                load.tokens
+            )
+            .into());
+        }
+        pairs.push((record, truth));
+    }
+    Ok((pairs, cost.cpu / cost.wall))
+}
+
+/// The median of each column over all runs of one row.
+fn row<const N: usize>(
+    options: &Options,
+    name: &str,
+    mut once: impl FnMut() -> Result<[f64; N]>,
+) -> Result<[f64; N]> {
+    let mut runs = Vec::new();
+    for run in 1..=options.runs {
+        tell(format!("{name}, run {run} of {}", options.runs));
+        runs.push(once()?);
+    }
+    Ok(std::array::from_fn(|column| median(runs.iter().map(|run| run[column]))))
+}
+
+/// Time to the first token of many requests that start at the same time.
+fn ttft(options: &Options, cores: &Cores) -> Result<()> {
+    let mut rows = Vec::new();
+    for streams in [1, 64, 256, 1024] {
+        let load = Load { start: Start::Together, requests: streams, tokens: 4, warmup: 0 };
+        let values = row(options, &format!("ttft, {streams} streams"), || {
+            let (pairs, busy) = pairs("ttft=50ms,itl=20ms", &load, cores)?;
+            Ok(ttft_errors(&pairs, busy))
+        })?;
+        rows.push([vec![streams.to_string()], values.map(|value| digits(value, 3)).to_vec()].concat());
+    }
+    print_table(
+        "Time to first token, ms, all requests started at once (true: 50 ms)",
+        &[
+            "streams",
+            "server",
+            "client",
+            "mean error",
+            "p99 error",
+            "way out",
+            "way back",
+            "in order of",
+            "CPU",
+        ],
+        &rows,
+    );
+    println!("  mean error: target 0.3 at 256, then 0.1 everywhere; way out + way back = mean error");
+    Ok(())
+}
+
+/// Means of: what the server did, what the client measured, the error, its p99, the part of it
+/// on the way to the server and on the way back; the time between first and last send; CPU.
+fn ttft_errors(pairs: &[Pair], busy: f64) -> [f64; 8] {
+    let mut server = Vec::new();
+    let mut client = Vec::new();
+    let mut errors = Vec::new();
+    for (record, truth) in pairs {
+        let (Some(measured), Some(&first)) = (record.ttft_ms(), truth.emissions_ns.first()) else { continue };
+        let real = (first - truth.arrival_ns) as f64 / 1e6;
+        server.push(real);
+        client.push(measured);
+        errors.push(measured - real);
+    }
+    let zero = zero(pairs);
+    let sent: Vec<f64> =
+        pairs.iter().filter_map(|(record, _)| record.timeline.sent).map(|at| at as f64).collect();
+    let out = pairs
+        .iter()
+        .filter_map(|(record, truth)| Some((truth.arrival_ns - zero - record.timeline.sent?) as f64 / 1e6));
+    let back = pairs.iter().filter_map(|(record, truth)| {
+        Some((zero + record.first_output()? - truth.emissions_ns.first()?) as f64 / 1e6)
+    });
+    let (out, back): (Vec<f64>, Vec<f64>) = (out.collect(), back.collect());
+    let spread = quantile(&sent, 1.0) - quantile(&sent, 0.0);
+    let worst = quantile(&errors, 0.99);
+    [mean(&server), mean(&client), mean(&errors), worst, mean(&out), mean(&back), spread / 1e6, busy]
+}
+
+/// The run's zero on the engine's clock, as late as it can have been: the quickest of all tokens
+/// took no time at all.
+fn zero(pairs: &[Pair]) -> i64 {
+    let latest =
+        pairs.iter().filter_map(|(record, truth)| Some(truth.emissions_ns.first()? - record.first_output()?));
+    latest.max().unwrap_or(0)
+}
+
+/// Gaps between the tokens of many streams.
+fn itl(options: &Options, cores: &Cores) -> Result<()> {
+    let mut rows = Vec::new();
+    for streams in [1, 64, 256, 1000] {
+        let load =
+            Load { start: Start::Rate(streams as f64 * 5.0), requests: streams, tokens: 200, warmup: 0 };
+        let values = row(options, &format!("itl, {streams} streams"), || {
+            let (pairs, busy) = pairs("ttft=50ms,itl=10ms", &load, cores)?;
+            Ok(itl_errors(&pairs, busy))
+        })?;
+        rows.push([vec![streams.to_string()], values.map(|value| digits(value, 3)).to_vec()].concat());
+    }
+    print_table(
+        "Gaps between tokens, ms, streams out of phase (the engine aims at 10 ms)",
+        &[
+            "streams",
+            "server p50",
+            "p99",
+            "client p50",
+            "p99",
+            "p50 error",
+            "p99 error",
+            "each, p50",
+            "each, p99",
+            "shared",
+            "CPU",
+        ],
+        &rows,
+    );
+    println!(
+        "  p50 error: target below 0.1; p99 error: 0.05; each: |client - server| of one and the same gap"
+    );
+    println!(
+        "  shared: reads that brought several events, per 100 events; CPU: cores that the client kept busy"
+    );
+    Ok(())
+}
+
+/// Quantiles of the server's and of the client's gaps, their differences, the quantiles of the
+/// differences gap by gap, the share of shared reads, CPU.
+fn itl_errors(pairs: &[Pair], busy: f64) -> [f64; 10] {
+    let (mut server, mut client, mut each) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut events, mut shared) = (0, 0);
+    for (record, truth) in pairs {
+        let real = truth.emissions_ns.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6);
+        let real: Vec<f64> = real.collect();
+        let measured = record.itl_ms();
+        each.extend(measured.iter().zip(&real).map(|(measured, real)| (measured - real).abs()));
+        server.extend(real);
+        client.extend(measured);
+        events += record.timeline.events.len();
+        shared += record.timeline.shared_reads as usize;
+    }
+    let [p50, p99] = [0.5, 0.99].map(|q| (quantile(&server, q), quantile(&client, q)));
+    let [each_p50, each_p99] = [0.5, 0.99].map(|q| quantile(&each, q));
+    let shared = 100.0 * shared as f64 / events as f64;
+    [p50.0, p99.0, p50.1, p99.1, p50.1 - p50.0, p99.1 - p99.0, each_p50, each_p99, shared, busy]
+}
+
+/// Requests at random times: how they left, and how they arrived.
+fn poisson(options: &Options, cores: &Cores) -> Result<()> {
+    let mut rows = Vec::new();
+    for (rate, requests) in [(200.0, 6_001), (1_000.0, 12_001)] {
+        let load = Load { start: Start::Rate(rate), requests, tokens: 4, warmup: 50 };
+        let values = row(options, &format!("poisson, {rate}/s"), || {
+            let (pairs, busy) = pairs("ttft=5ms,itl=2ms", &load, cores)?;
+            Ok(send_errors(&pairs, rate, busy))
+        })?;
+        let decimals = [2, 2, 4, 4, 4, 4, 3, 3, 3, 3];
+        let values = values.iter().zip(decimals).map(|(value, n)| digits(*value, n));
+        rows.push(std::iter::once(format!("{rate}")).chain(values).collect());
+    }
+    print_table(
+        "Poisson arrivals",
+        &[
+            "asked/s",
+            "planned/s",
+            "arrived/s",
+            "off by %",
+            "KS plan",
+            "KS sent",
+            "KS arrived",
+            "late p50 ms",
+            "p99",
+            "max",
+            "CPU",
+        ],
+        &rows,
+    );
+    println!(
+        "  KS: distance of the gaps to the exponential distribution of the asked rate; target 0.03 of 6,000 gaps, 0.02 of 12,000"
+    );
+    println!(
+        "  off by: length of the whole sending against its plan, target 0.1; late: sent - planned, target p99 0.1"
+    );
+    Ok(())
+}
+
+fn send_errors(pairs: &[Pair], rate: f64, busy: f64) -> [f64; 10] {
+    let in_order = |mut times: Vec<i64>| {
+        times.sort_unstable();
+        times
+    };
+    let planned = in_order(pairs.iter().map(|(record, _)| record.timeline.planned).collect());
+    let sent = in_order(pairs.iter().filter_map(|(record, _)| record.timeline.sent).collect());
+    let arrived = in_order(pairs.iter().map(|(_, truth)| truth.arrival_ns).collect());
+    let span = |times: &[i64]| (times[times.len() - 1] - times[0]) as f64 / 1e9;
+    let per_second = |times: &[i64]| (times.len() - 1) as f64 / span(times);
+    let off = 100.0 * (span(&sent) / span(&planned) - 1.0).abs();
+    let late: Vec<f64> = pairs.iter().filter_map(|(record, _)| record.lateness_ms()).collect();
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| quantile(&late, q));
+    let [plan_ks, sent_ks, arrived_ks] = [&planned, &sent, &arrived].map(|times| distance(times, rate));
+    [per_second(&planned), per_second(&arrived), off, plan_ks, sent_ks, arrived_ks, p50, p99, max, busy]
+}
+
+/// Kolmogorov's distance between the gaps of ascending times and the exponential distribution.
+fn distance(times: &[i64], rate: f64) -> f64 {
+    let mut gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
+    gaps.sort_by(f64::total_cmp);
+    let n = gaps.len() as f64;
+    let distances = gaps.iter().enumerate().map(|(i, gap)| {
+        let share = 1.0 - (-rate * gap).exp();
+        (share - i as f64 / n).max((i + 1) as f64 / n - share)
+    });
+    distances.fold(0.0, f64::max)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// With linear interpolation between neighbours.
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = q * last as f64;
+    let below = at.floor() as usize;
+    let above = (below + 1).min(last);
+    sorted[below] + (sorted[above] - sorted[below]) * (at - below as f64)
+}
