@@ -43,6 +43,7 @@ enum Reading {
 /// One request and its reply so far. Times are absolute.
 pub struct Exchange {
     api: Api,
+    reader: protocol::Reader,
     record: Record,
     keep_text: bool,
     head_bytes: Vec<u8>,
@@ -63,6 +64,7 @@ impl Exchange {
         let record = order.record(streamed);
         Exchange {
             api,
+            reader: protocol::Reader::new(api),
             record,
             keep_text,
             head_bytes: Vec::new(),
@@ -219,7 +221,7 @@ impl Exchange {
 
     fn event(&mut self, data: &[u8], at: Nanos) {
         let text = self.keep_text.then_some(&mut self.text);
-        let meaning = match protocol::read_event(self.api, data, text) {
+        let meaning = match self.reader.read(data, text) {
             Ok(meaning) => meaning,
             Err(why) => return self.tally.broken(why),
         };

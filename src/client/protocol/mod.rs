@@ -7,6 +7,7 @@ mod completions;
 mod fault;
 mod openai;
 mod tally;
+mod template;
 mod tensorrt;
 mod tgi;
 
@@ -15,6 +16,7 @@ mod replay;
 
 pub use fault::error_words;
 pub use tally::{Tally, Verdict};
+pub use template::Reader;
 
 use super::Target;
 use crate::record::{Kind, Request, Usage};
