@@ -125,15 +125,47 @@ impl Drop for Pacer {
     }
 }
 
+/// Shots that fire one after another before the pacer steps back from real-time priority.
+const BURST: u32 = 8;
+
+/// Real-time priority makes the pacer wake in time. In a burst (a simultaneous start of many
+/// streams) it would keep a core for milliseconds, and a server on the same machine from reading
+/// what was just sent: then it goes on as an ordinary thread.
+struct Urgency {
+    allowed: bool,
+    in_a_row: u32,
+}
+
+impl Urgency {
+    fn fired(&mut self) {
+        self.in_a_row += 1;
+        if self.allowed && self.in_a_row == BURST {
+            os::be_urgent(false);
+        }
+    }
+
+    fn waits(&mut self) {
+        if self.allowed && self.in_a_row >= BURST {
+            os::be_urgent(true);
+        }
+        self.in_a_row = 0;
+    }
+}
+
 fn work(shared: &Shared) {
     os::make_precise();
+    let mut urgency = Urgency { allowed: os::be_urgent(true), in_a_row: 0 };
     let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
     while !queue.closed {
         let wait = queue.shots.peek().map(|shot| shot.due - os::now());
         queue = match wait {
-            None => shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            None => {
+                urgency.waits();
+                shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            }
             // The futex under the condition variable waits for an absolute time.
             Some(wait) if wait > 0 => {
+                urgency.waits();
                 let wait = Duration::from_nanos(wait as u64);
                 shared.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
             }
@@ -145,6 +177,7 @@ fn work(shared: &Shared) {
                     let fired = fire(&shot.socket, &shot.bytes);
                     // It may have gone in this very moment; then there is nobody to tell.
                     let _ = shot.done.send(fired);
+                    urgency.fired();
                 }
                 shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
             }

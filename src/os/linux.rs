@@ -70,13 +70,16 @@ fn on_monotonic(stamp: i64, read_at: i64) -> Option<i64> {
     (0..60_000_000_000).contains(&lag).then(|| read_at - lag)
 }
 
-/// Makes the calling thread wake when it asked to: timer slack of 1 ns, and real-time priority
-/// where that is allowed. Returns whether it is now a real-time thread.
-pub fn make_precise() -> bool {
-    let priority = libc::sched_param { sched_priority: 10 };
-    // SAFETY: plain calls on the calling thread.
-    unsafe {
-        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong);
-        libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_FIFO, &priority) == 0
-    }
+/// Makes the calling thread wake when it asked to: timer slack of 1 ns instead of 50 us.
+pub fn make_precise() {
+    // SAFETY: a plain call on the calling thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
+/// Gives the calling thread real-time priority, or takes it back. False where it is not allowed.
+pub fn be_urgent(urgent: bool) -> bool {
+    let (policy, sched_priority) = if urgent { (libc::SCHED_FIFO, 10) } else { (libc::SCHED_OTHER, 0) };
+    let priority = libc::sched_param { sched_priority };
+    // SAFETY: a plain call on the calling thread with a live parameter.
+    unsafe { libc::pthread_setschedparam(libc::pthread_self(), policy, &priority) == 0 }
 }

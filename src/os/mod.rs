@@ -13,7 +13,7 @@ mod imp;
 use std::io;
 use std::os::fd::RawFd;
 
-pub use imp::{enable_receive_stamps, make_precise, receive};
+pub use imp::{be_urgent, enable_receive_stamps, make_precise, receive};
 
 /// The monotonic clock, nanoseconds.
 pub fn now() -> i64 {

@@ -20,6 +20,9 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
 }
 
 /// Nothing to do here.
-pub fn make_precise() -> bool {
+pub fn make_precise() {}
+
+/// There is no portable way.
+pub fn be_urgent(_urgent: bool) -> bool {
     false
 }
