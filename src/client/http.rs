@@ -128,7 +128,8 @@ impl Http {
         let sealed = conn.seal(plain.clone()).map_err(broken)?;
         let sent = self.write(conn, exchange, sealed).await?;
         let limits = &self.target.timeouts;
-        let sleep = tokio::time::sleep_until(instant(exchange.deadline(limits).0));
+        let mut armed = exchange.deadline(limits).0;
+        let sleep = tokio::time::sleep_until(instant(armed));
         tokio::pin!(sleep);
         loop {
             tokio::select! {
@@ -139,7 +140,8 @@ impl Http {
                     if os::now() >= deadline {
                         return Err(timed_out(limit, limits, sent));
                     }
-                    sleep.as_mut().reset(instant(deadline));
+                    armed = deadline;
+                    sleep.as_mut().reset(instant(armed));
                     continue;
                 }
             }
@@ -149,6 +151,13 @@ impl Http {
                 Ok(Some(Ok(Some(reusable)))) => return Ok(reusable),
                 Ok(Some(Err(fault))) => return Err(fault),
                 Err(error) => return exchange.broken(error),
+            }
+            // The first token brings a nearer limit; later events only move it away, and a timer
+            // that is too early looks again by itself.
+            let (deadline, _) = exchange.deadline(limits);
+            if deadline < armed {
+                armed = deadline;
+                sleep.as_mut().reset(instant(armed));
             }
         }
     }
