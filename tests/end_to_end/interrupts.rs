@@ -87,11 +87,12 @@ fn running_now(engine: &Engine) -> f64 {
 }
 
 #[test]
-fn a_killed_process_loses_no_more_than_the_last_moments() {
+fn a_killed_process_loses_no_more_than_its_last_seconds() {
     let (lab, engine) = (Lab::new(), Engine::start("ttft=5ms,itl=1ms"));
     let running = lab.start(&single(&engine.url, &["--num-prompts", "100000", "--max-concurrency", "2"]));
-    // Rows are written every second; the margin is for a machine that is busy with other tests.
-    let margin = 3_000_000_000;
+    // A part is closed within 5 s of its first row; the rest is for a machine that is busy with
+    // other tests.
+    let margin = 8_000_000_000;
     let finished_before = |engine: &Engine, moment: i64| -> HashSet<String> {
         let truth = engine.truth();
         let old = truth.iter().filter(|(_, served)| served["end_ns"].as_i64().unwrap() < moment);
