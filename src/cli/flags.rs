@@ -93,7 +93,7 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
             .value_name("LANG")
             .value_parser(["en", "zh"])
             .help("Language of tables and charts [default: from the environment, else en]"),
-        set("quiet", "Print warnings and errors only").short('q'),
+        set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
         set("same-bytes", "Send the same prompts in every cell and in the warm-up"),
         list("allow", "HOST[:PORT]", "Let the script reach this host"),

@@ -120,8 +120,8 @@ impl Session {
         let done = self.engine.run_ast(&self.ast);
         if let Err(error) = done {
             let told = self.state.explain(error);
-            let stopped = told.kind == Kind::Interrupted
-                || (self.state.host.stop_requested() && told.message == fault::STOPPED);
+            // An interrupted run says where its rows are; a stopped script has only the fact.
+            let stopped = self.state.host.stop_requested() && told.message == fault::STOPPED;
             return Err(if stopped { interrupted() } else { told });
         }
         if self.state.host.stop_requested() {

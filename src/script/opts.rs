@@ -61,7 +61,9 @@ impl Opts {
 
     /// The value of an option, whatever it is.
     pub fn take_any(&mut self, name: &'static str) -> Option<Dynamic> {
-        self.asked.push(name);
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
         self.rest.remove(name).filter(|value| !value.is_unit()).map(|value| value.flatten())
     }
 

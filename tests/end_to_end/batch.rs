@@ -1,0 +1,145 @@
+//! `rampant batch`, and what `aggregate` and `visualize` make of its folder.
+
+use crate::lab::{Engine, Lab, files, rows, runs};
+use std::path::{Path, PathBuf};
+
+/// The aggregated CSV's first row.
+const ENGLISH: &str = "date,backend,model_id,tokenizer_id,num_prompts,request_rate,burstiness,\
+    max_concurrency,duration,completed,total_input_tokens,total_output_tokens,request_throughput,\
+    request_goodput,output_throughput,total_token_throughput,mean_ttft_ms,median_ttft_ms,std_ttft_ms,\
+    p99_ttft_ms,mean_tpot_ms,median_tpot_ms,std_tpot_ms,p99_tpot_ms,mean_itl_ms,median_itl_ms,std_itl_ms,\
+    p99_itl_ms,mean_e2el_ms,median_e2el_ms,std_e2el_ms,p99_e2el_ms,input_len,output_len,filename,\
+    result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens";
+
+/// Its second row.
+const CHINESE: &str = "日期,后端,模型ID,分词器ID,提示数量,请求速率,突发性,最大并发数,持续时间,完成数量,\
+    总输入令牌数,总输出令牌数,请求吞吐量,请求有效吞吐量,输出吞吐量,总令牌吞吐量,平均首令牌时间(ms),\
+    中位首令牌时间(ms),首令牌时间标准差(ms),首令牌时间P99(ms),平均每令牌时间(ms),中位每令牌时间(ms),\
+    每令牌时间标准差(ms),每令牌时间P99(ms),平均令牌间延迟(ms),中位令牌间延迟(ms),令牌间延迟标准差(ms),\
+    令牌间延迟P99(ms),平均端到端延迟(ms),中位端到端延迟(ms),端到端延迟标准差(ms),端到端延迟P99(ms),\
+    输入长度,输出长度,文件名,结果目录,失败数量,张量并行度,数据类型,批处理大小,输入令牌数/请求,\
+    输出令牌数/请求";
+
+/// The plan that users of the Python framework have, with its five keys.
+fn plan(url: &str) -> String {
+    format!(
+        "model: deepseek-ai/DeepSeek-R1-AWQ\nbase_url: {url}\ntokenizer: deepseek-ai/DeepSeek-R1-AWQ\n\
+         input_output:\n  - [8, 4]\n  - [16, 8]\nconcurrency_prompts:\n  - [1, 3]\n  - [2, 4]\n"
+    )
+}
+
+/// A batch of four cells that has run.
+fn batch() -> (Lab, PathBuf) {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=deepseek-ai/DeepSeek-R1-AWQ"));
+    lab.file("config.yaml", &plan(&engine.url));
+    lab.run(&["batch"]).exits(0);
+    let folder = lab.result();
+    (lab, folder)
+}
+
+const CELLS: [&str; 4] = ["io8x4_mc1_np3", "io8x4_mc2_np4", "io16x8_mc1_np3", "io16x8_mc2_np4"];
+
+#[test]
+fn every_length_pair_meets_every_load_in_one_folder() {
+    let (_lab, folder) = batch();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("DeepSeek-R1_2"), "the short model name: {name}");
+    let runs = runs(&folder);
+    assert_eq!(runs.iter().map(|run| run["run"].as_str().unwrap()).collect::<Vec<_>>(), CELLS);
+    assert_eq!(runs.iter().map(|run| run["completed"].as_u64().unwrap()).collect::<Vec<_>>(), [3, 4, 3, 4]);
+    let rows = rows(&folder);
+    for (cell, n) in CELLS.iter().zip([3, 4, 3, 4]) {
+        assert_eq!(rows.iter().filter(|(run, _)| run == cell).count(), n);
+        let saved = folder.join(format!("bench_{cell}.json"));
+        let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(saved).unwrap()).unwrap();
+        assert_eq!(saved["completed"], n);
+    }
+}
+
+#[test]
+fn a_base_url_with_v1_is_the_same_server() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=deepseek-ai/DeepSeek-R1-AWQ"));
+    lab.file("mine.yaml", &plan(&format!("{}/v1/", engine.url)));
+    lab.run(&["batch", "--config", "mine.yaml"]).exits(0);
+    assert_eq!(runs(&lab.result()).len(), 4);
+}
+
+#[test]
+fn a_cell_that_fails_does_not_stop_the_rest() {
+    // The preflight is the first generation; the fourth is the third cell's only request.
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,fail=status:500:0.25"));
+    let url = &engine.url;
+    let plan = format!(
+        "model: rampant-sim\nbase_url: {url}\ninput_output: [[8, 4], [16, 8]]\n\
+         concurrency_prompts: [[1, 1], [2, 1]]\n"
+    );
+    lab.file("config.yaml", &plan);
+    let done = lab.run(&["batch"]).exits(1);
+    assert_eq!(done.error(), "run io16x8_mc1_np1: no request succeeded");
+    let runs = runs(&lab.result());
+    let completed: Vec<u64> = runs.iter().map(|run| run["completed"].as_u64().unwrap()).collect();
+    assert_eq!(completed, [1, 1, 0, 1]);
+    assert!(done.out.contains("io16x8_mc2_np1"), "the last cell is in the table: {}", done.out);
+}
+
+fn is_picture(path: &Path) -> bool {
+    let bytes = std::fs::read(path).unwrap();
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("png") => bytes.starts_with(b"\x89PNG\r\n\x1a\n"),
+        Some("svg") => bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml"),
+        _ => false,
+    }
+}
+
+#[test]
+fn aggregate_writes_the_bilingual_csv_and_the_simple_charts() {
+    let (lab, folder) = batch();
+    let listed = lab.run(&["aggregate", "--list"]).exits(0).out;
+    assert!(listed.contains(folder.file_name().unwrap().to_str().unwrap()), "{listed}");
+
+    lab.run(&["aggregate"]).exits(0);
+    let csv = files(&folder).into_iter().find(|path| path.extension().is_some_and(|e| e == "csv")).unwrap();
+    assert!(csv.file_name().unwrap().to_str().unwrap().starts_with("aggregate_results_2"));
+    let text = std::fs::read_to_string(&csv).unwrap();
+    let text = text.strip_prefix('\u{feff}').expect("a byte order mark, for spreadsheets");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], ENGLISH);
+    assert_eq!(lines[1], CHINESE);
+    assert_eq!(lines.len(), 6);
+    for (line, cell) in lines[2..].iter().zip(CELLS) {
+        assert_eq!(line.split(',').count(), ENGLISH.split(',').count());
+        assert!(line.contains(&format!(",bench_{cell}.json,")), "{line}");
+    }
+    let pictures = files(&folder.join("charts"));
+    assert!(pictures.len() >= 2 && pictures.iter().all(|path| is_picture(path)), "{pictures:?}");
+
+    lab.run(&["aggregate"]).exits(0);
+    let csvs = files(&folder).iter().filter(|path| path.extension().is_some_and(|e| e == "csv")).count();
+    assert_eq!(csvs, 2, "the first one was not overwritten");
+    assert_eq!(std::fs::read_to_string(&csv).unwrap().trim_start_matches('\u{feff}'), text);
+}
+
+#[test]
+fn visualize_draws_the_newest_csv_and_one_that_is_named() {
+    let (lab, folder) = batch();
+    let folder_name = folder.file_name().unwrap().to_str().unwrap();
+    lab.run(&["aggregate", "--dir", folder_name]).exits(0);
+    lab.run(&["visualize", "--mode", "simple"]).exits(0);
+    let simple = files(&lab.path().join("charts"));
+    assert!(simple.iter().all(|path| is_picture(path)), "{simple:?}");
+
+    let csv = files(&folder).into_iter().find(|path| path.extension().is_some_and(|e| e == "csv")).unwrap();
+    let csv = csv.to_str().unwrap();
+    lab.run(&["visualize", "--csv", csv, "--output", "drawn", "--mode", "both", "--lang", "zh"]).exits(0);
+    let both = files(&lab.path().join("drawn"));
+    assert!(both.len() > simple.len() && both.iter().all(|path| is_picture(path)), "{both:?}");
+}
+
+#[test]
+fn aggregate_without_results_says_so() {
+    let lab = Lab::new();
+    let done = lab.run(&["aggregate"]).exits(2);
+    assert!(done.error().contains("results"), "{}", done.err);
+    assert!(lab.run(&["aggregate", "--list"]).exits(0).out.contains("no results in "));
+    lab.run(&["visualize"]).exits(2).error();
+}

@@ -1,0 +1,92 @@
+//! Servers that misbehave: every request has its row, under the right name.
+
+use crate::lab::{Engine, Lab, manifest, outcomes, records, runs};
+
+/// Forty requests to an engine that spoils every tenth; the preflight is the first generation,
+/// so four of the forty are hit, whatever their order.
+#[track_caller]
+fn spoiled(fail: &str, outcome: &'static str, words: &str) {
+    let (lab, engine) = (Lab::new(), Engine::start(&format!("ttft=2ms,itl=1ms,fail={fail}:0.1")));
+    let more = ["--num-prompts", "40", "--max-concurrency", "8", "--idle-timeout", "500ms"];
+    let done = lab.single(&engine.url, &more).exits(0);
+    assert!(done.out.contains("40 total, 36 succeeded, 4 failed (10.00 %)"), "{}", done.out);
+    let line = done.out.lines().find(|line| line.contains(&format!("  {outcome} ")));
+    assert!(line.is_some_and(|line| line.contains("4, such as: ")), "{}", done.out);
+
+    let records = records(&lab.result());
+    assert_eq!(outcomes(&records), [("success", 36), (outcome, 4)].into());
+    for record in records.iter().filter(|record| !record.success()) {
+        let told = record.error.as_deref().unwrap_or_default();
+        assert!(told.contains(words), "{told:?} does not say {words:?}");
+        assert!(record.timeline.end - record.timeline.sent.unwrap() < 60_000_000_000, "given up in time");
+    }
+    let run = &runs(&lab.result())[0];
+    assert_eq!((run["completed"].as_u64(), run["failed"].as_u64()), (Some(36), Some(4)));
+}
+
+#[test]
+fn an_error_status_is_told_in_the_servers_words() {
+    spoiled("status:503", "status", "503");
+}
+
+#[test]
+fn an_error_inside_a_stream_is_no_success() {
+    spoiled("error_event", "server_error", "simulated");
+}
+
+#[test]
+fn a_stream_that_is_cut_is_truncated() {
+    spoiled("cut", "truncated", "closed the connection before the body ended");
+}
+
+#[test]
+fn a_stream_that_goes_silent_is_given_up_after_the_idle_timeout() {
+    spoiled("stall", "timeout_idle", "idle timeout of 0.5 s");
+}
+
+#[test]
+fn a_stream_without_a_finish_reason_is_unfinished() {
+    spoiled("no_finish", "unfinished", "finish reason");
+}
+
+#[test]
+fn a_server_that_closes_after_every_reply_costs_connections_and_nothing_else() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,close=true"));
+    let more = ["--num-prompts", "30", "--max-concurrency", "3"];
+    lab.single(&engine.url, &more).exits(0);
+    let records = records(&lab.result());
+    assert_eq!(outcomes(&records), [("success", 30)].into());
+    assert_eq!(engine.truth().len(), 31, "the preflight and 30 requests, none of them twice");
+}
+
+#[test]
+fn a_server_that_dies_leaves_classified_failures_and_a_readable_folder() {
+    let (lab, mut engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms"));
+    let args = crate::lab::single(&engine.url, &["--num-prompts", "100000", "--max-concurrency", "4"]);
+    let running = lab.start(&args);
+    engine.until(|engine| engine.truth().len() > 20);
+    engine.kill();
+    let done = running.finish().exits(1);
+    assert!(done.error().contains("ended early: 10 failures in a row to connect"), "{}", done.err);
+
+    let records = records(&lab.result());
+    let counts = outcomes(&records);
+    assert!(counts["success"] >= 20, "{counts:?}");
+    assert!(counts["connect"] >= 10, "{counts:?}");
+    let known = ["success", "connect", "truncated", "disconnected"];
+    assert!(counts.keys().all(|name| known.contains(name)), "{counts:?}");
+    assert!(done.out.contains(&format!("{} failed", records.len() - counts["success"])), "{}", done.out);
+    let manifest = manifest(&lab.result());
+    assert_eq!(manifest["exit_code"], 1);
+    assert!(manifest["problems"][0].as_str().unwrap().contains("ended early"));
+    assert_eq!(runs(&lab.result()).len(), 1);
+}
+
+#[test]
+fn a_run_in_which_nothing_succeeds_exits_with_1() {
+    // Half of the generations fail: the second, which is the only measured one.
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,fail=status:500:0.5"));
+    let done = lab.single(&engine.url, &["--num-prompts", "1"]).exits(1);
+    assert_eq!(done.error(), "run io16x8_mc10_np1: no request succeeded");
+    assert_eq!(outcomes(&records(&lab.result())), [("status", 1)].into());
+}

@@ -1,0 +1,14 @@
+//! The real binary, from its arguments to its exit code and its files.
+//!
+//! Servers are the built-in engine on a free port, or a `Recorder` that keeps what it was sent.
+//! Every test has a temporary folder of its own and nothing of the environment around it.
+
+mod batch;
+mod faults;
+mod interrupts;
+mod lab;
+mod mistakes;
+mod recorder;
+mod scripts;
+mod secrets;
+mod single;

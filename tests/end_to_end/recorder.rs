@@ -1,0 +1,115 @@
+//! `Recorder`: a server that keeps every request that it was sent, to compare them.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+/// One request to generate something.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub path: String,
+    /// The head as it came, in lower case.
+    pub head: String,
+    pub body: Value,
+}
+
+impl Seen {
+    pub fn is_preflight(&self) -> bool {
+        self.head.contains("x-request-id: preflight-")
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.body[key].as_str().unwrap_or_else(|| panic!("no {key:?} in {}", self.body))
+    }
+}
+
+/// Listens until the test ends; answers every generation with one token.
+pub struct Recorder {
+    pub url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Recorder {
+    pub fn start() -> Recorder {
+        Recorder::answering(|_| reply())
+    }
+
+    /// With replies of the caller's own: a whole HTTP response for each request.
+    pub fn answering(reply: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Recorder {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (theirs, reply) = (seen.clone(), Arc::new(reply));
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let (seen, reply) = (theirs.clone(), reply.clone());
+                std::thread::spawn(move || answer(socket, &seen, &*reply));
+            }
+        });
+        Recorder { url, seen }
+    }
+
+    /// The measured requests, in the order of their arrival.
+    pub fn measured(&self) -> Vec<Seen> {
+        let seen = self.seen.lock().expect("no panic while recording");
+        seen.iter().filter(|seen| !seen.is_preflight()).cloned().collect()
+    }
+}
+
+fn answer(mut socket: TcpStream, seen: &Mutex<Vec<Seen>>, reply: &dyn Fn(&Seen) -> String) -> Option<()> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let head_end = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        match socket.read(&mut buffer) {
+            Ok(n) if n > 0 => bytes.extend_from_slice(&buffer[..n]),
+            _ => return None,
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..head_end]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = bytes.split_off(head_end + 4);
+    while body.len() < length.unwrap_or(0) {
+        match socket.read(&mut buffer) {
+            Ok(n) if n > 0 => body.extend_from_slice(&buffer[..n]),
+            _ => return None,
+        }
+    }
+    let path = head.split(' ').nth(1).unwrap_or_default().to_string();
+    let text = if head.starts_with("get ") {
+        let card = r#"{"object":"list","data":[{"id":"recorded","object":"model"}]}"#;
+        http(200, "application/json", if path == "/v1/models" { card } else { "{}" })
+    } else {
+        let body = serde_json::from_slice(&body).expect("a JSON body");
+        let request = Seen { path, head, body };
+        let text = reply(&request);
+        seen.lock().expect("no panic while recording").push(request);
+        text
+    };
+    socket.write_all(text.as_bytes()).ok()
+}
+
+/// A response whose end is the end of the connection.
+pub fn http(status: u16, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Said\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    )
+}
+
+/// One token, its end, its usage.
+fn reply() -> String {
+    let events = [
+        r#"{"choices":[{"index":0,"text":" yes","finish_reason":null}]}"#,
+        r#"{"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":16,"completion_tokens":1}}"#,
+        "[DONE]",
+    ];
+    let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    http(200, "text/event-stream", &body)
+}
