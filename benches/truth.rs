@@ -7,11 +7,12 @@
 #[path = "rig/mod.rs"]
 mod rig;
 
-use rampant::record::Record;
+use rampant::record::{Phase, Record};
 use rig::load::{Load, Start};
 use rig::server::{Engine, Truth};
-use rig::{Cores, Options, Result, digits, median, print_table, tell};
+use rig::{Cores, Options, Result, child, digits, median, print_table, tell};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// A request as its client saw it, with what its server did.
 type Pair = (Record, Truth);
@@ -31,26 +32,40 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs a load against a fresh engine; every request that was measured with its truth.
+/// Runs a load against a fresh engine: every measured request with its truth, and how many cores
+/// the client kept busy.
 fn pairs(config: &str, load: &Load, cores: &Cores) -> Result<(Vec<Pair>, f64)> {
     let engine = Engine::start(config, cores)?;
-    let (records, cost) = load.run(&engine.url, cores)?;
+    let folder = tempfile::tempdir()?;
+    let cost = child::run(&mut load.command(&engine.url, folder.path()), &cores.client)?;
     let mut truths: HashMap<String, Truth> = engine.truth()?;
-    let mut pairs = Vec::with_capacity(records.len());
-    for record in records {
-        let truth = truths.remove(&record.id).ok_or_else(|| format!("the engine never saw {}", record.id))?;
-        if truth.emissions_ns.len() != load.tokens {
-            return Err(format!(
-                "{}: {} writes for {} tokens",
-                truth.outcome,
-                truth.emissions_ns.len(),
-                load.tokens
-            )
-            .into());
+    let mut pairs = Vec::with_capacity(load.requests);
+    for record in records(folder.path())? {
+        let id = &record.id;
+        let truth = truths.remove(id).ok_or_else(|| format!("the engine never saw request {id}"))?;
+        let writes = truth.emissions_ns.len();
+        if !record.success() || writes != load.tokens {
+            return Err(format!("request {id} failed after {writes} writes: {:?}", record.error).into());
         }
         pairs.push((record, truth));
     }
-    Ok((pairs, cost.cpu / cost.wall))
+    match pairs.len() == load.requests {
+        true => Ok((pairs, cost.cpu / cost.wall)),
+        false => Err(format!("{} of {} requests have a record", pairs.len(), load.requests).into()),
+    }
+}
+
+/// The measured records of the one results folder in `parent`.
+fn records(parent: &Path) -> Result<Vec<Record>> {
+    let folder = std::fs::read_dir(parent)?.next().ok_or("rampant left no results")??;
+    let mut records = Vec::new();
+    let each = |_: &str, record: Record| {
+        if record.phase == Phase::Measured {
+            records.push(record);
+        }
+    };
+    rampant::store::reader::requests(&folder.path(), None, each).map_err(|error| error.to_string())?;
+    Ok(records)
 }
 
 /// The median of each column over all runs of one row.
@@ -86,43 +101,39 @@ fn ttft(options: &Options, cores: &Cores) -> Result<()> {
             "client",
             "mean error",
             "p99 error",
-            "way out",
+            "write",
+            "unread",
             "way back",
-            "in order of",
+            "sent in",
             "CPU",
         ],
         &rows,
     );
-    println!("  mean error: target 0.3 at 256, then 0.1 everywhere; way out + way back = mean error");
+    println!(
+        "  mean error: target 0.3 at 256, then 0.1 everywhere; the error is the client's write, the time until the engine read the request, and the way back"
+    );
     Ok(())
 }
 
-/// Means of: what the server did, what the client measured, the error, its p99, the part of it
-/// on the way to the server and on the way back; the time between first and last send; CPU.
-fn ttft_errors(pairs: &[Pair], busy: f64) -> [f64; 8] {
-    let mut server = Vec::new();
-    let mut client = Vec::new();
-    let mut errors = Vec::new();
-    for (record, truth) in pairs {
-        let (Some(measured), Some(&first)) = (record.ttft_ms(), truth.emissions_ns.first()) else { continue };
-        let real = (first - truth.arrival_ns) as f64 / 1e6;
-        server.push(real);
-        client.push(measured);
-        errors.push(measured - real);
-    }
+/// Means of: what the server did, what the client measured, the error, its p99; then the parts
+/// of the error: in the client's write, until the server read, on the way back; the time between
+/// the first and the last send; CPU.
+fn ttft_errors(pairs: &[Pair], busy: f64) -> [f64; 9] {
     let zero = zero(pairs);
-    let sent: Vec<f64> =
-        pairs.iter().filter_map(|(record, _)| record.timeline.sent).map(|at| at as f64).collect();
-    let out = pairs
-        .iter()
-        .filter_map(|(record, truth)| Some((truth.arrival_ns - zero - record.timeline.sent?) as f64 / 1e6));
-    let back = pairs.iter().filter_map(|(record, truth)| {
-        Some((zero + record.first_output()? - truth.emissions_ns.first()?) as f64 / 1e6)
+    let parts = pairs.iter().filter_map(|(record, truth)| {
+        let (sent, written) = (record.timeline.sent?, record.timeline.written?);
+        let (first, measured) = (*truth.emissions_ns.first()?, record.first_output()?);
+        let real = first - truth.arrival_ns;
+        let unread = truth.arrival_ns - (zero + written);
+        let back = zero + measured - first;
+        Some([real, measured - sent, measured - sent - real, written - sent, unread, back, sent])
     });
-    let (out, back): (Vec<f64>, Vec<f64>) = (out.collect(), back.collect());
-    let spread = quantile(&sent, 1.0) - quantile(&sent, 0.0);
-    let worst = quantile(&errors, 0.99);
-    [mean(&server), mean(&client), mean(&errors), worst, mean(&out), mean(&back), spread / 1e6, busy]
+    let parts: Vec<[i64; 7]> = parts.collect();
+    let column = |i: usize| -> Vec<f64> { parts.iter().map(|part| part[i] as f64 / 1e6).collect() };
+    let [server, client, error, write, unread, back, _] = std::array::from_fn(|i| mean(&column(i)));
+    let sent = column(6);
+    let sent_in = quantile(&sent, 1.0) - quantile(&sent, 0.0);
+    [server, client, error, quantile(&column(2), 0.99), write, unread, back, sent_in, busy]
 }
 
 /// The run's zero on the engine's clock, as late as it can have been: the quickest of all tokens

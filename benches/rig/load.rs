@@ -1,9 +1,7 @@
-//! `Load`: requests to send, and the `rampant` process that sends them.
+//! `Load`: requests to send, and the `rampant` command that sends them.
 
-use super::child::{self, Cost};
-use super::{Cores, Result};
-use rampant::record::Record;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 /// The script that turns a load's numbers into one run.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/rig/load.rhai");
@@ -31,9 +29,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// What `rampant` measures of this load, and what that costs it. Warm-up is not in the records.
-    pub fn run(&self, url: &str, cores: &Cores) -> Result<(Vec<Record>, Cost)> {
-        let folder = tempfile::tempdir()?;
+    /// The command that sends this load with `rampant`.
+    pub fn command(&self, url: &str, out: &Path) -> Command {
         let (shape, value) = match self.start {
             Start::Together => ("together", self.requests as f64),
             Start::Rate(rate) => ("rate", rate),
@@ -48,21 +45,10 @@ impl Load {
             format!("warmup={}", self.warmup),
         ];
         let mut command = Command::new(env!("CARGO_BIN_EXE_rampant"));
-        command.args(["run", SCRIPT, "--quiet", "--out"]).arg(folder.path());
-        params.iter().for_each(|param| {
+        command.args(["run", SCRIPT, "--quiet", "--out"]).arg(out);
+        for param in params {
             command.arg("-p").arg(param);
-        });
-        command.stdout(Stdio::null());
-        let cost = child::run(&mut command, &cores.client)?;
-        let made = std::fs::read_dir(folder.path())?.next().ok_or("rampant left no results")??;
-        let mut records = Vec::with_capacity(self.requests);
-        rampant::store::reader::requests(&made.path(), None, |_, record| records.push(record))
-            .map_err(|error| error.to_string())?;
-        records.retain(|record| record.phase == rampant::record::Phase::Measured);
-        let failed = records.iter().filter(|record| !record.success()).count();
-        if failed > 0 || records.len() != self.requests {
-            return Err(format!("{failed} of {} requests failed", records.len()).into());
         }
-        Ok((records, cost))
+        command
     }
 }

@@ -1,6 +1,11 @@
 //! What the benchmarks share: who runs on which core, and how options are read.
 
+// Each benchmark is a crate of its own and uses a part of this.
+#![allow(dead_code)]
+
 pub mod child;
+pub mod client;
+pub mod floor;
 pub mod load;
 pub mod server;
 
