@@ -38,6 +38,17 @@ pub fn root(built_in: Option<&Session>) -> Command {
                 .about("Print a built-in script, to copy and change; without a name, list them")
                 .arg(Arg::new("name").value_name("NAME")),
         )
+        .subcommand(
+            Command::new("docs")
+                .about("Say what a function of scripts does; without a name, list them all")
+                .arg(Arg::new("name").value_name("NAME"))
+                .arg(
+                    Arg::new("markdown")
+                        .long("markdown")
+                        .action(ArgAction::SetTrue)
+                        .help("The whole reference as Markdown"),
+                ),
+        )
         .subcommand(engine())
 }
 

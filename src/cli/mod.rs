@@ -13,6 +13,7 @@ use clap::error::ErrorKind;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::script::reference::Reference;
 use crate::script::{self, Args, Session, Source, Switches, embedded};
 
 /// Runs the command line of this process and returns its exit code.
@@ -50,6 +51,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
             Ok(())
         }
         (Some(("script", found)), _) => show_script(found.get_one::<String>("name"), host),
+        (Some(("docs", found)), _) => show_docs(found, host),
         (Some(("engine", found)), _) => serve(found),
         _ => Err(Error::usage("no command was given").hint("rampant --help")),
     }
@@ -138,6 +140,19 @@ fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let all = known().collect::<Vec<_>>().join(", ");
         return Err(Error::usage(format!("no built-in script {name:?}{near} (scripts: {all})")));
+    };
+    host.out(text.trim_end());
+    Ok(())
+}
+
+fn show_docs(found: &ArgMatches, host: &Host) -> Result<()> {
+    let empty = Source { name: "docs".into(), text: String::new(), path: None };
+    let session = Session::prepare(empty, Args::default(), Switches::default(), host.clone())?;
+    let reference = Reference::of(&session);
+    let text = match found.get_one::<String>("name") {
+        _ if found.get_flag("markdown") => reference.markdown(),
+        Some(name) => reference.about(name)?,
+        None => reference.list(),
     };
     host.out(text.trim_end());
     Ok(())

@@ -48,7 +48,7 @@ pub struct Ended {
     pub reason: Reason,
     /// Wall clock of the run's zero, milliseconds since 1970.
     pub zero_ms: i64,
-    /// Planned time of the first measured request.
+    /// Planned time of the earliest measured request.
     pub window_start: Nanos,
     /// Where the window ends, when a duration says so.
     pub window_end: Option<Nanos>,
@@ -209,7 +209,7 @@ impl<'a> Drive<'a> {
         tokio::spawn(play(session, order, place, self.shared.clone(), self.cancel.clone(), alive));
     }
 
-    /// Warm-up or measured; the first measured slot opens the window.
+    /// Warm-up or measured; the earliest measured slot opens the window.
     async fn phase(&mut self, planned: Nanos) -> Phase {
         let index = self.seen;
         self.seen += 1;
@@ -222,12 +222,14 @@ impl<'a> Drive<'a> {
             return Phase::Warmup;
         }
         self.measured += 1;
-        if self.window.is_none() {
-            let start = match self.plan.warmup {
-                Warmup::None => 0,
-                Warmup::Requests(_) => planned,
-                Warmup::Time(time) => time.as_nanos() as Nanos,
-            };
+        let start = match self.plan.warmup {
+            Warmup::None => 0,
+            Warmup::Requests(_) => planned,
+            Warmup::Time(time) => time.as_nanos() as Nanos,
+        };
+        // Places come back a little out of order: in a closed loop a later slot may have been due
+        // before the first measured one, and must not fall out of the window.
+        if self.window.is_none_or(|known| start < known) {
             self.window = Some(start);
             let _ = self.shared.out.send(Message::Window(start)).await;
         }

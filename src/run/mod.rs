@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// What a run tells whoever listens.
 #[derive(Debug)]
 pub enum Message {
-    /// The planned time of the first measured request; before any measured record.
+    /// The planned time of the earliest measured request so far; before any record from there on.
     Window(Nanos),
     Record(Box<Record>),
 }

@@ -14,7 +14,7 @@ macro_rules! embedded {
 pub const COMMANDS: &[Embedded] = embedded!("scripts": "single", "batch", "aggregate", "visualize");
 
 /// The library. `"shapes"` here is `import "std/shapes"` in a script.
-pub const LIBRARY: &[Embedded] = embedded!("stdlib":);
+pub const LIBRARY: &[Embedded] = embedded!("stdlib": "assert", "mixes", "shapes", "slo", "tables");
 
 /// The text of a built-in command.
 pub fn command(name: &str) -> Option<&'static str> {

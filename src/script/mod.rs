@@ -26,6 +26,7 @@ pub mod opts;
 pub mod param;
 pub mod plot;
 pub mod reading;
+pub mod reference;
 pub mod resolver;
 pub mod row;
 mod scan;

@@ -114,7 +114,9 @@ impl Draft {
     pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
         state.go_on()?;
         let bench = state.bench().map_err(raise)?;
-        let ready = self.server.ready(state, &bench).map_err(raise)?;
+        // A built-in engine ends with its last handle, and a plan may hold the only one.
+        let server = self.server.clone();
+        let ready = server.ready(state, &bench).map_err(raise)?;
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;
         let plan = self.plan(state, &ready, name, bench.salt)?;

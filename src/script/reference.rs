@@ -1,0 +1,264 @@
+//! `Reference`: everything that scripts can call, from the documentation that is registered with
+//! it, so that the two cannot disagree.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use rhai::{Array, Engine, FnAccess, FnPtr, FuncMetadata, ImmutableString, Map};
+
+use super::Session;
+use super::bind;
+use super::state::State;
+use super::vocabulary::friendly;
+use crate::error::{Error, Result, nearest};
+
+/// All chapters, in the order in which a newcomer meets them.
+#[derive(Debug)]
+pub struct Reference {
+    chapters: Vec<(&'static str, Vec<Entry>)>,
+}
+
+/// One way to call a function, or one property.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    /// On which value it is called; `None`: on none.
+    receiver: Option<&'static str>,
+    name: String,
+    arguments: usize,
+    /// `poisson(rate) -> arrivals`.
+    shown: String,
+    docs: String,
+}
+
+/// Functions that are registered together, and the type that they are about.
+struct Chapter {
+    title: &'static str,
+    handle: &'static str,
+    register: fn(&mut Engine, &Arc<State>),
+}
+
+const CHAPTERS: [Chapter; 17] = [
+    Chapter { title: "Parameters", handle: "", register: bind::param::register },
+    Chapter { title: "Targets", handle: "target", register: bind::target::register },
+    Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
+    Chapter { title: "Load shapes", handle: "arrivals", register: bind::arrivals::register },
+    Chapter { title: "Objectives", handle: "slo", register: bind::slo::register },
+    Chapter { title: "Runs", handle: "result", register: bind::run::register },
+    Chapter { title: "Results", handle: "result", register: bind::result::register },
+    Chapter { title: "Sweeps", handle: "sweep", register: bind::sweep::register },
+    Chapter { title: "Single requests", handle: "response", register: bind::request::register },
+    Chapter { title: "Output and verdicts", handle: "", register: bind::output::register },
+    Chapter { title: "Charts", handle: "chart", register: bind::chart::register },
+    Chapter { title: "Files and earlier results", handle: "", register: bind::files::register },
+    Chapter { title: "Numbers and text", handle: "", register: bind::numbers::register },
+    Chapter { title: "Time", handle: "", register: bind::time::register },
+    Chapter { title: "Random values", handle: "rng", register: bind::random::register },
+    Chapter { title: "Secrets", handle: "secret", register: bind::secret::register },
+    Chapter { title: "Errors", handle: "error", register: bind::error::register },
+];
+
+impl Reference {
+    /// What a session's scripts can call.
+    pub fn of(session: &Session) -> Reference {
+        let mut chapters = Vec::new();
+        let mut known: Vec<Entry> = Vec::new();
+        for chapter in &CHAPTERS {
+            let mut engine = Engine::new_raw();
+            (chapter.register)(&mut engine, &session.state);
+            let entries = entries(&engine, chapter.handle);
+            known.extend(entries.iter().cloned());
+            chapters.push((chapter.title, entries));
+        }
+        // What belongs to no chapter is shown all the same.
+        let mut rest = entries(&session.engine, "");
+        rest.retain(|one| !known.iter().any(|entry| entry.name == one.name));
+        if !rest.is_empty() {
+            chapters.push(("Further", rest));
+        }
+        Reference { chapters }
+    }
+
+    /// The whole reference as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        for (title, entries) in &self.chapters {
+            text += &format!("\n## {title}\n");
+            for entry in entries {
+                text += &format!("\n`{}`\n: {}\n", entry.shown, entry.docs.replace('\n', "\n  "));
+            }
+        }
+        text
+    }
+
+    /// Every function and property called `name`, for the terminal. Fails with the nearest name.
+    pub fn about(&self, name: &str) -> Result<String> {
+        let all = || self.chapters.iter().flat_map(|(_, entries)| entries);
+        let wanted: Vec<String> = all()
+            .filter(|entry| entry.name == name)
+            .map(|entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    ")))
+            .collect();
+        if wanted.is_empty() {
+            let near = nearest(name, all().map(|entry| entry.name.as_str()));
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            return Err(Error::usage(format!("there is no function {name:?}{near}")).hint("rampant docs"));
+        }
+        Ok(wanted.join("\n\n"))
+    }
+
+    /// The names of all functions and properties by chapter, for the terminal.
+    pub fn list(&self) -> String {
+        let chapter = |(title, entries): &(&str, Vec<Entry>)| {
+            let mut names: Vec<String> = entries.iter().map(Entry::short).collect();
+            names.dedup();
+            format!("{title}\n    {}", names.join("  "))
+        };
+        self.chapters.iter().map(chapter).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Entry {
+    /// `None` for what scripts do not call by its name.
+    fn of(metadata: &FuncMetadata, handle: &'static str) -> Option<Entry> {
+        let docs: Vec<&str> =
+            metadata.comments.iter().flat_map(|text| text.lines()).map(without_marks).collect();
+        let of_handle = metadata.param_types.first().and_then(|id| type_name(*id));
+        let receiver = of_handle.filter(|name| *name == handle && !handle.is_empty());
+        let returns = returned(&metadata.return_type, handle);
+        let arguments: Vec<String> =
+            (usize::from(receiver.is_some())..metadata.num_params).map(|i| argument(metadata, i)).collect();
+        let (name, call) = match metadata.name.strip_prefix("get$") {
+            Some(property) => (property, property.to_string()),
+            None if metadata.name == "index$get$" => ("[]", format!("[{}]", arguments.join(", "))),
+            None => (metadata.name.as_str(), format!("{}({})", metadata.name, arguments.join(", "))),
+        };
+        let spoken = name == "[]" || name.starts_with(|c: char| c.is_alphabetic());
+        if !spoken || name.contains('$') || ["to_string", "to_debug"].contains(&name) {
+            return None;
+        }
+        let dot = if name == "[]" { "" } else { "." };
+        let on = receiver.map_or(String::new(), |receiver| format!("{receiver}{dot}"));
+        let returns = if returns.is_empty() { returns } else { format!(" -> {returns}") };
+        Some(Entry {
+            receiver,
+            name: name.into(),
+            arguments: metadata.num_params,
+            shown: format!("{on}{call}{returns}"),
+            docs: docs.join("\n"),
+        })
+    }
+
+    fn short(&self) -> String {
+        match self.receiver {
+            Some(receiver) if self.name == "[]" => format!("{receiver}[]"),
+            Some(receiver) => format!("{receiver}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+fn entries(engine: &Engine, handle: &'static str) -> Vec<Entry> {
+    let public = |info: rhai::FuncInfo| {
+        let shown = info.metadata.access != FnAccess::Private && info.namespace.is_empty();
+        shown.then(|| Entry::of(info.metadata, handle)).flatten()
+    };
+    let mut entries = engine.collect_fn_metadata(None, public, false);
+    entries.sort_by_key(|one| (one.receiver.is_some(), one.name.clone(), one.arguments, one.shown.clone()));
+    entries.dedup();
+    entries
+}
+
+fn without_marks(line: &str) -> &str {
+    line.trim_start().trim_start_matches("///").trim()
+}
+
+fn argument(metadata: &FuncMetadata, index: usize) -> String {
+    let told = metadata.params_info.get(index).map_or("value", |param| param.as_str());
+    let name = told.split(':').next().unwrap_or(told).trim();
+    match metadata.param_types.get(index).and_then(|id| type_name(*id)) {
+        Some(kind) if kind != name => format!("{name}: {kind}"),
+        _ => name.into(),
+    }
+}
+
+/// A type in the words of a script author; `None` where any value will do.
+fn type_name(id: TypeId) -> Option<&'static str> {
+    let types: [(TypeId, &str); 17] = [
+        (TypeId::of::<i64>(), "int"),
+        (TypeId::of::<f64>(), "float"),
+        (TypeId::of::<bool>(), "bool"),
+        (TypeId::of::<ImmutableString>(), "string"),
+        (TypeId::of::<Array>(), "list"),
+        (TypeId::of::<Map>(), "map"),
+        (TypeId::of::<FnPtr>(), "function"),
+        (TypeId::of::<bind::target::Handle>(), "target"),
+        (TypeId::of::<bind::result::Handle>(), "result"),
+        (TypeId::of::<bind::request::Handle>(), "response"),
+        (TypeId::of::<bind::chart::Handle>(), "chart"),
+        (TypeId::of::<bind::sweep::Sweep>(), "sweep"),
+        (TypeId::of::<bind::random::Random>(), "rng"),
+        (TypeId::of::<crate::schedule::Shape>(), "arrivals"),
+        (TypeId::of::<crate::stats::Slo>(), "slo"),
+        (TypeId::of::<super::fault::Fault>(), "error"),
+        (TypeId::of::<super::source::WorkloadSource>(), "workload"),
+    ];
+    types.into_iter().find(|(known, _)| *known == id).map(|(_, name)| name)
+}
+
+/// What a function gives back; nothing where it gives nothing, or any value.
+fn returned(kind: &str, handle: &str) -> String {
+    let kind = kind.replace(' ', "");
+    let inner = kind.strip_prefix("Fallible<").and_then(|kind| kind.strip_suffix('>')).unwrap_or(&kind);
+    match inner.rsplit("::").next().unwrap_or(inner) {
+        "()" => String::new(),
+        "Handle" => handle.into(),
+        "Shape" => "arrivals".into(),
+        "Length" => "length".into(),
+        "WorkloadSource" => "workload".into(),
+        "Sweep" => "sweep".into(),
+        "Slo" => "slo".into(),
+        "Secret" => "secret".into(),
+        "Random" => "rng".into(),
+        _ => friendly(inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::testing;
+
+    fn reference() -> Reference {
+        Reference::of(&testing::session(""))
+    }
+
+    #[test]
+    fn functions_methods_and_properties_are_shown_as_they_are_called() {
+        let text = reference().markdown();
+        for shown in [
+            "`poisson(rate) -> arrivals`",
+            "`arrivals.bursty(cv) -> arrivals`",
+            "`target(url: string, options: map) -> target`",
+            "`result[name: string]`",
+            "`result.name -> string`",
+            "`request(server: target, options: map) -> response`",
+            "`run(plan: map) -> result`",
+        ] {
+            assert!(text.contains(shown), "{shown} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_function_of_ours_is_in_a_chapter() {
+        let titles: Vec<&str> = reference().chapters.iter().map(|(title, _)| *title).collect();
+        assert!(!titles.contains(&"Further"), "{:?}", reference().chapters.last());
+    }
+
+    #[test]
+    fn a_name_gives_all_its_ways_and_a_slip_the_nearest_name() {
+        let told = reference().about("closed").unwrap();
+        assert!(told.starts_with("closed(users) -> arrivals\n    `users` users; each"), "{told}");
+        assert!(told.contains("closed(from, users, over)"), "{told}");
+        let error = reference().about("poison").unwrap_err();
+        assert_eq!(error.message, "there is no function \"poison\"; did you mean poisson?");
+    }
+}
