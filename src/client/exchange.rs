@@ -86,6 +86,10 @@ impl Exchange {
         self.record.timeline.clock = if conn.stamped { Clock::Kernel } else { Clock::Read };
     }
 
+    pub fn session(&self) -> u64 {
+        self.record.session
+    }
+
     /// The moment that the request should leave.
     pub fn due(&self) -> Nanos {
         self.record.timeline.planned.max(self.record.timeline.admitted)

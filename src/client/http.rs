@@ -54,7 +54,7 @@ impl Http {
         let pacer = Pacer::start()
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
         let head = RequestHead::new(&target).map_err(Error::usage)?;
-        let pool = Pool::new(addresses, tls, target.timeouts.connect);
+        let pool = Pool::new(addresses, tls, target.timeouts.connect, target.connections);
         Ok(Http { target, head, pool, pacer })
     }
 
@@ -91,7 +91,7 @@ impl Http {
 
     /// Sends on a connection; once more on a fresh one when a used one died unread.
     async fn carry(&self, exchange: &mut Exchange, plain: Bytes) -> Result<(), Fault> {
-        let mut conn = match self.pool.take_idle() {
+        let mut conn = match self.pool.take_idle(exchange.session()) {
             Some(conn) => conn,
             None => self.pool.open().await.map_err(connect_fault)?,
         };
@@ -106,7 +106,7 @@ impl Http {
                         self.pool.reuse_worked(true);
                     }
                     if reusable {
-                        self.pool.give_back(conn);
+                        self.pool.give_back(conn, exchange.session());
                     }
                     return Ok(());
                 }

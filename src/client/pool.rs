@@ -2,8 +2,10 @@
 //! says so.
 
 use super::conn::{Conn, Tls};
+use super::target::Connections;
 use crate::os;
 use crate::record::Nanos;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
@@ -21,35 +23,65 @@ pub struct Pool {
     tls: Option<Tls>,
     connect_timeout: Duration,
     connect_time: AtomicI64,
-    idle: Mutex<Vec<Conn>>,
+    policy: Connections,
+    /// The one given back last is at the back; each with the session that it carried.
+    idle: Mutex<VecDeque<(u64, Conn)>>,
     /// Reuses that worked, and that found the connection dead.
     reused: AtomicU32,
     dead: AtomicU32,
 }
 
 impl Pool {
-    pub fn new(addresses: Vec<SocketAddr>, tls: Option<Tls>, connect_timeout: Duration) -> Pool {
+    pub fn new(
+        addresses: Vec<SocketAddr>,
+        tls: Option<Tls>,
+        connect_timeout: Duration,
+        policy: Connections,
+    ) -> Pool {
         Pool {
             addresses,
             answered: AtomicUsize::new(0),
             tls,
             connect_timeout,
             connect_time: AtomicI64::new(0),
-            idle: Mutex::new(Vec::new()),
+            policy,
+            idle: Mutex::default(),
             reused: AtomicU32::new(0),
             dead: AtomicU32::new(0),
         }
     }
 
-    /// A live idle connection.
-    pub fn take_idle(&self) -> Option<Conn> {
+    /// A live idle connection for a request of `session`.
+    pub fn take_idle(&self, session: u64) -> Option<Conn> {
         let now = os::now();
         loop {
-            let conn = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let conn = self.pick(session)?;
             if now - conn.idle_since < IDLE_MAX && conn.fit() {
                 return Some(conn);
             }
         }
+    }
+
+    fn pick(&self, session: u64) -> Option<Conn> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let picked = match self.policy {
+            Connections::Pooled => idle.pop_back(),
+            Connections::RoundRobin => idle.pop_front(),
+            // Only a connection that has carried nothing: it was opened ahead.
+            Connections::PerRequest => {
+                let fresh = idle.iter().position(|(_, conn)| conn.served == 0)?;
+                idle.remove(fresh)
+            }
+            Connections::Sticky => {
+                let own = |(carried, conn): &(u64, Conn)| conn.served > 0 && *carried == session;
+                let own = idle
+                    .iter()
+                    .position(own)
+                    .or_else(|| idle.iter().position(|(_, conn)| conn.served == 0))?;
+                idle.remove(own)
+            }
+        };
+        picked.map(|(_, conn)| conn)
     }
 
     /// A new connection, within the time limit; every address of the host is tried.
@@ -91,19 +123,22 @@ impl Pool {
         let mut opening: Vec<_> = opening.map(Box::pin).collect();
         for chunk in opening.chunks_mut(64) {
             for conn in join_all(chunk).await.into_iter().flatten() {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back((0, conn));
             }
         }
     }
 
     /// Takes a connection back after a reply that left it usable. A server that has closed
     /// reused connections and never let a reuse work gets a new connection for each request.
-    pub fn give_back(&self, mut conn: Conn) {
+    pub fn give_back(&self, mut conn: Conn, session: u64) {
+        if self.policy == Connections::PerRequest {
+            return;
+        }
         conn.served += 1;
         conn.idle_since = os::now();
         let hopeless = self.dead.load(Ordering::Relaxed) > 0 && self.reused.load(Ordering::Relaxed) == 0;
         if !hopeless {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back((session, conn));
         }
     }
 

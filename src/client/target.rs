@@ -59,6 +59,29 @@ pub enum Exact {
     MinTokens,
 }
 
+/// Which connection carries a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Connections {
+    /// The one that was used last, so that as few as possible are open.
+    #[default]
+    Pooled,
+    /// A new one for every request.
+    PerRequest,
+    /// A session keeps its own.
+    Sticky,
+    /// The one that was used longest ago, so that all of them stay in use.
+    RoundRobin,
+}
+
+impl Connections {
+    pub const NAMES: [(&'static str, Connections); 4] = [
+        ("pooled", Connections::Pooled),
+        ("per-request", Connections::PerRequest),
+        ("sticky", Connections::Sticky),
+        ("round-robin", Connections::RoundRobin),
+    ];
+}
+
 /// A header's value: text, or a secret.
 #[derive(Debug, Clone)]
 pub enum HeaderValue {
@@ -86,6 +109,7 @@ pub struct Target {
     /// Chat: send `max_tokens` instead of `max_completion_tokens` (learnt from the preflight).
     pub old_max_tokens: bool,
     pub temperature: Option<f64>,
+    pub connections: Connections,
     pub timeouts: Timeouts,
     /// Accept any certificate.
     pub insecure: bool,
@@ -166,6 +190,7 @@ impl Target {
             exact: Exact::No,
             old_max_tokens: false,
             temperature: Some(0.0),
+            connections: Connections::default(),
             timeouts: Timeouts::default(),
             insecure: false,
             ca_cert: None,
@@ -234,6 +259,7 @@ impl std::fmt::Debug for Target {
             .field("exact", &self.exact)
             .field("old_max_tokens", &self.old_max_tokens)
             .field("temperature", &self.temperature)
+            .field("connections", &self.connections)
             .field("timeouts", &self.timeouts)
             .field("insecure", &self.insecure)
             .field("ca_cert", &self.ca_cert)

@@ -1,7 +1,7 @@
 //! The client against servers of a few lines, each of which does one thing that real ones do.
 
 use super::protocol::Api;
-use super::target::Timeouts;
+use super::target::{Connections, Timeouts};
 use super::{Client, Http, Order, Target};
 use crate::os;
 use crate::record::{Outcome, Phase, Prompt, Record, Request, Timeout};
@@ -63,8 +63,12 @@ fn whole() -> String {
 }
 
 async fn client(port: u16, timeouts: Timeouts) -> Client {
+    client_with(port, timeouts, Connections::Pooled).await
+}
+
+async fn client_with(port: u16, timeouts: Timeouts, connections: Connections) -> Client {
     let base = Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a URL");
-    let target = Target { timeouts, ..Target::new(base, Api::Completions) };
+    let target = Target { timeouts, connections, ..Target::new(base, Api::Completions) };
     Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")))
 }
 
@@ -217,4 +221,31 @@ fn nobody_listening_is_a_failure_to_connect() {
     let records = play(port, 1, Timeouts::default());
     assert_eq!(records[0].outcome, Outcome::Connect);
     assert_eq!(records[0].timeline.sent, None);
+}
+
+#[test]
+fn a_policy_chooses_the_connection() {
+    let reuses = |policy: Connections, sessions: &[u64]| {
+        let port = server(8, |_, mut socket| {
+            std::thread::spawn(move || {
+                while request(&mut socket) {
+                    reply(&mut socket, &whole());
+                }
+            });
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let records: Vec<Record> = runtime.block_on(async {
+            let client = client_with(port, Timeouts::default(), policy).await;
+            let mut records = Vec::new();
+            for session in sessions {
+                records.push(send(&client, *session).await);
+            }
+            records
+        });
+        assert!(records.iter().all(Record::success), "{records:?}");
+        records.iter().map(|record| record.reused).collect::<Vec<bool>>()
+    };
+    assert_eq!(reuses(Connections::PerRequest, &[1, 1, 1]), [false, false, false]);
+    assert_eq!(reuses(Connections::Sticky, &[1, 2, 1, 2, 3]), [false, false, true, true, false]);
+    assert_eq!(reuses(Connections::RoundRobin, &[1, 2, 3]), [false, true, true]);
 }

@@ -8,6 +8,7 @@ use crate::client::{Client, Order};
 use crate::error::Error;
 use crate::os;
 use crate::record::{Due, Nanos, Outcome, Phase, Record, Reply};
+use crate::schedule::Shape;
 use crate::workload::Session;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -69,6 +70,7 @@ pub async fn run(
     out: mpsc::Sender<Message>,
     id_prefix: &str,
 ) -> Result<Ended, Error> {
+    check_open_files(plan, os::raise_open_files())?;
     let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
@@ -102,6 +104,27 @@ pub async fn run(
         lasted: os::now() - zero,
         cpu: os::cpu() - cpu_before,
     })
+}
+
+/// Files that the process needs beside the connections of a run.
+const OTHER_FILES: u64 = 64;
+
+/// A run that may need more connections than the process may open is refused before it begins.
+fn check_open_files(plan: &Plan, limit: u64) -> Result<(), Error> {
+    let most = match (plan.places(), plan.slots()) {
+        (Some(places), slots) => (places as u64).min(slots.unwrap_or(u64::MAX)),
+        // A rate without a cap: how many will be in flight, nobody knows.
+        (None, Some(slots)) if plan.arrivals == Shape::AtOnce => slots,
+        (None, _) => return Ok(()),
+    };
+    if limit == 0 || most + OTHER_FILES <= limit {
+        return Ok(());
+    }
+    let told = format!(
+        "run {}: {most} connections may be open at once, but this process may open only {limit} files",
+        plan.name
+    );
+    Err(Error::usage(told).hint(format!("ulimit -n {}", (most + OTHER_FILES).next_power_of_two())))
 }
 
 /// What all sessions of a run share.

@@ -9,7 +9,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::client::Target;
 use crate::client::control::Control;
-use crate::client::target::{Exact, HeaderValue, Secret as Key, Timeouts};
+use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, raise, raise_at};
@@ -71,6 +71,7 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
         target.name = name;
     }
     target.temperature = opts.take::<f64>("temperature")?.or(target.temperature);
+    target.connections = opts.take_word("connections", &Connections::NAMES)?.unwrap_or_default();
     read_identity(opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     let wanted = Wanted {
@@ -144,7 +145,8 @@ mod functions {
     /// As above. Options: `backend` (vllm, openai, openai-chat, sglang, tgi ...), `endpoint`,
     /// `model` (`"auto"`: the only one), `tokenizer`, `name`, `api_key`, `headers`,
     /// `extra_body`, `insecure`, `ca_cert`, `stream`, `exact` (ask for replies of the exact
-    /// length), `temperature`, `ready_timeout`, `preflight`, `connect_timeout`,
+    /// length), `temperature`, `connections` (`"pooled"`, `"per-request"`, `"sticky"`: a session
+    /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
     /// `first_token_timeout`, `idle_timeout`, `timeout`.
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
