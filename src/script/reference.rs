@@ -84,7 +84,7 @@ impl Reference {
         for (title, entries) in &self.chapters {
             text += &format!("\n## {title}\n");
             for entry in entries {
-                text += &format!("\n`{}`\n: {}\n", entry.shown, entry.docs.replace('\n', "\n  "));
+                text += &format!("\n- `{}`:\n  {}\n", entry.shown, entry.docs.replace('\n', "\n  "));
             }
         }
         text

@@ -221,7 +221,7 @@ mod functions {
         Ok(WorkloadSource::Dataset { path, format, order, output, common })
     }
 
-    /// As above, everything by default.
+    /// Prompts from a file, everything by default: the format is the one of the file's ending.
     #[rhai_fn(name = "dataset", volatile, return_raw)]
     pub fn dataset_plain(context: NativeCallContext, path: &str) -> Fallible<WorkloadSource> {
         dataset(context, path, Map::new())
