@@ -17,6 +17,7 @@ use closed::Closed;
 use gaps::Gaps;
 use ramp::Ramp;
 use rate::Rate;
+use std::fmt;
 use steps::Steps;
 
 /// How arrivals scatter around their mean rate.
@@ -81,6 +82,38 @@ enum Curve {
     Rate(Rate),
     Ramp(Ramp),
     Steps(Steps),
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Process::Poisson => write!(f, "poisson"),
+            Process::Even => write!(f, "even"),
+            Process::Gamma { cv } => write!(f, "gamma with cv {cv}"),
+        }
+    }
+}
+
+/// The shape in words, for manifests: `poisson, 20 per second`.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::AtOnce => write!(f, "all at once"),
+            Shape::Rate { per_second, process } => write!(f, "{process}, {per_second} per second"),
+            Shape::Ramp { from, to, over, process } => {
+                write!(f, "{process}, from {from} to {to} per second over {over} s")
+            }
+            Shape::Steps { steps, process } => {
+                let steps: Vec<String> =
+                    steps.iter().map(|(rate, time)| format!("{rate} per second for {time} s")).collect();
+                write!(f, "{process}, {}", steps.join(", then "))
+            }
+            Shape::Closed { places, over, .. } if *over == 0.0 => write!(f, "closed, {places} users"),
+            Shape::Closed { places, from, over } => {
+                write!(f, "closed, from {from} to {places} users over {over} s")
+            }
+        }
+    }
 }
 
 impl Shape {

@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::bind::result::Handle;
 use super::fault::Fallible;
+use super::opts::number;
 
 /// Every combination, the first axis outermost.
 pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
@@ -47,11 +48,11 @@ pub fn table(runs: &[Handle], metrics: Array) -> Fallible<String> {
 
 /// A number to about four digits; `-` for a value that was not observed.
 fn shown(value: &Dynamic) -> String {
-    match value.as_float() {
-        Ok(value) if value.abs() >= 1000.0 => format!("{value:.0}"),
-        Ok(value) if value.abs() >= 100.0 => format!("{value:.1}"),
-        Ok(value) => format!("{value:.3}"),
-        Err(_) => "-".into(),
+    match number(value) {
+        Some(value) if value.abs() >= 1000.0 => format!("{value:.0}"),
+        Some(value) if value.abs() >= 100.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.3}"),
+        None => "-".into(),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
     run.insert("name".into(), plan.name.clone().into());
     run.insert("index".into(), index.into());
     run.insert("target".into(), plan.target.name.clone().into());
-    run.insert("arrivals".into(), format!("{:?}", plan.arrivals).into());
+    run.insert("arrivals".into(), plan.arrivals.to_string().into());
     run.insert("max_in_flight".into(), plan.places().into());
     run.insert("seed".into(), plan.seed.to_string().into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));

@@ -295,7 +295,7 @@ impl Lang {
 
 fn asked_tokens(asked: &Asked) -> String {
     match asked.range {
-        Some((min, max)) if min != max => format!("{} to {}", grouped(min.into()), grouped(max.into())),
+        Some((min, max)) if min != max => format!("{}–{}", grouped(min.into()), grouped(max.into())),
         Some((min, _)) => grouped(min.into()),
         None => "-".into(),
     }

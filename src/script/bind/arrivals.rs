@@ -136,6 +136,6 @@ mod functions {
     /// The shape in words.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
     pub fn to_string(shape: &mut Shape) -> ImmutableString {
-        format!("{shape:?}").into()
+        shape.to_string().into()
     }
 }

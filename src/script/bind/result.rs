@@ -53,6 +53,8 @@ impl Handle {
     /// A value by its name; `()` when it was not observed.
     pub fn value(&self, name: &str) -> Fallible<Dynamic> {
         match self.summary().value(name) {
+            // A count is a whole number, also when it is printed.
+            Ok(Some(value)) if name.ends_with(".count") => Ok((value as i64).into()),
             Ok(value) => Ok(value.map_or(Dynamic::UNIT, Dynamic::from)),
             Err(what) => Err(raise(Error::usage(what))),
         }

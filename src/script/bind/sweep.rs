@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::{Callable, bind};
 use crate::script::grid;
-use crate::script::opts::Opts;
+use crate::script::opts::{Opts, number};
 use crate::script::state::State;
 
 /// The runs of a sweep, in the order of their points.
@@ -157,7 +157,7 @@ mod functions {
     pub fn best(sweep: &mut Sweep, metric: &str) -> Fallible<Dynamic> {
         let mut best: Option<(f64, &Handle)> = None;
         for run in sweep.runs.iter() {
-            if let Ok(value) = run.value(metric)?.as_float()
+            if let Some(value) = number(&run.value(metric)?)
                 && best.is_none_or(|(most, _)| value > most)
             {
                 best = Some((value, run));
