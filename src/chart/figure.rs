@@ -77,9 +77,9 @@ pub enum Style {
     Bars,
     /// A vertical mark at each x with this label, such as `p99 12.3 ms`.
     Marks(Vec<String>),
-    /// Horizontal bars from points[2i].0 to points[2i+1].0 at height points[2i].1.
+    /// Horizontal bars from `points[2i].0` to `points[2i+1].0` at height `points[2i].1`.
     Spans,
-    /// A filled band between points[2i] (low) and points[2i+1] (high), same x.
+    /// A filled band between `points[2i]` (low) and `points[2i+1]` (high), same x.
     Band,
     /// Heat-map cells: value at (column, row), 0 bad .. 1 good, with the text to print.
     Cells(Vec<(f64, String)>),
