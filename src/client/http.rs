@@ -203,7 +203,13 @@ fn connect_fault(error: io::Error) -> Fault {
         io::ErrorKind::TimedOut => Outcome::TimedOut(Timeout::Connect),
         _ => Outcome::Connect,
     };
-    Fault::new(outcome, format!("cannot connect: {error}"))
+    let hint = match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            " (raise the limit of open files, or have fewer requests in flight)"
+        }
+        _ => "",
+    };
+    Fault::new(outcome, format!("cannot connect: {error}{hint}"))
 }
 
 /// A connection that broke before we read anything of a response.

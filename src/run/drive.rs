@@ -1,7 +1,7 @@
 //! `run`: the loop from the first slot to the last straggler.
 
 use super::places::{Alive, Cancel, Place, Places, Sessions};
-use super::plan::{MaxErrors, OverCap, Plan, Warmup};
+use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Prepared};
 use super::{Control, Message, Progress, Stop};
 use crate::client::{Client, Order};
@@ -80,7 +80,8 @@ pub async fn run(
     let lead = LEAD.max(3 * client.connect_time());
     let mut drive = Drive {
         plan,
-        places: Places::new(plan.places()),
+        // Without a cap the requests wait for a connection, rather than fail for want of one.
+        places: Places::new(Some(plan.places().unwrap_or_else(connections_max))),
         sessions: Sessions::new(),
         cancel: Cancel::new(),
         shared: Arc::new(Shared { client, progress, out, zero }),
@@ -199,7 +200,8 @@ impl<'a> Drive<'a> {
         let phase = self.phase(planned).await;
         let (session, mut order) = self.order(next, planned, phase);
         let Some(place) = admitted.place else {
-            let message = format!("all {} places were taken", self.plan.places().unwrap_or(0));
+            let message =
+                format!("all {} places were taken", self.plan.places().unwrap_or_else(connections_max));
             self.record_unsent(order, Outcome::Dropped, message).await;
             return;
         };
