@@ -108,19 +108,7 @@ impl Conn {
             Ok(Some(take(Received { bytes, ..received }, &scratch.plain)))
         })
     }
-
-    /// Writes what the first write left over.
-    pub async fn write_rest(&self, mut rest: &[u8]) -> io::Result<()> {
-        while !rest.is_empty() {
-            self.socket.writable().await?;
-            match self.socket.try_write(rest) {
-                Ok(n) => rest = &rest[n..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
+}
 }
 
 /// One read without waiting; `None`: nothing was there.

@@ -14,6 +14,12 @@ use std::io;
 /// Most bytes of an error body that are kept.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
+/// Most bytes of a reply that is read as a whole.
+const REPLY_BYTES_MAX: usize = 64 << 20;
+
+/// Most bytes of a stream without events that are quoted.
+const OPENING_BYTES_MAX: usize = 120;
+
 /// Most events for which room is made beforehand.
 const EVENTS_EXPECTED_MAX: usize = 4096;
 
@@ -50,6 +56,8 @@ pub struct Exchange {
     head: Option<Head>,
     body: Option<Body>,
     reading: Reading,
+    /// How a body began that is not called a stream of events.
+    opening: Vec<u8>,
     tally: Tally,
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
@@ -71,6 +79,7 @@ impl Exchange {
             head: None,
             body: None,
             reading: Reading::Whole(Vec::new()),
+            opening: Vec::new(),
             tally: Tally::new(api),
             text: String::new(),
             refusal: None,
@@ -104,6 +113,11 @@ impl Exchange {
             timeline.events = Events::with_capacity(room.min(EVENTS_EXPECTED_MAX));
         }
         self.last_event = sent;
+    }
+
+    /// The last byte of the request was handed over.
+    pub fn written(&mut self, written: Nanos) {
+        self.record.timeline.written = Some(written);
     }
 
     /// Nothing of a response has arrived.
@@ -168,6 +182,13 @@ impl Exchange {
         self.record.timeline.head = Some(at);
         self.record.status = Some(head.status);
         let success = self.success_status();
+        if success && let Some(coding) = &head.encoding {
+            let text = format!(
+                "the reply is compressed (content-encoding {coding:?}) although nobody asked for that: \
+                 let the proxy or gateway in between pass streams on as they are"
+            );
+            return Err(Fault::new(Outcome::Protocol, text));
+        }
         if success && self.record.streamed && head.content != Content::Json {
             self.reading = Reading::Events(sse::Parser::default());
         } else if success {
@@ -205,18 +226,33 @@ impl Exchange {
         let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
         let mut events = 0;
         match &mut reading {
-            Reading::Events(parser) => match parser.feed(data, |event| self.event(event, at)) {
-                Ok(n) => events = n,
-                Err(why) => self.tally.broken(why),
-            },
+            Reading::Events(parser) => {
+                self.quote(data);
+                match parser.feed(data, |event| self.event(event, at)) {
+                    Ok(n) => events = n,
+                    Err(why) => self.tally.broken(why),
+                }
+            }
             Reading::Whole(whole) => {
-                if self.success_status() || whole.len() < ERROR_BYTES_MAX {
+                let most = if self.success_status() { REPLY_BYTES_MAX } else { ERROR_BYTES_MAX };
+                if whole.len() < most {
                     whole.extend_from_slice(data);
+                } else {
+                    self.tally.broken(format!("the reply is longer than {} MiB", REPLY_BYTES_MAX >> 20));
                 }
             }
         }
         self.reading = reading;
         events
+    }
+
+    /// Keeps how a body begins that may turn out to be no stream of events.
+    fn quote(&mut self, data: &[u8]) {
+        let room = OPENING_BYTES_MAX.saturating_sub(self.opening.len());
+        let other = || self.head.as_ref().is_some_and(|head| head.content != Content::EventStream);
+        if room > 0 && other() {
+            self.opening.extend_from_slice(&data[..data.len().min(room)]);
+        }
     }
 
     fn success_status(&self) -> bool {
@@ -257,7 +293,15 @@ impl Exchange {
     /// A status outside 2xx, in the server's words.
     fn refused(&self, body: &[u8]) -> Fault {
         let status = self.record.status.unwrap_or(0);
-        Fault::new(Outcome::Status, format!("status {status}: {}", protocol::error_words(body)))
+        let location = self.head.as_ref().and_then(|head| head.location.as_deref());
+        let text = match (location, protocol::error_words(body).as_str()) {
+            (Some(location), _) if (300..400).contains(&status) => {
+                format!("status {status}: it redirects to {location:?}, and a redirect is not followed")
+            }
+            (_, "") => format!("status {status} without a word of why"),
+            (_, words) => format!("status {status}: {words}"),
+        };
+        Fault::new(Outcome::Status, text)
     }
 
     /// The peer has closed the connection.
@@ -292,9 +336,25 @@ impl Exchange {
         }
     }
 
+    /// What a failed status has said outweighs the wait for the rest of its body.
+    fn outweighed(&mut self, fault: Fault) -> Fault {
+        match &self.reading {
+            Reading::Whole(whole)
+                if matches!(fault.outcome, Outcome::TimedOut(_))
+                    && self.head.is_some()
+                    && !self.success_status() =>
+            {
+                let refused = self.refused(whole);
+                Fault { text: format!("{} (its body did not end: {})", refused.text, fault.text), ..refused }
+            }
+            _ => fault,
+        }
+    }
+
     /// The finished record.
     pub fn finish(mut self, ended: Result<(), Fault>) -> Record {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
+        let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
         let verdict = self.tally.outcome(ended.is_ok(), record.streamed);
         record.usage = verdict.usage;
@@ -303,6 +363,12 @@ impl Exchange {
             Ok(()) => {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
+                let silent = record.outcome == Outcome::Unfinished && record.timeline.events.is_empty();
+                if silent && !self.opening.is_empty() {
+                    let opening = String::from_utf8_lossy(&self.opening);
+                    let said = record.error.get_or_insert_default();
+                    said.push_str(&format!("; what came instead of events begins with {opening:?}"));
+                }
             }
             // What the server told before it cut the stream says more than the cut.
             Err(fault)

@@ -17,6 +17,10 @@ pub struct Head {
     /// For how long it keeps an idle connection (`keep-alive: timeout=5`), when it says so.
     pub idle: Option<Duration>,
     pub content: Content,
+    /// Where a redirect leads.
+    pub location: Option<String>,
+    /// How the body is compressed, when it is.
+    pub encoding: Option<String>,
 }
 
 /// What the body is, by `content-type`.
@@ -80,6 +84,9 @@ impl Head {
             keep_alive: framing != Framing::UntilClose && keep_alive(response.headers, old),
             idle: idle(response.headers),
             content: content(response.headers),
+            location: said(response.headers, "location"),
+            encoding: said(response.headers, "content-encoding")
+                .filter(|coding| !coding.eq_ignore_ascii_case("identity")),
         })
     }
 }
@@ -95,6 +102,11 @@ fn values<'a>(headers: &'a [httparse::Header], name: &'a str) -> impl DoubleEnde
 /// The comma-separated parts of a header.
 fn parts<'a>(headers: &'a [httparse::Header], name: &'a str) -> impl Iterator<Item = &'a str> {
     values(headers, name).flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// The first value of a header, when it says anything.
+fn said(headers: &[httparse::Header], name: &str) -> Option<String> {
+    values(headers, name).next().map(str::trim).filter(|value| !value.is_empty()).map(str::to_string)
 }
 
 fn framing(headers: &[httparse::Header], old: bool) -> Result<Framing, String> {
@@ -267,6 +279,8 @@ mod tests {
             keep_alive: true,
             idle: Some(Duration::from_secs(5)),
             content: Content::EventStream,
+            location: None,
+            encoding: None,
         };
         assert_eq!(parse(&format!("{text}data")), Ok(Some((expected, text.len()))));
     }
@@ -308,6 +322,14 @@ mod tests {
         ] {
             assert_eq!(head(&format!("{text}\r\n")).keep_alive, keeps, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_redirect_says_where_to_and_a_compressed_body_says_how() {
+        let head = head("HTTP/1.1 307 X\r\nLocation: /v2\r\nContent-Encoding: gzip\r\n\r\n");
+        assert_eq!((head.location.as_deref(), head.encoding.as_deref()), (Some("/v2"), Some("gzip")));
+        let head = self::head("HTTP/1.1 200 OK\r\ncontent-encoding: Identity\r\nlocation:\r\n\r\n");
+        assert_eq!((head.location, head.encoding), (None, None));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Record, Request, Timeout};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,15 +126,31 @@ impl Http {
     /// One request and its reply on one connection. True: the connection may be used again.
     async fn exchange(&self, conn: &mut Conn, exchange: &mut Exchange, plain: &Bytes) -> Result<bool, Fault> {
         let sealed = conn.seal(plain.clone()).map_err(broken)?;
-        let sent = self.write(conn, exchange, sealed).await?;
+        let (sent, mut rest) = self.write(conn, exchange, sealed).await?;
         let limits = &self.target.timeouts;
         let mut armed = exchange.deadline(limits).0;
         let sleep = tokio::time::sleep_until(instant(armed));
         tokio::pin!(sleep);
+        let mut whole = true;
         loop {
             tokio::select! {
                 biased;
                 ready = conn.readable() => ready.map_err(broken)?,
+                // A server may answer before it has read a long request to its end (413): the
+                // rest is written beside reading, and what it said outlives a write that failed.
+                ready = conn.socket.writable(), if !rest.is_empty() => {
+                    ready.map_err(broken)?;
+                    match conn.socket.try_write(&rest) {
+                        Ok(n) => rest.advance(n),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(_) => {
+                            rest.clear();
+                            whole = false;
+                        }
+                    }
+                    exchange.written(os::now());
+                    continue;
+                }
                 () = &mut sleep => {
                     let (deadline, limit) = exchange.deadline(limits);
                     if os::now() >= deadline {
@@ -148,7 +164,7 @@ impl Http {
             match conn.read(|received, bytes| exchange.take(received, bytes)) {
                 Ok(None) => {}
                 Ok(Some(Ok(None))) => {}
-                Ok(Some(Ok(Some(reusable)))) => return Ok(reusable),
+                Ok(Some(Ok(Some(reusable)))) => return Ok(reusable && whole && rest.is_empty()),
                 Ok(Some(Err(fault))) => return Err(fault),
                 Err(error) => return exchange.broken(error),
             }
@@ -162,8 +178,13 @@ impl Http {
         }
     }
 
-    /// The first write at its time, and the rest of the bytes.
-    async fn write(&self, conn: &Conn, exchange: &mut Exchange, sealed: Bytes) -> Result<Nanos, Fault> {
+    /// The first write at its time. Gives when it began, and the bytes that it left over.
+    async fn write(
+        &self,
+        conn: &Conn,
+        exchange: &mut Exchange,
+        mut sealed: Bytes,
+    ) -> Result<(Nanos, Bytes), Fault> {
         let due = exchange.due();
         let fired = if due > os::now() + NEAR {
             let shot = self.pacer.write_at(due, conn.socket.clone(), sealed.clone());
@@ -172,15 +193,8 @@ impl Http {
             pacer::fire(&conn.socket, &sealed)
         };
         exchange.sent(fired.sent, fired.written);
-        let n = fired.result.map_err(broken)?;
-        if n < sealed.len() {
-            let limit = self.target.timeouts.total;
-            let rest = tokio::time::timeout(limit, conn.write_rest(&sealed[n..])).await;
-            rest.map_err(|_| timed_out(Timeout::Total, &self.target.timeouts, fired.sent))?
-                .map_err(broken)?;
-            exchange.sent(fired.sent, os::now());
-        }
-        Ok(fired.sent)
+        sealed.advance(fired.result.map_err(broken)?);
+        Ok((fired.sent, sealed))
     }
 }
 
@@ -189,7 +203,13 @@ fn connect_fault(error: io::Error) -> Fault {
         io::ErrorKind::TimedOut => Outcome::TimedOut(Timeout::Connect),
         _ => Outcome::Connect,
     };
-    Fault::new(outcome, format!("cannot connect: {error}"))
+    let hint = match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            " (raise the limit of open files, or have fewer requests in flight)"
+        }
+        _ => "",
+    };
+    Fault::new(outcome, format!("cannot connect: {error}{hint}"))
 }
 
 /// A connection that broke before we read anything of a response.

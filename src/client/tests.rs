@@ -72,7 +72,7 @@ async fn client_with(port: u16, timeouts: Timeouts, connections: Connections) ->
     Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")))
 }
 
-async fn send(client: &Client, seq: u64) -> Record {
+fn order(client: &Client, seq: u64) -> Order {
     let request = Request {
         seq,
         session: seq,
@@ -87,9 +87,11 @@ async fn send(client: &Client, seq: u64) -> Record {
     let id = format!("r{seq}");
     let bytes = client.encode(&request, &id);
     let now = os::now();
-    let order =
-        Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true };
-    client.send(order, std::future::pending()).await
+    Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true }
+}
+
+async fn send(client: &Client, seq: u64) -> Record {
+    client.send(order(client, seq), std::future::pending()).await
 }
 
 /// Sends `n` requests one after another.
@@ -248,4 +250,77 @@ fn a_policy_chooses_the_connection() {
     assert_eq!(reuses(Connections::PerRequest, &[1, 1, 1]), [false, false, false]);
     assert_eq!(reuses(Connections::Sticky, &[1, 2, 1, 2, 3]), [false, false, true, true, false]);
     assert_eq!(reuses(Connections::RoundRobin, &[1, 2, 3]), [false, true, true]);
+}
+
+/// Says `head`, and after it nothing but silence until the client goes.
+fn says(socket: &mut TcpStream, bytes: &str) {
+    let _ = socket.write_all(bytes.as_bytes());
+    let _ = socket.read(&mut [0u8; 1]);
+}
+
+fn failure(bytes: &'static str, limits: Timeouts) -> Record {
+    let port = server(1, move |_, mut socket| {
+        request(&mut socket);
+        says(&mut socket, bytes);
+    });
+    let mut records = play(port, 1, limits);
+    assert_eq!(records.len(), 1);
+    records.remove(0)
+}
+
+#[test]
+fn a_refusal_of_a_request_that_was_not_read_to_its_end_is_heard() {
+    let refusal = "HTTP/1.1 413 X\r\ncontent-length: 8\r\n\r\ntoo long";
+    for closes in [true, false] {
+        let port = server(1, move |_, mut socket| {
+            let _ = socket.read(&mut [0u8; 100]);
+            match closes {
+                // Waiting for the client to read first keeps the reset from overtaking the words.
+                true => {
+                    let _ = socket.write_all(refusal.as_bytes());
+                    let _ = socket.shutdown(Shutdown::Write);
+                    while socket.read(&mut [0u8; 4096]).is_ok_and(|n| n > 0) {}
+                }
+                false => says(&mut socket, refusal),
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let record = runtime.block_on(async {
+            let client = client(port, Timeouts::default()).await;
+            let mut order = order(&client, 0);
+            order.bytes = [&order.bytes[..], &vec![b' '; 30 << 20]].concat().into();
+            client.send(order, std::future::pending()).await
+        });
+        assert_eq!(record.outcome, Outcome::Status);
+        assert_eq!(record.error.as_deref(), Some("status 413: too long"));
+    }
+}
+
+#[test]
+fn what_a_failed_status_said_outweighs_the_wait_for_its_end() {
+    let limits = Timeouts { first_token: Duration::from_millis(50), ..Timeouts::default() };
+    let record = failure("HTTP/1.1 500 X\r\ncontent-length: 100\r\n\r\nout of memory", limits);
+    assert_eq!((record.outcome, record.status), (Outcome::Status, Some(500)));
+    let words = record.error.expect("words");
+    assert!(words.starts_with("status 500: out of memory (its body did not end: "), "{words}");
+}
+
+#[test]
+fn a_reply_that_is_no_stream_is_quoted() {
+    for (reply, words) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 17\r\n\r\n<p>please sign in",
+            "the stream ended without a single event; what came instead of events begins with \"<p>please sign in\"",
+        ),
+        (
+            "HTTP/1.1 302 X\r\nlocation: /login\r\ncontent-length: 2\r\n\r\nno",
+            "status 302: it redirects to \"/login\", and a redirect is not followed",
+        ),
+        ("HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n", "status 500 without a word of why"),
+    ] {
+        assert_eq!(failure(reply, Timeouts::default()).error.as_deref(), Some(words));
+    }
+    let zipped = failure("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n\x1f", Timeouts::default());
+    assert_eq!(zipped.outcome, Outcome::Protocol);
+    assert!(zipped.error.expect("words").starts_with("the reply is compressed (content-encoding \"gzip\")"));
 }

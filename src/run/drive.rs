@@ -1,14 +1,13 @@
 //! `run`: the loop from the first slot to the last straggler.
 
 use super::places::{Alive, Cancel, Place, Places, Sessions};
-use super::plan::{MaxErrors, OverCap, Plan, Warmup};
+use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Prepared};
 use super::{Control, Message, Progress, Stop};
 use crate::client::{Client, Order};
 use crate::error::Error;
 use crate::os;
 use crate::record::{Due, Nanos, Outcome, Phase, Record, Reply};
-use crate::schedule::Shape;
 use crate::workload::Session;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,7 +69,6 @@ pub async fn run(
     out: mpsc::Sender<Message>,
     id_prefix: &str,
 ) -> Result<Ended, Error> {
-    check_open_files(plan, os::raise_open_files())?;
     let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
@@ -82,7 +80,8 @@ pub async fn run(
     let lead = LEAD.max(3 * client.connect_time());
     let mut drive = Drive {
         plan,
-        places: Places::new(plan.places()),
+        // Without a cap the requests wait for a connection, rather than fail for want of one.
+        places: Places::new(Some(plan.places().unwrap_or_else(connections_max))),
         sessions: Sessions::new(),
         cancel: Cancel::new(),
         shared: Arc::new(Shared { client, progress, out, zero }),
@@ -104,27 +103,6 @@ pub async fn run(
         lasted: os::now() - zero,
         cpu: os::cpu() - cpu_before,
     })
-}
-
-/// Files that the process needs beside the connections of a run.
-const OTHER_FILES: u64 = 64;
-
-/// A run that may need more connections than the process may open is refused before it begins.
-fn check_open_files(plan: &Plan, limit: u64) -> Result<(), Error> {
-    let most = match (plan.places(), plan.slots()) {
-        (Some(places), slots) => (places as u64).min(slots.unwrap_or(u64::MAX)),
-        // A rate without a cap: how many will be in flight, nobody knows.
-        (None, Some(slots)) if plan.arrivals == Shape::AtOnce => slots,
-        (None, _) => return Ok(()),
-    };
-    if limit == 0 || most + OTHER_FILES <= limit {
-        return Ok(());
-    }
-    let told = format!(
-        "run {}: {most} connections may be open at once, but this process may open only {limit} files",
-        plan.name
-    );
-    Err(Error::usage(told).hint(format!("ulimit -n {}", (most + OTHER_FILES).next_power_of_two())))
 }
 
 /// What all sessions of a run share.
@@ -222,7 +200,8 @@ impl<'a> Drive<'a> {
         let phase = self.phase(planned).await;
         let (session, mut order) = self.order(next, planned, phase);
         let Some(place) = admitted.place else {
-            let message = format!("all {} places were taken", self.plan.places().unwrap_or(0));
+            let message =
+                format!("all {} places were taken", self.plan.places().unwrap_or_else(connections_max));
             self.record_unsent(order, Outcome::Dropped, message).await;
             return;
         };

@@ -6,7 +6,14 @@ use tokio::sync::mpsc;
 
 /// The places of a run: a number of them, or no limit.
 pub struct Places {
-    free: Option<(mpsc::UnboundedSender<Nanos>, mpsc::UnboundedReceiver<Nanos>)>,
+    free: Option<Free>,
+}
+
+/// Places that nobody has used yet, and those that were given back.
+struct Free {
+    unused: usize,
+    back: mpsc::UnboundedSender<Nanos>,
+    returned: mpsc::UnboundedReceiver<Nanos>,
 }
 
 /// One place in use; dropping it gives it back.
@@ -20,32 +27,35 @@ pub struct Place {
 impl Places {
     pub fn new(cap: Option<usize>) -> Places {
         let free = cap.map(|cap| {
-            let (back, free) = mpsc::unbounded_channel();
-            for _ in 0..cap {
-                // The receiver is in our hands.
-                let _ = back.send(0);
-            }
-            (back, free)
+            let (back, returned) = mpsc::unbounded_channel();
+            Free { unused: cap, back, returned }
         });
         Places { free }
     }
 
     /// Waits for a free place.
     pub async fn take(&mut self) -> Place {
-        let Some((back, free)) = &mut self.free else {
-            return Place { back: None, free_since: 0, freed_at: 0 };
-        };
-        let free_since = free.recv().await.expect("we hold a sender");
-        Place { back: Some(back.clone()), free_since, freed_at: 0 }
+        if let Some(place) = self.try_take() {
+            return place;
+        }
+        let free = self.free.as_mut().expect("a place without a limit is always free");
+        let free_since = free.returned.recv().await.expect("we hold a sender");
+        Place { back: Some(free.back.clone()), free_since, freed_at: 0 }
     }
 
     /// A place that is free now.
     pub fn try_take(&mut self) -> Option<Place> {
-        let Some((back, free)) = &mut self.free else {
+        let Some(free) = &mut self.free else {
             return Some(Place { back: None, free_since: 0, freed_at: 0 });
         };
-        let free_since = free.try_recv().ok()?;
-        Some(Place { back: Some(back.clone()), free_since, freed_at: 0 })
+        let free_since = match free.unused.checked_sub(1) {
+            Some(rest) => {
+                free.unused = rest;
+                0
+            }
+            None => free.returned.try_recv().ok()?,
+        };
+        Some(Place { back: Some(free.back.clone()), free_since, freed_at: 0 })
     }
 }
 
@@ -134,6 +144,22 @@ mod tests {
             assert_eq!(place.free_since, 0);
             assert!(places.try_take().is_none());
             place.free(77);
+            assert_eq!(places.take().await.free_since, 77);
+        });
+    }
+
+    #[test]
+    fn places_that_nobody_takes_cost_nothing() {
+        let mut places = Places::new(Some(usize::MAX));
+        assert_eq!(places.try_take().map(|place| place.free_since), Some(0));
+    }
+
+    #[test]
+    fn places_that_were_never_used_go_first() {
+        block_on(async {
+            let mut places = Places::new(Some(2));
+            places.take().await.free(77);
+            assert_eq!(places.take().await.free_since, 0);
             assert_eq!(places.take().await.free_since, 77);
         });
     }

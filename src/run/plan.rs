@@ -1,6 +1,7 @@
 //! `Plan`: one run, checked once; past this point nothing is optional or re-validated.
 
 use crate::client::Target;
+use crate::os;
 use crate::schedule::Shape;
 use crate::stats::Slo;
 use crate::workload::Workload;
@@ -68,6 +69,18 @@ pub struct Plan {
     pub tags: serde_json::Map<String, serde_json::Value>,
 }
 
+/// Connections that may be open at once: the limit of open files, less what results, logs and
+/// the rest of the process need. A connection beyond it would fail, and so would a results file.
+pub fn connections_max() -> usize {
+    match os::raise_open_files() {
+        0 => usize::MAX,
+        files => usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX).max(1),
+    }
+}
+
+/// Open files that are kept from the connections.
+const FILES_KEPT: u64 = 48;
+
 impl Plan {
     /// The number of places: the cap, or those of a closed shape, whichever is smaller.
     pub fn places(&self) -> Option<usize> {
@@ -91,7 +104,7 @@ impl Plan {
     pub(super) fn slots(&self) -> Option<u64> {
         match self.warmup {
             Warmup::None => self.requests,
-            Warmup::Requests(warmup) => self.requests.map(|requests| requests + warmup),
+            Warmup::Requests(warmup) => self.requests.map(|requests| requests.saturating_add(warmup)),
             Warmup::Time(_) => None,
         }
     }
@@ -105,6 +118,7 @@ impl Plan {
             _ => 1,
         };
         let slots = self.slots().and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);
-        at_once.min(self.places().unwrap_or(usize::MAX)).min(slots).min(8192)
+        let room = self.places().unwrap_or(usize::MAX).min(connections_max());
+        at_once.min(room).min(slots).min(8192)
     }
 }

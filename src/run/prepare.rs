@@ -26,7 +26,7 @@ pub fn start(
     limit: Option<u64>,
 ) -> std::io::Result<mpsc::Receiver<Prepared>> {
     let places = plan.places().unwrap_or(128);
-    let (queue, prepared) = mpsc::channel((2 * places).clamp(64, 4096));
+    let (queue, prepared) = mpsc::channel(places.saturating_mul(2).clamp(64, 4096));
     let schedule = plan.arrivals.schedule(plan.seed, &plan.name);
     let workload = plan.workload.clone();
     let traffic = Traffic { seed: plan.seed, cell: plan.name.clone(), salt: plan.salt };

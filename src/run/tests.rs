@@ -213,15 +213,3 @@ fn a_drain_time_gives_stragglers_up() {
     assert_eq!(records.len(), 2);
     assert!(records.iter().all(|record| record.outcome == Outcome::Cancelled));
 }
-
-#[test]
-fn more_connections_than_files_are_refused_before_anything_is_sent() {
-    let runtime = super::runtime().expect("a runtime");
-    let plan = Plan { requests: Some(100_000_000), ..plan(closed(50_000_000)) };
-    let (out, _inbox) = mpsc::channel(1);
-    let client = Arc::new(Client::Fake(Fake::after(ms(1))));
-    let control = Control::watching(|| Stop::No);
-    let ended = runtime.block_on(run(&plan, client, &control, Arc::default(), out, "id"));
-    let told = ended.expect_err("no machine has so many").message;
-    assert!(told.starts_with("run cell: 50000000 connections may be open at once, but"), "{told}");
-}

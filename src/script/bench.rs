@@ -148,8 +148,14 @@ impl Bench {
             Reason::Early(why) => state.problem(format!("run {name} ended early: {why}")),
             _ => {}
         }
-        if finished.summary.tally().succeeded == 0 {
-            state.problem(format!("run {name}: no request succeeded"));
+        let tally = finished.summary.tally();
+        if tally.succeeded == 0 {
+            let why = match tally.failures.list().into_iter().next() {
+                Some((outcome, count, Some(words))) => format!("; {count} x {}: {words}", outcome.name()),
+                Some((outcome, count, None)) => format!("; {count} x {}", outcome.name()),
+                None => String::new(),
+            };
+            state.problem(format!("run {name}: none of {} requests succeeded{why}", tally.requests));
         }
         Ok(())
     }

@@ -21,16 +21,19 @@ pub fn parse(text: &str) -> Option<Duration> {
             "h" => 3600.0,
             _ => return None,
         };
-        total = total.checked_add(seconds(amount * unit)?)?;
+        total = seconds((total + seconds(amount * unit)?).as_secs_f64())?;
         rest = &rest[digits + letters..];
     }
     Some(total)
 }
 
-/// A number of seconds; `None` below 0, and beyond all sense.
+/// A number of seconds; `None` below 0, and beyond all sense: times are nanoseconds in 64 bits.
 pub fn seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok()
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST)
 }
+
+/// A hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -43,7 +46,7 @@ mod tests {
         assert_eq!(parsed("2.5s"), Some(2.5));
         assert_eq!(parsed("1h2m3s"), Some(3723.0));
         assert_eq!(parsed("10us"), Some(1e-5));
-        for wrong in ["", "5", "5 m", "m", "5x", "-1s", "1.2.3s"] {
+        for wrong in ["", "5", "5 m", "m", "5x", "-1s", "1.2.3s", "1000000h", "800000h800000h"] {
             assert_eq!(parsed(wrong), None, "{wrong:?}");
         }
     }

@@ -178,6 +178,8 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
 #[cfg(test)]

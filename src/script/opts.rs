@@ -134,8 +134,13 @@ impl Opts {
     fn unknown(&self, key: &str) -> Box<rhai::EvalAltResult> {
         let near = nearest(key, self.asked.iter().copied());
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let told =
-            format!("{}: unknown option `{key}`{near} (options: {})", self.what, self.asked.join(", "));
+        let mut known: Vec<&str> = Vec::new();
+        self.asked.iter().filter(|name| **name != key).for_each(|name| {
+            if !known.contains(name) {
+                known.push(name);
+            }
+        });
+        let told = format!("{}: unknown option `{key}`{near} (options: {})", self.what, known.join(", "));
         raise_at(key, Error::usage(told))
     }
 
@@ -218,7 +223,12 @@ impl OptionValue for Duration {
     fn of(value: &Dynamic) -> Option<Self> {
         match number(value) {
             Some(seconds) => duration::seconds(seconds),
-            None => duration::parse(&value.clone().into_immutable_string().ok()?),
+            None => {
+                // A flag of the command line is text, also where it is a bare number of seconds.
+                let text = value.clone().into_immutable_string().ok()?;
+                let bare = || text.trim().parse().ok().and_then(duration::seconds);
+                duration::parse(&text).or_else(bare)
+            }
         }
     }
 }

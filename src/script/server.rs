@@ -22,6 +22,9 @@ use std::time::Duration;
 const PREFLIGHT_INPUT: u32 = 16;
 const PREFLIGHT_OUTPUT: u32 = 4;
 
+/// Names of models that a message shows.
+const MODELS_SHOWN: usize = 20;
+
 const KEY_HINT: &str = "give the API key in OPENAI_API_KEY, or name another variable with --api-key-env";
 
 /// A target as a script holds it.
@@ -94,13 +97,13 @@ impl Server {
         self.wait(state, bench, self.ready_timeout)?;
         let mut target = self.asked.clone();
         let control = Control::new(&target)?;
-        let listed = bench.runtime.block_on(control.models());
+        let listed = unless_stopped(state, bench, control.models())?;
         target.model = self.choose_model(state, listed)?;
         let tokens = Arc::new(self.find_tokens(state, &target.model)?);
-        let mut facts = bench.runtime.block_on(control.fingerprint());
+        let mut facts = unless_stopped(state, bench, control.fingerprint())?;
         let mut notes = Vec::new();
         if self.preflight {
-            let mut preflight = Preflight { bench, target, tokens: &tokens, notes: &mut notes };
+            let mut preflight = Preflight { state, bench, target, tokens: &tokens, notes: &mut notes };
             let record = preflight.learn()?;
             target = preflight.target;
             facts.insert("preflight".into(), told(&record, &target));
@@ -125,8 +128,9 @@ impl Server {
                 && !listed.is_empty()
                 && !listed.contains(&self.model)
             {
-                let listed = listed.join(", ");
-                state.warn(&format!("{name} does not list model {:?}; it lists {listed}", self.model));
+                let some: Vec<String> = listed.iter().take(MODELS_SHOWN).map(|model| shown(model)).collect();
+                let some = some.join(", ");
+                state.warn(&format!("{name} does not list model {:?}; it lists {some}", self.model));
             }
             return Ok(self.model.clone());
         }
@@ -142,8 +146,15 @@ impl Server {
             [] => {
                 Err(Error::usage(format!("{name} lists no model")).hint("name the model with --model NAME"))
             }
-            many => Err(Error::usage(format!("{name} lists {} models", many.len()))
-                .hint(format!("choose one with --model: {}", many.join(", ")))),
+            many => {
+                let shown = many.iter().take(MODELS_SHOWN).map(|model| shown(model)).collect::<Vec<_>>();
+                let more = match many.len().saturating_sub(MODELS_SHOWN) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                Err(Error::usage(format!("{name} lists {} models", many.len()))
+                    .hint(format!("choose one with --model: {}{more}", shown.join(", "))))
+            }
         }
     }
 
@@ -167,6 +178,7 @@ impl Server {
 
 /// The request before any load, and what it teaches.
 struct Preflight<'a> {
+    state: &'a State,
     bench: &'a Bench,
     target: Target,
     tokens: &'a Arc<Tokens>,
@@ -217,27 +229,65 @@ impl Preflight<'_> {
 
     fn send(&self) -> Result<Record> {
         let client = self.bench.client(&Arc::new(self.target.clone()))?;
-        Ok(self.bench.runtime.block_on(probe(&client, self.tokens, self.bench.salt)))
+        unless_stopped(self.state, self.bench, probe(&client, self.tokens, self.bench.salt))
     }
 
     fn failed(&self, record: &Record, words: &str) -> Error {
         let url = self.target.endpoint_url();
         let words = self.target.scrub(words);
-        let kind = match record.outcome {
-            Outcome::Connect | Outcome::TimedOut(_) => Kind::NotReady,
-            _ => Kind::Usage,
-        };
-        let error = Error::new(kind, format!("the first request to {url} failed: {words}"));
-        match record.status {
-            Some(401 | 403) => error.hint(KEY_HINT),
-            Some(404) => error.hint(format!(
+        let error = Error::new(kind_of(record), format!("the first request to {url} failed: {words}"));
+        match (record.outcome, record.status) {
+            (_, Some(401 | 403)) => error.hint(KEY_HINT),
+            (_, Some(404 | 405)) => error.hint(format!(
                 "check the model's name ({:?}), the base URL and the endpoint (--model, --base-url, --endpoint)",
                 self.target.model
             )),
-            Some(400 | 422) => error.hint("check the body that is asked for (--extra-body, --backend, the prompt's length)"),
-            _ => error,
+            (_, Some(400 | 422)) => error.hint("check the body that is asked for (--extra-body, --backend, the prompt's length)"),
+            (_, Some(300..400)) => error.hint("give the address that it leads to as base URL or endpoint"),
+            (_, Some(500..)) => error.hint("look into the server's log"),
+            (Outcome::Protocol, _) | (Outcome::Unfinished, Some(200)) => error.hint(
+                "check that this address is the model server's, http or https as it is, and that --backend fits it",
+            ),
+            (Outcome::TimedOut(_), _) => {
+                error.hint("look whether the server is busy or still loading, or give it more time (--first-token-timeout)")
+            }
+            _ => error.hint("look into the server's log, and whether a proxy stands in between"),
         }
     }
+}
+
+/// What asks for a change of the command line is its mistake; the rest is a server that cannot
+/// take load.
+fn kind_of(record: &Record) -> Kind {
+    match (record.outcome, record.status) {
+        (Outcome::Status, Some(408 | 429 | 500..)) => Kind::NotReady,
+        (Outcome::Status | Outcome::Protocol, _) => Kind::Usage,
+        _ => Kind::NotReady,
+    }
+}
+
+/// Awaits `call`; an interruption once Ctrl-C was pressed.
+fn unless_stopped<T>(state: &State, bench: &Bench, call: impl Future<Output = T>) -> Result<T> {
+    let stopped = async {
+        while !state.host.stop_requested() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    bench.runtime.block_on(async {
+        tokio::select! {
+            biased;
+            answer = call => Ok(answer),
+            () = stopped => {
+                Err(Error::new(Kind::Interrupted, "interrupted before any load was sent"))
+            }
+        }
+    })
+}
+
+/// A name from a server, for a terminal.
+fn shown(name: &str) -> String {
+    let name: String = name.chars().take(100).collect();
+    if name.chars().any(char::is_control) { format!("{name:?}") } else { name }
 }
 
 /// Refused because of the body: then a plainer body may be taken.

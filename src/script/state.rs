@@ -35,6 +35,8 @@ impl Source {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(&full)
             .map_err(|error| Error::usage(format!("cannot read script {shown:?}: {}", plain(&error))))?;
+        // Some editors put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string);
         Ok(Source { name: shown, text, path: Some(full) })
     }
 
@@ -228,7 +230,10 @@ impl State {
 
     /// A run that is no success as a whole: the process will end with 1.
     pub fn problem(&self, sentence: String) {
-        self.warn(&sentence);
+        // The first one is said at the end; nobody should wait for it until a sweep is over.
+        if !self.cell_label().is_empty() || !self.tally().problems.is_empty() {
+            self.warn(&sentence);
+        }
         self.tally().problems.push(sentence);
     }
 

@@ -60,6 +60,9 @@ impl Real {
 
     pub(super) fn parse(bytes: &[u8], name: &str) -> std::result::Result<Real, String> {
         let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| e.to_string())?;
+        if tokenizer.get_vocab_size(true) == 0 {
+            return Err("its vocabulary is empty".into());
+        }
         // A file may ask for cutting or filling up to a length: that is not the text's count.
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
         tokenizer.with_padding(None);
@@ -114,7 +117,8 @@ impl Real {
             if best.as_ref().is_none_or(|(least, _)| missing.abs() < *least) {
                 best = Some((missing.abs(), Made { text, tokens: u32::try_from(tokens).ok() }));
             }
-            if missing == 0 {
+            // A tokenizer that finds no token in words would be given more and more of them.
+            if missing == 0 || tokens <= 0 {
                 break;
             }
             correct(&mut drawn, missing, tokens, attempt, |opens| {
@@ -184,6 +188,22 @@ mod tests {
             ("letters", sample::letters()),
             ("pairs", sample::pairs()),
         ]
+    }
+
+    /// A vocabulary in which no word has a token.
+    const BARREN: &str =
+        r#"{"version":"1.0","added_tokens":[],"model":{"type":"BPE","vocab":VOCAB,"merges":[]}}"#;
+
+    #[test]
+    fn a_tokenizer_without_a_vocabulary_is_refused() {
+        let error = Real::parse(BARREN.replace("VOCAB", "{}").as_bytes(), "x").expect_err("refused");
+        assert_eq!(error, "its vocabulary is empty");
+    }
+
+    #[test]
+    fn a_tokenizer_that_counts_no_word_ends_the_search_for_text() {
+        let real = Real::parse(BARREN.replace("VOCAB", r#"{"☃":0}"#).as_bytes(), "x").expect("a tokenizer");
+        assert_eq!(real.after("", 10_000, &mut rng()).tokens, Some(0));
     }
 
     #[test]

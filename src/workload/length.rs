@@ -3,7 +3,11 @@
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// A distribution of lengths in tokens. Samples are at least 1.
+/// Longest text and longest reply, tokens. No context is as long yet, and a slip of the finger
+/// must not fill the memory.
+pub const TOKENS_MAX: u32 = 10_000_000;
+
+/// A distribution of lengths in tokens. Samples are from 1 to [`TOKENS_MAX`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Length {
     Fixed(u32),
@@ -48,25 +52,32 @@ impl Length {
             v if v < least => Err(format!("{what} must be at least {least}, got {v}")),
             _ => Ok(()),
         };
+        let short = |tokens: f64| match tokens > f64::from(TOKENS_MAX) {
+            true => Err(format!("a length must be at most {TOKENS_MAX} tokens, got {tokens}")),
+            false => Ok(()),
+        };
         match self {
             Length::Fixed(0) => Err("a length must be at least 1 token, got 0".into()),
-            Length::Fixed(_) => Ok(()),
+            Length::Fixed(n) => short(f64::from(*n)),
             Length::Uniform(0, _) => Err("a length must be at least 1 token, got 0".into()),
             Length::Uniform(low, high) if low > high => {
                 Err(format!("a uniform length from {low} to {high} is empty"))
             }
-            Length::Uniform(..) => Ok(()),
+            Length::Uniform(_, high) => short(f64::from(*high)),
             Length::Normal { mean, sd } => {
                 finite("the mean of a length", *mean, 1.0)?;
+                short(*mean)?;
                 finite("the standard deviation of a length", *sd, 0.0)
             }
             Length::Lognormal { median, sigma } => {
                 finite("the median of a length", *median, 1.0)?;
+                short(*median)?;
                 finite("the sigma of a length", *sigma, 0.0)
             }
             Length::Empirical(pairs) => {
                 for (value, weight) in pairs {
                     finite(&format!("the weight of length {value}"), *weight, 0.0)?;
+                    short(f64::from(*value))?;
                 }
                 match pairs.iter().find(|(value, _)| *value == 0) {
                     Some(_) => Err("a length must be at least 1 token, got 0".into()),
@@ -77,9 +88,9 @@ impl Length {
         }
     }
 
-    /// One length, at least 1.
+    /// One length, from 1 to [`TOKENS_MAX`].
     pub fn sample(&self, rng: &mut impl Rng) -> u32 {
-        let rounded = |tokens: f64| tokens.round().clamp(1.0, f64::from(u32::MAX)) as u32;
+        let rounded = |tokens: f64| tokens.round().clamp(1.0, f64::from(TOKENS_MAX)) as u32;
         let normal = |rng: &mut _| -> f64 { StandardNormal.sample(rng) };
         match self {
             Length::Fixed(n) => (*n).max(1),
@@ -138,6 +149,15 @@ mod tests {
         let lognormal = samples(&Length::Lognormal { median: 400.0, sigma: 0.6 });
         assert!((f64::from(lognormal[10_000]) - 400.0).abs() < 10.0);
         assert!((mean(&lognormal) / (400.0 * 0.18_f64.exp()) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn no_sample_is_longer_than_any_context() {
+        for wild in [Length::Normal { mean: 8.0, sd: 1e300 }, Length::Lognormal { median: 8.0, sigma: 1e3 }] {
+            let samples = samples(&wild);
+            assert_eq!((samples[0], samples[19_999]), (1, TOKENS_MAX), "{wild:?}");
+        }
+        assert!(Length::Fixed(TOKENS_MAX + 1).check().is_err());
     }
 
     #[test]

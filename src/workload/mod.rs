@@ -12,7 +12,7 @@ mod sonnet;
 use crate::random::Stream;
 use crate::record::{Reply, Request};
 pub use dataset::{Ask, Dataset, Order, Row};
-pub use length::Length;
+pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
 use rand_chacha::ChaCha8Rng;

@@ -1,6 +1,6 @@
 //! `Prompts`: random words of given lengths, with or without a shared prefix.
 
-use super::{Draw, Extra, Length};
+use super::{Draw, Extra, Length, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::Tokens;
 use rand::Rng;
@@ -35,6 +35,9 @@ impl Prompts {
         match &self.prefix {
             Some(Prefix { tokens: 0, .. }) => {
                 Err("prefix: it must be at least 1 token, got 0 (leave it out for none)".into())
+            }
+            Some(Prefix { tokens, .. }) if *tokens > TOKENS_MAX => {
+                Err(format!("prefix: it must be at most {TOKENS_MAX} tokens, got {tokens}"))
             }
             Some(Prefix { groups: 0, .. }) => Err("prefix: it needs at least 1 group, got 0".into()),
             _ => Ok(()),

@@ -1,6 +1,6 @@
 //! `Sonnet`: prompts of whole lines of a text file, the first of them the same in each.
 
-use super::{Draw, Extra};
+use super::{Draw, Extra, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::Tokens;
 use rand::Rng;
@@ -53,6 +53,9 @@ impl Sonnet {
             Sonnet { output: 0, .. } => Err("output: a length must be at least 1 token, got 0".into()),
             Sonnet { input, .. } if *input <= task => {
                 Err(format!("input: the instruction alone takes {task} tokens, got {input}"))
+            }
+            Sonnet { input, output, .. } if *input.max(output) > TOKENS_MAX => {
+                Err(format!("a length must be at most {TOKENS_MAX} tokens, got {}", input.max(output)))
             }
             Sonnet { input, prefix, .. } if prefix > input => {
                 Err(format!("prefix: it is part of the {input} input tokens, got {prefix}"))

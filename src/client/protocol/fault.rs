@@ -45,7 +45,9 @@ fn place(fault: &Value) -> Option<String> {
 
 /// One line of at most [`WORDS_MAX`] characters.
 fn short(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Control characters could move the cursor of the terminal that shows them.
+    let parts = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|part| !part.is_empty());
+    let line = parts.collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(WORDS_MAX) {
         Some((end, _)) => line[..end].to_string(),
         None => line,
@@ -80,6 +82,12 @@ mod tests {
         ] {
             assert_eq!(error_words(body.as_bytes()), said, "{body}");
         }
+    }
+
+    #[test]
+    fn words_cannot_command_a_terminal() {
+        assert_eq!(error_words(b"\x1b[31mred\x07\0 end\r\n"), "[31mred end");
+        assert_eq!(error_words(br#"{"error":"a\u001b]0;b\u0007c"}"#), "a ]0;b c");
     }
 
     #[test]

@@ -216,30 +216,72 @@ fn some<'a>(text: &'a Option<Text>) -> &'a str {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct UsageFields {
-    prompt_tokens: Option<u32>,
-    completion_tokens: Option<u32>,
+    prompt_tokens: Count,
+    completion_tokens: Count,
     prompt_tokens_details: Option<Box<Details>>,
     completion_tokens_details: Option<Box<Details>>,
     /// Where SGLang puts it.
-    reasoning_tokens: Option<u32>,
+    reasoning_tokens: Count,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Details {
-    cached_tokens: Option<u32>,
-    reasoning_tokens: Option<u32>,
+    cached_tokens: Count,
+    reasoning_tokens: Count,
 }
 
 impl UsageFields {
     fn read(&self) -> Usage {
         let output_details = self.completion_tokens_details.as_deref();
         Usage {
-            input: self.prompt_tokens,
-            output: self.completion_tokens,
-            cached: self.prompt_tokens_details.as_deref().and_then(|details| details.cached_tokens),
-            reasoning: output_details.and_then(|details| details.reasoning_tokens).or(self.reasoning_tokens),
+            input: self.prompt_tokens.0,
+            output: self.completion_tokens.0,
+            cached: self.prompt_tokens_details.as_deref().and_then(|details| details.cached_tokens.0),
+            reasoning: output_details
+                .and_then(|details| details.reasoning_tokens.0)
+                .or(self.reasoning_tokens.0),
         }
+    }
+}
+
+/// A number of tokens, in whatever way a gateway writes it (`10`, `10.0`). One that can be none
+/// (negative, a fraction, over 32 bits, text) counts as not told: the reply itself is as good.
+#[derive(Default, Clone, Copy)]
+struct Count(Option<u32>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number of tokens")
+            }
+
+            fn visit_u64<E>(self, n: u64) -> Result<Count, E> {
+                Ok(Count(n.try_into().ok()))
+            }
+
+            fn visit_i64<E>(self, n: i64) -> Result<Count, E> {
+                Ok(Count(n.try_into().ok()))
+            }
+
+            fn visit_f64<E>(self, n: f64) -> Result<Count, E> {
+                let whole = n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&n);
+                Ok(Count(whole.then_some(n as u32)))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+                Ok(Count(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Count, E> {
+                Ok(Count(None))
+            }
+        }
+        deserializer.deserialize_any(Read)
     }
 }
 

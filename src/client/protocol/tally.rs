@@ -337,6 +337,27 @@ mod tests {
         assert_eq!(verdict.usage, expected);
     }
 
+    #[test]
+    fn a_count_that_is_none_is_not_told_and_costs_no_reply() {
+        for (count, told) in [
+            ("10.0", Some(10)),
+            ("7", Some(7)),
+            ("-1", None),
+            ("5.5", None),
+            ("1e300", None),
+            ("4294967296", None),
+            ("null", None),
+            ("\"5\"", None),
+        ] {
+            let usage = format!(
+                r#"{{"choices":[],"usage":{{"prompt_tokens":{count},"completion_tokens":{count}}}}}"#
+            );
+            let (verdict, _) = self::told(&[RED, STOP, &usage, DONE], true);
+            assert_eq!(verdict.outcome, Outcome::Success, "{count}");
+            assert_eq!((verdict.usage.input, verdict.usage.output), (told, told), "{count}");
+        }
+    }
+
     fn choice(index: u32, content: &str, finish: &str, usage: &str) -> String {
         format!(
             r#"{{"choices":[{{"index":{index},"delta":{{"content":"{content}"}},"finish_reason":{finish}}}]{usage}}}"#

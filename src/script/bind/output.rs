@@ -37,7 +37,10 @@ mod functions {
     /// Ends the script now with exit code 98; what was measured so far is kept.
     #[rhai_fn(volatile, return_raw)]
     pub fn fail(context: NativeCallContext, reason: Dynamic) -> Fallible<()> {
-        let reason = line(&context, reason);
+        let reason = match line(&context, reason) {
+            reason if reason.trim().is_empty() => "the script failed and did not say why".into(),
+            reason => reason,
+        };
         Err(raise(Error::new(Kind::Failed, State::of(&context).secrets.scrub(&reason))))
     }
 

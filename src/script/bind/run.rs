@@ -10,7 +10,7 @@ use super::result::Handle;
 use super::target;
 use crate::error::Error;
 use crate::run::Plan;
-use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
+use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
 use crate::schedule::Shape;
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
@@ -80,7 +80,29 @@ impl Draft {
                 format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
             return Err(raise(Error::usage(told)));
         }
+        draft.fits(connections_max())?;
         Ok(draft)
+    }
+
+    /// Fails when the requests in flight need more connections than there can be.
+    fn fits(&self, room: usize) -> Fallible<()> {
+        let places = [self.cap, self.arrivals.places()].into_iter().flatten().min();
+        let requests = self.requests.map(|requests| match self.warmup {
+            Warmup::Requests(more) => requests.saturating_add(more),
+            Warmup::Time(_) => u64::MAX,
+            Warmup::None => requests,
+        });
+        let most = places.map(|places| requests.map_or(places as u64, |n| n.min(places as u64)));
+        match most {
+            Some(most) if most > room as u64 => {
+                let told = format!(
+                    "cannot have {most} requests in flight: the limit of open files leaves room for {room} connections"
+                );
+                let hint = "raise the limit (ulimit -n, or LimitNOFILE of a service), or ask for fewer";
+                Err(raise(Error::usage(told).hint(hint)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn plan(self, state: &State, ready: &Ready, name: String, salt: u64) -> Fallible<Plan> {
@@ -177,7 +199,7 @@ fn warmup(opts: &mut Opts) -> Fallible<Warmup> {
     let count = number(&value).or_else(|| text.as_deref()?.trim().parse().ok());
     match (count, text.as_deref().and_then(duration::parse)) {
         (Some(0.0), _) => Ok(Warmup::None),
-        (Some(n), _) if n > 0.0 && n.fract() == 0.0 => Ok(Warmup::Requests(n as u64)),
+        (Some(n), _) if n > 0.0 && n < 9e15 && n.fract() == 0.0 => Ok(Warmup::Requests(n as u64)),
         (None, Some(time)) if time.is_zero() => Ok(Warmup::None),
         (None, Some(time)) => Ok(Warmup::Time(time)),
         _ => Err(opts.wrong("warmup", "must be a number of requests or a time such as \"10s\"", &value)),

@@ -8,11 +8,12 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 use super::result::Handle;
 use super::run::Draft;
 use crate::error::{Error, Kind};
-use crate::script::fault::{Fallible, raise};
+use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
 use crate::script::grid;
 use crate::script::opts::{Opts, number};
 use crate::script::state::State;
+use crate::script::vocabulary::friendly;
 
 /// The runs of a sweep, in the order of their points.
 #[derive(Clone)]
@@ -40,21 +41,40 @@ fn axes(value: &Dynamic) -> Fallible<Vec<(ImmutableString, Array)>> {
         ))
     };
     let list_of = |values: Dynamic| values.into_array().map_err(|_| wrong());
+    let mut axes: Vec<(ImmutableString, Array)> = Vec::new();
     if let Some(map) = value.clone().try_cast::<Map>() {
-        return map.into_iter().map(|(name, values)| Ok((name.as_str().into(), list_of(values)?))).collect();
+        for (name, values) in map {
+            axes.push((name.as_str().into(), list_of(values)?));
+        }
+    } else {
+        for axis in value.clone().into_array().map_err(|_| wrong())? {
+            let [name, values] =
+                <[Dynamic; 2]>::try_from(axis.into_array().map_err(|_| wrong())?).map_err(|_| wrong())?;
+            axes.push((name.into_immutable_string().map_err(|_| wrong())?, list_of(values)?));
+        }
     }
-    let mut axes = Vec::new();
-    for axis in value.clone().into_array().map_err(|_| wrong())? {
-        let [name, values] =
-            <[Dynamic; 2]>::try_from(axis.into_array().map_err(|_| wrong())?).map_err(|_| wrong())?;
-        axes.push((name.into_immutable_string().map_err(|_| wrong())?, list_of(values)?));
+    if axes.is_empty() {
+        return Err(wrong());
     }
-    match axes.iter().find(|(_, values)| values.is_empty()) {
-        Some((name, _)) => Err(raise(Error::usage(format!("sweep: axis {name:?} has no values")))),
-        None if axes.is_empty() => Err(wrong()),
-        None => Ok(axes),
+    let mut cells = 1usize;
+    for (i, (name, values)) in axes.iter().enumerate() {
+        if values.is_empty() {
+            return Err(raise(Error::usage(format!("sweep: axis {name:?} has no values"))));
+        }
+        if axes[..i].iter().any(|(before, _)| before == name) {
+            return Err(raise(Error::usage(format!("sweep: there are two axes {name:?}"))));
+        }
+        cells = cells.saturating_mul(values.len());
     }
+    if cells > CELLS_MAX {
+        let told = format!("sweep: the grid has more than {CELLS_MAX} cells; take values or axes away");
+        return Err(raise(Error::usage(told)));
+    }
+    Ok(axes)
 }
+
+/// Most cells of a grid: years of runs, and little memory.
+const CELLS_MAX: usize = 100_000;
 
 /// What a failing cell means.
 #[derive(Clone, Copy, PartialEq)]
@@ -101,7 +121,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
         }
         let last = runs.last().cloned().expect("a run was just added");
         if let Some(stop) = &stop_when
-            && stop.call(context.engine(), [Dynamic::from(last)])?.as_bool() == Ok(true)
+            && says_stop(stop.call(context.engine(), [Dynamic::from(last)])?)?
         {
             break;
         }
@@ -111,6 +131,13 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     }
     state.set_cell(0, 0);
     Ok(Sweep { runs: Arc::new(runs) })
+}
+
+fn says_stop(answer: Dynamic) -> Fallible<bool> {
+    answer.as_bool().map_err(|kind| {
+        let got = a(&friendly(kind));
+        raise(Error::usage(format!("sweep: `stop_when` must return true or false, it returned {got}")))
+    })
 }
 
 /// What no other cell would survive either: an interruption, and a mistake found before load.

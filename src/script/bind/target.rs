@@ -12,12 +12,13 @@ use crate::client::control::Control;
 use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
-use crate::script::fault::{Fallible, raise, raise_at};
+use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::opts::{Opts, need};
 use crate::script::secret::Secret;
 use crate::script::server::{Server, Wanted};
 use crate::script::state::State;
+use crate::script::vocabulary::friendly;
 
 /// A target as scripts hold it.
 pub type Handle = Arc<Server>;
@@ -61,6 +62,10 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
     let api = endpoint.as_deref().map_or(backend.api, |endpoint| backend.api_at(endpoint));
     let mut target = Target::new(base, api);
     if let Some(endpoint) = endpoint {
+        if endpoint.contains("://") {
+            let told = format!("must be a path such as \"/v1/completions\", got {endpoint:?}");
+            return Err(opts.error("endpoint", &told));
+        }
         target.endpoint = format!("/{}", endpoint.trim_start_matches('/'));
     }
     target.stream = opts.take::<bool>("stream")?.unwrap_or(true) && backend.stream;
@@ -70,8 +75,13 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
     if let Some(name) = opts.take::<String>("name")? {
         target.name = name;
     }
-    target.temperature = opts.take::<f64>("temperature")?.or(target.temperature);
     target.connections = opts.take_word("connections", &Connections::NAMES)?.unwrap_or_default();
+    if let Some(temperature) = opts.take::<f64>("temperature")? {
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            return Err(opts.error("temperature", &format!("must be at least 0, got {temperature}")));
+        }
+        target.temperature = Some(temperature);
+    }
     read_identity(opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     let wanted = Wanted {
@@ -91,13 +101,20 @@ fn read_identity(opts: &mut Opts, target: &mut Target) -> Fallible<()> {
         target.api_key = Some(Key::new(secret.expose()));
     }
     for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
+        let plain = value.is_string() || value.is_int() || value.is_float() || value.is_bool();
         let value = match value.clone().try_cast::<Secret>() {
             Some(secret) => HeaderValue::Secret(Key::new(secret.expose())),
-            None => HeaderValue::Text(value.to_string()),
+            None if plain => HeaderValue::Text(value.to_string()),
+            None => {
+                let must = format!("must hold text or secrets, and `{name}`");
+                return Err(opts.error("headers", &format!("{must} is {}", a(&friendly(value.type_name())))));
+            }
         };
         target.headers.push((name.to_string(), value));
     }
-    target.extra_body = opts.take::<Map>("extra_body")?.map(|map| json::object(&map)).unwrap_or_default();
+    if let Some(map) = opts.take::<Map>("extra_body")? {
+        target.extra_body = json::faithful(&map).map_err(|what| opts.error("extra_body", &what))?;
+    }
     target.insecure = opts.take::<bool>("insecure")?.unwrap_or(false);
     target.ca_cert = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()).map(PathBuf::from);
     Ok(())

@@ -13,7 +13,7 @@ use crate::script::source::{Common, WorkloadSource};
 use crate::script::state::State;
 use crate::tokens::Tokens;
 use crate::workload::read::Format;
-use crate::workload::{Length, Order, Prefix, Prompts};
+use crate::workload::{Length, Order, Prefix, Prompts, TOKENS_MAX};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Length>("length");
@@ -35,7 +35,11 @@ fn checked(call: &str, length: Length) -> Fallible<Length> {
 fn tokens_of(call: &str, argument: &str, value: &Dynamic) -> Fallible<u32> {
     let n = need::<i64>(call, argument, value)?;
     match u32::try_from(n) {
+        Ok(n) if n > TOKENS_MAX => {
+            refuse(format!("{call}: {argument} must be at most {TOKENS_MAX} tokens, got {n}"))
+        }
         Ok(n) if n > 0 => Ok(n),
+        Err(_) if n > 0 => refuse(format!("{call}: {argument} must be at most {TOKENS_MAX} tokens, got {n}")),
         _ => refuse(format!("{call}: {argument} must be at least 1 token, got {n}")),
     }
 }
@@ -47,8 +51,11 @@ fn length(opts: &mut Opts, name: &'static str) -> Fallible<Option<Length>> {
         return Ok(Some(length));
     }
     match number(&value) {
-        Some(n) if n.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&n) => {
+        Some(n) if n.fract() == 0.0 && (1.0..=f64::from(TOKENS_MAX)).contains(&n) => {
             Ok(Some(Length::Fixed(n as u32)))
+        }
+        Some(n) if n > 1.0 && n.fract() == 0.0 => {
+            Err(opts.wrong(name, &format!("must be at most {TOKENS_MAX} tokens"), &value))
         }
         Some(_) => Err(opts.wrong(name, "must be a whole number of at least 1 token", &value)),
         None => {
@@ -68,7 +75,8 @@ fn common(opts: &mut Opts) -> Fallible<Common> {
             Err(_) => return Err(opts.wrong("models", "must be a list of names", &model)),
         }
     }
-    let extra = (!sampling.is_empty()).then(|| Arc::new(json::object(&sampling)));
+    let fields = json::faithful(&sampling).map_err(|what| opts.error("sampling", &what))?;
+    let extra = (!fields.is_empty()).then(|| Arc::new(fields));
     Ok(Common { class: class.into(), extra, models })
 }
 
