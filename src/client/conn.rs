@@ -109,7 +109,6 @@ impl Conn {
         })
     }
 }
-}
 
 /// One read without waiting; `None`: nothing was there.
 fn try_receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<Received>> {

@@ -82,7 +82,10 @@ mod tests {
     fn what_json_does_not_have_is_not_sent_as_something_else() {
         let told = |value: Dynamic| faithful(&Map::from([("a".into(), value)])).unwrap_err();
         assert_eq!(told(f64::NAN.into()), "cannot send NaN (at a)");
-        assert_eq!(told(vec![Dynamic::from(1_i64), f64::INFINITY.into()].into()), "cannot send inf (at a[1])");
+        assert_eq!(
+            told(vec![Dynamic::from(1_i64), f64::INFINITY.into()].into()),
+            "cannot send inf (at a[1])"
+        );
         let inner = Map::from([("b".into(), rhai::FnPtr::new("f").unwrap().into())]);
         assert_eq!(told(inner.into()), "cannot send a function (at a.b)");
         let fine = Map::from([("a".into(), Dynamic::UNIT), ("b".into(), 1.5.into())]);
