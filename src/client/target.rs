@@ -233,7 +233,10 @@ impl Target {
         });
         let secrets =
             self.api_key.iter().chain(headers).map(Secret::reveal).filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_string(), |text, secret| text.replace(secret, "<secret>"))
+        secrets.fold(text.to_string(), |text, secret| {
+            let text = text.replace(secret, "<secret>");
+            if bare(secret).len() >= KEY_MIN { text.replace(bare(secret), "<secret>") } else { text }
+        })
     }
 }
 
@@ -267,7 +270,16 @@ impl std::fmt::Debug for Target {
     }
 }
 
-fn usually_secret(header: &str) -> bool {
+/// Shorter values are no keys, and ordinary words would be torn apart with them.
+pub const KEY_MIN: usize = 8;
+
+/// The key itself in a header's value such as `Bearer KEY`.
+pub fn bare(value: &str) -> &str {
+    value.split_whitespace().next_back().unwrap_or(value)
+}
+
+/// Whether a header of this name usually holds a secret.
+pub fn usually_secret(header: &str) -> bool {
     let header = header.to_ascii_lowercase();
     ["auth", "key", "token", "cookie", "secret"].iter().any(|word| header.contains(word))
 }

@@ -83,9 +83,14 @@ impl Secrets {
             return Some(secret);
         }
         let value = host.env(name).map(|value| value.trim().to_string()).filter(|value| !value.is_empty())?;
+        Some(self.learn(name, &value))
+    }
+
+    /// Takes a value as a secret from now on.
+    pub fn learn(&self, name: &str, value: &str) -> Secret {
         let secret = Secret(value.into());
         self.known.write().unwrap_or_else(PoisonError::into_inner).push((name.into(), secret.clone()));
-        Some(secret)
+        secret
     }
 
     fn read_known(&self) -> std::sync::RwLockReadGuard<'_, Vec<(String, Secret)>> {

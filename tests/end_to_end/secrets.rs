@@ -62,17 +62,38 @@ fn a_wrong_key_is_told_without_the_key() {
 }
 
 #[test]
-fn a_server_that_repeats_the_key_does_not_bring_it_into_the_results() {
-    let server = Recorder::answering(|seen| {
+fn a_key_in_a_header_of_its_own_is_kept_nowhere_either() {
+    let engine = Engine::start(&format!("ttft=2ms,itl=1ms,api_key={KEY}"));
+    let lab = Lab::new();
+    let (bearer, own) = (format!("Authorization=Bearer {KEY}"), format!("x-api-key={KEY}"));
+    let more = ["--num-prompts", "1", "--header", &bearer, "--header", &own, "--save-result"];
+    let done = lab.single(&engine.url, &more).exits(0);
+    assert!(!done.said().contains(KEY));
+    kept_nowhere(&lab);
+}
+
+/// Lets the preflight pass and refuses the rest with the key in its words.
+fn tell_tale() -> Recorder {
+    Recorder::answering(|seen| {
         if seen.is_preflight() {
             let event = r#"{"choices":[{"index":0,"text":" yes","finish_reason":"length"}]}"#;
             return http(200, "text/event-stream", &format!("data: {event}\n\ndata: [DONE]\n\n"));
         }
         let body = format!(r#"{{"error":{{"message":"the key {KEY} is spent","code":403}}}}"#);
         http(403, "application/json", &body)
-    });
+    })
+}
+
+#[test]
+fn a_server_that_repeats_the_key_does_not_bring_it_into_the_results() {
     let lab = Lab::new().with_env("OPENAI_API_KEY", KEY);
-    let done = lab.single(&server.url, &["--num-prompts", "2", "--save-detailed"]).exits(1);
+    let done = lab.single(&tell_tale().url, &["--num-prompts", "2", "--save-detailed"]).exits(1);
+    assert!(done.out.contains("is spent") && !done.said().contains(KEY), "{}", done.said());
+    kept_nowhere(&lab);
+
+    let lab = Lab::new();
+    let bearer = format!("authorization=Bearer {KEY}");
+    let done = lab.single(&tell_tale().url, &["--num-prompts", "2", "--header", &bearer]).exits(1);
     assert!(done.out.contains("is spent") && !done.said().contains(KEY), "{}", done.said());
     kept_nowhere(&lab);
 }

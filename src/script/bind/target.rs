@@ -9,7 +9,9 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::client::Target;
 use crate::client::control::Control;
-use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts};
+use crate::client::target::{
+    Connections, Exact, HeaderValue, KEY_MIN, Secret as Key, Timeouts, bare, usually_secret,
+};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
@@ -42,7 +44,7 @@ fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handl
         let host = base.host_str().unwrap_or_default();
         state.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
     }
-    let (target, wishes) = read_target(&mut opts, base)?;
+    let (target, wishes) = read_target(&state, &mut opts, base)?;
     opts.finish()?;
     Ok(Arc::new(Server::new(Wanted { target, engine, ..wishes })))
 }
@@ -52,7 +54,7 @@ fn start_engine(config: &str) -> Result<Child> {
     Child::start(config)
 }
 
-fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
+fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
     let backend = opts.take::<String>("backend")?;
     let api = opts.take::<String>("api")?;
     let name = backend.or(api).unwrap_or_else(|| "openai".into());
@@ -82,7 +84,7 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
         }
         target.temperature = Some(temperature);
     }
-    read_identity(opts, &mut target)?;
+    read_identity(state, opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     let wanted = Wanted {
         target: target.clone(),
@@ -96,7 +98,7 @@ fn read_target(opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
 }
 
 /// Keys, headers, TLS, and fields of the body.
-fn read_identity(opts: &mut Opts, target: &mut Target) -> Fallible<()> {
+fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<()> {
     if let Some(secret) = opts.take_handle::<Secret>("api_key", "a secret, as in secret(\"NAME\")")? {
         target.api_key = Some(Key::new(secret.expose()));
     }
@@ -104,6 +106,14 @@ fn read_identity(opts: &mut Opts, target: &mut Target) -> Fallible<()> {
         let plain = value.is_string() || value.is_int() || value.is_float() || value.is_bool();
         let value = match value.clone().try_cast::<Secret>() {
             Some(secret) => HeaderValue::Secret(Key::new(secret.expose())),
+            // Typed in the open, but nobody wants to find it in the results.
+            None if plain && usually_secret(&name) => {
+                let value = value.to_string();
+                if bare(&value).len() >= KEY_MIN {
+                    state.secrets.learn(&format!("header {name}"), bare(&value));
+                }
+                HeaderValue::Secret(Key::new(&value))
+            }
             None if plain => HeaderValue::Text(value.to_string()),
             None => {
                 let must = format!("must hold text or secrets, and `{name}`");
