@@ -66,10 +66,13 @@ pub struct Kinds {
     pub texts: Array,
 }
 
+/// Names of keys, what their values must be, and that in words.
+type Rule<'a> = (&'a Array, fn(&Dynamic) -> bool, &'a str);
+
 impl Kinds {
     /// Refuses a value of another kind; one that is absent is fine.
     pub fn check(&self, map: &Map, file: &str) -> Result<()> {
-        let rules: [(&Array, fn(&Dynamic) -> bool, &str); 5] = [
+        let rules: [Rule; 5] = [
             (
                 &self.pairs,
                 is_pairs,
