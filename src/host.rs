@@ -113,14 +113,20 @@ impl Host {
         self.stop.clone()
     }
 
-    /// Makes Ctrl-C and a polite kill call [`Host::interrupt`]. A third one ends the process at
-    /// once. Only the first host that asks is told.
+    /// Makes Ctrl-C, a polite kill and the end of the terminal call [`Host::interrupt`]. A third
+    /// one ends the process at once. Only the first host that asks is told.
     pub fn listen_to_signals(&self) {
         if LISTENER.set((self.stop.clone(), self.abort.clone())).is_ok() {
             let handler = on_signal as *const () as libc::sighandler_t;
             for signal in [libc::SIGINT, libc::SIGTERM] {
                 // SAFETY: `on_signal` does atomic operations and `_exit` only, which a handler may.
                 unsafe { libc::signal(signal, handler) };
+            }
+            // SAFETY: as above. Who started us with `nohup` wants us to live on.
+            unsafe {
+                if libc::signal(libc::SIGHUP, handler) == libc::SIG_IGN {
+                    libc::signal(libc::SIGHUP, libc::SIG_IGN);
+                }
             }
         }
     }

@@ -27,6 +27,9 @@ const HOOK: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
 const REDIRECTS_MAX: usize = 5;
+/// Most bytes of an answer: a server that never ends one does not fill our memory.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+const CERTIFICATE_HINT: &str = "give the server's authority, or its own certificate, as a CA file (--ca-cert), or accept any (--insecure)";
 
 impl Control {
     /// Fails when the target's CA file cannot be used or a header cannot be sent.
@@ -89,6 +92,10 @@ impl Control {
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             let Err(reason) = self.look(LOOK.min(left.max(PAUSE))).await else { return Ok(began.elapsed()) };
+            if reason.contains("certificate") {
+                let message = format!("cannot trust {}: {reason}", self.target.name);
+                return Err(Error::new(Kind::NotReady, message).hint(CERTIFICATE_HINT));
+            }
             if began.elapsed() + PAUSE >= timeout {
                 let message =
                     format!("{} was not ready after {} s: {reason}", self.target.name, timeout.as_secs_f64());
@@ -191,18 +198,22 @@ impl Control {
             let reason = self.target.scrub(&cause(&error));
             let certificate = reason.contains("certificate");
             match Error::run(reason) {
-                error if certificate => {
-                    error.hint("give the server's authority as CA file, or accept any certificate")
-                }
+                error if certificate => error.hint(CERTIFICATE_HINT),
                 error => error,
             }
         };
-        let response =
+        let mut response =
             self.http.request(method, self.target.url(path)).timeout(limit).send().await.map_err(fail)?;
         let server =
             response.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_string);
         let status = response.status();
-        let body = response.bytes().await.map_err(fail)?.to_vec();
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(fail)? {
+            body.extend_from_slice(&piece);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(Error::run(format!("the answer of {path} does not end")));
+            }
+        }
         Ok(Answer { status, server, body })
     }
 }
@@ -305,7 +316,24 @@ fn cause(error: &reqwest::Error) -> String {
     while let Some(inner) = reason.source() {
         reason = inner;
     }
-    reason.to_string()
+    certificate_words(reason.to_string())
+}
+
+/// What is wrong with a certificate, in words; any other reason as it is.
+fn certificate_words(reason: String) -> String {
+    let known = [
+        ("UnknownIssuer", "it is signed by an authority that is not known here"),
+        ("CaUsedAsEndEntity", "it is self-signed"),
+        ("NotValidForName", "it is for another host name"),
+        ("Expired", "it has expired"),
+    ];
+    if !reason.contains("certificate") {
+        return reason;
+    }
+    match known.into_iter().find(|(name, _)| reason.contains(name)) {
+        Some((_, words)) => format!("invalid peer certificate: {words}"),
+        None => reason,
+    }
 }
 
 #[cfg(test)]
@@ -381,6 +409,17 @@ mod tests {
         });
         let base = Target::base_url(&format!("https://localhost:{port}")).expect("a base URL");
         (Target::new(base, Api::Chat), authority)
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_certificate_to_become_good() {
+        let ((mut target, _), (_, other)) = (tls_server(), tls_server());
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), other).expect("written");
+        target.ca_cert = Some(file.path().to_path_buf());
+        let error = control(&target).ready(Duration::from_secs(600), &NEVER).await.expect_err("refused");
+        assert_eq!((error.kind, error.hint.as_deref()), (Kind::NotReady, Some(CERTIFICATE_HINT)));
+        assert!(error.message.starts_with("cannot trust "), "{error}");
     }
 
     #[tokio::test]

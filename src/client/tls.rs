@@ -3,20 +3,22 @@
 
 use crate::error::{Error, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    WantsVerifier,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A configuration that believes the certificates of the system; with `ca_cert`, those that a
-/// file in PEM names as authorities and no others; with `insecure`, every one. It speaks
+/// file in PEM names, as authorities or as the server's own, and no others; with `insecure`, every one. It speaks
 /// HTTP/1.1 only. Fails when the file cannot be read or holds no certificate, or the system has
 /// none.
 pub fn config(insecure: bool, ca_cert: Option<&Path>) -> Result<Arc<ClientConfig>> {
@@ -25,7 +27,8 @@ pub fn config(insecure: bool, ca_cert: Option<&Path>) -> Result<Arc<ClientConfig
         let believe_all = Arc::new(BelieveAll::new(builder.crypto_provider()));
         builder.dangerous().with_custom_certificate_verifier(believe_all)
     } else if let Some(path) = ca_cert {
-        builder.with_root_certificates(authorities(path)?)
+        let believe = Arc::new(BelieveFile::read(path, builder.crypto_provider().clone())?);
+        builder.dangerous().with_custom_certificate_verifier(believe)
     } else {
         builder.with_platform_verifier().map_err(|error| {
             Error::run(format!("cannot load the certificates of the system: {error}"))
@@ -50,23 +53,84 @@ fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
         .expect("ring can do TLS 1.2 and 1.3")
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore> {
-    let shown = path.display();
-    let pem = std::fs::read(path)
-        .map_err(|error| Error::usage(format!("cannot read the CA file {shown}: {error}")))?;
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate
-            .map_err(|error| Error::usage(format!("cannot read the CA file {shown} as PEM: {error}")))?;
-        store.add(certificate).map_err(|error| {
+/// Takes what the authorities of a file have signed, and what stands in the file itself: most
+/// self-signed certificates call themselves an authority, which a server's must not otherwise.
+#[derive(Debug)]
+struct BelieveFile {
+    certificates: Vec<CertificateDer<'static>>,
+    by_authority: Arc<WebPkiServerVerifier>,
+}
+
+impl BelieveFile {
+    fn read(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self> {
+        let shown = path.display();
+        let unusable = |error: &dyn std::fmt::Display| {
             Error::usage(format!("cannot use a certificate of the CA file {shown}: {error}"))
-        })?;
+        };
+        let pem = std::fs::read(path)
+            .map_err(|error| Error::usage(format!("cannot read the CA file {shown}: {error}")))?;
+        let mut certificates = Vec::new();
+        let mut authorities = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate
+                .map_err(|error| Error::usage(format!("cannot read the CA file {shown} as PEM: {error}")))?;
+            authorities.add(certificate.clone()).map_err(|error| unusable(&error))?;
+            certificates.push(certificate);
+        }
+        if certificates.is_empty() {
+            return Err(Error::usage(format!("the CA file {shown} holds no certificate"))
+                .hint("give a PEM file with a block that begins -----BEGIN CERTIFICATE-----"));
+        }
+        let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), provider)
+            .build()
+            .map_err(|error| unusable(&error))?;
+        Ok(BelieveFile { certificates, by_authority })
     }
-    if store.is_empty() {
-        return Err(Error::usage(format!("the CA file {shown} holds no certificate"))
-            .hint("give a PEM file with a block that begins -----BEGIN CERTIFICATE-----"));
+}
+
+impl ServerCertVerifier for BelieveFile {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let verified = self.by_authority.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        match verified {
+            // An expired one, or one of a wrong name, has an error of its own.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.certificates.iter().any(|known| known == certificate) =>
+            {
+                verify_server_name(&certificate.try_into()?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
     }
-    Ok(store)
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_authority.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.by_authority.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_authority.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate for the server's own. The handshake's signatures are still checked,
@@ -181,6 +245,38 @@ pub(super) mod tests {
         assert_eq!(by_file.alpn_protocols, [b"http/1.1"]);
         assert_eq!(connect(by_file, server.clone()), Ok(()));
         assert_eq!(connect(config(true, None).expect("a configuration"), server), Ok(()));
+    }
+
+    /// A server whose certificate has signed itself and calls itself an authority.
+    fn self_signed(name: &str) -> (Arc<ServerConfig>, String) {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::new(vec![name.to_string()]).expect("parameters");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .expect("a server");
+        (Arc::new(config), certificate.pem())
+    }
+
+    #[test]
+    fn a_self_signed_server_is_believed_by_its_own_certificate_and_name() {
+        let (server, own) = self_signed("localhost");
+        let own = file(&own);
+        let by_file = || config(false, Some(own.path())).expect("a configuration");
+        assert_eq!(connect(by_file(), server), Ok(()));
+        let (stranger, _) = self_signed("localhost");
+        assert!(connect(by_file(), stranger).is_err());
+        let (elsewhere, other_name) = self_signed("elsewhere");
+        let other_name = file(&other_name);
+        let config = config(false, Some(other_name.path())).expect("a configuration");
+        assert!(connect(config, elsewhere).is_err());
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub async fn run(
     let mut drive = Drive {
         plan,
         // Without a cap the requests wait for a connection, rather than fail for want of one.
-        places: Places::new(Some(plan.places().unwrap_or_else(connections_max))),
+        places: Places::new(Some(plan.places().unwrap_or_else(|| connections_max().max(1)))),
         sessions: Sessions::new(),
         cancel: Cancel::new(),
         shared: Arc::new(Shared { client, progress, out, zero }),

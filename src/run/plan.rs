@@ -74,7 +74,7 @@ pub struct Plan {
 pub fn connections_max() -> usize {
     match os::raise_open_files() {
         0 => usize::MAX,
-        files => usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX).max(1),
+        files => usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX),
     }
 }
 

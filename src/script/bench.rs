@@ -14,7 +14,7 @@ use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -98,18 +98,17 @@ impl Bench {
         let (out, inbox) = mpsc::channel(CHANNEL);
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
         let progress = Arc::new(Progress::default());
-        let host = state.host.clone();
-        let control = Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
-            (true, _) => Stop::Abort,
-            (false, true) => Stop::Drain,
-            (false, false) => Stop::No,
-        });
+        let control = watching(state, &progress);
         let display = Display::start(state, &plan, progress.clone());
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());
         let ended = self.runtime.block_on(run::run(&plan, client, &control, progress, out, &prefix));
         display.finish();
         let (summary, written) = collector.finish()?;
+        let written = written.inspect_err(|_| {
+            // The rows are lost; what they came to need not be.
+            state.host.out(&summary.table_named(&plan.name, state.switches.lang.name()));
+        })?;
         let ended = ended?;
         let finished = Finished {
             plan,
@@ -175,10 +174,31 @@ impl Bench {
     }
 }
 
+/// What Ctrl-C asks of a run. The first one says how to end it at once, since streams that hang
+/// may take minutes to end by themselves.
+fn watching(state: &State, progress: &Arc<Progress>) -> Control {
+    let (host, progress) = (state.host.clone(), progress.clone());
+    let told = AtomicBool::new(false);
+    Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
+        (true, _) => Stop::Abort,
+        (false, true) => {
+            let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+            let flying = count(&progress.started).saturating_sub(count(&progress.finished));
+            if flying > 0 && !told.swap(true, Ordering::Relaxed) {
+                host.err(&format!(
+                    "stopping: waiting for {flying} requests in flight (Ctrl-C again gives them up)"
+                ));
+            }
+            Stop::Drain
+        }
+        (false, false) => Stop::No,
+    })
+}
+
 /// The thread that takes finished records: counts tokens where the server did not, adds them
 /// to the summary, hands them to the writer.
 struct Collector {
-    thread: std::thread::JoinHandle<Result<(Summary, Written)>>,
+    thread: std::thread::JoinHandle<(Summary, Result<Written>)>,
 }
 
 impl Collector {
@@ -219,11 +239,8 @@ impl Collector {
                     failed.get_or_insert(error);
                 }
             }
-            let written = writer.finish()?;
-            match failed {
-                Some(error) => Err(error),
-                None => Ok((summary, written)),
-            }
+            let written = writer.finish();
+            (summary, failed.map_or(written, Err))
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())
@@ -232,8 +249,8 @@ impl Collector {
         Ok(Collector { thread })
     }
 
-    fn finish(self) -> Result<(Summary, Written)> {
-        self.thread.join().unwrap_or_else(|_| Err(Error::run("the thread that collects results has failed")))
+    fn finish(self) -> Result<(Summary, Result<Written>)> {
+        self.thread.join().map_err(|_| Error::run("the thread that collects results has failed"))
     }
 }
 

@@ -20,7 +20,13 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     state.access.learn(&real, &text);
     let value = match ending.as_str() {
         "yaml" | "yml" => {
-            serde_saphyr::from_str::<Value>(&text).map_err(|error| cannot(first_line(&error)))?
+            if text.len() > YAML_BYTES_MAX {
+                return Err(cannot(format!(
+                    "it has {} bytes, and a plan at most {YAML_BYTES_MAX}",
+                    text.len()
+                )));
+            }
+            serde_saphyr::from_str::<Value>(&text).map_err(|error| cannot(yaml_words(&error.to_string())))?
         }
         "json" => serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?,
         "jsonl" => lines(&text).map_err(cannot)?,
@@ -31,9 +37,86 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     Ok(json::to_dynamic(&value))
 }
 
-fn first_line(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim().to_string()
+/// A plan is written by hand; a script cannot hold more text than this.
+const YAML_BYTES_MAX: usize = 4 << 20;
+
+/// The first line of a YAML error, without the names that only a programmer knows.
+fn yaml_words(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default().trim();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    let end = ["; use ", ", set ", " by the configured policy"].iter().filter_map(|cut| line.find(cut)).min();
+    let line = &line[..end.unwrap_or(line.len())];
+    match line.find("budget breached") {
+        Some(at) => format!("{}it is larger or deeper than a plan can be", &line[..at]),
+        None => line.to_string(),
+    }
+}
+
+/// What the values of known keys must be.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    /// Lists of two whole numbers of at least 1 each.
+    pub pairs: Array,
+    /// Maps.
+    pub maps: Array,
+    /// Finite numbers, or `inf` as a word.
+    pub numbers: Array,
+    /// Whole numbers from 1 to 10000.
+    pub counts: Array,
+    pub texts: Array,
+}
+
+/// Names of keys, what their values must be, and that in words.
+type Rule<'a> = (&'a Array, fn(&Dynamic) -> bool, &'a str);
+
+impl Kinds {
+    /// Refuses a value of another kind; one that is absent is fine.
+    pub fn check(&self, map: &Map, file: &str) -> Result<()> {
+        let rules: [Rule; 5] = [
+            (
+                &self.pairs,
+                is_pairs,
+                "a list of pairs of whole numbers above 0, such as [[128, 64], [512, 64]]",
+            ),
+            (&self.maps, |value| value.is_map(), "a map, such as {name: value}"),
+            (&self.numbers, is_number, "a number"),
+            (&self.counts, is_count, "a whole number from 1 to 10000"),
+            (&self.texts, |value| value.is_string(), "text"),
+        ];
+        for (names, holds, must) in rules {
+            for name in names.iter().map(ToString::to_string) {
+                match map.get(name.as_str()).filter(|value| !value.is_unit()) {
+                    Some(value) if !holds(value) => {
+                        let mut got = json::from_dynamic(value).to_string();
+                        if let Some((cut, _)) = got.char_indices().nth(60) {
+                            got.truncate(cut);
+                            got.push_str("...");
+                        }
+                        return Err(Error::usage(format!("{file}: {name} must be {must}, got {got}")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_pairs(value: &Dynamic) -> bool {
+    let whole = |value: &Dynamic| value.as_int().is_ok_and(|n| n > 0);
+    let pair = |value: &Dynamic| {
+        value.clone().into_array().is_ok_and(|pair| pair.len() == 2 && pair.iter().all(whole))
+    };
+    value.clone().into_array().is_ok_and(|pairs| !pairs.is_empty() && pairs.iter().all(pair))
+}
+
+fn is_number(value: &Dynamic) -> bool {
+    let word = value.clone().into_string().is_ok_and(|word| word == "inf");
+    word || super::opts::number(value).is_some_and(f64::is_finite)
+}
+
+fn is_count(value: &Dynamic) -> bool {
+    value.as_int().is_ok_and(|n| (1..=10_000).contains(&n))
 }
 
 fn lines(text: &str) -> std::result::Result<Value, String> {
@@ -98,6 +181,60 @@ pub fn pairs(list: Array, what: &str) -> Result<Map> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_yaml_are_in_plain_words() {
+        for (error, words) in [
+            ("error: line 5 column 2: tabs disallowed\n --> x", "line 5 column 2: tabs disallowed"),
+            (
+                "error: line 8 column 1: duplicate mapping key: model, set DuplicateKeyPolicy in Options",
+                "line 8 column 1: duplicate mapping key: model",
+            ),
+            (
+                "error: line 6 column 14: budget breached: Nodes { nodes: 250001 }",
+                "line 6 column 14: it is larger or deeper than a plan can be",
+            ),
+        ] {
+            assert_eq!(yaml_words(error), words);
+        }
+    }
+
+    #[test]
+    fn values_of_a_plan_are_what_they_should_be() {
+        let names = |name: &str| vec![Dynamic::from(name.to_string())];
+        let kinds = Kinds {
+            pairs: names("io"),
+            maps: names("map"),
+            numbers: names("rate"),
+            counts: names("repeats"),
+            texts: names("url"),
+        };
+        let told = |json: &str| {
+            let map: serde_json::Map<String, Value> = serde_json::from_str(json).unwrap();
+            kinds.check(&json::to_map(&map), "c.yaml").map_err(|error| error.message)
+        };
+        let good = r#"{"io":[[8,5]],"map":{},"rate":"inf","repeats":1,"url":"x"}"#;
+        assert_eq!(told(good), Ok(()));
+        assert_eq!(told(r#"{"rate":null}"#), Ok(()));
+        for io in ["[8,5]", "[[8]]", "[[8,5,7]]", r#"[["8",5]]"#, "[[8.5,5]]", "[[0,5]]", "[]", "{}"] {
+            let told = told(&format!(r#"{{"io":{io}}}"#)).unwrap_err();
+            assert!(
+                told.starts_with("c.yaml: io must be a list of pairs of whole numbers above 0"),
+                "{told}"
+            );
+            assert!(told.ends_with(&format!("got {io}")), "{told}");
+        }
+        assert_eq!(
+            told(r#"{"map":5}"#).unwrap_err(),
+            "c.yaml: map must be a map, such as {name: value}, got 5"
+        );
+        assert_eq!(told(r#"{"rate":"fast"}"#).unwrap_err(), "c.yaml: rate must be a number, got \"fast\"");
+        assert_eq!(
+            told(r#"{"repeats":0}"#).unwrap_err(),
+            "c.yaml: repeats must be a whole number from 1 to 10000, got 0"
+        );
+        assert_eq!(told(r#"{"url":5}"#).unwrap_err(), "c.yaml: url must be text, got 5");
+    }
 
     #[test]
     fn an_unknown_key_names_the_nearest() {

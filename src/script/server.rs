@@ -245,6 +245,7 @@ impl Preflight<'_> {
             (_, Some(400 | 422)) => error.hint("check the body that is asked for (--extra-body, --backend, the prompt's length)"),
             (_, Some(300..400)) => error.hint("give the address that it leads to as base URL or endpoint"),
             (_, Some(500..)) => error.hint("look into the server's log"),
+            (_, Some(408 | 429)) => error.hint("wait until the server is less busy"),
             (Outcome::Protocol, _) | (Outcome::Unfinished, Some(200)) => error.hint(
                 "check that this address is the model server's, http or https as it is, and that --backend fits it",
             ),
@@ -262,6 +263,8 @@ fn kind_of(record: &Record) -> Kind {
     match (record.outcome, record.status) {
         (Outcome::Status, Some(408 | 429 | 500..)) => Kind::NotReady,
         (Outcome::Status | Outcome::Protocol, _) => Kind::Usage,
+        // Another kind of server answers, such as a page to sign in.
+        (Outcome::Unfinished, _) if record.timeline.events.is_empty() => Kind::Usage,
         _ => Kind::NotReady,
     }
 }

@@ -33,6 +33,11 @@ impl Wanted {
         };
         let dir = opts.take::<String>("dir")?.unwrap_or_default();
         let filename = opts.take::<String>("filename")?.unwrap_or_default();
+        if filename.contains(['/', '\\']) {
+            let told =
+                format!("must be a plain file name, got {filename:?}; `dir` (--result-dir) names the folder");
+            return Err(opts.error("filename", &told));
+        }
         let detailed = opts.take::<bool>("detailed")?.unwrap_or(false);
         let append = opts.take::<bool>("append")?.unwrap_or(false);
         let metrics = listed(opts.take("percentile_metrics")?, "ttft,tpot,itl,e2el");

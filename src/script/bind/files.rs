@@ -8,11 +8,12 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
 use crate::script::aggregate;
-use crate::script::fault::{Fallible, raise};
+use crate::script::fault::{Fallible, a, raise};
 use crate::script::json;
 use crate::script::opts::Opts;
 use crate::script::reading;
 use crate::script::state::State;
+use crate::script::vocabulary::friendly;
 use crate::store::folder::{self, Found};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -82,13 +83,28 @@ mod functions {
 
     /// Refuses unknown keys in a map that came from a file, with the nearest known key, and
     /// missing ones: `known_keys(plan, "config.yaml", #{ required: ["model"], optional: ["seed"] })`.
+    /// `pairs`, `maps`, `numbers`, `counts` and `texts` name keys whose values must be such.
     #[rhai_fn(return_raw)]
-    pub fn known_keys(map: Map, file: &str, options: Map) -> Fallible<()> {
+    pub fn known_keys(map: Dynamic, file: &str, options: Map) -> Fallible<()> {
+        let Some(map) = map.clone().try_cast::<Map>() else {
+            let got = a(&friendly(map.type_name()));
+            let told = format!("{file}: it must be keys with values, such as `model: NAME`, got {got}");
+            return Err(raise(Error::usage(told)));
+        };
         let mut opts = Opts::new("known_keys", options);
         let required = opts.take::<Array>("required")?.unwrap_or_default();
         let optional = opts.take::<Array>("optional")?.unwrap_or_default();
+        let mut listed = |name| opts.take::<Array>(name).map(Option::unwrap_or_default);
+        let kinds = reading::Kinds {
+            pairs: listed("pairs")?,
+            maps: listed("maps")?,
+            numbers: listed("numbers")?,
+            counts: listed("counts")?,
+            texts: listed("texts")?,
+        };
         opts.finish()?;
-        reading::known_keys(&map, file, &required, &optional).map_err(raise)
+        reading::known_keys(&map, file, &required, &optional).map_err(raise)?;
+        kinds.check(&map, file).map_err(raise)
     }
 
     /// A JSON text as script values; an empty text gives an empty map. `what` names it in errors.

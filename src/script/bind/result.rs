@@ -230,6 +230,15 @@ mod functions {
         Ok(path.display().to_string())
     }
 
+    /// The same options, checked: a slip in them is told before the run and not after it.
+    #[rhai_fn(return_raw)]
+    pub fn vllm_options(options: Map) -> Fallible<Map> {
+        let mut opts = Opts::new("save_vllm", options.clone());
+        vllm::Wanted::read(&mut opts)?;
+        opts.finish()?;
+        Ok(options)
+    }
+
     /// The run's name.
     #[rhai_fn(get = "name", pure)]
     pub fn name(result: &mut Handle) -> String {

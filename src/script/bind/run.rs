@@ -92,17 +92,16 @@ impl Draft {
             Warmup::Time(_) => u64::MAX,
             Warmup::None => requests,
         });
-        let most = places.map(|places| requests.map_or(places as u64, |n| n.min(places as u64)));
-        match most {
-            Some(most) if most > room as u64 => {
-                let told = format!(
-                    "cannot have {most} requests in flight: the limit of open files leaves room for {room} connections"
-                );
-                let hint = "raise the limit (ulimit -n, or LimitNOFILE of a service), or ask for fewer";
-                Err(raise(Error::usage(told).hint(hint)))
-            }
-            _ => Ok(()),
+        // Without a cap requests wait for a connection: one must be possible.
+        let most = places.map_or(1, |places| requests.map_or(places as u64, |n| n.min(places as u64)));
+        if most <= room as u64 {
+            return Ok(());
         }
+        let told = format!(
+            "cannot have {most} requests in flight: the limit of open files leaves room for {room} connections"
+        );
+        let hint = "raise the limit (ulimit -n, or LimitNOFILE of a service), or ask for fewer";
+        Err(raise(Error::usage(told).hint(hint)))
     }
 
     fn plan(self, state: &State, ready: &Ready, name: String, salt: u64) -> Fallible<Plan> {
