@@ -185,9 +185,8 @@ fn watching(state: &State, progress: &Arc<Progress>) -> Control {
             let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
             let flying = count(&progress.started).saturating_sub(count(&progress.finished));
             if flying > 0 && !told.swap(true, Ordering::Relaxed) {
-                host.err(&format!(
-                    "stopping: waiting for {flying} requests in flight (Ctrl-C again gives them up)"
-                ));
+                let what = if flying == 1 { "1 request".into() } else { format!("{flying} requests") };
+                host.err(&format!("stopping: waiting for {what} in flight (Ctrl-C again ends the wait)"));
             }
             Stop::Drain
         }
