@@ -107,6 +107,7 @@ impl Server {
             let record = preflight.learn()?;
             target = preflight.target;
             facts.insert("preflight".into(), told(&record, &target));
+            notes.push(preflight_note(&record));
             let overhead = overhead(&record);
             if let Some(note) = overhead.filter(|n| *n != 0).map(overhead_note) {
                 notes.push(note);
@@ -321,6 +322,12 @@ async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
 /// Tokens that the server adds to a prompt (BOS, chat template), where both counts are known.
 fn overhead(record: &Record) -> Option<i64> {
     Some(i64::from(record.usage.input?) - i64::from(record.counted_input?))
+}
+
+/// The server's own counters have seen it, so the report must own up to it.
+fn preflight_note(record: &Record) -> String {
+    let tokens = record.output_tokens().map_or(0, |(n, _)| n);
+    format!("one request with {tokens} output tokens went ahead to try key, path and body; it is not in the results")
 }
 
 fn overhead_note(tokens: i64) -> String {
