@@ -47,7 +47,7 @@ const CASES: [Case; 9] = [
     case("paced", "us per token, 64 x 10 ms", PACED, load(Start::Rate(640.0), 64, 400), 100, Unit::TokenSlope, Some(0.7)),
     case("paced", "us per token, 256 x 10 ms", PACED, load(Start::Rate(2560.0), 256, 400), 100, Unit::TokenSlope, Some(0.7)),
     case("paced", "the same, everything counted", PACED, load(Start::Rate(2560.0), 256, 400), 0, Unit::TokenWhole, Some(0.7)),
-    case("saturated", "us per token, 16 a write", "ttft=1ms,burst=16", load(Start::Together, 16, 20_000), 4_000, Unit::TokenSlope, Some(0.4)),
+    case("saturated", "us per token, 16 a write", "ttft=1ms,burst=16", load(Start::Together, 64, 4_000), 1_000, Unit::TokenSlope, Some(0.4)),
     case("requests", "us per request of 1 token", "ttft=0.2ms", load(Start::Places(32), 12_000, 1), 2_000, Unit::RequestSlope, Some(0.25)),
     case("memory", "peak MiB, 1,000 x 256 tokens", "ttft=50ms,itl=40ms", load(Start::Rate(2000.0), 1_000, 256), 0, Unit::Peak, Some(0.25)),
     case("memory", "the same, 4 times as long", "ttft=50ms,itl=40ms", load(Start::Places(1_000), 4_000, 256), 0, Unit::Peak, None),

@@ -13,12 +13,18 @@ use rig::server::{Engine, Truth};
 use rig::{Cores, Options, Result, child, digits, median, print_table, tell};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
 
 /// A request as its client saw it, with what its server did.
 type Pair = (Record, Truth);
 
 fn main() -> Result<()> {
     let options = Options::read()?;
+    if options.server.is_some() {
+        return Err("only the built-in engine tells the truth: --server is for the benchmark cost".into());
+    }
     let cores = Cores::share();
     if options.wants("ttft") {
         ttft(&options, &cores)?;
@@ -147,14 +153,16 @@ fn zero(pairs: &[Pair]) -> i64 {
 /// Gaps between the tokens of many streams.
 fn itl(options: &Options, cores: &Cores) -> Result<()> {
     let mut rows = Vec::new();
-    for streams in [1, 64, 256, 1000] {
+    for (streams, busy) in [(1, false), (64, false), (256, false), (1000, false), (64, true), (256, true)] {
         let load =
             Load { start: Start::Rate(streams as f64 * 5.0), requests: streams, tokens: 200, warmup: 0 };
-        let values = row(options, &format!("itl, {streams} streams"), || {
-            let (pairs, busy) = pairs("ttft=50ms,itl=10ms", &load, cores)?;
-            Ok(itl_errors(&pairs, busy))
+        let name = format!("{streams}{}", if busy { ", busy" } else { "" });
+        let values = row(options, &format!("itl, {name}"), || {
+            let _spinners = busy.then(Spinners::start);
+            let (pairs, cpu) = pairs("ttft=50ms,itl=10ms", &load, cores)?;
+            Ok(itl_errors(&pairs, cpu))
         })?;
-        rows.push([vec![streams.to_string()], values.map(|value| digits(value, 3)).to_vec()].concat());
+        rows.push([vec![name], values.map(|value| digits(value, 3)).to_vec()].concat());
     }
     print_table(
         "Gaps between tokens, ms, streams out of phase (the engine aims at 10 ms)",
@@ -180,6 +188,44 @@ fn itl(options: &Options, cores: &Cores) -> Result<()> {
         "  shared: reads that brought several events, per 100 events; CPU: cores that the client kept busy"
     );
     Ok(())
+}
+
+/// A thread for every core that does nothing but take its time; dropping it ends them.
+struct Spinners {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Spinners {
+    fn start() -> Spinners {
+        let stop = Arc::new(AtomicBool::new(false));
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let spin = |stop: Arc<AtomicBool>| {
+            be_ordinary();
+            while !stop.load(Relaxed) {}
+        };
+        let threads = (0..cores).map(|_| stop.clone()).map(|stop| std::thread::spawn(move || spin(stop)));
+        Spinners { threads: threads.collect(), stop }
+    }
+}
+
+/// Whatever priority the benchmark was started with, a spinning thread must not have it.
+fn be_ordinary() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the parameter lives through the call.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &libc::sched_param { sched_priority: 0 });
+    }
+}
+
+impl Drop for Spinners {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            // A loop on a flag does not panic.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Quantiles of the server's and of the client's gaps, their differences, the quantiles of the

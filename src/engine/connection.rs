@@ -1,10 +1,11 @@
 //! One connection: its requests one after the other, each with its answer.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
 use crate::engine::Nanos;
@@ -31,6 +32,8 @@ struct Connection {
     socket: Rc<TcpStream>,
     incoming: Incoming,
     accepted: Nanos,
+    /// When the last bytes were received.
+    received: Nanos,
     server: Rc<Server>,
 }
 
@@ -38,8 +41,10 @@ struct Connection {
 pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<Server>) {
     // Without it a token would wait for the client to confirm the one before.
     let _ = stream.set_nodelay(true);
+    os::enable_receive_stamps(stream.as_raw_fd());
+    let socket = Rc::new(stream);
     let mut connection =
-        Connection { socket: Rc::new(stream), incoming: Incoming::default(), accepted, server };
+        Connection { socket, incoming: Incoming::default(), accepted, received: accepted, server };
     // Whatever goes wrong with a socket, its client is gone, and nobody is left to be told.
     let _ = connection.serve().await;
     if let Ok(mut stream) = Rc::try_unwrap(connection.socket) {
@@ -49,12 +54,15 @@ pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<Server>) {
 
 impl Connection {
     async fn serve(&mut self) -> io::Result<()> {
+        // Before it a request that was sent ahead waits for the one before it.
+        let mut free = self.accepted;
         loop {
             match self.incoming.next() {
                 Ok(Step::Request(request)) => {
-                    if !self.answer(request, os::now()).await? {
+                    if !self.answer(request, self.received.max(free)).await? {
                         return Ok(());
                     }
+                    free = os::now();
                 }
                 Ok(Step::More) => self.read().await?,
                 Ok(Step::Continue) => {
@@ -69,14 +77,23 @@ impl Connection {
         }
     }
 
-    /// Reads at least one byte.
+    /// Reads at least one byte. What counts as its time is when the kernel received it: this one
+    /// thread may come to it later, and the client cannot see that.
     async fn read(&mut self) -> io::Result<()> {
         loop {
             self.socket.readable().await?;
-            self.incoming.bytes.reserve(READ_BYTES);
-            match self.socket.try_read_buf(&mut self.incoming.bytes) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Ok(()),
+            let bytes = &mut self.incoming.bytes;
+            let before = bytes.len();
+            bytes.resize(before + READ_BYTES, 0);
+            let fd = self.socket.as_raw_fd();
+            let read = self.socket.try_io(Interest::READABLE, || os::receive(fd, &mut bytes[before..]));
+            bytes.truncate(before + read.as_ref().map_or(0, |received| received.bytes));
+            match read {
+                Ok(received) if received.bytes == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(received) => {
+                    self.received = received.at();
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
