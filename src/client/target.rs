@@ -145,8 +145,10 @@ impl Target {
             ));
         }
         if url.query().is_some() || url.fragment().is_some() {
+            // What follows may hold a key: it is not shown.
+            let kept = text.split(['?', '#']).next().unwrap_or_default();
             return Err(format!(
-                "the base URL {text} must end with its path: take away what follows the ? or #"
+                "the base URL {kept} must end with its path: take away what follows the ? or #"
             ));
         }
         let path = url.path().trim_end_matches('/');

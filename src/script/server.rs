@@ -103,15 +103,11 @@ impl Server {
         let mut facts = unless_stopped(state, bench, control.fingerprint())?;
         let mut notes = Vec::new();
         if self.preflight {
-            let mut preflight = Preflight { state, bench, target, tokens: &tokens, notes: &mut notes };
+            let mut preflight = Preflight::new(state, bench, target, &tokens);
             let record = preflight.learn()?;
+            facts.insert("preflight".into(), preflight.told(&record));
+            notes = preflight.notes(&record);
             target = preflight.target;
-            facts.insert("preflight".into(), told(&record, &target));
-            notes.push(preflight_note(&record));
-            let overhead = overhead(&record);
-            if let Some(note) = overhead.filter(|n| *n != 0).map(overhead_note) {
-                notes.push(note);
-            }
         }
         let ready =
             Ready { target: Arc::new(target), tokens, facts: Arc::new(facts), notes: Arc::new(notes) };
@@ -183,10 +179,17 @@ struct Preflight<'a> {
     bench: &'a Bench,
     target: Target,
     tokens: &'a Arc<Tokens>,
-    notes: &'a mut Vec<String>,
+    notes: Vec<String>,
+    /// Requests that it took, and the output tokens of all of them.
+    tries: u32,
+    output_tokens: u32,
 }
 
-impl Preflight<'_> {
+impl<'a> Preflight<'a> {
+    fn new(state: &'a State, bench: &'a Bench, target: Target, tokens: &'a Arc<Tokens>) -> Preflight<'a> {
+        Preflight { state, bench, target, tokens, notes: Vec::new(), tries: 0, output_tokens: 0 }
+    }
+
     /// Tries the body as configured; fields that the server refuses are given up one by one.
     fn learn(&mut self) -> Result<Record> {
         let mut record = self.send()?;
@@ -228,9 +231,41 @@ impl Preflight<'_> {
         Ok(record)
     }
 
-    fn send(&self) -> Result<Record> {
+    fn send(&mut self) -> Result<Record> {
         let client = self.bench.client(&Arc::new(self.target.clone()))?;
-        unless_stopped(self.state, self.bench, probe(&client, self.tokens, self.bench.salt))
+        let record = unless_stopped(self.state, self.bench, probe(&client, self.tokens, self.bench.salt))?;
+        self.tries += 1;
+        self.output_tokens += record.output_tokens().map_or(0, |(n, _)| n);
+        Ok(record)
+    }
+
+    /// Sentences for the report. The server's own counters have seen these requests, so it must
+    /// own up to them.
+    fn notes(&self, record: &Record) -> Vec<String> {
+        let (s, tries, tokens) = (if self.tries == 1 { "" } else { "s" }, self.tries, self.output_tokens);
+        let mut notes = self.notes.clone();
+        notes.push(format!(
+            "{tries} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
+        ));
+        notes.extend(overhead(record).filter(|n| *n != 0).map(overhead_note));
+        notes
+    }
+
+    /// What it showed, for the manifest.
+    fn told(&self, record: &Record) -> Value {
+        json!({
+            "requests_not_measured": self.tries,
+            "output_tokens": self.output_tokens,
+            "input_tokens": record.usage.input,
+            "counted_input_tokens": record.counted_input,
+            "overhead_tokens": overhead(record),
+            "exact_length": match self.target.exact {
+                Exact::No => "not asked",
+                Exact::IgnoreEos => "ignore_eos",
+                Exact::MinTokens => "ignore_eos and min_tokens",
+            },
+            "limit_field": if self.target.old_max_tokens { "max_tokens" } else { "usual" },
+        })
     }
 
     fn failed(&self, record: &Record, words: &str) -> Error {
@@ -324,30 +359,7 @@ fn overhead(record: &Record) -> Option<i64> {
     Some(i64::from(record.usage.input?) - i64::from(record.counted_input?))
 }
 
-/// The server's own counters have seen it, so the report must own up to it.
-fn preflight_note(record: &Record) -> String {
-    let tokens = record.output_tokens().map_or(0, |(n, _)| n);
-    format!("one request with {tokens} output tokens went ahead to try key, path and body; it is not in the results")
-}
-
 fn overhead_note(tokens: i64) -> String {
     let s = if tokens.abs() == 1 { "" } else { "s" };
     format!("the server counts {tokens} token{s} more per prompt than asked (BOS, chat template)")
-}
-
-/// The preflight for the manifest.
-fn told(record: &Record, target: &Target) -> Value {
-    json!({
-        "requests_not_measured": 1,
-        "input_tokens": record.usage.input,
-        "counted_input_tokens": record.counted_input,
-        "overhead_tokens": overhead(record),
-        "output_tokens": record.usage.output,
-        "exact_length": match target.exact {
-            Exact::No => "not asked",
-            Exact::IgnoreEos => "ignore_eos",
-            Exact::MinTokens => "ignore_eos and min_tokens",
-        },
-        "limit_field": if target.old_max_tokens { "max_tokens" } else { "usual" },
-    })
 }
