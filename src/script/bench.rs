@@ -1,14 +1,16 @@
 //! `Bench`: what the runs of one invocation share: the runtime, the results folder, the salt.
 
 use super::display::Display;
+use super::scraping::Scraping;
 use super::server::Ready;
 use super::state::State;
+use crate::client::scrape::Scrapes;
 use crate::client::{Client, Http, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
 use crate::record::Record;
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
-use crate::stats::{Summary, Window};
+use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
@@ -20,6 +22,9 @@ use tokio::sync::mpsc;
 
 /// Records between the sessions and the collector.
 const CHANNEL: usize = 8192;
+
+/// Width of a window of the client's series, nanoseconds.
+const SERIES_WINDOW: i64 = 1_000_000_000;
 
 /// What the runs of one invocation share.
 pub struct Bench {
@@ -39,6 +44,8 @@ pub struct Finished {
     pub ended: Arc<Ended>,
     pub folder: Arc<Folder>,
     pub tokenizer: String,
+    /// How the server's own metrics were read.
+    pub scrapes: Arc<Scrapes>,
 }
 
 impl Bench {
@@ -104,19 +111,26 @@ impl Bench {
             (false, true) => Stop::Drain,
             (false, false) => Stop::No,
         });
+        let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
         let display = Display::start(state, &plan, progress.clone());
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());
-        let ended = self.runtime.block_on(run::run(&plan, client, &control, progress, out, &prefix));
+        let ended = self.runtime.block_on(run::run(&plan, client, &control, progress.clone(), out, &prefix));
         display.finish();
-        let (summary, written) = collector.finish()?;
+        let scraped = scraping.stop();
+        let Collected { summary, written, series } = collector.finish()?;
         let ended = ended?;
+        let scrapes = scraped.scrapes.clone();
+        if let Err(error) = scraped.save(progress.zero().unwrap_or_default(), series.points(ended.lasted)) {
+            state.warn(&error.to_string());
+        }
         let finished = Finished {
             plan,
             summary: Arc::new(summary),
             ended: Arc::new(ended),
             folder: folder.clone(),
             tokenizer: ready.tokens.name(),
+            scrapes: Arc::new(scrapes),
         };
         runs::append(folder.path(), super::row::row(&finished, index, written))?;
         super::manifest::add_run(state, &folder, &finished, ready, index)?;
@@ -172,7 +186,14 @@ impl Bench {
 /// The thread that takes finished records: counts tokens where the server did not, adds them
 /// to the summary, hands them to the writer.
 struct Collector {
-    thread: std::thread::JoinHandle<Result<(Summary, Written)>>,
+    thread: std::thread::JoinHandle<Result<Collected>>,
+}
+
+/// What all records of a run became.
+struct Collected {
+    summary: Summary,
+    written: Written,
+    series: ClientSeries,
 }
 
 impl Collector {
@@ -189,6 +210,7 @@ impl Collector {
         let work = move || {
             let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
+            let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<Record> = Vec::new();
             let mut failed = None;
             while let Some(message) = inbox.blocking_recv() {
@@ -202,6 +224,7 @@ impl Collector {
                         Message::Record(mut record) => {
                             count(&mut record, &tokens, &plan);
                             summary.add(&record);
+                            series.add(&record);
                             batch.push(*record);
                         }
                     }
@@ -216,7 +239,7 @@ impl Collector {
             let written = writer.finish()?;
             match failed {
                 Some(error) => Err(error),
-                None => Ok((summary, written)),
+                None => Ok(Collected { summary, written, series }),
             }
         };
         let thread = std::thread::Builder::new()
@@ -226,7 +249,7 @@ impl Collector {
         Ok(Collector { thread })
     }
 
-    fn finish(self) -> Result<(Summary, Written)> {
+    fn finish(self) -> Result<Collected> {
         self.thread.join().unwrap_or_else(|_| Err(Error::run("the thread that collects results has failed")))
     }
 }
@@ -256,6 +279,11 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         "window_start_ns": ended.window_start,
         "window_end_ns": ended.window_end,
         "stopped_by": reason,
+        "server_scrapes": finished.scrapes.answers,
+        "server_scrape_gaps": finished.scrapes.gaps,
+        "server_scrape_gap_reason": finished.scrapes.gap_reason,
+        "server_not_scraped": finished.scrapes.not_scraped,
+        "server_series_left_out": finished.scrapes.series_left_out,
     }) else {
         unreachable!("a JSON object literal is an object")
     };
