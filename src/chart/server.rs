@@ -29,14 +29,19 @@ pub fn over_time(name: &str, records: &[Record], points: &[Point], lang: &str) -
     let end = last_record.max(last_point).max(1) as f64 / 1e9;
     let bin = bin_width(end);
     let flying = records.iter().filter_map(|record| Some((record.timeline.sent?, record.timeline.end)));
+    let flight = levels(flying);
+    // What the client has in flight is what the server runs or lets wait: one scale for both.
+    let most = [&flight, &server.running, &server.waiting].into_iter().flatten();
+    let most = round_above(most.map(|point| point.1).fold(1.0, f64::max));
     let mut panels = vec![
         tokens(token_rates(records, bin, end), &server, end, records, lang),
         Panel {
             title: say(lang, "Client: requests in flight", "客户端：进行中的请求"),
-            series: vec![Series::new("", Style::Step, levels(flying)).tone(Tone::Accent(2))],
+            y: Axis::linear("").range(0.0, most).format(Format::Count),
+            series: vec![Series::new("", Style::Step, flight).tone(Tone::Accent(2))],
             ..panel(end, Format::Count)
         },
-        requests(&server, end, lang),
+        requests(&server, end, most, lang),
     ];
     if !server.kv_use.is_empty() {
         panels.push(Panel {
@@ -52,9 +57,16 @@ pub fn over_time(name: &str, records: &[Record], points: &[Point], lang: &str) -
     let rows = panels.len() as u32;
     let mut figure =
         Figure::new(titled(name, "Server and client over time · 服务端与客户端随时间变化"), 1, panels);
-    figure.height = 120 + 210 * rows;
+    figure.height = 120 + 240 * rows;
     figure.subtitle = subtitle(points, records.len(), bin, lang);
     Some(figure)
+}
+
+/// The end of an axis that has a label there.
+fn round_above(most: f64) -> f64 {
+    let ten = 10f64.powf(most.log10().floor());
+    let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    steps.into_iter().map(|step| step * ten).find(|end| *end >= most).unwrap_or(most)
 }
 
 /// The server's lines, ready to draw: seconds and value.
@@ -131,7 +143,7 @@ fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, records: &[Record]
     }
 }
 
-fn requests(server: &Server, end: f64, lang: &str) -> Panel {
+fn requests(server: &Server, end: f64, most: f64, lang: &str) -> Panel {
     let lines = [
         (say(lang, "running", "运行中"), &server.running, Tone::Accent(2)),
         (say(lang, "waiting", "排队中"), &server.waiting, Tone::Accent(5)),
@@ -139,6 +151,7 @@ fn requests(server: &Server, end: f64, lang: &str) -> Panel {
     let told = lines.into_iter().filter(|(_, points, _)| !points.is_empty());
     Panel {
         title: say(lang, "Server: requests running and waiting", "服务端：运行中与排队中的请求"),
+        y: Axis::linear("").range(0.0, most).format(Format::Count),
         series: told
             .map(|(name, points, tone)| Series::new(name, Style::Line, points.clone()).tone(tone))
             .collect(),
@@ -148,16 +161,20 @@ fn requests(server: &Server, end: f64, lang: &str) -> Panel {
 
 fn subtitle(points: &[Point], requests: usize, bin: f64, lang: &str) -> String {
     let of = |metric: &str| points.iter().filter(|point| &*point.metric == metric).collect::<Vec<_>>();
-    let (answers, gaps) =
-        (of("scrape_ms").len(), of("scrape_gap").iter().map(|gap| gap.value as usize).sum());
-    let (requests, answers, gaps, bin) = (count(requests), count(answers), count(gaps), bin_text(bin));
-    say(
+    let gaps: usize = of("scrape_gap").iter().map(|gap| gap.value as usize).sum();
+    let (requests, answers, bin) = (count(requests), count(of("scrape_ms").len()), bin_text(bin));
+    let text = say(
         lang,
-        &format!(
-            "client: {requests} requests, bins of {bin}; server: {answers} answers of /metrics, {gaps} s without one"
-        ),
-        &format!("客户端：{requests} 个请求，每格 {bin}；服务端：/metrics 应答 {answers} 次，缺 {gaps} 秒"),
-    )
+        &format!("client: {requests} requests, bins of {bin}; server: {answers} answers of /metrics"),
+        &format!("客户端：{requests} 个请求，每格 {bin}；服务端：/metrics 应答 {answers} 次"),
+    );
+    match gaps {
+        0 => text,
+        gaps => {
+            let gaps = count(gaps);
+            text + say(lang, &format!(", {gaps} s without one"), &format!("，缺 {gaps} 秒")).as_str()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +210,12 @@ mod tests {
         let line = line(&[(0, 1.0), (SECOND, 2.0), (5 * SECOND, 3.0)], SECOND);
         assert_eq!(line.len(), 4);
         assert!(line[2].1.is_nan());
+    }
+
+    #[test]
+    fn an_axis_ends_at_a_round_number() {
+        let ends = [1.0, 1.2, 40.0, 64.0, 100.0, 101.0].map(round_above);
+        assert_eq!(ends, [1.0, 1.5, 40.0, 80.0, 100.0, 150.0]);
     }
 
     #[test]

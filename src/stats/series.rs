@@ -1,8 +1,8 @@
 //! `ClientSeries`: what the client saw in each window of a run, from records alone.
 
-use super::flow::Flow;
 use super::sample::Sample;
-use crate::record::{Nanos, Point, Record, Source};
+use crate::record::{Events, Kind, Nanos, Point, Record, Source};
+use std::ops::Range;
 
 /// What a window is asked for, in the order of the file.
 pub const NAMES: [&str; 9] = [
@@ -22,7 +22,29 @@ pub const NAMES: [&str; 9] = [
 pub struct ClientSeries {
     width: Nanos,
     windows: Vec<Window>,
-    flow: Flow,
+}
+
+/// The output events in a stretch of a reply.
+#[derive(Default)]
+struct Output {
+    events: u64,
+    tokens: u64,
+    /// Events of which the server did not say how many tokens they hold.
+    untold: u64,
+}
+
+impl Output {
+    fn of(events: &Events, stretch: Range<usize>) -> Output {
+        let mut sum = Output::default();
+        for (kind, tokens) in events.kind[stretch.clone()].iter().zip(&events.tokens[stretch]) {
+            // Sums instead of branches: this is done for every event of a run.
+            let output = u64::from(kind.has(Kind::OUTPUT));
+            sum.events += output;
+            sum.tokens += output * u64::from(*tokens);
+            sum.untold += output * u64::from(*tokens == 0);
+        }
+        sum
+    }
 }
 
 #[derive(Default)]
@@ -41,7 +63,7 @@ struct Window {
 impl ClientSeries {
     /// `width` above 0.
     pub fn new(width: Nanos) -> ClientSeries {
-        ClientSeries { width: width.max(1), windows: Vec::new(), flow: Flow::default() }
+        ClientSeries { width: width.max(1), windows: Vec::new() }
     }
 
     /// Adds a record, whatever became of it: tokens count where they arrived, also those of
@@ -90,31 +112,27 @@ impl ClientSeries {
     /// those of the reply are shared out evenly.
     fn add_tokens(&mut self, record: &Record, sent: Nanos) {
         let Some((total, _)) = record.output_tokens() else { return };
-        let mut flow = std::mem::take(&mut self.flow);
-        flow.read(record);
-        if flow.at_us.is_empty() {
+        let events = &record.timeline.events;
+        let all = Output::of(events, 0..events.len());
+        if !record.streamed || all.events == 0 {
             self.at(record.timeline.end).tokens += f64::from(total);
-        } else {
-            let even = f64::from(total) / flow.at_us.len() as f64;
-            let time = |us: u32| sent + Nanos::from(us) * 1_000;
-            let mut from = 0;
-            while from < flow.at_us.len() {
-                // Events of one window lie together, so it is looked for once and not for each.
-                let place = self.place(time(flow.at_us[from]));
-                let end = (place as Nanos + 1) * self.width;
-                let until = from + 1 + flow.at_us[from + 1..].partition_point(|us| time(*us) < end);
-                let tokens = match flow.known {
-                    0 => even * (until - from) as f64,
-                    known => {
-                        let here: u64 = flow.tokens[from..until].iter().map(|n| u64::from(*n)).sum();
-                        f64::from(total) * here as f64 / known as f64
-                    }
-                };
-                self.at(time(flow.at_us[from])).tokens += tokens;
-                from = until;
-            }
+            return;
         }
-        self.flow = flow;
+        let time = |us: u32| sent + Nanos::from(us) * 1_000;
+        let mut from = 0;
+        while from < events.len() {
+            // Events of one window lie together, so it is looked for once and not for each.
+            let at = time(events.at_us[from]);
+            let end = (self.place(at) as Nanos + 1) * self.width;
+            let until = from + 1 + events.at_us[from + 1..].partition_point(|us| time(*us) < end);
+            let here = Output::of(events, from..until);
+            let share = match all.untold {
+                0 => here.tokens as f64 / all.tokens as f64,
+                _ => here.events as f64 / all.events as f64,
+            };
+            self.at(at).tokens += f64::from(total) * share;
+            from = until;
+        }
     }
 
     /// Every value of a run of this length, window by window.
@@ -197,7 +215,7 @@ impl Window {
 mod tests {
     use super::super::fixture::{self, MS};
     use super::*;
-    use crate::record::{Kind, Outcome};
+    use crate::record::Outcome;
 
     const SECOND: Nanos = 1_000 * MS;
 

@@ -7,7 +7,8 @@
 //!   retraction is what others call a preemption. `sglang:cache_hit_rate` is not used: decode
 //!   steps set it back to 0, so its counters of tokens are.
 //! - llama.cpp: the answer of its server with `--metrics`, and `tools/server/README.md` for the
-//!   share of the KV cache, which it told until 2025. It has no count of requests.
+//!   share of the KV cache, which it told until 2025. It has no count of requests, and counts
+//!   generated tokens when a request ends.
 //! - TGI: its page "Metrics". It has no counters of tokens, but histograms with their sums.
 
 /// How the series of one name become one value.
