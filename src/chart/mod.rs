@@ -4,6 +4,7 @@ pub mod compare;
 pub mod figure;
 pub mod generic;
 pub mod run;
+pub mod server;
 
 mod axis;
 mod draw;

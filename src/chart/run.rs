@@ -10,11 +10,11 @@ const BINS: usize = 60;
 const LINES: usize = 400;
 
 /// A text in the language asked for: Chinese for "zh", else English.
-fn say(lang: &str, en: &str, zh: &str) -> String {
+pub(super) fn say(lang: &str, en: &str, zh: &str) -> String {
     if lang == "zh" { zh.to_owned() } else { en.to_owned() }
 }
 
-fn titled(name: &str, own: &str) -> String {
+pub(super) fn titled(name: &str, own: &str) -> String {
     if name.is_empty() { own.to_owned() } else { format!("{name} — {own}") }
 }
 
@@ -175,7 +175,7 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
 }
 
 /// Seconds from 0 to `end`, written out: 1,500 and not 1.5k.
-fn time_axis(label: &str, end: f64) -> Axis {
+pub(super) fn time_axis(label: &str, end: f64) -> Axis {
     let format = if end > 10.0 { Format::Count } else { Format::Number };
     Axis::linear(label).range(0.0, end.max(1e-3)).format(format)
 }
@@ -217,7 +217,7 @@ fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
 }
 
 /// Where the measured part begins, when there was a warm-up.
-fn warmup_mark(records: &[Record], lang: &str) -> Option<Series> {
+pub(super) fn warmup_mark(records: &[Record], lang: &str) -> Option<Series> {
     let planned = |phase: Phase| {
         let of_phase = records.iter().filter(move |record| record.phase == phase);
         of_phase.map(|record| record.timeline.planned).min()
@@ -228,18 +228,18 @@ fn warmup_mark(records: &[Record], lang: &str) -> Option<Series> {
 }
 
 /// A round bin (seconds) that gives about a hundred bins.
-fn bin_width(end: f64) -> f64 {
+pub(super) fn bin_width(end: f64) -> f64 {
     let widths =
         [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
     widths.into_iter().find(|width| end / width <= 120.0).unwrap_or(3600.0)
 }
 
-fn bin_text(bin: f64) -> String {
+pub(super) fn bin_text(bin: f64) -> String {
     Format::Ms.tick(bin * 1e3, 0.0)
 }
 
 /// The staircase of output tokens per second, with the tokens where they arrived.
-fn token_rates(records: &[Record], bin: f64, end: f64) -> Vec<(f64, f64)> {
+pub(super) fn token_rates(records: &[Record], bin: f64, end: f64) -> Vec<(f64, f64)> {
     let bins = (end / bin).ceil().max(1.0) as usize;
     let mut tokens = vec![0.0; bins];
     for (at, n) in records.iter().flat_map(arrivals) {
@@ -280,7 +280,7 @@ fn arrivals(record: &Record) -> Vec<(f64, f64)> {
 }
 
 /// How many intervals hold each moment: (second, count), each count until the next second.
-fn levels(intervals: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<(f64, f64)> {
+pub(super) fn levels(intervals: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<(f64, f64)> {
     let mut changes: Vec<(Nanos, i64)> =
         intervals.flat_map(|(from, to)| [(from, 1), (to.max(from), -1)]).collect();
     changes.sort_unstable();
@@ -399,7 +399,7 @@ fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn count(n: usize) -> String {
+pub(super) fn count(n: usize) -> String {
     thousands(n as i64)
 }
 

@@ -1,15 +1,17 @@
 //! `Control`: the calls to a target that are not timed: models, readiness, metrics, hooks.
 
+mod fingerprint;
 mod prometheus;
 
 pub use prometheus::metric;
+pub(in crate::client) use prometheus::{labels, samples};
 
 use super::protocol::{Api, error_words};
 use super::target::HeaderValue;
 use super::{Target, tls};
 use crate::error::{self, Error, Kind, Result};
 use reqwest::{Method, StatusCode, redirect};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// A client for everything but generation. It uses no proxy, follows a redirect on the same
@@ -139,12 +141,18 @@ impl Control {
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
+    /// One look at `/metrics`: its status, and its text without secrets.
+    pub(in crate::client) async fn metrics_now(&self, limit: Duration) -> Result<(StatusCode, String)> {
+        let answer = self.call(Method::GET, "/metrics", limit).await?;
+        Ok((answer.status, self.target.scrub(&String::from_utf8_lossy(&answer.body))))
+    }
+
     /// The present value of a metric; see [`metric`]. Fails when the target has no such metric.
     pub async fn scrape(&self, name: &str) -> Result<f64> {
         let text = self.metrics().await?;
         metric(&text, name).ok_or_else(|| {
             let error = Error::run(format!("{} has no metric {name:?}", self.target.name));
-            match error::nearest(name, prometheus::samples(&text).map(|(known, _, _)| known)) {
+            match error::nearest(name, samples(&text).map(|(known, _, _)| known)) {
                 Some(near) => error.hint(format!("did you mean {near:?}?")),
                 None => error.hint(format!("look at {} for the names", self.target.url("/metrics"))),
             }
@@ -160,39 +168,6 @@ impl Control {
             .map_err(|error| error.context(format!("cannot post {path} to {}", self.target.name)))
     }
 
-    /// What tells one server from another: its version, its `server` header, its models with
-    /// their limits. What it does not tell is left out; a target that is not there gives an
-    /// empty map.
-    pub async fn fingerprint(&self) -> Map<String, Value> {
-        let mut found = Map::new();
-        if let Ok(answer) = self.call(Method::GET, "/version", CALL).await
-            && answer.status.is_success()
-            && let Some(version) = answer.json().get("version")
-        {
-            found.insert("version".into(), version.clone());
-        }
-        if let Ok(answer) = self.call(Method::GET, "/v1/models", CALL).await {
-            if let Some(server) = &answer.server {
-                found.insert("server".into(), server.as_str().into());
-            }
-            let models: Vec<Value> =
-                answer.json()["data"].as_array().into_iter().flatten().map(model).collect();
-            if !models.is_empty() {
-                found.insert("models".into(), models.into());
-            }
-        }
-        if self.target.api == Api::Tgi
-            && let Ok(answer) = self.call(Method::GET, "/info", CALL).await
-            && let Value::Object(info) = answer.json()
-        {
-            let kept = ["version", "model_id", "model_dtype", "max_input_tokens", "max_total_tokens"];
-            found.extend(
-                info.into_iter().filter(|(key, value)| kept.contains(&key.as_str()) && !value.is_null()),
-            );
-        }
-        found
-    }
-
     async fn call(&self, method: Method, path: &str, limit: Duration) -> Result<Answer> {
         let fail = |error: reqwest::Error| {
             let reason = self.target.scrub(&cause(&error));
@@ -202,8 +177,10 @@ impl Control {
                 error => error,
             }
         };
-        let mut response =
-            self.http.request(method, self.target.url(path)).timeout(limit).send().await.map_err(fail)?;
+        let (plain, query) = path.split_once('?').map_or((path, None), |(plain, query)| (plain, Some(query)));
+        let mut url = self.target.url(plain);
+        url.set_query(query);
+        let mut response = self.http.request(method, url).timeout(limit).send().await.map_err(fail)?;
         let server =
             response.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_string);
         let status = response.status();
@@ -253,20 +230,6 @@ impl Answer {
             words => format!("{} ({words})", self.status.as_u16()),
         }
     }
-}
-
-/// The telling fields of an entry of `/v1/models`.
-fn model(entry: &Value) -> Value {
-    let mut kept = Map::new();
-    for key in ["id", "root", "owned_by", "max_model_len"] {
-        if let Some(value) = entry.get(key).filter(|value| !value.is_null()) {
-            kept.insert(key.into(), value.clone());
-        }
-    }
-    if let Some(meta @ Value::Object(_)) = entry.get("meta") {
-        kept.insert("meta".into(), meta.clone());
-    }
-    kept.into()
 }
 
 async fn stopped(stop: &(dyn Fn() -> bool + Sync)) {
@@ -337,7 +300,7 @@ fn certificate_words(reason: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::client::target::Secret;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -345,11 +308,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    type Answers = fn(path: &str, call: usize) -> String;
+    pub type Answers = fn(path: &str, call: usize) -> String;
 
     /// A server on loopback that answers each call by its path and its number, and the heads
     /// that it read.
-    async fn server(answers: Answers) -> (Target, Arc<Mutex<Vec<String>>>) {
+    pub async fn server(answers: Answers) -> (Target, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -378,14 +341,14 @@ mod tests {
         )
     }
 
-    fn answer(status: u16, body: &str) -> String {
+    pub fn answer(status: u16, body: &str) -> String {
         let length = body.len();
         format!(
             "HTTP/1.1 {status} X\r\nserver: test\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         )
     }
 
-    fn control(target: &Target) -> Control {
+    pub fn control(target: &Target) -> Control {
         Control::new(target).expect("a client")
     }
 
@@ -529,7 +492,7 @@ mod tests {
         let error = control.ready(Duration::from_millis(300), &NEVER).await.expect_err("nobody there");
         assert_eq!(error.kind, Kind::NotReady);
         assert!(error.message.contains("refused"), "{error}");
-        assert_eq!(control.fingerprint().await, Map::new());
+        assert!(control.fingerprint().await.is_empty());
     }
 
     #[tokio::test]
@@ -549,21 +512,5 @@ mod tests {
         assert_eq!(control.scrape("vllm:running").await.expect("a value"), 3.0);
         let error = control.scrape("vllm:runing").await.expect_err("a slip");
         assert_eq!(error.hint.as_deref(), Some("did you mean \"vllm:running\"?"));
-    }
-
-    #[tokio::test]
-    async fn a_fingerprint_tells_version_server_and_limits() {
-        let (target, _) = server(|path, _| match path {
-            "/version" => answer(200, r#"{"version":"0.32.0"}"#),
-            _ => answer(
-                200,
-                r#"{"data":[{"id":"m","created":5,"owned_by":"vllm","max_model_len":2048,"root":null}]}"#,
-            ),
-        })
-        .await;
-        assert_eq!(
-            Value::from(control(&target).fingerprint().await).to_string(),
-            r#"{"version":"0.32.0","server":"test","models":[{"id":"m","owned_by":"vllm","max_model_len":2048}]}"#
-        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `http` is the only socket code; `sse` and `body` are pure bytes -> events; `protocol` turns
 //! a request into a body and an event into meaning, pure. Control-plane calls that are not
-//! timed (models, readiness, scrapes) are in `control`.
+//! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
 pub mod body;
 mod conn;
@@ -15,6 +15,7 @@ mod order;
 mod pacer;
 mod pool;
 pub mod protocol;
+pub mod scrape;
 pub mod sse;
 pub mod target;
 pub mod tls;

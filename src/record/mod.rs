@@ -4,12 +4,14 @@
 mod event;
 mod measure;
 mod outcome;
+mod point;
 mod request;
 mod timeline;
 
 pub use event::{Events, Kind};
 pub use measure::{OutputSource, stalls};
 pub use outcome::{Outcome, Timeout};
+pub use point::{Point, Source};
 pub use request::{Message, Prompt, Reply, Request};
 pub use timeline::{Clock, Connect, Timeline};
 

@@ -77,6 +77,7 @@ pub async fn run(
     // Time for the first sessions to hand their bytes to the pacer.
     let zero = os::now() + LEAD / 2 + at_start as Nanos * 20_000;
     let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
+    progress.begin(zero);
     let lead = LEAD.max(3 * client.connect_time());
     let mut drive = Drive {
         plan,

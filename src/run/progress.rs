@@ -1,7 +1,7 @@
 //! `Progress`: counters that the display reads while a run goes on.
 
-use crate::record::{Outcome, Record, Timeout};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::record::{Nanos, Outcome, Record, Timeout};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Counts of a run so far.
 #[derive(Debug, Default)]
@@ -13,11 +13,22 @@ pub struct Progress {
     pub output_tokens: AtomicU64,
     /// Failures to connect since the last request that connected.
     pub connect_failures_in_row: AtomicU32,
+    /// The run's zero on the monotonic clock; 0 until it is known.
+    zero: AtomicI64,
 }
 
 impl Progress {
     pub fn in_flight(&self) -> u64 {
         self.started.load(Relaxed).saturating_sub(self.finished.load(Relaxed))
+    }
+
+    /// The run's zero on the monotonic clock, once it is known.
+    pub fn zero(&self) -> Option<Nanos> {
+        Some(self.zero.load(Relaxed)).filter(|zero| *zero != 0)
+    }
+
+    pub(super) fn begin(&self, zero: Nanos) {
+        self.zero.store(zero, Relaxed);
     }
 
     pub(super) fn finish(&self, record: &Record) {

@@ -1,14 +1,16 @@
 //! `Bench`: what the runs of one invocation share: the runtime, the results folder, the salt.
 
 use super::display::Display;
+use super::scraping::Scraping;
 use super::server::Ready;
 use super::state::State;
+use crate::client::scrape::Scrapes;
 use crate::client::{Client, Http, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
 use crate::record::Record;
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
-use crate::stats::{Summary, Window};
+use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
@@ -20,6 +22,9 @@ use tokio::sync::mpsc;
 
 /// Records between the sessions and the collector.
 const CHANNEL: usize = 8192;
+
+/// Width of a window of the client's series, nanoseconds.
+const SERIES_WINDOW: i64 = 1_000_000_000;
 
 /// What the runs of one invocation share.
 pub struct Bench {
@@ -39,6 +44,8 @@ pub struct Finished {
     pub ended: Arc<Ended>,
     pub folder: Arc<Folder>,
     pub tokenizer: String,
+    /// How the server's own metrics were read.
+    pub scrapes: Arc<Scrapes>,
 }
 
 impl Bench {
@@ -99,23 +106,30 @@ impl Bench {
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
         let progress = Arc::new(Progress::default());
         let control = watching(state, &progress);
+        let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
         let display = Display::start(state, &plan, progress.clone());
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());
-        let ended = self.runtime.block_on(run::run(&plan, client, &control, progress, out, &prefix));
+        let ended = self.runtime.block_on(run::run(&plan, client, &control, progress.clone(), out, &prefix));
         display.finish();
-        let (summary, written) = collector.finish()?;
+        let scraped = scraping.stop();
+        let Collected { summary, written, series } = collector.finish()?;
         let written = written.inspect_err(|_| {
             // The rows are lost; what they came to need not be.
             state.host.out(&summary.table_named(&plan.name, state.switches.lang.name()));
         })?;
         let ended = ended?;
+        let scrapes = scraped.scrapes.clone();
+        if let Err(error) = scraped.save(progress.zero().unwrap_or_default(), series.points(ended.lasted)) {
+            state.warn(&error.to_string());
+        }
         let finished = Finished {
             plan,
             summary: Arc::new(summary),
             ended: Arc::new(ended),
             folder: folder.clone(),
             tokenizer: ready.tokens.name(),
+            scrapes: Arc::new(scrapes),
         };
         runs::append(folder.path(), super::row::row(&finished, index, written))?;
         super::manifest::add_run(state, &folder, &finished, ready, index)?;
@@ -197,7 +211,15 @@ fn watching(state: &State, progress: &Arc<Progress>) -> Control {
 /// The thread that takes finished records: counts tokens where the server did not, adds them
 /// to the summary, hands them to the writer.
 struct Collector {
-    thread: std::thread::JoinHandle<(Summary, Result<Written>)>,
+    thread: std::thread::JoinHandle<Collected>,
+}
+
+/// What all records of a run became.
+struct Collected {
+    summary: Summary,
+    /// The rows, or why they could not be written.
+    written: Result<Written>,
+    series: ClientSeries,
 }
 
 impl Collector {
@@ -214,6 +236,7 @@ impl Collector {
         let work = move || {
             let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
+            let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<Record> = Vec::new();
             let mut failed = None;
             while let Some(message) = inbox.blocking_recv() {
@@ -227,6 +250,7 @@ impl Collector {
                         Message::Record(mut record) => {
                             count(&mut record, &tokens, &plan);
                             summary.add(&record);
+                            series.add(&record);
                             batch.push(*record);
                         }
                     }
@@ -239,7 +263,7 @@ impl Collector {
                 }
             }
             let written = writer.finish();
-            (summary, failed.map_or(written, Err))
+            Collected { summary, written: failed.map_or(written, Err), series }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())
@@ -248,7 +272,7 @@ impl Collector {
         Ok(Collector { thread })
     }
 
-    fn finish(self) -> Result<(Summary, Result<Written>)> {
+    fn finish(self) -> Result<Collected> {
         self.thread.join().map_err(|_| Error::run("the thread that collects results has failed"))
     }
 }
@@ -278,6 +302,11 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         "window_start_ns": ended.window_start,
         "window_end_ns": ended.window_end,
         "stopped_by": reason,
+        "server_scrapes": finished.scrapes.answers,
+        "server_scrape_gaps": finished.scrapes.gaps,
+        "server_scrape_gap_reason": finished.scrapes.gap_reason,
+        "server_not_scraped": finished.scrapes.not_scraped,
+        "server_series_left_out": finished.scrapes.series_left_out,
     }) else {
         unreachable!("a JSON object literal is an object")
     };

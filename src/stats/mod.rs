@@ -2,9 +2,11 @@
 //!
 //! A [`Summary`] keeps samples (`sample`, `gaps`), counts (`tally`) and what arrived when
 //! (`rates`); `names` and `numbers` answer `metric.statistic`; [`Slo`] judges. `table`,
-//! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts.
+//! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts;
+//! `series` and `counter` say what happened in each window of a run.
 
 mod columns;
+pub mod counter;
 pub mod csv;
 #[cfg(test)]
 mod fixture;
@@ -14,6 +16,7 @@ pub mod names;
 mod numbers;
 mod rates;
 pub mod sample;
+pub mod series;
 pub mod slo;
 pub mod summary;
 mod table;
@@ -22,5 +25,6 @@ pub mod view;
 pub mod vllm;
 pub mod words;
 
+pub use series::ClientSeries;
 pub use slo::{Condition, Limit, Slo, Verdict};
 pub use summary::{Summary, Window};

@@ -1,6 +1,6 @@
 //! `Folder`: `results/<name>_<YYYYMMDD_HHMMSS>/`, made once per invocation, never overwritten.
 
-use super::{parts, reader, runs};
+use super::{parts, reader, runs, series};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 pub const MANIFEST: &str = "manifest.json";
 
 /// Names that belong to the folder itself.
-const OURS: [&str; 4] = [MANIFEST, runs::FILE, "requests", "series.parquet"];
+const OURS: [&str; 5] = [MANIFEST, runs::FILE, "requests", series::FILE, series::PARTS];
 
 #[derive(Debug)]
 pub struct Folder {
@@ -195,12 +195,16 @@ fn read_manifest(path: &Path) -> Result<Map<String, Value>> {
 
 /// Writes a file so that a reader sees the old or the new one, and never half of one.
 pub(super) fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
+    write_aside_with(path, |aside| fs::write(aside, content).map_err(|error| cannot_write(path, &error)))
+}
+
+/// The same for content that is written piece by piece: `write` gets the path beside it.
+pub(super) fn write_aside_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let aside = path.with_file_name(format!(".{name}.tmp"));
-    fs::write(&aside, content).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
-        let _ = fs::remove_file(&aside);
-        cannot_write(path, &error)
-    })
+    let written =
+        write(&aside).and_then(|()| fs::rename(&aside, path).map_err(|error| cannot_write(path, &error)));
+    written.inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {

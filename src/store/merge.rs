@@ -75,7 +75,8 @@ fn copy(group: &[Part], to: &Path) -> Result<()> {
         row_groups += footer.num_row_groups() as i64;
     }
     let file = if rows / row_groups.max(1) >= LARGE_ROWS {
-        copy_row_groups(group, parquet, to)?
+        let paths: Vec<&Path> = group.iter().map(|part| part.path.as_path()).collect();
+        copy_row_groups(&paths, parquet, to)?
     } else {
         encode_again(group, parquet, to)?
     };
@@ -83,12 +84,12 @@ fn copy(group: &[Part], to: &Path) -> Result<()> {
 }
 
 /// Large row groups are copied as bytes: that is bound by the disk alone.
-fn copy_row_groups(group: &[Part], parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
+pub(super) fn copy_row_groups(from: &[&Path], parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
     let written = |error| cannot_write(to, error);
     let (mut parquet, _) = parquet.into_serialized_writer().map_err(written)?;
-    for part in group {
-        let footer = reader::footer(&part.path)?;
-        let source = File::open(&part.path).map_err(|error| reader::cannot_read(&part.path, error))?;
+    for path in from {
+        let footer = reader::footer(path)?;
+        let source = File::open(path).map_err(|error| reader::cannot_read(path, error))?;
         for row_group in footer.row_groups() {
             let mut copy = parquet.next_row_group().map_err(written)?;
             for column in row_group.columns() {

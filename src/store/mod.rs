@@ -7,6 +7,7 @@ pub mod parts;
 pub mod reader;
 pub mod runs;
 pub mod schema;
+pub mod series;
 pub mod table;
 pub mod writer;
 

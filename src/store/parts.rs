@@ -80,7 +80,7 @@ pub fn list(folder: &Path) -> Result<Parts> {
     Ok(parts)
 }
 
-fn parse(name: &str) -> Option<(u32, u32, u32)> {
+pub(super) fn parse(name: &str) -> Option<(u32, u32, u32)> {
     let numbers = name.strip_prefix("part-")?.strip_suffix(".parquet")?;
     let numbers: Vec<u32> =
         numbers.split('-').map(|digits| digits.parse().ok()).collect::<Option<Vec<u32>>>()?;

@@ -14,7 +14,7 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 }
 
 /// Name, inside of the braces, and value of every sample.
-pub(super) fn samples(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
+pub(in crate::client) fn samples(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
     text.lines().filter_map(|line| {
         let line = line.trim_start();
         if line.starts_with('#') {
@@ -36,7 +36,8 @@ fn labels_end(text: &str) -> Option<usize> {
     ends(text, '}').next()
 }
 
-fn labels(text: &str) -> impl Iterator<Item = &str> {
+/// The labels in the inside of the braces, such as `engine="0"`.
+pub(in crate::client) fn labels(text: &str) -> impl Iterator<Item = &str> {
     let mut from = 0;
     ends(text, ',')
         .chain([text.len()])

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+use std::time::Duration;
 
 use crate::chart;
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Record, Source};
 use crate::script::bench::Finished;
 use crate::script::fault::{Fallible, raise};
-use crate::script::opts::Opts;
+use crate::script::opts::{Opts, need};
+use crate::script::series;
 use crate::script::state::State;
 use crate::script::vllm;
 use crate::stats::{Condition, Slo, Summary, Window};
@@ -93,11 +95,15 @@ impl Handle {
     fn draw(&self, state: &State) -> Result<Vec<PathBuf>> {
         let records = self.records(state)?;
         let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
-        let figures = [
+        let mut figures = vec![
             ("distributions", chart::run::distributions(name, &records, lang)),
             ("over_time", chart::run::over_time(name, &records, lang)),
             ("timeline", chart::run::timeline(name, &records, lang)),
         ];
+        let told = |metric: &str| chart::server::DRAWN.contains(&metric);
+        let points = series::points(self, |point| point.source == Source::Server && told(&point.metric))?;
+        figures
+            .extend(chart::server::over_time(name, &records, &points, lang).map(|figure| ("server", figure)));
         let folder = self.run.folder.path().join("charts");
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
@@ -162,8 +168,9 @@ mod functions {
         result.summary().table_named(&result.name(), lang.name())
     }
 
-    /// Draws three pictures (SVG and PNG) into the results folder: distributions of TTFT and
-    /// ITL, rates over time, timeline of requests. Returns their paths.
+    /// Draws pictures (SVG and PNG) into the results folder: distributions of TTFT and ITL,
+    /// rates over time, timeline of requests, and, when the server has metrics, server and
+    /// client over time. Returns their paths.
     #[rhai_fn(volatile, return_raw)]
     pub fn charts(context: NativeCallContext, result: &mut Handle) -> Fallible<Array> {
         let state = State::of(&context);
@@ -172,6 +179,26 @@ mod functions {
             state.inform(&format!("charts: {}", folder.display()));
         }
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
+    }
+
+    /// One line over time as a list of `#{ t, value }`: `r.series("output_tokens.rate", "1s")`
+    /// from the client's records, `r.series("server.running", "1s")` from the server's metrics.
+    /// `t` is where a window ends, in seconds since the run's zero; windows in which nothing
+    /// was observed have no point.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn series(
+        context: NativeCallContext,
+        result: &mut Handle,
+        name: &str,
+        window: Dynamic,
+    ) -> Fallible<Array> {
+        let window = need::<Duration>("series", "the window", &window)?;
+        let line = series::line(&State::of(&context), result, name, window).map_err(raise)?;
+        let point = |(at, value): (i64, f64)| {
+            let t = Dynamic::from(at as f64 / 1e9);
+            Dynamic::from(Map::from([("t".into(), t), ("value".into(), Dynamic::from(value))]))
+        };
+        Ok(line.into_iter().map(point).collect())
     }
 
     /// Records whether a condition held, such as `r.require("ttft.p99 < 500ms")`, and goes on;

@@ -1,0 +1,228 @@
+//! Server and client over time: what the client saw above, what the server says of itself below.
+
+use super::run::{bin_text, bin_width, count, levels, say, time_axis, titled, token_rates, warmup_mark};
+use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
+use crate::record::{Nanos, Point, Record, Source};
+use crate::stats::counter;
+
+/// A server that was not heard of for longer than this has a gap in its line.
+const GAP: Nanos = 2_500_000_000;
+/// Points of a line, beyond which windows are averaged.
+const POINTS_MAX: i64 = 600;
+const SECOND: Nanos = 1_000_000_000;
+
+/// The metrics that the picture is made of.
+pub const DRAWN: [&str; 6] =
+    ["running", "waiting", "kv_use", "generation_tokens_total", "scrape_ms", "scrape_gap"];
+
+/// Tokens per second and requests in flight as the client saw them; running and waiting
+/// requests and the use of the KV cache as the server told, on the same time axis. `None` when
+/// the server told nothing of these. `points` are those of the run; others than the server's
+/// are passed over.
+pub fn over_time(name: &str, records: &[Record], points: &[Point], lang: &str) -> Option<Figure> {
+    let server = Server::of(points);
+    if server.running.is_empty() && server.waiting.is_empty() && server.kv_use.is_empty() {
+        return None;
+    }
+    let last_record = records.iter().map(|record| record.timeline.end).max().unwrap_or(0);
+    let last_point = points.iter().map(|point| point.at).max().unwrap_or(0);
+    let end = last_record.max(last_point).max(1) as f64 / 1e9;
+    let bin = bin_width(end);
+    let flying = records.iter().filter_map(|record| Some((record.timeline.sent?, record.timeline.end)));
+    let flight = levels(flying);
+    // What the client has in flight is what the server runs or lets wait: one scale for both.
+    let most = [&flight, &server.running, &server.waiting].into_iter().flatten();
+    let most = round_above(most.map(|point| point.1).fold(1.0, f64::max));
+    let mut panels = vec![
+        tokens(token_rates(records, bin, end), &server, end, records, lang),
+        Panel {
+            title: say(lang, "Client: requests in flight", "客户端：进行中的请求"),
+            y: Axis::linear("").range(0.0, most).format(Format::Count),
+            series: vec![Series::new("", Style::Step, flight).tone(Tone::Accent(2))],
+            ..panel(end, Format::Count)
+        },
+        requests(&server, end, most, lang),
+    ];
+    if !server.kv_use.is_empty() {
+        panels.push(Panel {
+            title: say(lang, "Server: KV cache in use", "服务端：KV 缓存占用"),
+            y: Axis::linear("").range(0.0, 1.0).format(Format::Share),
+            series: vec![Series::new("", Style::Line, server.kv_use.clone()).tone(Tone::Accent(3))],
+            ..panel(end, Format::Share)
+        });
+    }
+    if let Some(last) = panels.last_mut() {
+        last.x.label = say(lang, "time (s)", "时间 (秒)");
+    }
+    let rows = panels.len() as u32;
+    let mut figure =
+        Figure::new(titled(name, "Server and client over time · 服务端与客户端随时间变化"), 1, panels);
+    figure.height = 120 + 240 * rows;
+    figure.subtitle = subtitle(points, records.len(), bin, lang);
+    Some(figure)
+}
+
+/// The end of an axis that has a label there.
+fn round_above(most: f64) -> f64 {
+    let ten = 10f64.powf(most.log10().floor());
+    let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    steps.into_iter().map(|step| step * ten).find(|end| *end >= most).unwrap_or(most)
+}
+
+/// The server's lines, ready to draw: seconds and value.
+struct Server {
+    running: Vec<(f64, f64)>,
+    waiting: Vec<(f64, f64)>,
+    kv_use: Vec<(f64, f64)>,
+    /// Output tokens per second.
+    tokens: Vec<(f64, f64)>,
+}
+
+impl Server {
+    fn of(points: &[Point]) -> Server {
+        let found = |metric: &str| -> Vec<(Nanos, f64)> {
+            let mine =
+                points.iter().filter(|point| point.source == Source::Server && &*point.metric == metric);
+            mine.map(|point| (point.at, point.value)).collect()
+        };
+        let width = width(points);
+        let gauge = |metric| {
+            let points = found(metric);
+            // At one a second they are drawn where they were seen.
+            if width > SECOND { line(&counter::mean(&points, width), width) } else { line(&points, width) }
+        };
+        Server {
+            running: gauge("running"),
+            waiting: gauge("waiting"),
+            kv_use: gauge("kv_use"),
+            tokens: line(&counter::rate(&found("generation_tokens_total"), width), width),
+        }
+    }
+}
+
+/// A window for [`POINTS_MAX`] windows at most, in whole seconds.
+fn width(points: &[Point]) -> Nanos {
+    let last = points.iter().map(|point| point.at).max().unwrap_or(0);
+    ((last / SECOND + POINTS_MAX - 1) / POINTS_MAX).max(1) * SECOND
+}
+
+/// Points in seconds, from zero on, with a hole where the server was not heard of.
+fn line(points: &[(Nanos, f64)], width: Nanos) -> Vec<(f64, f64)> {
+    let mut line: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+    let mut before: Option<Nanos> = None;
+    for (at, value) in points {
+        if before.is_some_and(|before| at - before > GAP.max(width + GAP)) {
+            line.push((*at as f64 / 1e9, f64::NAN));
+        }
+        line.push(((*at).max(0) as f64 / 1e9, *value));
+        before = Some(*at);
+    }
+    line
+}
+
+fn panel(end: f64, format: Format) -> Panel {
+    Panel { x: time_axis("", end), y: Axis::linear("").format(format), ..Panel::default() }
+}
+
+fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, records: &[Record], lang: &str) -> Panel {
+    let none = client.is_empty().then(|| say(lang, "no data: no output tokens", "没有数据：没有输出令牌"));
+    let mut series = vec![
+        Series::new(say(lang, "arrived at the client", "客户端收到"), Style::Area, client)
+            .tone(Tone::Accent(0)),
+    ];
+    if !server.tokens.is_empty() {
+        let name = say(lang, "generated by the server", "服务端生成");
+        series.push(Series::new(name, Style::Line, server.tokens.clone()).tone(Tone::Accent(1)));
+    }
+    series.extend(warmup_mark(records, lang));
+    Panel {
+        title: say(lang, "Client: output tokens per second", "客户端：每秒输出令牌数"),
+        note: none,
+        series,
+        ..panel(end, Format::Number)
+    }
+}
+
+fn requests(server: &Server, end: f64, most: f64, lang: &str) -> Panel {
+    let lines = [
+        (say(lang, "running", "运行中"), &server.running, Tone::Accent(2)),
+        (say(lang, "waiting", "排队中"), &server.waiting, Tone::Accent(5)),
+    ];
+    let told = lines.into_iter().filter(|(_, points, _)| !points.is_empty());
+    Panel {
+        title: say(lang, "Server: requests running and waiting", "服务端：运行中与排队中的请求"),
+        y: Axis::linear("").range(0.0, most).format(Format::Count),
+        series: told
+            .map(|(name, points, tone)| Series::new(name, Style::Line, points.clone()).tone(tone))
+            .collect(),
+        ..panel(end, Format::Count)
+    }
+}
+
+fn subtitle(points: &[Point], requests: usize, bin: f64, lang: &str) -> String {
+    let of = |metric: &str| points.iter().filter(|point| &*point.metric == metric).collect::<Vec<_>>();
+    let gaps: usize = of("scrape_gap").iter().map(|gap| gap.value as usize).sum();
+    let (requests, answers, bin) = (count(requests), count(of("scrape_ms").len()), bin_text(bin));
+    let text = say(
+        lang,
+        &format!("client: {requests} requests, bins of {bin}; server: {answers} answers of /metrics"),
+        &format!("客户端：{requests} 个请求，每格 {bin}；服务端：/metrics 应答 {answers} 次"),
+    );
+    match gaps {
+        0 => text,
+        gaps => {
+            let gaps = count(gaps);
+            text + say(lang, &format!(", {gaps} s without one"), &format!("，缺 {gaps} 秒")).as_str()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(second: i64, metric: &str, value: f64) -> Point {
+        let at = second * SECOND;
+        Point { at, source: Source::Server, metric: metric.into(), labels: None, value, raw_name: None }
+    }
+
+    #[test]
+    fn a_server_that_tells_nothing_has_no_picture() {
+        assert!(over_time("c1", &[], &[], "en").is_none());
+        assert!(over_time("c1", &[], &[point(1, "scrape_gap", 1.0)], "en").is_none());
+        let mut seen_by_client = point(1, "running", 1.0);
+        seen_by_client.source = Source::Client;
+        assert!(over_time("c1", &[], &[seen_by_client], "en").is_none());
+    }
+
+    #[test]
+    fn a_server_without_a_kv_cache_has_no_panel_of_it() {
+        let points = [point(0, "running", 1.0), point(1, "running", 2.0)];
+        assert_eq!(over_time("c1", &[], &points, "en").unwrap().panels.len(), 3);
+        let kv = [point(0, "running", 1.0), point(0, "kv_use", 0.5)];
+        let figure = over_time("c1", &[], &kv, "zh").unwrap();
+        assert_eq!(figure.panels.len(), 4);
+        assert!(figure.svg().unwrap().contains("KV 缓存占用"));
+    }
+
+    #[test]
+    fn seconds_without_an_answer_are_a_hole_in_the_line() {
+        let line = line(&[(0, 1.0), (SECOND, 2.0), (5 * SECOND, 3.0)], SECOND);
+        assert_eq!(line.len(), 4);
+        assert!(line[2].1.is_nan());
+    }
+
+    #[test]
+    fn an_axis_ends_at_a_round_number() {
+        let ends = [1.0, 1.2, 40.0, 64.0, 100.0, 101.0].map(round_above);
+        assert_eq!(ends, [1.0, 1.5, 40.0, 80.0, 100.0, 150.0]);
+    }
+
+    #[test]
+    fn a_long_run_is_drawn_in_few_points() {
+        let points: Vec<Point> = (0..21_600).map(|second| point(second, "running", 4.0)).collect();
+        let server = Server::of(&points);
+        assert!(server.running.len() <= 601, "{}", server.running.len());
+        assert!(server.running.iter().all(|point| point.1 == 4.0));
+    }
+}

@@ -1,0 +1,379 @@
+//! `series.parquet`: what server and client looked like over time, one row per run, time and
+//! metric.
+//!
+//! While a run goes on its rows are parts (`series/part-003-0000.parquet`), one a minute, so
+//! that memory stays small and a killed process loses a minute at most. When it ends they
+//! become row groups of `series.parquet`, which is written aside and renamed, and are deleted.
+//! A process killed in between leaves both: then the parts are not read again.
+
+use super::folder::write_aside_with;
+use super::merge::copy_row_groups;
+use super::parts::{parse, part_name, unfinished_name};
+use super::reader::{batches, cannot_read};
+use super::schema;
+use super::writer::cannot_write;
+use crate::error::Result;
+use crate::record::{Nanos, Point, Source};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Encoding;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+/// The file's name in a results folder, and that of the folder of parts.
+pub const FILE: &str = "series.parquet";
+pub const PARTS: &str = "series";
+
+/// When a part is full.
+const PART_ROWS: usize = 65_536;
+const PART_SPAN: Nanos = 60_000_000_000;
+
+const KEY_TIMES: &str = "rampant.times";
+
+/// Writes the rows of one run.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    run: String,
+    index: u32,
+    zero_us: i64,
+    waiting: Vec<Point>,
+    parts: u32,
+}
+
+impl Writer {
+    /// `index`: place of the run in its folder; `zero_us`: the wall clock of the run's zero,
+    /// microseconds since 1970.
+    pub fn new(folder: &Path, run: &str, index: u32, zero_us: i64) -> Writer {
+        let (folder, run) = (folder.to_path_buf(), run.to_string());
+        Writer { folder, run, index, zero_us, waiting: Vec::new(), parts: 0 }
+    }
+
+    /// Takes points; writes a part when one is full. Points are kept when that fails.
+    pub fn add(&mut self, points: Vec<Point>) -> Result<()> {
+        self.waiting.extend(points);
+        let span =
+            self.waiting.first().zip(self.waiting.last()).map_or(0, |(first, last)| last.at - first.at);
+        if self.waiting.len() >= PART_ROWS || span >= PART_SPAN { self.close_part() } else { Ok(()) }
+    }
+
+    /// Writes what is left and joins the run's rows into `series.parquet`. Rows that cannot be
+    /// joined stay in their parts.
+    pub fn finish(mut self) -> Result<()> {
+        self.close_part()?;
+        let folder = parts_folder(&self.folder);
+        let mine: Vec<PathBuf> =
+            (0..self.parts).map(|part| folder.join(part_name(self.index, part, part))).collect();
+        if mine.is_empty() {
+            return Ok(());
+        }
+        // Many small row groups become few, which are bytes to copy from now on.
+        let joined = folder.join(unfinished_name("joined"));
+        let result = encode_again(&mine, &joined).and_then(|()| append(&self.folder.join(FILE), &joined));
+        let _ = fs::remove_file(&joined);
+        result?;
+        mine.iter().for_each(|part| drop(fs::remove_file(part)));
+        // Fails, as it should, while another run's parts are in it.
+        let _ = fs::remove_dir(&folder);
+        Ok(())
+    }
+
+    fn close_part(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let folder = parts_folder(&self.folder);
+        let name = part_name(self.index, self.parts, self.parts);
+        let (part, unfinished) = (folder.join(&name), folder.join(unfinished_name(&name)));
+        fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, error.into()))?;
+        let batch = batch(&self.run, self.zero_us, &self.waiting);
+        let write = || {
+            let mut parquet = ArrowWriter::try_new(File::create(&unfinished)?, schema(), Some(properties()))?;
+            parquet.write(&batch)?;
+            parquet.into_inner()?;
+            fs::rename(&unfinished, &part).map_err(ParquetError::from)
+        };
+        write().map_err(|error| cannot_write(&part, error))?;
+        self.waiting.clear();
+        self.parts += 1;
+        Ok(())
+    }
+}
+
+fn parts_folder(folder: &Path) -> PathBuf {
+    folder.join(PARTS)
+}
+
+fn encode_again(parts: &[PathBuf], to: &Path) -> Result<()> {
+    let written = |error| cannot_write(to, error);
+    let file = File::create(to).map_err(|error| written(error.into()))?;
+    let mut parquet = ArrowWriter::try_new(file, schema(), Some(properties())).map_err(written)?;
+    for part in parts {
+        for batch in batches(part)? {
+            parquet.write(&batch.map_err(|error| cannot_read(part, error))?).map_err(written)?;
+        }
+    }
+    parquet.into_inner().map_err(written).map(drop)
+}
+
+/// Adds the row groups of `joined` to the file, which is made when missing.
+fn append(file: &Path, joined: &Path) -> Result<()> {
+    let sources: Vec<&Path> = if file.exists() { vec![file, joined] } else { vec![joined] };
+    write_aside_with(file, |aside| {
+        let parquet = File::create(aside)
+            .map_err(ParquetError::from)
+            .and_then(|aside| ArrowWriter::try_new(aside, schema(), Some(properties())))
+            .map_err(|error| cannot_write(file, error))?;
+        let copied = copy_row_groups(&sources, parquet, file)?;
+        copied.sync_all().map_err(|error| cannot_write(file, error.into()))
+    })
+}
+
+fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let word = |name, null| Field::new(name, DataType::Utf8, null);
+        Arc::new(Schema::new(vec![
+            word("run", false),
+            Field::new("t_ms", DataType::Float64, false),
+            Field::new("scraped_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+            word("source", false),
+            word("metric", false),
+            word("labels", true),
+            Field::new("value", DataType::Float64, false),
+            word("raw_name", true),
+        ]))
+    });
+    SCHEMA.clone()
+}
+
+fn properties() -> WriterProperties {
+    let at = ColumnPath::from("scraped_at");
+    let about = "t_ms counts from the run's zero: when the server's answer arrived, or where the \
+                 second ends that a client's value is of; scraped_at is the same moment in UTC";
+    let about = KeyValue::new(KEY_TIMES.to_string(), about.to_string());
+    let version = KeyValue::new(schema::KEY_VERSION.to_string(), schema::VERSION.to_string());
+    schema::packed()
+        .set_max_row_group_row_count(Some(1 << 18))
+        .set_column_dictionary_enabled(at.clone(), false)
+        .set_column_encoding(at, Encoding::DELTA_BINARY_PACKED)
+        .set_key_value_metadata(Some(vec![version, about]))
+        .build()
+}
+
+fn batch(run: &str, zero_us: i64, points: &[Point]) -> RecordBatch {
+    let words =
+        |of: fn(&Point) -> Option<&str>| Arc::new(points.iter().map(of).collect::<StringArray>()) as ArrayRef;
+    let at: TimestampMicrosecondArray =
+        points.iter().map(|point| Some(zero_us + point.at.div_euclid(1_000))).collect();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(points.iter().map(|_| Some(run)).collect::<StringArray>()),
+        Arc::new(points.iter().map(|point| Some(point.at as f64 / 1e6)).collect::<Float64Array>()),
+        Arc::new(at.with_timezone("UTC")),
+        words(|point| Some(point.source.name())),
+        words(|point| Some(&point.metric)),
+        words(|point| point.labels.as_deref()),
+        Arc::new(points.iter().map(|point| Some(point.value)).collect::<Float64Array>()),
+        words(|point| point.raw_name.as_deref()),
+    ];
+    RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
+}
+
+/// Calls `each` with every point of run `run`, in the order in which they were written: the
+/// server's by time, then the client's by time. None when the folder has no such run.
+pub fn read(folder: &Path, run: &str, mut each: impl FnMut(Point)) -> Result<()> {
+    let file = folder.join(FILE);
+    if file.exists() && read_file(&file, run, &mut each)? > 0 {
+        return Ok(());
+    }
+    let mut parts: Vec<((u32, u32, u32), PathBuf)> = Vec::new();
+    for entry in fs::read_dir(parts_folder(folder)).into_iter().flatten().flatten() {
+        if let Some(place) = entry.file_name().to_str().and_then(parse) {
+            parts.push((place, entry.path()));
+        }
+    }
+    parts.sort();
+    for (_, part) in parts {
+        read_file(&part, run, &mut each)?;
+    }
+    Ok(())
+}
+
+/// Reads the row groups in which the run may be, and says how many rows were its own.
+fn read_file(path: &Path, run: &str, each: &mut impl FnMut(Point)) -> Result<u64> {
+    let mut read = || -> parquet::errors::Result<u64> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+        let groups = builder.metadata().row_groups().iter().enumerate();
+        let groups = groups.filter(|(_, group)| may_hold(group, run)).map(|(i, _)| i).collect();
+        let mut words = Words::default();
+        let mut found = 0;
+        for batch in builder.with_row_groups(groups).build()? {
+            found += read_batch(&batch?, run, &mut words, each)?;
+        }
+        Ok(found)
+    };
+    read().map_err(|error| cannot_read(path, error))
+}
+
+/// Each run has row groups of its own, so that the other runs' are not even unpacked.
+fn may_hold(group: &RowGroupMetaData, run: &str) -> bool {
+    match group.columns().first().and_then(|column| column.statistics()) {
+        Some(Statistics::ByteArray(range)) => {
+            let run = run.as_bytes();
+            let min = range.min_bytes_opt().is_none_or(|min| !range.min_is_exact() || min <= run);
+            let max = range.max_bytes_opt().is_none_or(|max| !range.max_is_exact() || max >= run);
+            min && max
+        }
+        _ => true,
+    }
+}
+
+/// Text that was met before: a metric has one name in memory, not one for each of its points.
+#[derive(Default)]
+struct Words(std::collections::HashSet<Arc<str>>);
+
+impl Words {
+    fn word(&mut self, text: &str) -> Arc<str> {
+        if let Some(word) = self.0.get(text) {
+            return word.clone();
+        }
+        let word: Arc<str> = text.into();
+        self.0.insert(word.clone());
+        word
+    }
+}
+
+fn read_batch(
+    batch: &RecordBatch,
+    run: &str,
+    words: &mut Words,
+    each: &mut impl FnMut(Point),
+) -> parquet::errors::Result<u64> {
+    fn column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> parquet::errors::Result<&'a T> {
+        let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
+        column.ok_or_else(|| ParquetError::General(format!("no column {name:?} as this version writes it")))
+    }
+    let runs: &StringArray = column(batch, "run")?;
+    let at: &Float64Array = column(batch, "t_ms")?;
+    let source: &StringArray = column(batch, "source")?;
+    let metric: &StringArray = column(batch, "metric")?;
+    let labels: &StringArray = column(batch, "labels")?;
+    let value: &Float64Array = column(batch, "value")?;
+    let raw_name: &StringArray = column(batch, "raw_name")?;
+    let mut found = 0;
+    for i in (0..batch.num_rows()).filter(|i| runs.value(*i) == run) {
+        found += 1;
+        let mut word = |of: &StringArray| (!of.is_null(i)).then(|| words.word(of.value(i)));
+        each(Point {
+            at: (at.value(i) * 1e6).round() as Nanos,
+            source: if source.value(i) == Source::Client.name() { Source::Client } else { Source::Server },
+            labels: word(labels),
+            raw_name: word(raw_name),
+            metric: words.word(metric.value(i)),
+            value: value.value(i),
+        });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Nanos = 1_000_000_000;
+
+    fn point(at: Nanos, metric: &str, value: f64) -> Point {
+        let (labels, raw_name) = (Some("engine=\"0\"".into()), Some(format!("vllm:{metric}").into()));
+        Point { at, source: Source::Server, metric: metric.into(), labels, value, raw_name }
+    }
+
+    fn client(at: Nanos, metric: &str, value: f64) -> Point {
+        Point { at, source: Source::Client, metric: metric.into(), labels: None, value, raw_name: None }
+    }
+
+    fn all(folder: &Path, run: &str) -> Vec<Point> {
+        let mut points = Vec::new();
+        read(folder, run, |point| points.push(point)).unwrap();
+        points
+    }
+
+    #[test]
+    fn points_of_every_run_come_back_as_they_went() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut written = Vec::new();
+        for (index, run) in ["c1", "c2", "c10"].into_iter().enumerate() {
+            let mut writer = Writer::new(folder.path(), run, index as u32, 1_767_323_045_000_000);
+            let points = vec![point(-5_000_000, "running", 0.5), client(SECOND, "in_flight", index as f64)];
+            writer.add(points.clone()).unwrap();
+            writer.finish().unwrap();
+            written.push(points);
+        }
+        for (run, points) in ["c1", "c2", "c10"].into_iter().zip(written) {
+            assert_eq!(all(folder.path(), run), points);
+        }
+        assert_eq!(all(folder.path(), "c3"), []);
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [FILE], "nothing is left aside");
+        let footer = super::super::reader::footer(&folder.path().join(FILE)).unwrap();
+        let holding = footer.row_groups().iter().filter(|group| may_hold(group, "c2")).count();
+        assert_eq!((footer.num_row_groups(), holding), (3, 1));
+    }
+
+    #[test]
+    fn a_long_run_is_written_in_parts_that_become_one_row_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(folder.path(), "soak", 3, 0);
+        for second in 0..300 {
+            writer.add(vec![point(second * SECOND, "running", second as f64)]).unwrap();
+            assert!(writer.waiting.len() <= 60, "{}", writer.waiting.len());
+        }
+        // As a killed process leaves it.
+        let parts = fs::read_dir(folder.path().join(PARTS)).unwrap().count();
+        assert_eq!((parts, all(folder.path(), "soak").len()), (4, 244));
+        writer.finish().unwrap();
+        assert!(!folder.path().join(PARTS).exists());
+        let values: Vec<f64> = all(folder.path(), "soak").iter().map(|point| point.value).collect();
+        assert_eq!(values, (0..300).map(f64::from).collect::<Vec<_>>());
+        assert_eq!(super::super::reader::footer(&folder.path().join(FILE)).unwrap().num_row_groups(), 1);
+    }
+
+    #[test]
+    fn parts_that_were_joined_already_are_not_read_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(folder.path(), "c1", 0, 0);
+        writer.add(vec![point(0, "running", 1.0), point(61 * SECOND, "running", 2.0)]).unwrap();
+        let part = folder.path().join(PARTS).join("part-000-0000.parquet");
+        let bytes = fs::read(&part).unwrap();
+        writer.finish().unwrap();
+        fs::create_dir(folder.path().join(PARTS)).unwrap();
+        fs::write(&part, bytes).unwrap();
+        assert_eq!(all(folder.path(), "c1").len(), 2);
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_and_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "no parquet").unwrap();
+        let mut writer = Writer::new(folder.path(), "c1", 0, 0);
+        writer.add(vec![point(0, "running", 1.0)]).unwrap();
+        let error = writer.finish().unwrap_err();
+        assert!(error.message.contains(FILE), "{error}");
+        assert_eq!(fs::read(folder.path().join(FILE)).unwrap(), b"no parquet");
+        assert!(folder.path().join(PARTS).join("part-000-0000.parquet").exists(), "the rows are still there");
+    }
+
+    #[test]
+    fn a_run_without_points_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        Writer::new(folder.path(), "c1", 0, 0).finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
