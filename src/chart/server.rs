@@ -5,8 +5,6 @@ use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
 use crate::record::{Nanos, Point, Record, Source};
 use crate::stats::counter;
 
-/// A server that was not heard of for longer than this has a gap in its line.
-const GAP: Nanos = 2_500_000_000;
 /// Points of a line, beyond which windows are averaged.
 const POINTS_MAX: i64 = 600;
 const SECOND: Nanos = 1_000_000_000;
@@ -106,12 +104,12 @@ fn width(points: &[Point]) -> Nanos {
     ((last / SECOND + POINTS_MAX - 1) / POINTS_MAX).max(1) * SECOND
 }
 
-/// Points in seconds, from zero on, with a hole where the server was not heard of.
+/// Points in seconds, from zero on, with a hole where more than one window has nothing.
 fn line(points: &[(Nanos, f64)], width: Nanos) -> Vec<(f64, f64)> {
     let mut line: Vec<(f64, f64)> = Vec::with_capacity(points.len());
     let mut before: Option<Nanos> = None;
     for (at, value) in points {
-        if before.is_some_and(|before| at - before > GAP.max(width + GAP)) {
+        if before.is_some_and(|before| 2 * (at - before) > 5 * width) {
             line.push((*at as f64 / 1e9, f64::NAN));
         }
         line.push(((*at).max(0) as f64 / 1e9, *value));
@@ -207,7 +205,7 @@ mod tests {
 
     #[test]
     fn seconds_without_an_answer_are_a_hole_in_the_line() {
-        let line = line(&[(0, 1.0), (SECOND, 2.0), (5 * SECOND, 3.0)], SECOND);
+        let line = line(&[(0, 1.0), (2 * SECOND, 2.0), (5 * SECOND, 3.0)], SECOND);
         assert_eq!(line.len(), 4);
         assert!(line[2].1.is_nan());
     }

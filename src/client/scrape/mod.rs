@@ -119,7 +119,10 @@ async fn follow(
         }
         tokio::select! {
             scraped = scrape(control, LATER) => teller.tell_at(mark, scraped),
-            _ = &mut stopped => break,
+            _ = &mut stopped => {
+                teller.tell_none_since(mark, os::now());
+                break;
+            }
         }
     }
     teller.tell(scrape(control, LAST).await);
@@ -197,6 +200,14 @@ impl<F: FnMut(Nanos, Vec<Point>)> Teller<F> {
         self.tell(scrape);
         if passed > 0 {
             self.gap(answered, passed, &format!("the answer took {took:.1} s"));
+        }
+    }
+
+    /// Tells of a scrape that was due at `mark` and has no answer when the run ends.
+    fn tell_none_since(&mut self, mark: Nanos, now: Nanos) {
+        let passed = (now - mark).div_euclid(EVERY);
+        if passed > 0 {
+            self.gap(now, passed, "no answer before the end of the run");
         }
     }
 
@@ -323,6 +334,15 @@ mod tests {
         let reason = Some("reason=\"the answer took 3.0 s\"".to_string());
         assert_eq!(of(&told, SCRAPE_GAP), [(4 * SECOND + 5, 3.0, reason)]);
         assert_eq!((teller.scrapes.answers, teller.scrapes.gaps), (1, 3));
+    }
+
+    #[test]
+    fn a_scrape_that_the_end_of_the_run_cuts_off_is_a_gap() {
+        let (mut teller, told) = teller();
+        teller.tell_none_since(SECOND, SECOND + 999_999_999);
+        assert_eq!(teller.scrapes.gaps, 0);
+        teller.tell_none_since(SECOND, 8 * SECOND);
+        assert_eq!((teller.scrapes.gaps, of(&told, SCRAPE_GAP)[0].1), (7, 7.0));
     }
 
     #[test]
