@@ -3,6 +3,8 @@
 //! Times are nanoseconds on the monotonic clock. Everything that only Linux has lives in
 //! `linux`; `other` answers for the rest.
 
+pub mod health;
+
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod imp;
@@ -13,6 +15,7 @@ mod imp;
 use std::io;
 use std::os::fd::RawFd;
 
+pub use health::{TcpInfo, tcp_info};
 pub use imp::{be_urgent, enable_receive_stamps, make_precise, receive};
 
 /// The monotonic clock, nanoseconds.

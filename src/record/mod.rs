@@ -2,6 +2,7 @@
 //! sent, a [`Record`] comes back. Nothing here reads a clock, a socket or a file.
 
 mod event;
+mod health;
 mod measure;
 mod outcome;
 mod point;
@@ -9,6 +10,7 @@ mod request;
 mod timeline;
 
 pub use event::{Events, Kind};
+pub use health::{Health, Throttled};
 pub use measure::{OutputSource, stalls};
 pub use outcome::{Outcome, Timeout};
 pub use point::{Point, Source};

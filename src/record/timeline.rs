@@ -51,6 +51,13 @@ pub struct Timeline {
     pub read_lag_us: Option<u32>,
     /// Reads that carried more than one event.
     pub shared_reads: u32,
+    /// Segments of the request that were sent again. This and the two below: `None` where the
+    /// connection was not asked.
+    pub tcp_retransmits: Option<u32>,
+    /// Segments of the reply that came out of order, as they do behind a lost one.
+    pub tcp_out_of_order: Option<u32>,
+    /// The shortest round trip that the connection has seen, microseconds.
+    pub tcp_min_rtt_us: Option<u32>,
 }
 
 impl Timeline {
@@ -68,6 +75,9 @@ impl Timeline {
             events: Events::default(),
             read_lag_us: None,
             shared_reads: 0,
+            tcp_retransmits: None,
+            tcp_out_of_order: None,
+            tcp_min_rtt_us: None,
         }
     }
 

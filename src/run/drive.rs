@@ -1,5 +1,6 @@
 //! `run`: the loop from the first slot to the last straggler.
 
+use super::monitor::Monitor;
 use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Prepared};
@@ -7,12 +8,12 @@ use super::{Control, Message, Progress, Stop};
 use crate::client::{Client, Order};
 use crate::error::Error;
 use crate::os;
-use crate::record::{Due, Nanos, Outcome, Phase, Record, Reply};
+use crate::record::{Due, Health, Nanos, Outcome, Phase, Record, Reply};
 use crate::workload::Session;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Interval;
 
 /// Failures to connect in a row that end a run.
@@ -54,8 +55,8 @@ pub struct Ended {
     pub window_end: Option<Nanos>,
     /// Time from zero to the end of the last request.
     pub lasted: Nanos,
-    /// CPU time of this process during the run, kernel included.
-    pub cpu: Nanos,
+    /// What happened to this process and its machine meanwhile.
+    pub health: Health,
 }
 
 /// Runs `plan`; every request becomes one record in `out`.
@@ -73,7 +74,7 @@ pub async fn run(
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
     client.open_ahead(at_start).await;
-    let cpu_before = os::cpu();
+    let monitor = Monitor::start();
     // Time for the first sessions to hand their bytes to the pacer.
     let zero = os::now() + LEAD / 2 + at_start as Nanos * 20_000;
     let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
@@ -85,7 +86,7 @@ pub async fn run(
         places: Places::new(Some(plan.places().unwrap_or_else(|| connections_max().max(1)))),
         sessions: Sessions::new(),
         cancel: Cancel::new(),
-        shared: Arc::new(Shared { client, progress, out, zero }),
+        shared: Arc::new(Shared { client, progress, out, zero, handing_over: AtomicI64::new(0) }),
         lead,
         window: None,
         measured: 0,
@@ -102,7 +103,7 @@ pub async fn run(
         window_start,
         window_end: plan.duration.map(|duration| window_start + duration.as_nanos() as Nanos),
         lasted: os::now() - zero,
-        cpu: os::cpu() - cpu_before,
+        health: monitor.finish(drive.shared.handing_over.load(Relaxed)),
     })
 }
 
@@ -112,6 +113,20 @@ struct Shared {
     progress: Arc<Progress>,
     out: mpsc::Sender<Message>,
     zero: Nanos,
+    /// How long finished requests waited for the collector, added up.
+    handing_over: AtomicI64,
+}
+
+impl Shared {
+    /// Gives a record to the collector.
+    async fn hand_over(&self, record: Record) {
+        let message = Message::Record(Box::new(record));
+        let Err(TrySendError::Full(message)) = self.out.try_send(message) else { return };
+        let begun = os::now();
+        // A collector that is gone has told its own error.
+        let _ = self.out.send(message).await;
+        self.handing_over.fetch_add(os::now() - begun, Relaxed);
+    }
 }
 
 struct Drive<'a> {
@@ -313,7 +328,7 @@ impl<'a> Drive<'a> {
         record.timeline.rebase(self.shared.zero);
         self.shared.progress.started.fetch_add(1, Relaxed);
         self.shared.progress.finish(&record);
-        let _ = self.shared.out.send(Message::Record(Box::new(record))).await;
+        self.shared.hand_over(record).await;
     }
 
     /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C.
@@ -416,10 +431,10 @@ async fn play(
         shared.progress.finish(&record);
         let Some(request) = next else {
             place.free(end);
-            let _ = shared.out.send(Message::Record(Box::new(record))).await;
+            shared.hand_over(record).await;
             break;
         };
-        let _ = shared.out.send(Message::Record(Box::new(record))).await;
+        shared.hand_over(record).await;
         shared.progress.started.fetch_add(1, Relaxed);
         turn += 1;
         let id = format!("{first_id}.{turn}");

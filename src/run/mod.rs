@@ -4,6 +4,7 @@
 //! Back-traffic is two things only: [`Control::stop`] and the counters of [`Progress`].
 
 mod drive;
+mod monitor;
 mod places;
 pub mod plan;
 mod prepare;

@@ -1,6 +1,7 @@
 //! `Bench`: what the runs of one invocation share: the runtime, the results folder, the salt.
 
 use super::display::Display;
+use super::intent::intent;
 use super::scraping::Scraping;
 use super::server::Ready;
 use super::state::State;
@@ -10,6 +11,9 @@ use crate::error::{Error, Kind, Result};
 use crate::os;
 use crate::record::Record;
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
+use crate::stats::report::Report;
+use crate::stats::verdict::Verdict;
+use crate::stats::words::Lang;
 use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
@@ -113,7 +117,7 @@ impl Bench {
         let ended = self.runtime.block_on(run::run(&plan, client, &control, progress.clone(), out, &prefix));
         display.finish();
         let scraped = scraping.stop();
-        let Collected { summary, written, series } = collector.finish()?;
+        let Collected { mut summary, written, series } = collector.finish()?;
         let written = written.inspect_err(|_| {
             // The rows are lost; what they came to need not be.
             state.host.out(&summary.table_named(&plan.name, state.switches.lang.name()));
@@ -123,6 +127,8 @@ impl Bench {
         if let Err(error) = scraped.save(progress.zero().unwrap_or_default(), series.points(ended.lasted)) {
             state.warn(&error.to_string());
         }
+        let report = Report::new(&summary, &intent(&plan), &ended.health, written.blocked_ms);
+        summary.attach(report);
         let finished = Finished {
             plan,
             summary: Arc::new(summary),
@@ -149,6 +155,11 @@ impl Bench {
     /// What the end of a run means for the process.
     fn judge(&self, state: &State, finished: &Finished) -> Result<()> {
         let name = &finished.plan.name;
+        if let Some(report) = finished.summary.report()
+            && report.verdict() != Verdict::Valid
+        {
+            state.doubt(name, report.sentence(Lang::named(state.switches.lang.name())));
+        }
         match &finished.ended.reason {
             Reason::Interrupted => {
                 state.host.out(&finished.summary.table_named(name, state.switches.lang.name()));

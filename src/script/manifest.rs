@@ -5,6 +5,7 @@ use super::json;
 use super::server::Ready;
 use super::state::State;
 use crate::error::Result;
+use crate::stats::report::Report;
 use crate::store::{Folder, manifest};
 use serde_json::{Map, Value, json};
 
@@ -46,6 +47,7 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
     run.insert("seed".into(), plan.seed.to_string().into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
     run.extend(facts(finished));
+    run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());
     let run = scrubbed(state, run);
     let target = scrubbed(state, target(ready));
     folder.manifest(|map| {

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod fault;
 pub mod function;
 pub mod grid;
+pub mod intent;
 pub mod json;
 pub mod lint;
 pub mod manifest;

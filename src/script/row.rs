@@ -2,6 +2,7 @@
 
 use super::bench::{Finished, facts};
 use super::vllm;
+use crate::stats::report::Report;
 use crate::stats::vllm::VllmResult;
 use crate::store::writer::Written;
 use serde_json::{Map, Value};
@@ -25,8 +26,8 @@ pub fn row(finished: &Finished, index: u32, written: Written) -> Map<String, Val
     }
     row.extend(facts(finished));
     row.insert("rows_written".into(), written.rows.into());
-    row.insert("writer_blocked_ms".into(), written.blocked_ms.into());
-    row.insert("client_cpu_ms".into(), (finished.ended.cpu as f64 / 1e6).into());
+    row.insert("client_cpu_ms".into(), (finished.ended.health.cpu as f64 / 1e6).into());
+    row.extend(finished.summary.report().map(Report::columns).unwrap_or_default());
     row
 }
 

@@ -237,6 +237,12 @@ impl State {
         self.tally().problems.push(sentence);
     }
 
+    /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
+    pub fn doubt(&self, run: &str, reason: String) {
+        self.warn(&format!("run {run} is {reason}"));
+        self.tally().doubts.push((run.into(), reason));
+    }
+
     /// What the runs of this invocation share, made at its first use.
     pub fn bench(&self) -> Result<Arc<Bench>> {
         if let Some(bench) = self.bench.get() {

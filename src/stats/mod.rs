@@ -5,7 +5,9 @@
 //! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts;
 //! `series` and `counter` say what happened in each window of a run.
 
+mod advice;
 mod columns;
+mod conduct;
 pub mod counter;
 pub mod csv;
 #[cfg(test)]
@@ -15,12 +17,15 @@ mod gaps;
 pub mod names;
 mod numbers;
 mod rates;
+pub mod report;
 pub mod sample;
 pub mod series;
 pub mod slo;
 pub mod summary;
 mod table;
 pub mod tally;
+pub mod trend;
+pub mod verdict;
 pub mod view;
 pub mod vllm;
 pub mod words;

@@ -269,6 +269,15 @@ impl InFlight {
         Some(Concurrency { mean: open as f64 / (end - start) as f64, max: max as u64 })
     }
 
+    /// From when `places` requests had been sent until the last was sent.
+    pub fn busy(&self, places: usize) -> Option<(Nanos, Nanos)> {
+        let mut sent = self.sent.clone();
+        sent.sort_unstable();
+        let start = *sent.get(places.checked_sub(1)?)?;
+        let last = *sent.last()?;
+        (sent.len() >= 2 * places && last > start).then_some((start, last))
+    }
+
     pub fn merge(&mut self, other: &InFlight) {
         self.sent.extend_from_slice(&other.sent);
         self.end.extend_from_slice(&other.end);

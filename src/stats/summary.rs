@@ -1,9 +1,11 @@
 //! `Summary`: all numbers of one run.
 
+use super::conduct::Conduct;
 use super::flow::Flow;
 use super::gaps::Gaps;
 use super::names::Metric;
 use super::rates::{Arrivals, Concurrency, InFlight};
+use super::report::Report;
 use super::sample::Sample;
 use super::slo::Slo;
 use super::tally::{Tally, least};
@@ -38,6 +40,9 @@ pub struct Summary {
     pub(super) tally: Tally,
     pub(super) arrivals: Arrivals,
     in_flight: InFlight,
+    pub(super) conduct: Conduct,
+    /// What the run says of itself, once it has ended.
+    pub(super) report: Option<Box<Report>>,
     /// Reused from record to record.
     flow: Flow,
 }
@@ -57,6 +62,8 @@ impl Summary {
             tally: Tally::default(),
             arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
+            conduct: Conduct::default(),
+            report: None,
             flow: Flow::default(),
         }
     }
@@ -99,6 +106,7 @@ impl Summary {
             return;
         }
         self.tally.add(record);
+        self.conduct.add(record, &self.flow, self.open);
         if self.slo.as_ref().is_some_and(|slo| slo.good(record, self.open)) {
             self.tally.good += 1;
         }
@@ -167,6 +175,27 @@ impl Summary {
         self.span().and_then(|(start, end)| self.in_flight.concurrency(start, end))
     }
 
+    pub(super) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// The mean number of requests in flight while all `places` of a closed loop were in use
+    /// and there was more to send. `None`: the run is all beginning and end.
+    pub(super) fn filled_places(&self, places: usize, from: Nanos) -> Option<f64> {
+        let (start, last) = self.in_flight.busy(places)?;
+        self.in_flight.concurrency(start.max(from), last).map(|concurrency| concurrency.mean)
+    }
+
+    /// Puts the report of the finished run into the table.
+    pub fn attach(&mut self, report: Report) {
+        self.report = Some(Box::new(report));
+    }
+
+    /// What the run says of itself; `None` of a part of a run.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_deref()
+    }
+
     /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
     pub fn columns(&self) -> Vec<(String, Option<f64>)> {
         super::columns::columns(self)
@@ -195,6 +224,7 @@ impl std::ops::AddAssign<&Summary> for Summary {
         self.tally.merge(&other.tally);
         self.arrivals.merge(&other.arrivals);
         self.in_flight.merge(&other.in_flight);
+        self.conduct.merge(&other.conduct);
     }
 }
 

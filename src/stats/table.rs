@@ -29,6 +29,9 @@ pub fn table(summary: &Summary, name: Option<&str>, lang: &str) -> String {
         text += &format!("{}\n", one_line(name));
     }
     text += &format!("{}\n{lower}", overview(summary, lang, width));
+    if let Some(report) = summary.report() {
+        text += &format!("\n{}", two_columns(report.rows(lang), width));
+    }
     for note in latencies.notes() {
         text += &format!("\n{note}");
     }
@@ -63,6 +66,9 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
     let (words, tally) = (lang.words(), summary.tally());
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |label: &str, text: String| rows.push([label.to_string(), text]);
+    if let Some(report) = summary.report() {
+        row(words.verdict, report.sentence(lang));
+    }
     row(words.requests, lang.outcome(tally.requests, tally.succeeded));
     for (outcome, count, example) in summary.failures() {
         let example = example.map(|text| shortened(&one_line(&text))).filter(|text| !text.is_empty());

@@ -55,6 +55,7 @@ impl Said {
 /// Labels of the rows and columns of a table.
 #[derive(Debug)]
 pub struct Words {
+    pub verdict: &'static str,
     pub requests: &'static str,
     pub duration: &'static str,
     pub request_throughput: &'static str,
@@ -82,6 +83,7 @@ pub struct Words {
 }
 
 const ENGLISH: Words = Words {
+    verdict: "verdict",
     requests: "requests",
     duration: "duration",
     request_throughput: "request throughput",
@@ -109,6 +111,7 @@ const ENGLISH: Words = Words {
 };
 
 const CHINESE: Words = Words {
+    verdict: "结论",
     requests: "请求",
     duration: "持续时间",
     request_throughput: "请求吞吐量",
@@ -139,6 +142,10 @@ impl Lang {
     /// `"zh"` is Chinese; everything else is English.
     pub fn named(name: &str) -> Lang {
         if name.starts_with("zh") { Lang::Chinese } else { Lang::English }
+    }
+
+    pub fn colon(self) -> &'static str {
+        if self == Lang::English { ": " } else { "：" }
     }
 
     pub fn words(self) -> &'static Words {

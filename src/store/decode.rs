@@ -39,6 +39,8 @@ pub(super) struct Rows<'a> {
     clock: &'a StringArray,
     read_lag: &'a Int64Array,
     shared_reads: &'a Int64Array,
+    /// Columns that older files do not have.
+    tcp: [Option<&'a Int64Array>; 3],
     body_bytes: &'a Int64Array,
     reused: &'a BooleanArray,
     reconnects: &'a Int64Array,
@@ -92,6 +94,11 @@ impl<'a> Rows<'a> {
             clock: column(batch, "clock")?,
             read_lag: column(batch, "read_lag_us")?,
             shared_reads: column(batch, "shared_reads")?,
+            tcp: [
+                newer(batch, "tcp_retransmits")?,
+                newer(batch, "tcp_out_of_order")?,
+                newer(batch, "tcp_min_rtt_us")?,
+            ],
             body_bytes: column(batch, "body_bytes")?,
             reused: column(batch, "reused")?,
             reconnects: column(batch, "reconnects")?,
@@ -146,6 +153,11 @@ impl<'a> Rows<'a> {
     fn timeline(&self, i: usize) -> Result<Timeline, Broken> {
         let [started, done] = self.connect.map(|time| time.is_valid(i).then(|| time.value(i)));
         let nanos = |times: &Int64Array| times.is_valid(i).then(|| times.value(i));
+        let mut tcp = [None; 3];
+        for (value, array) in tcp.iter_mut().zip(self.tcp) {
+            *value = array.map(|array| optional(array, i)).transpose()?.flatten();
+        }
+        let [retransmits, out_of_order, min_rtt] = tcp;
         Ok(Timeline {
             planned: self.planned.value(i),
             admitted: self.admitted.value(i),
@@ -162,6 +174,9 @@ impl<'a> Rows<'a> {
             events: self.events.events(i)?,
             read_lag_us: optional(self.read_lag, i)?,
             shared_reads: required(self.shared_reads, i)?,
+            tcp_retransmits: retransmits,
+            tcp_out_of_order: out_of_order,
+            tcp_min_rtt_us: min_rtt,
         })
     }
 }
@@ -221,6 +236,14 @@ fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<
     column.as_any().downcast_ref::<A>().ok_or_else(|| wrong_type(name))
 }
 
+/// A column that files of an earlier version may lack.
+fn newer<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<Option<&'a A>, Broken> {
+    if batch.column_by_name(name).is_none() {
+        return Ok(None);
+    }
+    column(batch, name).map(Some)
+}
+
 fn wrong_type(name: &str) -> Broken {
     format!("column \"{name}\" has another type than ours")
 }
@@ -240,4 +263,24 @@ fn optional<N: TryFrom<i64>>(array: &Int64Array, i: usize) -> Result<Option<N>, 
 fn number<N: TryFrom<i64>>(value: Option<i64>) -> Result<Option<N>, Broken> {
     let fit = |value| N::try_from(value).map_err(|_| format!("a number out of range: {value}"));
     value.map(fit).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{encode, sample};
+    use super::*;
+
+    #[test]
+    fn columns_that_an_older_file_lacks_were_not_observed() {
+        let records = sample::records(5);
+        let batch = encode::batch("a", 0, &records);
+        let old: Vec<usize> = (0..batch.num_columns())
+            .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
+            .collect();
+        let old = batch.project(&old).unwrap();
+        let back = Rows::new(&old).unwrap().record(4, &mut Classes::default()).unwrap();
+        assert_eq!(records[4].timeline.tcp_min_rtt_us, Some(87));
+        assert_eq!((back.timeline.tcp_retransmits, back.timeline.tcp_min_rtt_us), (None, None));
+        assert_eq!(back.timeline.end, records[4].timeline.end);
+    }
 }

@@ -55,6 +55,9 @@ fn send(record: &mut Record) {
     time.clock = if seq % 2 == 0 { Clock::Kernel } else { Clock::Read };
     time.read_lag_us = (seq % 2 == 0).then_some(21);
     time.shared_reads = (seq % 3) as u32;
+    time.tcp_retransmits = (seq % 4 == 0).then_some((seq % 16 == 0) as u32);
+    time.tcp_out_of_order = (seq % 4 == 1).then_some(3);
+    time.tcp_min_rtt_us = (seq % 4 == 0).then_some(87);
     time.events = events(seq as u32);
     time.end = sent + 1_000 * i64::from(time.events.at_us.last().copied().unwrap_or(5_000)) + 3;
     if seq % 2 == 0 {

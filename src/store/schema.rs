@@ -100,6 +100,9 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("clock", Word, false),
     ("read_lag_us", Number, true),
     ("shared_reads", Number, false),
+    ("tcp_retransmits", Number, true),
+    ("tcp_out_of_order", Number, true),
+    ("tcp_min_rtt_us", Number, true),
     ("body_bytes", Number, false),
     ("reused", Bool, false),
     ("reconnects", Number, false),
@@ -252,7 +255,8 @@ mod tests {
     #[test]
     fn every_number_says_its_unit() {
         let units = ["_ns", "_us", "_ms", "_tokens", "_bytes", "_tokens_usage"];
-        let counts = ["seq", "session", "turn", "shared_reads", "reconnects"];
+        let counts =
+            ["seq", "session", "turn", "shared_reads", "reconnects", "tcp_retransmits", "tcp_out_of_order"];
         for (name, store, _) in COLUMNS {
             if matches!(store, Number | Real) {
                 assert!(

@@ -272,6 +272,13 @@ mod functions {
         result.name()
     }
 
+    /// What the run is worth as a measurement: `"valid"`, or the worst of what speaks against
+    /// it, such as `"client_bound"`.
+    #[rhai_fn(get = "verdict", pure)]
+    pub fn verdict(result: &mut Handle) -> String {
+        result.run.summary.report().map_or("", |report| report.verdict().name()).into()
+    }
+
     /// How long the run took, in seconds.
     #[rhai_fn(get = "duration", pure)]
     pub fn duration(result: &mut Handle) -> f64 {

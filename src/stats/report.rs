@@ -1,0 +1,232 @@
+//! `Report`: what a run has measured of itself, and what follows from it.
+
+use super::conduct::in_flight_trend;
+use super::names::{Metric, Name, Statistic};
+use super::sample::{View, supports};
+use super::summary::Summary;
+use super::trend::Trend;
+use super::verdict::{Doubt, Evidence, Verdict, judge};
+use super::words::Lang;
+use crate::record::{Health, Nanos};
+use serde_json::{Map, Value, json};
+
+/// Fewest successful requests of a run, and fewest for each request in flight.
+const SAMPLES_MIN: u64 = 20;
+const SAMPLES_FOR_EACH_PLACE: f64 = 2.0;
+
+/// The beginning of an open loop that is left out of trends, as a share of it at most.
+const LEAD_SHARE_MAX: f64 = 0.25;
+
+/// What a plan wanted, as far as it can be held against the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Intent {
+    /// Places of a closed loop, and when the last of them starts.
+    pub places: Option<usize>,
+    pub places_from: Nanos,
+    /// The load has one level; a ramp has not.
+    pub level: bool,
+    /// Input tokens of a request that others share, on average. `None`: unknown.
+    pub shared_tokens: Option<f64>,
+}
+
+/// What a run has measured of itself, and every reason not to believe it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    pub evidence: Evidence,
+    /// The worst first.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Report {
+    pub fn new(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_ms: f64) -> Report {
+        let evidence = evidence(summary, intent, health, writer_blocked_ms);
+        Report { doubts: judge(&evidence), evidence }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.doubts.first().map_or(Verdict::Valid, Doubt::verdict)
+    }
+
+    /// `client_bound: ...`, with the advice of its worst doubt.
+    pub fn sentence(&self, lang: Lang) -> String {
+        let name = self.verdict().name();
+        match self.doubts.first() {
+            Some(doubt) => format!("{name}{}{}", lang.colon(), doubt.text(lang)),
+            None => name.into(),
+        }
+    }
+
+    /// For `runs.parquet`: the same columns for every run.
+    pub fn columns(&self) -> Map<String, Value> {
+        let evidence = &self.evidence;
+        let Value::Object(map) = json!({
+            "verdict": self.verdict().name(),
+            "verdict_reason": self.doubts.first().map(|doubt| doubt.text(Lang::English)),
+            "verdicts": self.verdicts().join(","),
+            "read_lag_ms_p50": evidence.lag_ms.map(|(median, _)| median),
+            "read_lag_ms_p99": evidence.lag_ms.map(|(_, high)| high),
+            "asked_rate": evidence.rates.map(|(asked, _)| asked),
+            "achieved_rate": evidence.rates.map(|(_, sent)| sent),
+            "asked_concurrency": evidence.places.map(|(places, _)| places),
+            "delivered_concurrency": evidence.places.map(|(_, mean)| mean),
+            "shared_read_events_share": evidence.shared_events,
+            "reconnects": evidence.reconnects,
+            "tcp_retransmits_share": evidence.retransmits,
+            "tcp_out_of_order_share": evidence.out_of_order,
+            "tcp_min_rtt_us_p10": evidence.rtt_us.map(|(low, _)| low),
+            "tcp_min_rtt_us_p90": evidence.rtt_us.map(|(_, high)| high),
+            "client_cores": evidence.cores,
+            "client_cpu_share": evidence.cpu,
+            "run_queue_share": evidence.waited,
+            "cpu_steal_share": evidence.stolen,
+            "cpu_throttled_share": evidence.throttled,
+            "cpu_throttled_periods": evidence.throttled_periods,
+            "paused_share": evidence.paused,
+            "longest_pause_ms": evidence.longest_pause_ms,
+            "handing_over_ms": evidence.handing_over_ms,
+            "writer_blocked_ms": evidence.writer_blocked_ms,
+            "clock_steps": evidence.clock_steps,
+            "clock_step_ms_max": evidence.largest_step_ms,
+            "cached_tokens_share_wanted": evidence.cached.and_then(|(_, wanted)| wanted),
+            "requests_needed": evidence.needed,
+            "latency_change_share": evidence.trends[0].map(change),
+            "itl_change_share": evidence.trends[1].map(change),
+            "in_flight_change_share": evidence.trends[2].map(change),
+        }) else {
+            unreachable!("a JSON object literal is an object")
+        };
+        map
+    }
+
+    /// Every verdict that holds, the worst first.
+    fn verdicts(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.doubts.iter().map(|doubt| doubt.verdict().name()).collect();
+        names.dedup();
+        if names.is_empty() { vec![Verdict::Valid.name()] } else { names }
+    }
+
+    /// For the manifest: every verdict that holds with its reason.
+    pub fn to_json(&self) -> Value {
+        let doubts: Vec<Value> = self
+            .doubts
+            .iter()
+            .map(|doubt| json!({ "verdict": doubt.verdict().name(), "reason": doubt.text(Lang::English) }))
+            .collect();
+        json!({ "verdict": self.verdict().name(), "doubts": doubts, "measured": self.columns() })
+    }
+}
+
+fn change(trend: Trend) -> f64 {
+    let level = (trend.from + trend.to) / 2.0;
+    if level == 0.0 { 0.0 } else { (trend.to - trend.from) / level }
+}
+
+fn evidence(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_ms: f64) -> Evidence {
+    let (tally, conduct) = (summary.tally(), &summary.conduct);
+    let median = |metric| summary.number(Name::new(metric, Statistic::Median)).filter(|ms| *ms > 0.0);
+    let shorter = [Metric::Ttft, Metric::Itl].into_iter().filter_map(median).reduce(f64::min);
+    let lateness = summary.view(Metric::Lateness);
+    let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+    let of_wall = |time: Nanos| (health.wall > 0).then(|| time as f64 / health.wall as f64);
+    let rtts = conduct.rtts_us.view();
+    let open = intent.places.is_none() && summary.is_open();
+    Evidence {
+        requests: tally.requests,
+        succeeded: tally.succeeded,
+        scale_ms: shorter.or_else(|| median(Metric::E2el)),
+        lag_ms: median_and_high(&conduct.lags.view()),
+        lateness_ms: median_and_high(&lateness)
+            .zip(lateness.max())
+            .map(|((p50, high), max)| (p50, high, max)),
+        rates: if open { conduct.rates() } else { None },
+        capped: conduct.at_cap > conduct.late,
+        places: intent
+            .places
+            .and_then(|places| Some((places, summary.filled_places(places, intent.places_from)?))),
+        shared_events: share(conduct.shared_events, conduct.events),
+        reconnects: conduct.reconnects,
+        connect_failures: conduct.connect_failures,
+        retransmits: share(conduct.retransmitted, conduct.tcp_asked),
+        out_of_order: share(conduct.out_of_order, conduct.tcp_asked),
+        rtt_us: rtts.percentile(10.0).zip(rtts.percentile(90.0)),
+        cores: health.cores,
+        cpu: of_wall(health.cpu).map(|cores| cores / health.cores.max(1) as f64),
+        waited: health.waited.and_then(of_wall),
+        stolen: health.stolen,
+        throttled: health.throttled.and_then(|throttled| of_wall(throttled.time)),
+        throttled_periods: health.throttled.map(|throttled| throttled.periods),
+        paused: of_wall(health.paused),
+        longest_pause_ms: health.longest_pause as f64 / 1e6,
+        handing_over_ms: health.handing_over as f64 / 1e6,
+        handing_over: of_wall(health.handing_over),
+        writer_blocked_ms,
+        clock_steps: health.clock_steps,
+        largest_step_ms: health.largest_step as f64 / 1e6,
+        cached: cached(summary, intent),
+        trends: if intent.level { trends(summary, intent) } else { [None; 3] },
+        needed: needed(summary, intent),
+        unsupported: unsupported(summary),
+    }
+}
+
+/// The median, and the highest percentile up to 99 that the sample supports, but not below 90:
+/// of forty requests the 99th percentile is the single slowest, and one hiccup is no verdict.
+fn median_and_high(view: &View) -> Option<(f64, f64)> {
+    let high = if supports(view.count(), 99.0) { 99.0 } else { 90.0 };
+    view.percentile(50.0).zip(view.percentile(high))
+}
+
+fn trends(summary: &Summary, intent: &Intent) -> [Option<Trend>; 3] {
+    let request = summary.number(Name::new(Metric::E2el, Statistic::Median));
+    let request = (request.unwrap_or(0.0) * 1e6) as Nanos;
+    let Some((start, last)) = summary.conduct.sending() else { return [None; 3] };
+    if intent.places.is_some() {
+        let [latency, gaps] = summary.conduct.trends(intent.places, 0);
+        return [latency, gaps, None];
+    }
+    let lead = request.min(((last - start) as f64 * LEAD_SHARE_MAX) as Nanos);
+    let [latency, gaps] = summary.conduct.trends(None, lead);
+    let in_flight = in_flight_trend(summary.in_flight(), start + lead, last, request);
+    [latency, gaps, in_flight]
+}
+
+/// Successful requests that the load calls for: with fewer than two for each place, the run is
+/// mostly its own beginning and end.
+fn needed(summary: &Summary, intent: &Intent) -> u64 {
+    let at_once = match intent.places {
+        Some(places) => places as f64,
+        None => summary.concurrency().map_or(0.0, |concurrency| concurrency.mean),
+    };
+    SAMPLES_MIN.max((SAMPLES_FOR_EACH_PLACE * at_once).ceil() as u64)
+}
+
+/// A condition of the SLO on a percentile that lies above every value but one is decided by
+/// chance.
+fn unsupported(summary: &Summary) -> Option<String> {
+    let conditions = summary.slo().map_or(&[][..], |slo| &slo.overall);
+    let weak = conditions.iter().find(|condition| {
+        let Ok(name) = Name::parse(&condition.value) else { return false };
+        let count = summary.count_of(name.metric);
+        count > 0 && name.statistic.percentile().is_some_and(|p| !supports(count, p))
+    });
+    weak.map(|condition| condition.text.clone())
+}
+
+/// The cached share, and the one that the workload allows: what its requests share, and the
+/// chat template around them, which is the same in all of them.
+fn cached(summary: &Summary, intent: &Intent) -> Option<(f64, Option<f64>)> {
+    let tally = summary.tally();
+    let share = summary.number(Name::new(Metric::CachedTokens, Statistic::Share))?;
+    let input = tally.cached.input_tokens as f64 / tally.cached.reports as f64;
+    let asked = &tally.asked_input;
+    // A difference beyond any template is one of tokenizers, and says nothing of sharing.
+    let template = if asked.compared > 0 { asked.mean_difference().clamp(0.0, TEMPLATE_MAX) } else { 0.0 };
+    let wanted = intent.shared_tokens.map(|shared| ((shared + template) / input).min(1.0));
+    Some((share, wanted))
+}
+
+/// Tokens of the longest chat template that is credited.
+const TEMPLATE_MAX: f64 = 128.0;
+
+#[cfg(test)]
+mod tests;

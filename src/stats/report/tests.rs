@@ -1,0 +1,195 @@
+//! A report from records, and how it is shown.
+
+use super::super::fixture::{Reply, reply};
+use super::super::{Condition, Slo, Window};
+use super::*;
+use crate::record::Throttled;
+
+const MS: Nanos = 1_000_000;
+
+fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
+    let mut summary = Summary::new(Window { start: Some(0), end: None }, slo, open);
+    replies.into_iter().for_each(|reply| summary.add(&reply.record()));
+    summary
+}
+
+fn report(summary: &Summary, intent: Intent) -> Report {
+    Report::new(summary, &intent, &Health::default(), 0.0)
+}
+
+/// A closed loop of two places, without a pause between two requests.
+fn pairs(n: u64) -> impl Iterator<Item = Reply> {
+    (0..n).map(|i| reply(i, 100 * (i / 2) as Nanos).tokens_at(&[40, 60, 80, 100]).usage(128, 4))
+}
+
+const TWO_PLACES: Intent = Intent { places: Some(2), places_from: 0, level: true, shared_tokens: Some(0.0) };
+
+#[test]
+fn full_places_are_delivered_places() {
+    let report = report(&summary(None, false, pairs(40)), TWO_PLACES);
+    assert_eq!(report.evidence.places, Some((2, 2.0)));
+    assert_eq!(report.evidence.rates, None, "a closed loop asks for no rate");
+    assert_eq!(report.verdict(), Verdict::Valid);
+}
+
+#[test]
+fn places_that_stand_empty_between_requests_are_seen() {
+    let gaps = (0..40).map(|i| reply(i, 100 * (i / 2) as Nanos).tokens_at(&[40, 80]));
+    let report = report(&summary(None, false, gaps), TWO_PLACES);
+    let (_, mean) = report.evidence.places.unwrap();
+    assert!((mean - 1.6).abs() < 1e-9, "{mean}");
+    assert_eq!(report.verdict(), Verdict::ScheduleMissed);
+}
+
+#[test]
+fn a_run_needs_twenty_requests_and_two_for_each_place() {
+    let needs = |places| {
+        report(&summary(None, false, pairs(40)), Intent { places: Some(places), ..TWO_PLACES })
+            .evidence
+            .needed
+    };
+    assert_eq!((needs(2), needs(10), needs(40)), (20, 20, 80));
+    assert_eq!(report(&summary(None, false, pairs(19)), TWO_PLACES).verdict(), Verdict::TooFewSamples);
+    assert_eq!(report(&summary(None, false, []), TWO_PLACES).verdict(), Verdict::TooFewSamples);
+}
+
+#[test]
+fn an_objective_needs_a_sample_that_supports_its_percentile() {
+    let judged = |condition: &str| {
+        let slo = Slo { overall: vec![Condition::parse(condition).unwrap()], ..Slo::default() };
+        report(&summary(Some(slo), false, pairs(40)), TWO_PLACES).verdict()
+    };
+    assert_eq!(judged("ttft.p99 < 1s"), Verdict::TooFewSamples);
+    assert_eq!(judged("ttft.p90 < 1s"), Verdict::Valid);
+    assert_eq!(judged("errors.share < 1%"), Verdict::Valid);
+}
+
+#[test]
+fn random_prompts_from_a_cache_are_contaminated_and_a_template_is_not() {
+    let cached = |tokens, input, shared_tokens| {
+        let replies = pairs(40).map(|reply| reply.asked(128, 4).usage(input, 4).cached(tokens));
+        report(&summary(None, false, replies), Intent { shared_tokens, ..TWO_PLACES }).verdict()
+    };
+    assert_eq!(cached(0, 128, Some(0.0)), Verdict::Valid);
+    assert_eq!(cached(64, 128, Some(0.0)), Verdict::CacheContaminated);
+    assert_eq!(cached(16, 154, Some(0.0)), Verdict::Valid, "26 tokens around each prompt are the same");
+    assert_eq!(cached(64, 154, Some(0.0)), Verdict::CacheContaminated);
+    assert_eq!(cached(64, 128, Some(64.0)), Verdict::Valid, "the workload shares a prefix");
+    assert_eq!(cached(128, 128, None), Verdict::Valid, "a data set may share anything");
+}
+
+#[test]
+fn what_a_run_shows_at_its_end_in_both_languages() {
+    let health = Health {
+        wall: 2_000 * MS,
+        cpu: 400 * MS,
+        cores: 2,
+        waited: Some(900 * MS),
+        stolen: Some(0.0),
+        throttled: Some(Throttled { periods: 3, time: 12 * MS }),
+        paused: 0,
+        longest_pause: 3 * MS,
+        clock_steps: 1,
+        largest_step: 7 * MS,
+        handing_over: 0,
+    };
+    let mut summary = summary(None, false, pairs(40));
+    summary.attach(Report::new(&summary, &TWO_PLACES, &health, 0.0));
+    let report = summary.report().unwrap();
+    assert_eq!(report.rows(Lang::English), ENGLISH.map(|row| row.map(String::from)));
+    assert_eq!(report.rows(Lang::Chinese), CHINESE.map(|row| row.map(String::from)));
+    for (lang, first, last) in [("en", "verdict", "network"), ("zh", "结论", "网络")] {
+        let table = summary.table(lang);
+        let mut lines = table.lines();
+        assert!(lines.nth(1).unwrap().starts_with(&format!("│ {first}")), "{table}");
+        assert!(table.contains("client_bound"), "{table}");
+        let end = lines.rfind(|line| line.starts_with('│')).unwrap();
+        assert!(end.starts_with(&format!("│ {last}")), "{table}");
+    }
+}
+
+const ENGLISH: [[&str; 2]; 4] = [
+    ["sent", "2.00 of 2 in flight, late p50/p99/max 0 ms / 0 ms / 0 ms"],
+    ["read", "events that share a read 0.0 %"],
+    [
+        "client",
+        "CPU 10.0 % (2 cores), without a core 45.0 %, throttled 0.6 %, longest pause 3 ms, clock steps 1 (7 ms)",
+    ],
+    ["network", "reconnects 0"],
+];
+
+const CHINESE: [[&str; 2]; 4] = [
+    ["发送", "2.00 / 2 进行中，滞后 p50/p99/最大 0 ms / 0 ms / 0 ms"],
+    ["读取", "同一次读取的事件 0.0 %"],
+    ["客户端", "CPU 10.0 % (2 核)，等待 CPU 45.0 %，被限额停顿 0.6 %，最长停顿 3 ms，时钟跳变 1 (7 ms)"],
+    ["网络", "重连 0"],
+];
+
+/// A change of one kind, and the words that it must bring.
+#[test]
+fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
+    let trend = Trend { from: 40.0, to: 4_000.0, unsteady: true };
+    let falling = Trend { from: 400.0, to: 40.0, unsteady: true };
+    let doubts = [
+        (Doubt::ReadLate { typical: true, ms: 2.5 }, "half of the replies lay 2.5 ms or more"),
+        (Doubt::ReadLate { typical: false, ms: 25.0 }, "one reply in a hundred lay 25 ms or more"),
+        (Doubt::WaitedForCore { share: 0.05 }, "5.0 % of the run"),
+        (Doubt::CpuFull { share: 0.9, cores: 1 }, "used 90.0 % of its 1 core:"),
+        (Doubt::Throttled { share: 0.02 }, "raise the limit"),
+        (Doubt::Stolen { share: 0.1 }, "hypervisor"),
+        (
+            Doubt::Paused { longest_ms: 300.0, share: 0.03 },
+            "stood still for 300 ms at once, 3.0 % of the run",
+        ),
+        (Doubt::HandedOverLate { share: 0.02 }, "to be collected"),
+        (Doubt::Rate { asked: 20.0, sent: 15.0, capped: true }, "raise max_in_flight"),
+        (Doubt::Rate { asked: 20.0, sent: 15.0, capped: false }, "15.00 of the 20.00 requests/s"),
+        (Doubt::SentLate { ms: 9.0, gap_ms: 50.0 }, "9 ms and more after their time, with 50 ms between two"),
+        (Doubt::Places { asked: 8, mean: 7.1 }, "7.10 of 8 places"),
+        (Doubt::Unreached { share: 0.5 }, "50.0 % of the requests could not open"),
+        (Doubt::Retransmits { share: 0.02 }, "sent parts of 2.0 %"),
+        (Doubt::OutOfOrder { share: 0.02 }, "out of order"),
+        (Doubt::Jitter { ms: 4.0 }, "differ by 4 ms"),
+        (Doubt::Latency(trend), "the latency went from 40 ms to 4 s over the run: send less"),
+        (
+            Doubt::Gaps(falling),
+            "the gap between events went from 400 ms to 40 ms over the run: add a warm-up",
+        ),
+        (Doubt::InFlight(trend), "in flight went from 40.0 to 4,000.0"),
+        (Doubt::Cached { share: 0.5, wanted: 0.0 }, "answered 50.0 % of the input from its cache"),
+        (Doubt::Few { succeeded: 1, needed: 20 }, "1 request succeeded where this load needs 20"),
+        (
+            Doubt::Unsupported { condition: "ttft.p99 < 1s".into(), succeeded: 40 },
+            "cannot decide ttft.p99 < 1s",
+        ),
+    ];
+    for (doubt, words) in doubts {
+        let english = doubt.text(Lang::English);
+        assert!(english.contains(words), "{english}");
+        assert!(!english.ends_with('.') && english.matches(": ").count() == 1, "{english}");
+        let chinese = doubt.text(Lang::Chinese);
+        assert_eq!(chinese.matches('：').count(), 1, "{chinese}");
+    }
+}
+
+#[test]
+fn every_run_has_the_same_columns() {
+    let empty = Report::default();
+    let full = report(&summary(None, false, pairs(40)), TWO_PLACES);
+    let names = |report: &Report| report.columns().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&empty), names(&full));
+    assert_eq!(full.columns()["verdict"], "valid");
+    assert_eq!(full.columns()["verdict_reason"], Value::Null);
+}
+
+#[test]
+fn the_manifest_keeps_every_doubt() {
+    let few =
+        report(&summary(None, false, pairs(10).map(|reply| reply.usage(128, 4).cached(128))), TWO_PLACES);
+    let json = few.to_json();
+    assert_eq!(json["verdict"], "cache_contaminated");
+    let doubts: Vec<&str> =
+        json["doubts"].as_array().unwrap().iter().filter_map(|doubt| doubt["verdict"].as_str()).collect();
+    assert_eq!(doubts, ["cache_contaminated", "too_few_samples"]);
+    assert_eq!(few.columns()["verdicts"], "cache_contaminated,too_few_samples");
+}
