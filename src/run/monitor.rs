@@ -25,7 +25,7 @@ const STEERING: f64 = 500e-6;
 const PAIR_MAX: Nanos = 50_000;
 
 /// Threads that may wait for a core without harm to a measurement.
-const IN_THE_BACKGROUND: [&str; 4] = ["collect", "results", "display", "monitor"];
+const IN_THE_BACKGROUND: [&str; 5] = ["collect", "results", "display", "monitor", "scrape"];
 
 /// Watches from [`Monitor::start`] to [`Monitor::finish`].
 pub struct Monitor {
