@@ -21,7 +21,8 @@ fn the_example_of_the_page_on_series_runs() {
     let results =
         std::fs::read_dir(folder.path().join("out")).expect("results").next().expect("one").expect("it");
     let results = results.path();
-    for file in ["series.parquet", "running.svg", "charts/run-1-server.svg", "charts/run-1-server.png"] {
+    for file in ["series.parquet", "charts/running.svg", "charts/run-1-server.svg", "charts/run-1-server.png"]
+    {
         assert!(results.join(file).exists(), "{file} is missing");
     }
     assert!(!results.join("series").exists(), "the parts were joined");
