@@ -12,7 +12,7 @@ const RAW_MAX: usize = 500;
 pub struct Page {
     /// Those with a name of ours first, in a fixed order.
     pub values: Vec<Value>,
-    /// Series beyond the [`RAW_MAX`] that are kept.
+    /// Series beyond the `RAW_MAX` that are kept.
     pub left_out: usize,
 }
 
