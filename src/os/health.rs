@@ -5,6 +5,7 @@
 //! answer is `None`.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -75,24 +76,49 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The machine's time so far, in ticks of all its cores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Time so far of the cores that this process may use, in ticks, whoever used it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MachineTime {
     pub total: u64,
+    pub idle: u64,
     /// Taken by the hypervisor for other machines.
     pub stolen: u64,
 }
 
 pub fn machine_time() -> Option<MachineTime> {
-    parse_machine_time(&fs::read_to_string("/proc/stat").ok()?)
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    parse_machine_time(&fs::read_to_string("/proc/stat").ok()?, &parse_allowed(&status)?)
 }
 
-/// `cpu user nice system idle iowait irq softirq steal guest guest_nice`; guest time is part
-/// of user time.
-fn parse_machine_time(text: &str) -> Option<MachineTime> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line.split_whitespace().take(8).map_while(|word| word.parse().ok()).collect();
-    Some(MachineTime { total: ticks.iter().sum(), stolen: *ticks.get(7)? })
+/// `Cpus_allowed_list: 0-3,8`.
+fn parse_allowed(status: &str) -> Option<Vec<RangeInclusive<u32>>> {
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    list.trim().split(',').map(range).collect()
+}
+
+/// `cpuN user nice system idle iowait irq softirq steal guest guest_nice`, one line a core;
+/// guest time is part of user time.
+fn parse_machine_time(text: &str, allowed: &[RangeInclusive<u32>]) -> Option<MachineTime> {
+    let mut sum = MachineTime::default();
+    for line in text.lines() {
+        let Some((core, ticks)) = line.strip_prefix("cpu").and_then(|line| line.split_once(' ')) else {
+            continue;
+        };
+        // The line of all cores together has no number.
+        let Ok(core) = core.parse() else { continue };
+        if allowed.iter().any(|range| range.contains(&core)) {
+            let ticks: Vec<u64> =
+                ticks.split_whitespace().take(8).map_while(|word| word.parse().ok()).collect();
+            sum.total += ticks.iter().sum::<u64>();
+            sum.stolen += ticks.get(7)?;
+            sum.idle += ticks[3] + ticks[4];
+        }
+    }
+    (sum.total > 0).then_some(sum)
 }
 
 /// One thread of this process.
@@ -171,11 +197,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stolen_time_is_the_eighth_number_of_all_cores_together() {
-        let text = "cpu  354043 32973 63261 419436 1720 0 6307 642 7 8\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
-        assert_eq!(parse_machine_time(text), Some(MachineTime { total: 878_382, stolen: 642 }));
-        assert_eq!(parse_machine_time("cpu  1 2 3\n"), None);
-        assert_eq!(parse_machine_time("intr 5\n"), None);
+    fn time_is_that_of_the_cores_that_we_may_use() {
+        let text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu1 0 0 0 90 2 0 0 1 0 0\n\
+                    cpu12 1 1 1 1 1 1 1 1 1 1\nintr 5 6\n";
+        let time = |list: &str| {
+            parse_machine_time(text, &parse_allowed(&format!("Name:\tx\nCpus_allowed_list:\t{list}\n"))?)
+        };
+        assert_eq!(time("0"), Some(MachineTime { total: 36, idle: 9, stolen: 8 }));
+        assert_eq!(time("0-1"), Some(MachineTime { total: 129, idle: 101, stolen: 9 }));
+        assert_eq!(time("1,12"), Some(MachineTime { total: 101, idle: 94, stolen: 2 }));
+        assert_eq!(time("3"), None);
+        assert_eq!(parse_allowed("Name:\tx\n"), None);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Health {
     pub cores: usize,
     /// The longest time that one of the sending threads was ready and had no core.
     pub waited: Option<Nanos>,
+    /// Share of the time of these cores in which anybody used them.
+    pub busy: Option<f64>,
     /// Share of the machine's time that its hypervisor gave to others.
     pub stolen: Option<f64>,
     /// What the CPU limit of our container did.

@@ -94,15 +94,19 @@ impl Reading {
     }
 
     fn since(&self, before: &Reading) -> Health {
+        let machine = self.machine.zip(before.machine).and_then(|(after, before)| {
+            let total = after.total.saturating_sub(before.total);
+            let part = |after: u64, before: u64| after.saturating_sub(before).min(total);
+            let (idle, stolen) = (part(after.idle, before.idle), part(after.stolen, before.stolen));
+            (total > 0).then_some((total, idle, stolen))
+        });
         Health {
             wall: self.at - before.at,
             cpu: self.cpu - before.cpu,
             cores: health::cores(),
             waited: self.waited_since(before),
-            stolen: self.machine.zip(before.machine).and_then(|(after, before)| {
-                let total = after.total.saturating_sub(before.total);
-                (total > 0).then(|| after.stolen.saturating_sub(before.stolen) as f64 / total as f64)
-            }),
+            busy: machine.map(|(total, idle, _)| 1.0 - idle as f64 / total as f64),
+            stolen: machine.map(|(total, _, stolen)| stolen as f64 / total as f64),
             throttled: self.throttled.zip(before.throttled).map(|(after, before)| Throttled {
                 periods: after.0.saturating_sub(before.0),
                 time: (after.1 - before.1).max(0),
@@ -205,7 +209,11 @@ mod tests {
         let reading = |waits: &[(u32, &str, Nanos)]| Reading {
             at: 0,
             cpu: 0,
-            machine: Some(health::MachineTime { total: 100 * waits.len() as u64, stolen: 10 }),
+            machine: Some(health::MachineTime {
+                total: 100 * waits.len() as u64,
+                idle: 20 * waits.len() as u64,
+                stolen: 10,
+            }),
             throttled: Some((2, 7)),
             threads: waits
                 .iter()
@@ -216,7 +224,7 @@ mod tests {
         let after = reading(&[(1, "client", 15 * MS), (2, "collect", 90 * MS), (3, "pacer", 6 * MS)]);
         let health = after.since(&before);
         assert_eq!(health.waited, Some(6 * MS));
-        assert_eq!(health.stolen, Some(0.0));
+        assert_eq!((health.busy, health.stolen), (Some(0.8), Some(0.0)));
         assert_eq!(health.throttled, Some(Throttled::default()));
         assert_eq!(reading(&[]).since(&reading(&[])).waited, None);
     }

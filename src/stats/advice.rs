@@ -276,6 +276,7 @@ struct Words {
     lag: &'static str,
     shared: &'static str,
     cpu: [&'static str; 2],
+    busy: &'static str,
     waited: &'static str,
     pause: &'static str,
     stolen: &'static str,
@@ -300,6 +301,7 @@ const ENGLISH: Words = Words {
     lag: "late p50/p99",
     shared: "events that share a read",
     cpu: ["CPU", "cores"],
+    busy: "cores busy",
     waited: "without a core",
     pause: "longest pause",
     stolen: "steal",
@@ -324,6 +326,7 @@ const CHINESE: Words = Words {
     lag: "滞后 p50/p99",
     shared: "同一次读取的事件",
     cpu: ["CPU", "核"],
+    busy: "核总占用",
     waited: "等待 CPU",
     pause: "最长停顿",
     stolen: "被虚拟机占用",
@@ -369,6 +372,7 @@ fn client(evidence: &Evidence, words: &Words) -> Vec<String> {
         let shown = share.filter(|share| always || *share > 0.0);
         parts.extend(shown.map(|share| format!("{name} {}", percent(share))));
     };
+    share(words.busy, evidence.busy, true);
     share(words.waited, evidence.waited, true);
     share(words.stolen, evidence.stolen, false);
     share(words.throttled, evidence.throttled, false);

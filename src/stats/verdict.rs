@@ -68,6 +68,8 @@ pub struct Evidence {
     pub rtt_us: Option<(f64, f64)>,
     pub cores: usize,
     pub cpu: Option<f64>,
+    /// Share of the time of its cores in which anybody used them.
+    pub busy: Option<f64>,
     pub waited: Option<f64>,
     pub stolen: Option<f64>,
     pub throttled: Option<f64>,
@@ -89,21 +91,28 @@ pub struct Evidence {
     pub unsupported: Option<String>,
 }
 
-/// Half of the requests had a read that came this much after the bytes had: 1 ms is what
-/// waking a thread costs on a machine with other work, 5 % is what nobody would call noise.
-const LAG_TYPICAL_MS: f64 = 1.0;
-const LAG_TYPICAL_SHARE: f64 = 0.05;
+/// Above this the cores are full: whoever wakes has to wait for somebody.
+const CROWDED_FROM: f64 = 0.9;
+
+/// Half of the requests had a read that came this much after the bytes had, and the cores were
+/// full. On cores of its own the client reads within 0.1 to 0.2 ms.
+const LAG_CROWDED_MS: f64 = 0.25;
+const LAG_CROWDED_SHARE: f64 = 0.03;
+
+/// The same on cores that were not full. A server beside the client that wakes hundreds of
+/// streams at once makes them wait for each other some milliseconds, which spoils nothing: event
+/// times are the kernel's, and what is sent late is judged as such.
+const LAG_TYPICAL_MS: f64 = 5.0;
+const LAG_TYPICAL_SHARE: f64 = 0.25;
 
 /// One request in a hundred: a scheduler gives a busy core away after some milliseconds, so
 /// single delays below 10 ms belong to every machine; half of a gap mixes events up.
 const LAG_RARE_MS: f64 = 10.0;
 const LAG_RARE_SHARE: f64 = 0.5;
 
-/// A sending thread was ready and had no core for this share of the run, and for longer than
-/// the whole client ran. With many streams threads also wait for each other and for a server on
-/// the same machine, but then for less than they run; others that burn the cores make them wait
-/// two to five times as long. It counts where reads were late enough to be felt.
-const WAITED_SHARE: f64 = 0.025;
+/// The cores were full, and a sending thread was ready and had none for this share of the run,
+/// and for longer than the whole client ran. It counts where reads were late enough to be felt.
+const WAITED_SHARE: f64 = 0.01;
 const FELT_MS: f64 = 2.0;
 const FELT_SHARE: f64 = 0.25;
 
@@ -212,11 +221,17 @@ fn client(evidence: &Evidence) -> Vec<Doubt> {
     let cores = evidence.cores;
     doubts.extend(over(evidence.cpu, CPU_SHARE).map(|share| Doubt::CpuFull { share, cores }));
     let ran = evidence.cpu.unwrap_or(0.0) * cores as f64;
+    // Where nobody tells, the cores may have been full.
+    let crowded = evidence.busy.is_none_or(|busy| busy > CROWDED_FROM);
     let felt = evidence.lag_ms.is_none_or(|(_, rare)| rare > limit(FELT_MS, FELT_SHARE));
-    let waited = evidence.waited.filter(|_| felt);
+    let waited = evidence.waited.filter(|_| felt && crowded);
     doubts.extend(over(waited, WAITED_SHARE.max(ran)).map(|share| Doubt::WaitedForCore { share }));
     if let Some((typical, rare)) = evidence.lag_ms {
-        if typical > limit(LAG_TYPICAL_MS, LAG_TYPICAL_SHARE) {
+        let late = match crowded {
+            true => limit(LAG_CROWDED_MS, LAG_CROWDED_SHARE),
+            false => limit(LAG_TYPICAL_MS, LAG_TYPICAL_SHARE),
+        };
+        if typical > late {
             doubts.push(Doubt::ReadLate { typical: true, ms: typical });
         } else if rare > limit(LAG_RARE_MS, LAG_RARE_SHARE) {
             doubts.push(Doubt::ReadLate { typical: false, ms: rare });

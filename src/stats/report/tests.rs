@@ -85,6 +85,7 @@ fn what_a_run_shows_at_its_end_in_both_languages() {
         cpu: 400 * MS,
         cores: 2,
         waited: Some(900 * MS),
+        busy: Some(1.0),
         stolen: Some(0.0),
         throttled: Some(Throttled { periods: 3, time: 12 * MS }),
         paused: 0,
@@ -113,7 +114,7 @@ const ENGLISH: [[&str; 2]; 4] = [
     ["read", "events that share a read 0.0 %"],
     [
         "client",
-        "CPU 10.0 % (2 cores), without a core 45.0 %, throttled 0.6 %, longest pause 3 ms, clock steps 1 (7 ms)",
+        "CPU 10.0 % (2 cores), cores busy 100.0 %, without a core 45.0 %, throttled 0.6 %, longest pause 3 ms, clock steps 1 (7 ms)",
     ],
     ["network", "reconnects 0"],
 ];
@@ -121,7 +122,10 @@ const ENGLISH: [[&str; 2]; 4] = [
 const CHINESE: [[&str; 2]; 4] = [
     ["发送", "2.00 / 2 进行中，滞后 p50/p99/最大 0 ms / 0 ms / 0 ms"],
     ["读取", "同一次读取的事件 0.0 %"],
-    ["客户端", "CPU 10.0 % (2 核)，等待 CPU 45.0 %，被限额停顿 0.6 %，最长停顿 3 ms，时钟跳变 1 (7 ms)"],
+    [
+        "客户端",
+        "CPU 10.0 % (2 核)，核总占用 100.0 %，等待 CPU 45.0 %，被限额停顿 0.6 %，最长停顿 3 ms，时钟跳变 1 (7 ms)",
+    ],
     ["网络", "重连 0"],
 ];
 

@@ -13,6 +13,7 @@ fn clean() -> Evidence {
         rates: Some((20.0, 20.0)),
         cores: 2,
         cpu: Some(0.02),
+        busy: Some(0.3),
         waited: Some(0.01),
         stolen: Some(0.0),
         throttled: Some(0.0),
@@ -37,44 +38,57 @@ fn a_run_as_it_should_be_is_valid() {
     assert_eq!(judge(&unobserved), []);
 }
 
-#[test]
-fn reads_that_come_late_bound_the_run_by_the_client() {
-    assert_eq!(verdicts(|e| e.lag_ms = Some((1.1, 3.0))), [Verdict::ClientBound]);
-    assert_eq!(verdicts(|e| e.lag_ms = Some((0.9, 9.0))), []);
-    assert_eq!(verdicts(|e| e.lag_ms = Some((0.1, 11.0))), [Verdict::ClientBound]);
+/// The verdicts of reads with this delay, on cores that are this busy.
+fn late(busy: f64, scale_ms: f64, lag_ms: (f64, f64)) -> Vec<Verdict> {
+    verdicts(|e| {
+        e.busy = Some(busy);
+        e.scale_ms = Some(scale_ms);
+        e.lag_ms = Some(lag_ms);
+    })
 }
 
 #[test]
-fn a_delay_of_reads_is_held_against_the_latencies() {
-    let slow = |lag_ms| {
-        verdicts(|e| {
-            e.scale_ms = Some(200.0);
-            e.lag_ms = Some(lag_ms);
-        })
-    };
-    assert_eq!(slow((9.0, 90.0)), []);
-    assert_eq!(slow((11.0, 90.0)), [Verdict::ClientBound]);
-    assert_eq!(slow((9.0, 110.0)), [Verdict::ClientBound]);
+fn reads_that_come_late_on_full_cores_bound_the_run_by_the_client() {
+    assert_eq!(late(1.0, 8.0, (0.26, 3.0)), [Verdict::ClientBound]);
+    assert_eq!(late(1.0, 8.0, (0.24, 9.0)), []);
+    assert_eq!(late(1.0, 200.0, (5.9, 30.0)), [], "a delay is held against the latencies");
+    assert_eq!(late(1.0, 200.0, (6.1, 30.0)), [Verdict::ClientBound]);
+}
+
+#[test]
+fn many_streams_that_wake_at_once_on_cores_of_their_own_do_not() {
+    assert_eq!(late(0.4, 8.0, (3.4, 5.2)), []);
+    assert_eq!(late(0.4, 8.0, (5.1, 5.2)), [Verdict::ClientBound]);
+    assert_eq!(late(0.4, 40.0, (9.0, 19.0)), []);
+    assert_eq!(late(0.4, 40.0, (11.0, 19.0)), [Verdict::ClientBound]);
+}
+
+#[test]
+fn one_read_in_a_hundred_counts_when_it_is_very_late() {
+    assert_eq!(late(0.4, 8.0, (0.1, 9.0)), []);
+    assert_eq!(late(0.4, 8.0, (0.1, 11.0)), [Verdict::ClientBound]);
+    assert_eq!(late(0.4, 200.0, (0.1, 90.0)), []);
+    assert_eq!(late(0.4, 200.0, (0.1, 110.0)), [Verdict::ClientBound]);
+}
+
+#[test]
+fn cores_of_which_nothing_is_known_may_have_been_full() {
+    assert_eq!(verdicts(|e| (e.busy, e.lag_ms) = (None, Some((0.3, 3.0)))), [Verdict::ClientBound]);
 }
 
 #[test]
 fn waiting_for_a_core_counts_when_it_is_longer_than_the_client_ran() {
-    assert_eq!(verdicts(|e| e.waited = Some(0.05)), [Verdict::ClientBound]);
-    assert_eq!(verdicts(|e| e.waited = Some(0.02)), [], "too little to matter");
-    let unfelt = |e: &mut Evidence| {
-        e.waited = Some(0.05);
-        e.lag_ms = Some((0.3, 0.7));
-    };
-    assert_eq!(verdicts(unfelt), [], "reads were in time all the same");
-    // 256 streams from a server on the same two cores.
-    let busy = |waited| {
+    let waited = |busy, cpu, waited, rare| {
         verdicts(|e| {
-            e.cpu = Some(0.13);
-            e.waited = Some(waited);
+            (e.busy, e.cpu, e.waited) = (Some(busy), Some(cpu), Some(waited));
+            e.lag_ms = Some((0.1, rare));
         })
     };
-    assert_eq!(busy(0.13), []);
-    assert_eq!(busy(0.30), [Verdict::ClientBound]);
+    assert_eq!(waited(1.0, 0.02, 0.05, 3.0), [Verdict::ClientBound]);
+    assert_eq!(waited(1.0, 0.03, 0.05, 3.0), [], "it ran for 0.06 of the run");
+    assert_eq!(waited(1.0, 0.001, 0.009, 3.0), [], "too little to matter");
+    assert_eq!(waited(1.0, 0.02, 0.05, 1.9), [], "reads were in time all the same");
+    assert_eq!(waited(0.8, 0.02, 0.05, 3.0), [], "there were cores to be had");
 }
 
 #[test]
@@ -150,6 +164,7 @@ fn the_worst_doubt_comes_first_and_the_cause_before_its_effect() {
     let mut evidence = clean();
     evidence.succeeded = 3;
     evidence.lag_ms = Some((5.0, 50.0));
+    evidence.busy = Some(1.0);
     evidence.waited = Some(0.2);
     evidence.rates = Some((20.0, 10.0));
     evidence.trends[0] = Some(Trend { from: 1.0, to: 9.0, unsteady: true });
