@@ -1,20 +1,18 @@
 //! `Conn`: one open connection, plain or TLS, and its reads stamped by the kernel.
 
-use crate::os::{self, Received};
+use crate::os::{self, Received, TcpInfo};
 use crate::record::{Connect, Nanos};
 use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// How much one read may take.
-const READ_BYTES: usize = 64 * 1024;
+pub const READ_BYTES: usize = 64 * 1024;
 
 /// What TLS needs beside a socket.
 #[derive(Clone)]
@@ -23,21 +21,10 @@ pub struct Tls {
     pub name: ServerName<'static>,
 }
 
-/// Room for one read: one a thread and not one a connection, since what is read is taken
-/// before the next wait.
-struct Scratch {
-    wire: Box<[u8]>,
-    plain: Vec<u8>,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> =
-        RefCell::new(Scratch { wire: vec![0; READ_BYTES].into_boxed_slice(), plain: Vec::new() });
-}
-
 /// An open connection.
 pub struct Conn {
-    pub socket: Arc<TcpStream>,
+    /// Does not block; the runtime does not know of it.
+    pub socket: Arc<net::TcpStream>,
     tls: Option<Box<ClientConnection>>,
     pub opened: Connect,
     /// Requests that it has carried to their end.
@@ -46,6 +33,10 @@ pub struct Conn {
     pub idle_since: Nanos,
     /// Whether the kernel stamps what it receives.
     pub stamped: bool,
+    /// The poller that reads replies knows of it.
+    pub watched: bool,
+    /// What TCP had told at the end of the request before.
+    told: TcpInfo,
 }
 
 impl Conn {
@@ -61,7 +52,16 @@ impl Conn {
         };
         let done = os::now();
         let opened = Connect { started, done };
-        Ok(Conn { socket: Arc::new(socket), tls, opened, served: 0, idle_since: done, stamped })
+        Ok(Conn {
+            socket: Arc::new(socket.into_std()?),
+            tls,
+            opened,
+            served: 0,
+            idle_since: done,
+            stamped,
+            watched: false,
+            told: TcpInfo::default(),
+        })
     }
 
     /// The bytes that go on the wire for `plain`; they must be written next, and whole.
@@ -84,50 +84,28 @@ impl Conn {
         os::idle_and_open(self.socket.as_raw_fd())
     }
 
-    /// Waits until there may be something to read.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+    /// What TCP tells of the request that has just ended; `None` where it cannot be asked.
+    pub fn network(&mut self) -> Option<TcpInfo> {
+        let told = os::tcp_info(self.socket.as_raw_fd())?;
+        Some(told.since(std::mem::replace(&mut self.told, told)))
     }
 
-    /// Reads once without waiting and hands over what came: no bytes mean that the peer has
-    /// closed. `None`: there was nothing to read (or nothing for us in a TLS record).
-    pub fn read<T>(&mut self, take: impl FnOnce(Received, &[u8]) -> T) -> io::Result<Option<T>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let Some(tls) = &mut self.tls else {
-                let received = try_receive(&self.socket, &mut scratch.wire)?;
-                return Ok(received.map(|received| take(received, &scratch.wire[..received.bytes])));
-            };
-            let Some(received) = try_receive(&self.socket, &mut scratch.wire)? else { return Ok(None) };
-            scratch.plain.clear();
-            let sealed = &scratch.wire[..received.bytes];
-            let closed = open_records(tls, sealed, &mut scratch.plain)? || sealed.is_empty();
-            let bytes = scratch.plain.len();
-            if bytes == 0 && !closed {
-                return Ok(None);
-            }
-            Ok(Some(take(Received { bytes, ..received }, &scratch.plain)))
-        })
-    }
-}
-
-/// One read without waiting; `None`: nothing was there.
-fn try_receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-    let mut received = None;
-    let result = socket.try_io(Interest::READABLE, || {
-        let one = os::receive(socket.as_raw_fd(), buffer)?;
-        received = Some(one);
-        if one.bytes > 0 && one.bytes < buffer.len() {
-            // A short read has emptied the socket. Saying so spares the read that would find
-            // nothing; what comes later raises a new edge.
-            return Err(io::ErrorKind::WouldBlock.into());
+    /// Hands over what one read brought, decrypted into `plain` where it must be: no bytes mean
+    /// that the peer has closed. `None`: a TLS record had nothing for us.
+    pub fn unseal<T>(
+        &mut self,
+        received: Received,
+        bytes: &[u8],
+        plain: &mut Vec<u8>,
+        take: impl FnOnce(Received, &[u8]) -> T,
+    ) -> io::Result<Option<T>> {
+        let Some(tls) = &mut self.tls else { return Ok(Some(take(received, bytes))) };
+        plain.clear();
+        let closed = open_records(tls, bytes, plain)? || bytes.is_empty();
+        if plain.is_empty() && !closed {
+            return Ok(None);
         }
-        Ok(())
-    });
-    match (received, result) {
-        (Some(received), _) => Ok(Some(received)),
-        (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        (None, Err(error)) => Err(error),
-        (None, Ok(())) => Ok(None),
+        Ok(Some(take(Received { bytes: plain.len(), ..received }, plain)))
     }
 }
 

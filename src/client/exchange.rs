@@ -7,7 +7,7 @@ use super::order::Order;
 use super::protocol::{self, Api, Tally};
 use super::sse;
 use super::target::Timeouts;
-use crate::os::Received;
+use crate::os::{Received, TcpInfo};
 use crate::record::{Clock, Events, Kind, Nanos, Outcome, Record, Timeout};
 use std::io;
 
@@ -64,6 +64,8 @@ pub struct Exchange {
     refusal: Option<Fault>,
     first_output: bool,
     last_event: Nanos,
+    /// Events with output in the last read.
+    outputs: u32,
 }
 
 impl Exchange {
@@ -85,6 +87,7 @@ impl Exchange {
             refusal: None,
             first_output: false,
             last_event: 0,
+            outputs: 0,
         }
     }
 
@@ -125,6 +128,28 @@ impl Exchange {
         self.head_bytes.is_empty() && self.head.is_none()
     }
 
+    /// The last read carried more than one event with output.
+    pub fn shared(&self) -> bool {
+        self.outputs > 1
+    }
+
+    /// When it was sent; before that, when it is due.
+    pub fn since(&self) -> Nanos {
+        self.record.timeline.sent.unwrap_or_else(|| self.due())
+    }
+
+    /// From the send to the last byte so far.
+    pub fn lasted(&self) -> Nanos {
+        self.record.timeline.end - self.since()
+    }
+
+    /// What TCP has told of this request.
+    pub fn network(&mut self, told: TcpInfo) {
+        self.record.timeline.tcp_retransmits = Some(told.retransmits);
+        self.record.timeline.tcp_out_of_order = Some(told.out_of_order);
+        self.record.timeline.tcp_min_rtt_us = told.min_rtt_us;
+    }
+
     /// The one second try begins.
     pub fn reconnect(&mut self) {
         self.record.reconnects += 1;
@@ -134,7 +159,7 @@ impl Exchange {
 
     /// Until when the reply may stay silent, and which limit says so.
     pub fn deadline(&self, limits: &Timeouts) -> (Nanos, Timeout) {
-        let sent = self.record.timeline.sent.unwrap_or_else(|| self.due());
+        let sent = self.since();
         let total = (sent.saturating_add(nanos(limits.total)), Timeout::Total);
         if !self.record.streamed {
             return total;
@@ -151,6 +176,7 @@ impl Exchange {
     /// complete, and whether its connection may be used again.
     pub fn take(&mut self, received: Received, bytes: &[u8]) -> Result<Option<bool>, Fault> {
         let at = received.at();
+        self.outputs = 0;
         self.record.timeline.end = at;
         if let Some(stamp) = received.stamp {
             let lag = u32::try_from((received.read_at - stamp) / 1_000).unwrap_or(u32::MAX);
@@ -203,15 +229,12 @@ impl Exchange {
 
     fn take_body(&mut self, bytes: &[u8], at: Nanos) -> Result<Option<bool>, Fault> {
         let mut body = self.body.take().expect("a head brings a body");
-        let mut events = 0;
         let fed = body.feed(bytes, |data| {
             self.record.body_bytes += data.len() as u64;
-            events += self.data(data, at);
+            self.data(data, at);
         });
         self.body = Some(body);
-        if events > 1 {
-            self.record.timeline.shared_reads += 1;
-        }
+        self.record.timeline.shared_reads += u32::from(self.shared());
         let fed = fed.map_err(|why| Fault::new(Outcome::Protocol, why))?;
         if !fed.finished {
             return Ok(None);
@@ -221,16 +244,14 @@ impl Exchange {
         Ok(Some(keep_alive && fed.used == bytes.len()))
     }
 
-    /// Takes body bytes; the number of events that they completed.
-    fn data(&mut self, data: &[u8], at: Nanos) -> usize {
+    /// Takes body bytes.
+    fn data(&mut self, data: &[u8], at: Nanos) {
         let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
-        let mut events = 0;
         match &mut reading {
             Reading::Events(parser) => {
                 self.quote(data);
-                match parser.feed(data, |event| self.event(event, at)) {
-                    Ok(n) => events = n,
-                    Err(why) => self.tally.broken(why),
+                if let Err(why) = parser.feed(data, |event| self.event(event, at)) {
+                    self.tally.broken(why);
                 }
             }
             Reading::Whole(whole) => {
@@ -243,7 +264,6 @@ impl Exchange {
             }
         }
         self.reading = reading;
-        events
     }
 
     /// Keeps how a body begins that may turn out to be no stream of events.
@@ -269,7 +289,9 @@ impl Exchange {
         let sent = self.record.timeline.sent.unwrap_or(at);
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
         self.record.timeline.events.push(at_us, meaning.kind, tokens, meaning.bytes);
-        self.first_output |= meaning.kind.has(Kind::OUTPUT);
+        let output = meaning.kind.has(Kind::OUTPUT);
+        self.first_output |= output;
+        self.outputs += u32::from(output);
         self.last_event = at;
     }
 
@@ -356,7 +378,7 @@ impl Exchange {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
-        let verdict = self.tally.outcome(ended.is_ok(), record.streamed);
+        let verdict = self.tally.outcome(ended.is_ok(), record.asked_output, record.streamed);
         record.usage = verdict.usage;
         record.finish = verdict.finish;
         match ended {

@@ -6,13 +6,15 @@ use super::head::RequestHead;
 use super::order::Order;
 use super::pacer::{self, Pacer};
 use super::pool::Pool;
-use super::target::Target;
+use super::reader::{Flight, Landed, Reader};
+use super::target::{Target, Timeouts};
 use super::{protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Record, Request, Timeout};
 use bytes::{Buf, Bytes};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,12 +22,19 @@ use tokio::time::Instant;
 /// A shot this near is written at once by the session itself.
 const NEAR: Nanos = 30_000;
 
+/// When to look again at a reply that is over, or has something to be read.
+const SOON: Nanos = 1_000_000;
+
+/// Ends when a request must be given up.
+type Cancel<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+
 /// A client of one server.
 pub struct Http {
     target: Arc<Target>,
     head: RequestHead,
     pool: Pool,
     pacer: Pacer,
+    reader: Reader,
 }
 
 impl Http {
@@ -53,9 +62,11 @@ impl Http {
         };
         let pacer = Pacer::start()
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
+        let reader =
+            Reader::start().map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
         let head = RequestHead::new(&target).map_err(Error::usage)?;
         let pool = Pool::new(addresses, tls, target.timeouts.connect, target.connections);
-        Ok(Http { target, head, pool, pacer })
+        Ok(Http { target, head, pool, pacer, reader })
     }
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
@@ -77,12 +88,9 @@ impl Http {
     /// See [`super::Client::send`].
     pub async fn send(&self, mut order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
         let bytes = std::mem::take(&mut order.bytes);
-        let mut exchange = Exchange::new(self.target.api, self.target.stream, order);
-        let ended = tokio::select! {
-            biased;
-            ended = self.carry(&mut exchange, bytes) => ended,
-            () = cancel => Err(Fault::new(Outcome::Cancelled, "given up before it ended")),
-        };
+        // Boxed, since it is handed on several times.
+        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, order));
+        let (exchange, ended) = self.carry(exchange, bytes, pin!(cancel)).await;
         let mut record = exchange.finish(ended);
         // A server may repeat a key that it refused.
         record.error = record.error.map(|words| self.target.scrub(&words));
@@ -90,101 +98,110 @@ impl Http {
     }
 
     /// Sends on a connection; once more on a fresh one when a used one died unread.
-    async fn carry(&self, exchange: &mut Exchange, plain: Bytes) -> Result<(), Fault> {
-        let mut conn = match self.pool.take_idle(exchange.session()) {
-            Some(conn) => conn,
-            None => self.pool.open().await.map_err(connect_fault)?,
-        };
-        let mut pooled = conn.idle_since != conn.opened.done || conn.served > 0;
+    async fn carry(
+        &self,
+        mut exchange: Box<Exchange>,
+        plain: Bytes,
+        mut cancel: Cancel<'_>,
+    ) -> (Box<Exchange>, Result<(), Fault>) {
+        let mut idle = self.pool.take_idle(exchange.session());
         loop {
+            let conn = match idle.take() {
+                Some(conn) => conn,
+                None => match self.open(&mut cancel).await {
+                    Ok(conn) => conn,
+                    Err(fault) => return (exchange, Err(fault)),
+                },
+            };
             let reused = conn.served > 0;
-            exchange.begin(&conn);
-            let result = self.exchange(&mut conn, exchange, &plain).await;
+            let Landed { flight, result } = self.exchange(conn, exchange, plain.clone(), &mut cancel).await;
+            exchange = flight.exchange;
             match result {
                 Ok(reusable) => {
                     if reused {
                         self.pool.reuse_worked(true);
                     }
                     if reusable {
-                        self.pool.give_back(conn, exchange.session());
+                        self.pool.give_back(flight.conn, exchange.session());
                     }
-                    return Ok(());
+                    return (exchange, Ok(()));
                 }
-                Err(fault) if pooled && exchange.unread() && fault.outcome == Outcome::Disconnected => {
-                    if reused {
-                        self.pool.reuse_worked(false);
-                    }
+                Err(fault) if reused && exchange.unread() && fault.outcome == Outcome::Disconnected => {
+                    self.pool.reuse_worked(false);
                     exchange.reconnect();
-                    conn = self.pool.open().await.map_err(connect_fault)?;
-                    pooled = false;
                 }
-                Err(fault) => return Err(fault),
+                Err(fault) => return (exchange, Err(fault)),
             }
         }
     }
 
-    /// One request and its reply on one connection. True: the connection may be used again.
-    async fn exchange(&self, conn: &mut Conn, exchange: &mut Exchange, plain: &Bytes) -> Result<bool, Fault> {
-        let sealed = conn.seal(plain.clone()).map_err(broken)?;
-        let (sent, mut rest) = self.write(conn, exchange, sealed).await?;
+    async fn open(&self, cancel: &mut Cancel<'_>) -> Result<Conn, Fault> {
+        tokio::select! {
+            biased;
+            opened = self.pool.open() => opened.map_err(connect_fault),
+            () = cancel => Err(given_up()),
+        }
+    }
+
+    /// One request and its reply on one connection.
+    async fn exchange(
+        &self,
+        mut conn: Conn,
+        mut exchange: Box<Exchange>,
+        plain: Bytes,
+        cancel: &mut Cancel<'_>,
+    ) -> Landed {
+        exchange.begin(&conn);
+        let written = match conn.seal(plain).map_err(broken) {
+            Ok(sealed) => tokio::select! {
+                biased;
+                written = self.write(&conn, &mut exchange, sealed) => written,
+                () = &mut *cancel => Err(given_up()),
+            },
+            Err(fault) => Err(fault),
+        };
+        match written {
+            Ok(rest) => {
+                let mut landed = self.follow(Flight::new(conn, exchange, rest), cancel).await;
+                landed.flight.ask_network();
+                landed
+            }
+            Err(fault) => Flight::new(conn, exchange, Bytes::new()).lands(Err(fault)),
+        }
+    }
+
+    /// Waits for the end of the reply, or of the time that it has.
+    async fn follow(&self, flight: Flight, cancel: &mut Cancel<'_>) -> Landed {
         let limits = &self.target.timeouts;
-        let mut armed = exchange.deadline(limits).0;
-        let sleep = tokio::time::sleep_until(instant(armed));
+        let (token, mut landed) = match self.reader.follow(flight) {
+            Ok(followed) => followed,
+            Err((flight, error)) => return flight.lands(Err(broken(error))),
+        };
+        // The limit that counts may change meanwhile, but never to one that ends before this.
+        let look = || instant(os::now() + limits.shortest());
+        let sleep = tokio::time::sleep_until(look());
         tokio::pin!(sleep);
-        let mut whole = true;
-        loop {
+        let fault = loop {
             tokio::select! {
                 biased;
-                ready = conn.readable() => ready.map_err(broken)?,
-                // A server may answer before it has read a long request to its end (413): the
-                // rest is written beside reading, and what it said outlives a write that failed.
-                ready = conn.socket.writable(), if !rest.is_empty() => {
-                    ready.map_err(broken)?;
-                    match conn.socket.try_write(&rest) {
-                        Ok(n) => rest.advance(n),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        Err(_) => {
-                            rest.clear();
-                            whole = false;
-                        }
-                    }
-                    exchange.written(os::now());
-                    continue;
-                }
-                () = &mut sleep => {
-                    let (deadline, limit) = exchange.deadline(limits);
-                    if os::now() >= deadline {
-                        return Err(timed_out(limit, limits, sent));
-                    }
-                    armed = deadline;
-                    sleep.as_mut().reset(instant(deadline));
-                    continue;
-                }
+                Ok(landed) = &mut landed => return landed,
+                () = &mut *cancel => break given_up(),
+                () = &mut sleep => match self.reader.deadline(token, limits) {
+                    Some((deadline, limit, sent)) if os::now() >= deadline => break timed_out(limit, limits, sent),
+                    Some((deadline, ..)) => sleep.as_mut().reset(instant(deadline).min(look())),
+                    None => sleep.as_mut().reset(instant(os::now() + SOON)),
+                },
             }
-            match conn.read(|received, bytes| exchange.take(received, bytes)) {
-                Ok(None) => {}
-                Ok(Some(Ok(None))) => {}
-                Ok(Some(Ok(Some(reusable)))) => return Ok(reusable && whole && rest.is_empty()),
-                Ok(Some(Err(fault))) => return Err(fault),
-                Err(error) => return exchange.broken(error),
-            }
-            // A deadline that moved away is seen when the timer fires; one that came nearer (the
-            // first token has passed, silence now counts) must be armed.
-            let (deadline, _) = exchange.deadline(limits);
-            if deadline < armed {
-                armed = deadline;
-                sleep.as_mut().reset(instant(deadline));
-            }
+        };
+        match self.reader.give_up(token) {
+            Some(flight) => flight.lands(Err(fault)),
+            // It has ended in this very moment.
+            None => landed.await.expect("what is not in flight has landed"),
         }
     }
 
-    /// The first write at its time. Gives when it began, and the bytes that it left over.
-    async fn write(
-        &self,
-        conn: &Conn,
-        exchange: &mut Exchange,
-        mut sealed: Bytes,
-    ) -> Result<(Nanos, Bytes), Fault> {
+    /// The first write at its time. Gives the bytes that it left over.
+    async fn write(&self, conn: &Conn, exchange: &mut Exchange, mut sealed: Bytes) -> Result<Bytes, Fault> {
         let due = exchange.due();
         let fired = if due > os::now() + NEAR {
             let shot = self.pacer.write_at(due, conn.socket.clone(), sealed.clone());
@@ -194,7 +211,7 @@ impl Http {
         };
         exchange.sent(fired.sent, fired.written);
         sealed.advance(fired.result.map_err(broken)?);
-        Ok((fired.sent, sealed))
+        Ok(sealed)
     }
 }
 
@@ -217,7 +234,11 @@ fn broken(error: io::Error) -> Fault {
     Fault::new(Outcome::Disconnected, format!("the connection broke before any response: {error}"))
 }
 
-fn timed_out(limit: Timeout, limits: &super::target::Timeouts, sent: Nanos) -> Fault {
+fn given_up() -> Fault {
+    Fault::new(Outcome::Cancelled, "given up before it ended")
+}
+
+fn timed_out(limit: Timeout, limits: &Timeouts, sent: Nanos) -> Fault {
     let (name, time) = match limit {
         Timeout::Connect => ("connect", limits.connect),
         Timeout::FirstToken => ("first-token", limits.first_token),

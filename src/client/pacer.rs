@@ -9,10 +9,10 @@ use bytes::Bytes;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 /// What happened at the deadline.
@@ -196,7 +196,7 @@ mod tests {
         runtime.block_on(async {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             let address = listener.local_addr().expect("address");
-            let socket = Arc::new(TcpStream::connect(address).await.expect("connects"));
+            let socket = Arc::new(TcpStream::connect(address).expect("connects"));
             let (mut peer, _) = listener.accept().expect("accepts");
             let pacer = Pacer::start().expect("starts");
             let base = os::now() + 2_000_000;
@@ -221,7 +221,7 @@ mod tests {
         runtime.block_on(async {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             let address = listener.local_addr().expect("address");
-            let socket = Arc::new(TcpStream::connect(address).await.expect("connects"));
+            let socket = Arc::new(TcpStream::connect(address).expect("connects"));
             let pacer = Pacer::start().expect("starts");
             let shot = pacer.write_at(os::now() + 3_600_000_000_000, socket, Bytes::from_static(b"late"));
             drop(pacer);

@@ -2,6 +2,7 @@
 
 use super::protocol::Api;
 use crate::error;
+use crate::record::Nanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ pub struct Timeouts {
     /// Between events.
     pub idle: Duration,
     pub total: Duration,
+}
+
+impl Timeouts {
+    /// The shortest of those that count once a request is sent, nanoseconds.
+    pub fn shortest(&self) -> Nanos {
+        let shortest = self.first_token.min(self.idle).min(self.total);
+        Nanos::try_from(shortest.as_nanos()).unwrap_or(Nanos::MAX)
+    }
 }
 
 impl Default for Timeouts {

@@ -147,7 +147,7 @@ impl Reply {
         }
         scratch.clear();
         if self.streamed {
-            self.text.stream_end(scratch, state.progress.made);
+            self.text.stream_end(scratch, self.counted(state));
             self.send(state, scratch);
         } else {
             self.write_whole(scratch, state.progress.made);
@@ -175,7 +175,7 @@ impl Reply {
         }
         let last = state.progress.made == self.course.tokens;
         if last {
-            self.text.stream_end(scratch, state.progress.made);
+            self.text.stream_end(scratch, self.counted(state));
         }
         self.send_marked(state, scratch, Mark { with_text, due: now });
         if last {
@@ -246,6 +246,11 @@ impl Reply {
     fn close_books(&self, state: &mut State, outcome: &'static str) {
         let entry = std::mem::take(&mut state.entry);
         self.books.finish(entry, &state.progress, outcome, os::now());
+    }
+
+    /// The tokens that usage tells; a reply that hides its finish hides them, too.
+    fn counted(&self, state: &State) -> Option<u32> {
+        self.course.finish().map(|_| state.progress.made)
     }
 
     fn outcome(&self) -> &'static str {

@@ -213,6 +213,7 @@ fn every_fault_looks_like_itself() {
 
     let (reply, outcome) = play("no_finish", &streamed);
     assert!(events(&reply).iter().all(|event| event["choices"][0]["finish_reason"].is_null()));
+    assert!(!reply.contains("usage"));
     assert!(reply.ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
     assert_eq!((events(&reply).len(), outcome.as_str()), (6, "no_finish"));
 }

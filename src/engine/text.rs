@@ -147,9 +147,10 @@ impl Text {
         self.data(out, &[&self.start, open, word, close]);
     }
 
-    /// What follows the last token: usage, when asked for, `[DONE]`, and the end of the body.
-    pub fn stream_end(&self, out: &mut Vec<u8>, output_tokens: u32) {
-        if self.include_usage {
+    /// What follows the last token: usage, when asked for and known, `[DONE]`, and the end of the
+    /// body.
+    pub fn stream_end(&self, out: &mut Vec<u8>, output_tokens: Option<u32>) {
+        if let Some(output_tokens) = output_tokens.filter(|_| self.include_usage) {
             let usage = self.usage(output_tokens);
             self.data(out, &[&self.start, r#"],"usage":"#, &usage, "}"]);
         }
@@ -259,7 +260,7 @@ mod tests {
             )
         );
         assert_eq!(
-            written(|out| chat.stream_end(out, 3)),
+            written(|out| chat.stream_end(out, Some(3))),
             format!(
                 "{start}{}\n\ndata: [DONE]\n\n",
                 r#"],"usage":{"prompt_tokens":2,"total_tokens":5,"completion_tokens":3}}"#
@@ -285,7 +286,7 @@ mod tests {
                 let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
                 assert_eq!(event["choices"][0]["finish_reason"].as_str(), finish.map(Finish::name));
             }
-            assert!(written(|out| text.stream_end(out, 3)).ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
+            assert!(written(|out| text.stream_end(out, Some(3))).ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
             let whole: Value = serde_json::from_str(&text.whole(2, 3, Some(Finish::Stop))).unwrap();
             assert_eq!(whole["usage"]["completion_tokens"], 3);
             assert_eq!(whole["choices"][0]["finish_reason"], "stop");

@@ -15,7 +15,8 @@ pub enum Timeout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Status 2xx, no event carried an error, every choice has a finish reason other than
-    /// abort or error, and the body ended cleanly.
+    /// abort or error (or, without a reason, `[DONE]` and a count of tokens that shows the reply
+    /// to be as long as it might be), and the body ended cleanly.
     Success,
     /// A status outside 2xx.
     Status,

@@ -51,9 +51,11 @@ impl Control {
     }
 }
 
-/// The runtime that carries the sessions.
+/// The runtime that carries the sessions: one thread. Beside it there are threads of their own
+/// for sends at their time, for making requests and for results; with more threads here, each
+/// read would wake several (measured: 14 us of CPU a token instead of 7 with 64 streams).
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().thread_name("client").enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn replay(api: Api, wire: &[u8], cut: usize) -> Replay {
     if clean_end {
         parser.finish(&mut event);
     }
-    Replay { kinds: runs(&kinds), text, tokens, verdict: tally.outcome(clean_end, true) }
+    Replay { kinds: runs(&kinds), text, tokens, verdict: tally.outcome(clean_end, 0, true) }
 }
 
 fn letters(kind: Kind) -> String {

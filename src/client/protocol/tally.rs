@@ -84,10 +84,11 @@ impl Tally {
         }
     }
 
-    /// The end. `clean_end`: every byte of the body arrived. `streamed` words the error only.
-    /// The status is 2xx: any other is a failure that no body can make good.
-    pub fn outcome(&self, clean_end: bool, streamed: bool) -> Verdict {
-        let (outcome, error) = self.judge(clean_end, if streamed { "stream" } else { "reply" });
+    /// The end. `clean_end`: every byte of the body arrived. `asked`: the most tokens that the
+    /// reply might have. `streamed` words the error only. The status is 2xx: any other is a
+    /// failure that no body can make good.
+    pub fn outcome(&self, clean_end: bool, asked: u32, streamed: bool) -> Verdict {
+        let (outcome, error) = self.judge(clean_end, asked, if streamed { "stream" } else { "reply" });
         Verdict {
             outcome,
             error,
@@ -103,7 +104,7 @@ impl Tally {
     /// Neither a clean end nor `[DONE]` makes a success, and `[DONE]` may be missing from one:
     /// vLLM sends it after an error, transformers never does, and llama-cpp-python sends it
     /// when it gives a request up.
-    fn judge(&self, clean_end: bool, what: &str) -> (Outcome, Option<String>) {
+    fn judge(&self, clean_end: bool, asked: u32, what: &str) -> (Outcome, Option<String>) {
         if let Some(words) = &self.error {
             let said = if words.is_empty() { "an error without a word" } else { words };
             return (Outcome::ServerError, Some(said.to_string()));
@@ -132,8 +133,15 @@ impl Tally {
                 (Outcome::Unfinished, Some(words))
             }
             None if !self.choices.is_empty() => (Outcome::Success, None),
+            _ if self.full(asked) => (Outcome::Success, None),
             _ => (Outcome::Unfinished, Some(format!("the {what} ended without a finish reason"))),
         }
+    }
+
+    /// A server that never names a reason still shows that it was done: it said `[DONE]`, and
+    /// counted as many tokens as it might make.
+    fn full(&self, asked: u32) -> bool {
+        self.done && asked > 0 && self.total().output == Some(asked)
     }
 
     /// Usage for the whole request. Servers differ with several choices: vLLM sends one usage
@@ -244,7 +252,7 @@ mod tests {
             .iter()
             .map(|data| tally.add(&read_event(Api::Chat, data.as_bytes(), None).expect("an event")))
             .collect();
-        (tally.outcome(clean_end, true), tokens)
+        (tally.outcome(clean_end, 0, true), tokens)
     }
 
     fn judged(events: &[&str], clean_end: bool) -> (Outcome, Option<String>) {
@@ -313,8 +321,24 @@ mod tests {
         let mut tally = Tally::new(Api::Chat);
         tally.add(&read_event(Api::Chat, STOP.as_bytes(), None).expect("an event"));
         tally.broken("no JSON");
-        let verdict = tally.outcome(true, true);
+        let verdict = tally.outcome(true, 0, true);
         assert_eq!((verdict.outcome, verdict.error.as_deref()), (Outcome::Protocol, Some("no JSON")));
+    }
+
+    #[test]
+    fn a_full_reply_needs_no_finish_reason() {
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+        let judge = |events: &[&str], asked| {
+            let mut tally = Tally::new(Api::Chat);
+            for data in events {
+                tally.add(&read_event(Api::Chat, data.as_bytes(), None).expect("an event"));
+            }
+            tally.outcome(true, asked, true).outcome
+        };
+        assert_eq!(judge(&[RED, RED, usage, DONE], 2), Outcome::Success);
+        assert_eq!(judge(&[RED, RED, usage, DONE], 3), Outcome::Unfinished, "it might have gone on");
+        assert_eq!(judge(&[RED, RED, usage], 2), Outcome::Unfinished, "not even [DONE]");
+        assert_eq!(judge(&[RED, RED, DONE], 2), Outcome::Unfinished, "nobody has counted");
     }
 
     #[test]
@@ -438,12 +462,12 @@ mod tests {
     #[test]
     fn the_end_of_a_tensorrt_stream_is_its_only_finish() {
         let mut tally = Tally::new(Api::TensorRt);
-        assert_eq!(tally.outcome(true, true).outcome, Outcome::Unfinished);
+        assert_eq!(tally.outcome(true, 0, true).outcome, Outcome::Unfinished);
         tally.add(&read_event(Api::TensorRt, br#"{"text_output":"red"}"#, None).expect("an event"));
-        assert_eq!(tally.outcome(true, true).outcome, Outcome::Success);
-        assert_eq!(tally.outcome(false, true).outcome, Outcome::Truncated);
+        assert_eq!(tally.outcome(true, 0, true).outcome, Outcome::Success);
+        assert_eq!(tally.outcome(false, 0, true).outcome, Outcome::Truncated);
         tally.add(&read_event(Api::TensorRt, br#"{"error":"too long"}"#, None).expect("an event"));
-        assert_eq!(tally.outcome(true, true).outcome, Outcome::ServerError);
+        assert_eq!(tally.outcome(true, 0, true).outcome, Outcome::ServerError);
     }
 
     #[test]
@@ -451,7 +475,7 @@ mod tests {
         let judge = |api, body: &str| {
             let mut tally = Tally::new(api);
             tally.add(&read_reply(api, body.as_bytes(), None).expect("a reply"));
-            let verdict = tally.outcome(true, false);
+            let verdict = tally.outcome(true, 0, false);
             (verdict.outcome, verdict.finish, verdict.usage.output)
         };
         let chat = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"red"},"finish_reason":"length"}],"usage":{"completion_tokens":4}}"#;

@@ -1,0 +1,319 @@
+//! `Reader`: reads the replies of all requests in flight, in rounds.
+//!
+//! One task with a poller of its own serves every socket: what is ready is read in one go, only
+//! then taken apart, and the session of a reply hears of it at its end. So an event costs one
+//! system call and no task is woken for it.
+
+use super::conn::{Conn, READ_BYTES};
+use super::exchange::{Exchange, Fault};
+use super::patience::Patience;
+use super::target::Timeouts;
+use crate::os::{self, Received};
+use crate::record::{Nanos, Timeout};
+use bytes::{Buf, Bytes};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token};
+use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+/// Sockets that one look at the poller tells of.
+const READY_MAX: usize = 1024;
+
+/// Room for what one round reads before it is taken apart.
+const ROUND_BYTES: usize = 4 * READ_BYTES;
+
+/// Full reads of one socket before others have their turn.
+const FULL_READS_MAX: usize = 8;
+
+/// A request whose reply is awaited, with the connection that it has for itself.
+pub struct Flight {
+    pub conn: Conn,
+    pub exchange: Box<Exchange>,
+    /// What of the request the socket has not taken yet.
+    rest: Bytes,
+    /// The server took, or may still take, the whole request.
+    whole: bool,
+}
+
+/// What a flight is known by, and where its end is told.
+pub type Followed = (Token, oneshot::Receiver<Landed>);
+
+/// A flight that is over. `Ok(true)`: the connection may be used again.
+pub struct Landed {
+    pub flight: Flight,
+    pub result: Result<bool, Fault>,
+}
+
+struct Waiting {
+    flight: Flight,
+    done: oneshot::Sender<Landed>,
+}
+
+#[derive(Default)]
+struct Flights(HashMap<Token, Waiting>);
+
+struct Shared {
+    registry: Registry,
+    flights: Mutex<Flights>,
+    next: AtomicUsize,
+}
+
+/// The task and what it reads for. Dropping it ends the task.
+pub struct Reader {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+impl Reader {
+    /// Starts the task on the current runtime.
+    pub fn start() -> io::Result<Reader> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let shared = Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1) });
+        // SAFETY: a poller keeps its descriptor, and keeps it open, as long as it lives.
+        let poll = unsafe { AsyncFd::register(poll) }?;
+        let task = tokio::spawn(work(poll, shared.clone())).abort_handle();
+        Ok(Reader { shared, task })
+    }
+
+    /// Follows a flight to its end, which the channel tells. Fails when the socket cannot be
+    /// watched; then the flight comes back.
+    pub fn follow(&self, mut flight: Flight) -> Result<Followed, (Flight, io::Error)> {
+        let token = Token(self.shared.next.fetch_add(1, Relaxed));
+        let fd = flight.conn.socket.as_raw_fd();
+        let known = std::mem::replace(&mut flight.conn.watched, true);
+        let interest = match flight.rest.is_empty() {
+            true => Interest::READABLE,
+            false => Interest::READABLE | Interest::WRITABLE,
+        };
+        let (done, landed) = oneshot::channel();
+        // In the list before the poller can speak of it; both calls tell of what came before them.
+        self.shared.lock().0.insert(token, Waiting { flight, done });
+        let registry = &self.shared.registry;
+        let watched = match known {
+            true => registry.reregister(&mut SourceFd(&fd), token, interest),
+            false => registry.register(&mut SourceFd(&fd), token, interest),
+        };
+        match watched.err().map(|error| (self.give_up(token), error)) {
+            Some((Some(flight), error)) => Err((flight, error)),
+            _ => Ok((token, landed)),
+        }
+    }
+
+    /// Until when the reply may stay silent, which limit says so, and when the request was sent.
+    /// `None`: the reply has ended, or has more to be read.
+    pub fn deadline(&self, token: Token, limits: &Timeouts) -> Option<(Nanos, Timeout, Nanos)> {
+        let flights = self.shared.lock();
+        let flight = &flights.0.get(&token)?.flight;
+        let (deadline, limit) = flight.exchange.deadline(limits);
+        flight.conn.fit().then_some((deadline, limit, flight.exchange.since()))
+    }
+
+    /// Takes a flight back before its end; `None`: it has just ended.
+    pub fn give_up(&self, token: Token) -> Option<Flight> {
+        self.shared.lock().0.remove(&token).map(|waiting| waiting.flight)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    /// `rest`: what of the request is still to be written.
+    pub fn new(conn: Conn, exchange: Box<Exchange>, rest: Bytes) -> Flight {
+        Flight { conn, exchange, rest, whole: true }
+    }
+
+    pub fn lands(self, result: Result<bool, Fault>) -> Landed {
+        Landed { flight: self, result }
+    }
+
+    /// Asks TCP how the request went.
+    pub fn ask_network(&mut self) {
+        if let Some(told) = self.conn.network() {
+            self.exchange.network(told);
+        }
+    }
+
+    /// Writes on what the socket has not taken; a server may answer before it has read a long
+    /// request to its end (413), so what it says outlives a write that fails.
+    fn write_on(&mut self) {
+        while !self.rest.is_empty() {
+            match os::send(self.conn.socket.as_raw_fd(), &self.rest) {
+                Ok(n) => self.rest.advance(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.rest.clear();
+                    self.whole = false;
+                }
+            }
+            self.exchange.written(os::now());
+        }
+    }
+
+    /// Takes one read apart; `Some`: the reply is over.
+    fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
+        let exchange = &mut self.exchange;
+        match self.conn.unseal(received, bytes, plain, |received, bytes| exchange.take(received, bytes)) {
+            Ok(None | Some(Ok(None))) => None,
+            Ok(Some(Ok(Some(reusable)))) => Some(Ok(reusable && self.whole && self.rest.is_empty())),
+            Ok(Some(Err(fault))) => Some(Err(fault)),
+            Err(error) => Some(self.exchange.broken(error)),
+        }
+    }
+}
+
+/// Waits for sockets to be ready and reads them, round after round.
+async fn work(mut poll: AsyncFd<Poll>, shared: Arc<Shared>) {
+    let mut round = Round::new();
+    let mut idle = true;
+    loop {
+        match round.patience.wait() {
+            Some(wait) if !idle => {
+                // Others on this thread first.
+                tokio::task::yield_now().await;
+                std::thread::sleep(wait);
+            }
+            _ if round.more() => tokio::task::yield_now().await,
+            _ => match poll.readable_mut().await {
+                // Before the look: what comes after it is told again.
+                Ok(mut ready) => ready.clear_ready(),
+                Err(_) => return,
+            },
+        }
+        idle = !round.turn(poll.get_mut(), &shared);
+    }
+}
+
+/// A socket that has something to be read; whether its peer has closed it.
+type Ready = (Token, bool);
+
+/// What one read brought, or the error that it met, and where in the room it is.
+type Read = (Token, io::Result<(Received, Range<usize>)>);
+
+/// One round of reads, and the room for it.
+struct Round {
+    events: Events,
+    ready: Vec<Ready>,
+    /// Sockets that may have more than was read.
+    again: Vec<Ready>,
+    /// The poller may know of more than it told.
+    full: bool,
+    room: Box<[u8]>,
+    filled: usize,
+    reads: Vec<Read>,
+    /// Room for one read after decryption.
+    plain: Vec<u8>,
+    patience: Patience,
+}
+
+impl Round {
+    fn new() -> Round {
+        Round {
+            events: Events::with_capacity(READY_MAX),
+            ready: Vec::new(),
+            again: Vec::new(),
+            full: false,
+            room: vec![0; ROUND_BYTES].into_boxed_slice(),
+            filled: 0,
+            reads: Vec::new(),
+            plain: Vec::new(),
+            patience: Patience::default(),
+        }
+    }
+
+    fn more(&self) -> bool {
+        self.full || !self.again.is_empty()
+    }
+
+    /// Reads every socket that is ready; false: none was.
+    fn turn(&mut self, poll: &mut Poll, shared: &Shared) -> bool {
+        self.ready.clear();
+        self.ready.append(&mut self.again);
+        // An interrupted look finds the same at the next.
+        self.full = poll.poll(&mut self.events, Some(Duration::ZERO)).is_err();
+        self.ready.extend(
+            self.events.iter().map(|event| (event.token(), event.is_read_closed() || event.is_error())),
+        );
+        self.full |= self.events.iter().count() == READY_MAX;
+        let flights = &mut *shared.lock();
+        let ready = std::mem::take(&mut self.ready);
+        for ready in &ready {
+            self.receive(*ready, flights);
+        }
+        self.ready = ready;
+        self.digest(flights);
+        self.patience.choose(os::now(), flights.0.len());
+        !self.ready.is_empty()
+    }
+
+    /// Reads one socket until it is empty, or until others should have their turn.
+    fn receive(&mut self, (token, closed): Ready, flights: &mut Flights) {
+        for _ in 0..FULL_READS_MAX {
+            if self.room.len() - self.filled < READ_BYTES {
+                self.digest(flights);
+            }
+            let Some(waiting) = flights.0.get_mut(&token) else { return };
+            waiting.flight.write_on();
+            let start = self.filled;
+            match os::receive(
+                waiting.flight.conn.socket.as_raw_fd(),
+                &mut self.room[start..start + READ_BYTES],
+            ) {
+                Ok(received) => {
+                    self.filled += received.bytes;
+                    self.reads.push((token, Ok((received, start..self.filled))));
+                    // A short read has emptied the socket; what comes later is told anew. An end
+                    // that came with the bytes is not.
+                    let emptied = received.bytes < READ_BYTES && !closed;
+                    if emptied || received.bytes == 0 {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => return self.reads.push((token, Err(error))),
+            }
+        }
+        self.again.push((token, closed));
+    }
+
+    /// Takes apart what was read, and lets go of replies that are over.
+    fn digest(&mut self, flights: &mut Flights) {
+        self.filled = 0;
+        for (token, read) in self.reads.drain(..) {
+            let Some(waiting) = flights.0.get_mut(&token) else { continue };
+            let flight = &mut waiting.flight;
+            let over = match read {
+                Ok((received, at)) => {
+                    let over = flight.take(received, &self.room[at], &mut self.plain);
+                    self.patience.read(flight.exchange.shared(), received.stamp.is_some());
+                    over
+                }
+                Err(error) => Some(flight.exchange.broken(error)),
+            };
+            let Some(result) = over else { continue };
+            self.patience.ended(flight.exchange.lasted());
+            if let Some(Waiting { flight, done }) = flights.0.remove(&token) {
+                // A session that has gone asks no more.
+                let _ = done.send(Landed { flight, result });
+            }
+        }
+    }
+}
