@@ -8,8 +8,9 @@
 mod rig;
 
 use rampant::record::{Phase, Record};
+use rampant::stats::truth::{Truth, distance_to_poisson};
 use rig::load::{Load, Start};
-use rig::server::{Engine, Truth};
+use rig::server::Engine;
 use rig::{Cores, Options, Result, child, digits, median, print_table, tell};
 use std::collections::HashMap;
 use std::path::Path;
@@ -301,20 +302,9 @@ fn send_errors(pairs: &[Pair], rate: f64, busy: f64) -> [f64; 10] {
     let off = 100.0 * (span(&sent) / span(&planned) - 1.0).abs();
     let late: Vec<f64> = pairs.iter().filter_map(|(record, _)| record.lateness_ms()).collect();
     let [p50, p99, max] = [0.5, 0.99, 1.0].map(|q| quantile(&late, q));
-    let [plan_ks, sent_ks, arrived_ks] = [&planned, &sent, &arrived].map(|times| distance(times, rate));
+    let [plan_ks, sent_ks, arrived_ks] = [&planned, &sent, &arrived]
+        .map(|times| distance_to_poisson(times.iter().copied(), rate).unwrap_or(f64::NAN));
     [per_second(&planned), per_second(&arrived), off, plan_ks, sent_ks, arrived_ks, p50, p99, max, busy]
-}
-
-/// Kolmogorov's distance between the gaps of ascending times and the exponential distribution.
-fn distance(times: &[i64], rate: f64) -> f64 {
-    let mut gaps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
-    gaps.sort_by(f64::total_cmp);
-    let n = gaps.len() as f64;
-    let distances = gaps.iter().enumerate().map(|(i, gap)| {
-        let share = 1.0 - (-rate * gap).exp();
-        (share - i as f64 / n).max((i + 1) as f64 / n - share)
-    });
-    distances.fold(0.0, f64::max)
 }
 
 fn mean(values: &[f64]) -> f64 {

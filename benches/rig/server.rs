@@ -1,7 +1,7 @@
 //! `Engine`: the built-in engine as a process on a core of its own, and its log of the truth.
 
 use super::{Cores, Result, child};
-use serde::Deserialize;
+use rampant::stats::truth::Truth;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,16 +11,6 @@ use std::process::{Child, Command, Stdio};
 pub struct Engine {
     child: Child,
     pub url: String,
-}
-
-/// What the engine says of one finished request. Nanoseconds of the monotonic clock.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Truth {
-    /// When the last byte of the request had been read.
-    pub arrival_ns: i64,
-    pub outcome: String,
-    /// The times of the writes, one for each event with text.
-    pub emissions_ns: Vec<i64>,
 }
 
 impl Engine {
@@ -48,7 +38,7 @@ impl Engine {
         let mut reply = Vec::new();
         socket.read_to_end(&mut reply)?;
         let head = reply.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no reply from /truth")?;
-        Ok(serde_json::from_slice(&reply[head + 4..])?)
+        Ok(Truth::read(&reply[head + 4..])?)
     }
 }
 

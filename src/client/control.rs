@@ -159,6 +159,16 @@ impl Control {
         })
     }
 
+    /// What the built-in engine did of late, as JSON by request id. Other servers have no such log.
+    pub async fn truth(&self) -> Result<Vec<u8>> {
+        let answer = self.call(Method::GET, "/truth", CALL).await.and_then(|answer| answer.good(self));
+        answer.map(|answer| answer.body).map_err(|error| {
+            error
+                .context(format!("cannot ask {} for the truth", self.target.name))
+                .hint("only the built-in engine has a log of what it did, and only as long as it lives")
+        })
+    }
+
     /// Posts nothing to a path of the target, such as `/start_profile`. Fails unless the answer
     /// is 2xx.
     pub async fn post(&self, path: &str) -> Result<()> {

@@ -47,6 +47,8 @@ pub enum Reason {
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub reason: Reason,
+    /// The run's zero on the monotonic clock.
+    pub zero: Nanos,
     /// Wall clock of the run's zero, milliseconds since 1970.
     pub zero_ms: i64,
     /// Planned time of the earliest measured request.
@@ -99,6 +101,7 @@ pub async fn run(
     let window_start = drive.window.unwrap_or(0);
     Ok(Ended {
         reason,
+        zero,
         zero_ms,
         window_start,
         window_end: plan.duration.map(|duration| window_start + duration.as_nanos() as Nanos),

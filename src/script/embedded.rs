@@ -11,7 +11,8 @@ macro_rules! embedded {
 }
 
 /// The built-in commands, in the order of `--help`.
-pub const COMMANDS: &[Embedded] = embedded!("scripts": "single", "batch", "aggregate", "visualize");
+pub const COMMANDS: &[Embedded] =
+    embedded!("scripts": "single", "batch", "aggregate", "visualize", "calibrate");
 
 /// The library. `"shapes"` here is `import "std/shapes"` in a script.
 pub const LIBRARY: &[Embedded] = embedded!("stdlib": "assert", "mixes", "shapes", "slo", "tables");

@@ -1,9 +1,9 @@
 //! The points of a grid, and the table of its runs.
 
-use comfy_table::{CellAlignment, Table, presets};
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::bind::result::Handle;
+use super::columns::columns;
 use super::fault::Fallible;
 use super::opts::number;
 
@@ -30,20 +30,15 @@ pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
 /// One line a run, one column a metric.
 pub fn table(runs: &[Handle], metrics: Array) -> Fallible<String> {
     let metrics: Vec<String> = metrics.iter().map(ToString::to_string).collect();
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(std::iter::once("run".to_string()).chain(metrics.iter().cloned()));
+    let mut rows = Vec::new();
     for run in runs {
         let mut row = vec![run.name()];
         for metric in &metrics {
             row.push(shown(&run.value(metric)?));
         }
-        table.add_row(row);
+        rows.push(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    Ok(table.to_string())
+    Ok(columns(std::iter::once("run".to_string()).chain(metrics).collect(), rows))
 }
 
 /// A number to about four digits; `-` for a value that was not observed.

@@ -12,6 +12,7 @@ pub mod aggregate;
 pub mod bench;
 pub mod bind;
 pub mod child;
+pub mod columns;
 pub mod display;
 pub mod duration;
 pub mod embedded;

@@ -37,7 +37,7 @@ struct Chapter {
     register: fn(&mut Engine, &Arc<State>),
 }
 
-const CHAPTERS: [Chapter; 17] = [
+const CHAPTERS: [Chapter; 18] = [
     Chapter { title: "Parameters", handle: "", register: bind::param::register },
     Chapter { title: "Targets", handle: "target", register: bind::target::register },
     Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
@@ -45,6 +45,7 @@ const CHAPTERS: [Chapter; 17] = [
     Chapter { title: "Objectives", handle: "slo", register: bind::slo::register },
     Chapter { title: "Runs", handle: "result", register: bind::run::register },
     Chapter { title: "Results", handle: "result", register: bind::result::register },
+    Chapter { title: "Accuracy", handle: "result", register: bind::accuracy::register },
     Chapter { title: "Sweeps", handle: "sweep", register: bind::sweep::register },
     Chapter { title: "Single requests", handle: "response", register: bind::request::register },
     Chapter { title: "Output and verdicts", handle: "", register: bind::output::register },

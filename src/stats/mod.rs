@@ -3,7 +3,8 @@
 //! A [`Summary`] keeps samples (`sample`, `gaps`), counts (`tally`) and what arrived when
 //! (`rates`); `names` and `numbers` answer `metric.statistic`; [`Slo`] judges. `table`,
 //! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts;
-//! `series` and `counter` say what happened in each window of a run.
+//! `series` and `counter` say what happened in each window of a run; `truth` lays records beside
+//! what their server says that it did.
 
 mod advice;
 mod columns;
@@ -25,6 +26,7 @@ pub mod summary;
 mod table;
 pub mod tally;
 pub mod trend;
+pub mod truth;
 pub mod verdict;
 pub mod view;
 pub mod vllm;

@@ -4,6 +4,7 @@
 //! Every test has a temporary folder of its own and nothing of the environment around it.
 
 mod batch;
+mod calibrate;
 mod faults;
 mod interrupts;
 mod lab;

@@ -112,8 +112,18 @@ fn a_built_in_command_can_be_copied_and_changed() {
 #[test]
 fn every_command_explains_itself() {
     let lab = Lab::new();
-    let commands =
-        ["single", "batch", "aggregate", "visualize", "run", "check", "params", "script", "engine"];
+    let commands = [
+        "single",
+        "batch",
+        "aggregate",
+        "visualize",
+        "calibrate",
+        "run",
+        "check",
+        "params",
+        "script",
+        "engine",
+    ];
     let all = lab.run(&["--help"]).exits(0).out;
     for command in commands {
         assert!(all.contains(&format!("\n  {command} ")), "{command} is not in the help");

@@ -49,6 +49,7 @@ use rhai::Engine;
 
 use super::state::State;
 
+pub mod accuracy;
 pub mod arrivals;
 pub mod chart;
 pub mod error;
@@ -69,6 +70,7 @@ pub mod workload;
 
 /// Registers everything that scripts can call.
 pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
+    accuracy::register(engine, state);
     arrivals::register(engine, state);
     chart::register(engine, state);
     error::register(engine, state);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, NativeCallContext};
 
 use crate::error::{Error, Kind};
+use crate::script::columns::columns;
 use crate::script::fault::{Fallible, raise};
 use crate::script::state::State;
 
@@ -32,6 +33,29 @@ mod functions {
     #[rhai_fn(volatile)]
     pub fn warn(context: NativeCallContext, value: Dynamic) {
         State::of(&context).warn(&line(&context, value));
+    }
+
+    /// Rows of cells under a header, all of them lists, as a table for the terminal.
+    #[rhai_fn(return_raw)]
+    pub fn table(header: Array, rows: Array) -> Fallible<String> {
+        let texts = |cells: Array| cells.iter().map(Dynamic::to_string).collect::<Vec<_>>();
+        let width = header.len();
+        let mut lines = Vec::new();
+        for row in rows {
+            let row = row.into_array().map(texts).unwrap_or_default();
+            if row.len() != width {
+                let told = format!("table: every row must be a list of {width} cells, as the header is");
+                return Err(raise(Error::usage(told)));
+            }
+            lines.push(row);
+        }
+        Ok(columns(texts(header), lines))
+    }
+
+    /// The language of tables: `"en"` or `"zh"`.
+    #[rhai_fn(volatile)]
+    pub fn lang(context: NativeCallContext) -> String {
+        State::of(&context).switches.lang.name().into()
     }
 
     /// Ends the script now with exit code 98; what was measured so far is kept.
@@ -61,5 +85,24 @@ mod functions {
     pub fn note(context: NativeCallContext, key: &str, value: Dynamic) {
         let state = State::of(&context);
         state.tally().notes.push((key.into(), value.flatten()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::testing::printed;
+
+    #[test]
+    fn rows_of_cells_become_a_table_with_numbers_on_the_right() {
+        let table = printed("print(table([\"rate\", \"ms\"], [[4, \"0.125\"], [16, 12.5]]));");
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[1], "│ rate      ms │");
+        assert_eq!(&lines[3..5], ["│ 4      0.125 │", "│ 16      12.5 │"]);
+    }
+
+    #[test]
+    fn a_row_of_another_width_is_refused() {
+        let told = printed("try { table([\"a\", \"b\"], [[1, 2], [3]]) } catch (e) { print(e.message) }");
+        assert_eq!(told, "table: every row must be a list of 2 cells, as the header is\n");
     }
 }
