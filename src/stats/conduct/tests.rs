@@ -242,6 +242,21 @@ fn a_server_that_slows_down_under_a_closed_loop_is_not_steady() {
 }
 
 #[test]
+fn a_warm_up_that_was_measured_is_no_part_of_a_level() {
+    let warmed = |n: usize, first: usize| {
+        move |dice: &mut Dice| {
+            let mut records = open(dice, n, 0.05, 200, 1.0, 0.3);
+            for record in records.iter_mut().take(first) {
+                record.timeline.events.at_us.iter_mut().for_each(|at| *at += 160_000);
+            }
+            (records, None)
+        }
+    };
+    assert_eq!(count(50, Verdict::NotSteady, warmed(100, 25)), 50);
+    assert_eq!(count(50, Verdict::NotSteady, warmed(400, 80)), 50);
+}
+
+#[test]
 fn the_beginning_and_the_end_of_a_closed_loop_are_its_nature() {
     // The first wave waits for each other, the last has the server for itself.
     let edges = |dice: &mut Dice| {
