@@ -33,6 +33,20 @@ fn events_share_a_read_only_where_a_read_brought_several() {
 }
 
 #[test]
+fn a_read_that_waited_for_a_lost_segment_was_not_late() {
+    let lags = |out_of_order: Option<u32>| {
+        let mut record = reply(0, 0).tokens_at(&[10, 20]).record();
+        record.timeline.read_lag_us = Some(50_000);
+        record.timeline.tcp_retransmits = out_of_order.map(|_| 0);
+        record.timeline.tcp_out_of_order = out_of_order;
+        let conduct = conduct([record]);
+        (conduct.lags.view().count(), conduct.out_of_order)
+    };
+    assert_eq!(lags(Some(3)), (0, 1));
+    assert_eq!((lags(Some(0)), lags(None)), ((1, 0), (1, 0)));
+}
+
+#[test]
 fn the_rate_that_was_sent_is_that_of_the_plan_when_all_leave_in_time() {
     let even = (0..11).map(|i| reply(i, 100 * i as Nanos).tokens_at(&[5]).record());
     assert_eq!(conduct(even).rates(), Some((10.0, 10.0)));
