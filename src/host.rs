@@ -4,7 +4,7 @@
 //! what was printed and knows only the environment that it was given.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -20,14 +20,22 @@ pub struct Host {
 
 #[derive(Debug)]
 enum Outside {
-    Process,
-    Fake { env: BTreeMap<String, String>, cwd: PathBuf, out: Mutex<String>, err: Mutex<String> },
+    /// With why standard output could not be written, once it could not.
+    Process {
+        out_lost: OnceLock<String>,
+    },
+    Fake {
+        env: BTreeMap<String, String>,
+        cwd: PathBuf,
+        out: Mutex<String>,
+        err: Mutex<String>,
+    },
 }
 
 impl Host {
     /// The process that we are.
     pub fn process() -> Self {
-        Host::around(Outside::Process)
+        Host::around(Outside::Process { out_lost: OnceLock::new() })
     }
 
     /// A host for tests: output is kept, the environment is `env` and nothing else.
@@ -40,10 +48,17 @@ impl Host {
         Host { outside: Arc::new(outside), stop: Arc::default(), abort: Arc::default() }
     }
 
-    /// Writes one line to standard output. Where a reader has gone (`| head`), the line is dropped.
+    /// Writes one line to standard output. Where a reader has gone (`| head`), the line is
+    /// dropped; any other reason is kept for [`Host::out_lost`].
     pub fn out(&self, line: &str) {
         match &*self.outside {
-            Outside::Process => drop(writeln!(std::io::stdout(), "{line}")),
+            Outside::Process { out_lost } => {
+                if let Err(error) = writeln!(std::io::stdout(), "{line}")
+                    && error.kind() != ErrorKind::BrokenPipe
+                {
+                    let _ = out_lost.set(error.to_string());
+                }
+            }
             Outside::Fake { out, .. } => keep(out, line),
         }
     }
@@ -51,28 +66,36 @@ impl Host {
     /// Writes one line to standard error.
     pub fn err(&self, line: &str) {
         match &*self.outside {
-            Outside::Process => drop(writeln!(std::io::stderr(), "{line}")),
+            Outside::Process { .. } => drop(writeln!(std::io::stderr(), "{line}")),
             Outside::Fake { err, .. } => keep(err, line),
+        }
+    }
+
+    /// Why lines for standard output were lost, such as a full disk; `None`: none was.
+    pub fn out_lost(&self) -> Option<&str> {
+        match &*self.outside {
+            Outside::Process { out_lost } => out_lost.get().map(String::as_str),
+            Outside::Fake { .. } => None,
         }
     }
 
     /// What a fake host was told to write to standard output, and to standard error.
     pub fn written(&self) -> (String, String) {
         match &*self.outside {
-            Outside::Process => Default::default(),
+            Outside::Process { .. } => Default::default(),
             Outside::Fake { out, err, .. } => (text(out), text(err)),
         }
     }
 
     /// True when a person reads standard error, so that a progress line makes sense.
     pub fn is_terminal(&self) -> bool {
-        matches!(&*self.outside, Outside::Process) && std::io::stderr().is_terminal()
+        matches!(&*self.outside, Outside::Process { .. }) && std::io::stderr().is_terminal()
     }
 
     /// An environment variable; one that is not text counts as absent.
     pub fn env(&self, name: &str) -> Option<String> {
         match &*self.outside {
-            Outside::Process => std::env::var(name).ok(),
+            Outside::Process { .. } => std::env::var(name).ok(),
             Outside::Fake { env, .. } => env.get(name).cloned(),
         }
     }
@@ -80,7 +103,7 @@ impl Host {
     /// The working folder.
     pub fn cwd(&self) -> PathBuf {
         match &*self.outside {
-            Outside::Process => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            Outside::Process { .. } => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             Outside::Fake { cwd, .. } => cwd.clone(),
         }
     }

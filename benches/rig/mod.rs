@@ -5,8 +5,11 @@
 
 pub mod child;
 pub mod client;
+pub mod faulty;
 pub mod floor;
 pub mod load;
+pub mod lossy;
+pub mod saboteur;
 pub mod server;
 
 use std::fmt::Display;

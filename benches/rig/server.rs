@@ -30,6 +30,10 @@ impl Engine {
         Ok(Engine { child, url })
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Every finished request by its id.
     pub fn truth(&self) -> Result<HashMap<String, Truth>> {
         let place = self.url.trim_start_matches("http://");

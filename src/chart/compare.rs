@@ -56,6 +56,12 @@ impl Row {
     }
 }
 
+/// Whether anything of these configurations can be drawn.
+pub fn drawable(rows: &[Row]) -> bool {
+    let metrics = [&TOTAL, &OUTPUT, &REQUESTS, &GOODPUT].into_iter().chain(&LATENCIES);
+    metrics.into_iter().any(|metric| rows.iter().any(|row| row.value(metric.column).is_finite()))
+}
+
 /// Chart 1: total tok/s, output tok/s, token counts, req/s by configuration (2x2).
 ///
 /// `title`: what is compared, such as the model's name; it stands in front of the chart's own.

@@ -46,6 +46,30 @@ fn flag(param: &Param) -> Arg {
     }
 }
 
+/// The same arguments with `--flag -5s` as `--flag=-5s`: no flag begins with a digit, so it is a
+/// value, and whatever is wrong with it is said of its flag.
+pub fn negatives_joined(argv: &[String]) -> Vec<String> {
+    let negative = |text: &str| {
+        text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let mut joined: Vec<String> = Vec::new();
+    for text in argv {
+        match joined.last_mut() {
+            Some(flag) if negative(text) && flag.starts_with("--") && !flag.contains('=') => {
+                flag.push('=');
+                flag.push_str(text);
+            }
+            _ => joined.push(text.clone()),
+        }
+    }
+    joined
+}
+
+/// A seed, as `--seed` takes it.
+fn seed(text: &str) -> std::result::Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
 /// The values that were given for the parameters of a built-in command.
 pub fn given(params: &[Param], found: &ArgMatches) -> Vec<Given> {
     let of = |param: &Param| {
@@ -81,7 +105,7 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
         Arg::new("seed")
             .long("seed")
             .value_name("N")
-            .value_parser(value_parser!(u64))
+            .value_parser(seed)
             .help("Replace the seed of every plan"),
         Arg::new("out")
             .long("out")

@@ -20,7 +20,12 @@ use crate::script::{self, Args, Session, Source, Switches, embedded};
 pub fn run() -> ExitCode {
     let host = Host::process();
     host.listen_to_signals();
-    match execute(std::env::args().collect(), &host) {
+    let done = execute(std::env::args().collect(), &host).and_then(|()| match host.out_lost() {
+        Some(why) => Err(Error::run(format!("cannot write to standard output: {why}"))
+            .hint("what was measured is in the results folder; make room, or send the output elsewhere")),
+        None => Ok(()),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             host.err(&format!("error: {error}"));
@@ -37,7 +42,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         None => None,
     };
     let command = command::root(built_in.as_ref());
-    let matches = match command.try_get_matches_from(&argv) {
+    let matches = match command.try_get_matches_from(flags::negatives_joined(&argv)) {
         Ok(matches) => matches,
         Err(error) => return refused(error, wanted, host),
     };

@@ -116,6 +116,13 @@ fn a_wrong_flag_is_one_sentence_with_a_hint() {
         error.to_string(),
         "unexpected argument '--max-concurency' found\n  try: a similar argument exists: '--max-concurrency'"
     );
+    let error = rampant(&["run", "a.rhai", "--seed", "-1"], &host).unwrap_err();
+    assert_eq!(
+        error.message,
+        "invalid value '-1' for '--seed <N>': a seed is a whole number from 0 to 18446744073709551615"
+    );
+    let error = rampant(&["run", "a.rhai", "--quiet", "-1"], &host).unwrap_err();
+    assert!(error.message.contains("--quiet"), "{error}");
     let error = rampant(&["a.rhai"], &host).unwrap_err();
     assert_eq!(error.to_string(), "\"a.rhai\" is a script, not a command\n  try: rampant run a.rhai");
     let error = rampant(&["check"], &host).unwrap_err();

@@ -280,6 +280,9 @@ mod tests {
             rate(f64::INFINITY).check(),
             Err("the rate must be finite, got inf (without a rate, all requests are sent at once)".into())
         );
+        let never = "the rate must be at least one request in a hundred years, got 1e-300 per second";
+        assert_eq!(rate(1e-300).check(), Err(never.into()));
+        assert_eq!(rate(1e-9).check(), Ok(()), "one request in 32 years");
         let gamma = |cv| Shape::Rate { per_second: 1.0, process: Process::Gamma { cv } };
         assert_eq!(gamma(0.0).check(), Err("the coefficient of variation must be above 0, got 0".into()));
         assert!(gamma(f64::NAN).check().is_err());

@@ -2,6 +2,9 @@
 
 use super::above_zero;
 
+/// Seconds. A rate that asks for less than one request in this time is a slip of the pen.
+const CENTURY: f64 = 100.0 * 365.25 * 86_400.0;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate {
     pub(super) per_second: f64,
@@ -12,7 +15,14 @@ impl Rate {
         above_zero("the rate", self.per_second).map_err(|problem| match self.per_second {
             f64::INFINITY => format!("{problem} (without a rate, all requests are sent at once)"),
             _ => problem,
-        })
+        })?;
+        if self.per_second * CENTURY < 1.0 {
+            return Err(format!(
+                "the rate must be at least one request in a hundred years, got {:e} per second",
+                self.per_second
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn time_of(&self, sum: f64) -> f64 {

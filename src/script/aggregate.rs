@@ -4,7 +4,7 @@ use super::state::State;
 use crate::error::{Error, Result};
 use crate::stats::csv::{self, Origin};
 use crate::store::folder::Found;
-use crate::store::runs;
+use crate::store::{parts, reader, runs};
 use chrono::TimeZone;
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ fn in_csv(key: &str, tags: &[String]) -> bool {
 pub fn rows(folder: &Path) -> Result<Vec<Row>> {
     let runs = runs::read(folder)?;
     if runs.is_empty() {
-        return Err(Error::usage(format!("{} holds no finished run", folder.display())));
+        return Err(no_run(folder));
     }
     let tags = tags(folder);
     let dir = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -38,6 +38,18 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
         csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin)
     };
     Ok(runs.iter().map(row).collect())
+}
+
+/// Why there is nothing to aggregate. A run that was killed has rows of requests, and no numbers.
+fn no_run(folder: &Path) -> Error {
+    let parts = parts::list(folder).map(|parts| parts.live).unwrap_or_default();
+    let requests: u64 = parts.iter().filter_map(|part| reader::rows(&part.path).ok()).sum();
+    let told = format!("{} holds no finished run", folder.display());
+    match requests {
+        0 => Error::usage(told),
+        n => Error::usage(format!("{told}, only {n} requests of one that was cut off"))
+            .hint("run it again for its numbers; the requests can be read as docs/results.md shows, from requests/*.parquet"),
+    }
 }
 
 /// Names of the metadata that the runs of a folder were given.

@@ -100,6 +100,16 @@ impl Bench {
         Ok(folder)
     }
 
+    /// Fails when the results folder, not made yet, plainly cannot be: better told before the
+    /// server is asked for anything.
+    pub fn check_folder(&self, state: &State) -> Result<()> {
+        match self.folder() {
+            Some(_) => Ok(()),
+            None => Folder::check_parent(&state.switches.results(&state.host))
+                .map_err(|error| Error { kind: state.kind_of_fault(), ..error }),
+        }
+    }
+
     /// Runs a plan from its first connection to its row in `runs.parquet`.
     pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
         let folder = self.need_folder(state, Some(&plan.target.model))?;

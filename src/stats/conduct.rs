@@ -90,7 +90,11 @@ impl Conduct {
         }
         self.at_cap += (timeline.admitted - timeline.planned).max(0);
         self.late += timeline.lateness().unwrap_or(0).max(0);
-        timeline.read_lag_us.into_iter().for_each(|lag| self.lags.add(f64::from(lag) / 1e3));
+        // What came behind a lost segment lay in the kernel until that was sent again: the
+        // network was late, not our read.
+        if timeline.tcp_out_of_order.is_none_or(|n| n == 0) {
+            timeline.read_lag_us.into_iter().for_each(|lag| self.lags.add(f64::from(lag) / 1e3));
+        }
         self.events += flow.at_us.len() as u64;
         if timeline.shared_reads > 0 {
             self.shared_events += shared(&flow.gaps_us);

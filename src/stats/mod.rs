@@ -33,5 +33,5 @@ pub mod vllm;
 pub mod words;
 
 pub use series::ClientSeries;
-pub use slo::{Condition, Limit, Slo, Verdict};
+pub use slo::{Condition, Limit, Ruling, Slo};
 pub use summary::{Summary, Window};

@@ -193,10 +193,11 @@ fn trends(summary: &Summary, intent: &Intent) -> [Option<Trend>; 3] {
 }
 
 /// Successful requests that the load calls for: with fewer than two for each place, the run is
-/// mostly its own beginning and end.
+/// mostly its own beginning and end. That is what a load without a level is meant to be.
 fn needed(summary: &Summary, intent: &Intent) -> u64 {
     let at_once = match intent.places {
         Some(places) => places as f64,
+        None if !intent.level => 0.0,
         None => summary.concurrency().map_or(0.0, |concurrency| concurrency.mean),
     };
     SAMPLES_MIN.max((SAMPLES_FOR_EACH_PLACE * at_once).ceil() as u64)

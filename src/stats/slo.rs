@@ -45,7 +45,7 @@ pub struct Slo {
 
 /// What became of a condition.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct Ruling {
     /// In the value's own unit. `None`: not observed.
     pub measured: Option<f64>,
     /// `None`: cannot be told, since the value was not observed.
@@ -65,7 +65,7 @@ impl Slo {
 
     /// Every overall condition against a finished run. In an open loop `ttft` and `e2el` are
     /// read as their response_ times, as limits are.
-    pub fn judge(&self, summary: &Summary) -> Vec<Verdict> {
+    pub fn judge(&self, summary: &Summary) -> Vec<Ruling> {
         let response = summary.is_open() && !self.from_sent;
         self.overall
             .iter()
@@ -170,17 +170,17 @@ impl Condition {
 
     /// Compares with a run. Where more than 1 % of the requests failed, a percentile of a
     /// latency is that of all requests, failures lying above every success.
-    pub fn judge(&self, summary: &Summary) -> Verdict {
+    pub fn judge(&self, summary: &Summary) -> Ruling {
         match Name::parse(&self.value) {
             Ok(name) => self.judge_as(name, summary),
             Err(fault) => {
                 let said = Said { condition: format!("{} ({fault})", self.text), ..Said::default() };
-                Verdict { measured: None, holds: None, text: said.text(Lang::English), said }
+                Ruling { measured: None, holds: None, text: said.text(Lang::English), said }
             }
         }
     }
 
-    fn judge_as(&self, name: Name, summary: &Summary) -> Verdict {
+    fn judge_as(&self, name: Name, summary: &Summary) -> Ruling {
         let censored = name.statistic.percentile().and_then(|p| summary.censored(name.metric, p));
         let measured = match censored {
             Some(Censored::Above(least)) => Some(least),
@@ -202,7 +202,7 @@ impl Condition {
             censored: censored.is_some(),
             few: few.then_some(count),
         };
-        Verdict { measured, holds, text: said.text(Lang::English), said }
+        Ruling { measured, holds, text: said.text(Lang::English), said }
     }
 }
 

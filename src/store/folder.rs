@@ -25,22 +25,30 @@ impl Folder {
     pub fn create(parent: &Path, name: &str, stamp: &str) -> Result<Folder> {
         let name = format!("{name}_{stamp}");
         check_name(&name).map_err(|error| error.context("cannot make a results folder"))?;
-        let cannot = |path: &Path, error: std::io::Error| {
-            Error::run(format!("cannot make the results folder {}: {error}", path.display()))
-                .hint("name a folder that you may write to with --out")
-        };
-        fs::create_dir_all(parent).map_err(|error| cannot(parent, error))?;
+        fs::create_dir_all(parent).map_err(|error| cannot_make(parent, error))?;
         let mut path = parent.join(&name);
         for number in 2.. {
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     path = parent.join(format!("{name}-{number}"));
                 }
-                Err(error) => return Err(cannot(&path, error)),
+                Err(error) => return Err(cannot_make(&path, error)),
                 Ok(()) => break,
             }
         }
         Ok(Folder { path })
+    }
+
+    /// Fails, with the sentence of [`Folder::create`], when `parent` cannot hold results folders.
+    /// Leaves nothing behind.
+    pub fn check_parent(parent: &Path) -> Result<()> {
+        let there = parent.ancestors().find(|path| path.exists()).unwrap_or(parent);
+        // Rights, full disks and read-only mounts: only an attempt knows them all.
+        let probe = there.join(format!(".rampant-{}.tmp", std::process::id()));
+        match fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(cannot_make(parent, error)),
+            _ => Ok(()),
+        }
     }
 
     /// An existing results folder. Fails when there is none.
@@ -207,6 +215,11 @@ pub(super) fn write_aside_with(path: &Path, write: impl FnOnce(&Path) -> Result<
     written.inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
+fn cannot_make(path: &Path, error: std::io::Error) -> Error {
+    Error::run(format!("cannot make the results folder {}: {error}", path.display()))
+        .hint("name a folder that you may write to with --out")
+}
+
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
     Error::run(format!("cannot write {}: {error}", path.display()))
 }
@@ -287,6 +300,12 @@ mod tests {
         let error = Folder::create(&file, "R1", STAMP).unwrap_err();
         assert!(error.message.starts_with("cannot make the results folder "), "{error}");
         assert!(error.hint.unwrap().contains("--out"));
+        for taken in [file.clone(), file.join("inside")] {
+            let error = Folder::check_parent(&taken).unwrap_err();
+            assert!(error.message.starts_with("cannot make the results folder "), "{error}");
+        }
+        Folder::check_parent(&parent.path().join("new/folders")).unwrap();
+        assert_eq!(names(parent.path()), ["file"], "looking makes nothing");
     }
 
     #[test]

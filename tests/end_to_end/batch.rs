@@ -136,6 +136,30 @@ fn visualize_draws_the_newest_csv_and_one_that_is_named() {
 }
 
 #[test]
+fn a_run_that_was_cut_off_is_told_with_its_requests() {
+    let (lab, engine) = (Lab::new(), Engine::fast());
+    lab.single(&engine.url, &["--num-prompts", "5"]).exits(0);
+    let folder = lab.result();
+    std::fs::remove_file(folder.join("runs.parquet")).unwrap();
+    let done = lab.run(&["aggregate"]).exits(2);
+    assert!(
+        done.error().ends_with("holds no finished run, only 5 requests of one that was cut off"),
+        "{}",
+        done.err
+    );
+    assert!(done.err.contains("requests/*.parquet"), "{}", done.err);
+}
+
+#[test]
+fn a_csv_without_columns_to_draw_is_an_error() {
+    let lab = Lab::new();
+    lab.file("other.csv", "name,colour\nsky,blue\n");
+    let done = lab.run(&["visualize", "--csv", "other.csv"]).exits(2);
+    assert!(done.error().contains("none of the columns that are drawn"), "{}", done.err);
+    assert!(!lab.path().join("charts").exists());
+}
+
+#[test]
 fn aggregate_without_results_says_so() {
     let lab = Lab::new();
     let done = lab.run(&["aggregate"]).exits(2);

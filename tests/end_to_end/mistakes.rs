@@ -24,6 +24,8 @@ fn numbers_that_make_no_sense_name_their_flag() {
         (["--goodput", "ttft:fast"], "fast"),
         (["--backend", "vlm"], "vllm"),
         (["--duration", "5 parsecs"], "duration"),
+        (["--duration", "-5s"], "`duration` must be"),
+        (["--seed", "-1"], "--seed"),
     ];
     for (flag, sentence) in cases {
         let args = if flag[0] == "--random-input-len" {
@@ -86,9 +88,10 @@ fn a_server_that_is_not_there_exits_with_97() {
 
 #[test]
 fn results_that_cannot_be_written_are_a_sentence() {
-    let (lab, engine) = (Lab::new(), Engine::fast());
+    let lab = Lab::new();
     lab.file("taken", "a file where a folder should be");
-    let args = single(&engine.url, &["--num-prompts", "1", "--out", "taken/inside"]);
+    // Nobody listens there: it is told before the server is asked for anything.
+    let args = single("http://127.0.0.1:9", &["--num-prompts", "1", "--out", "taken/inside"]);
     let done = refused(&lab, &args, "cannot make the results folder");
     assert!(done.err.contains("--out"), "{}", done.err);
 }

@@ -98,6 +98,27 @@ fn quiet_prints_the_result_and_nothing_around_it() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_an_error_unless_its_reader_has_left() {
+    let lab = Lab::new();
+    lab.file("many.rhai", "for n in 0..100000 { print(n); }\n");
+    let into = |out: std::process::Stdio| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rampant"));
+        command.args(["run", "many.rhai"]).current_dir(lab.path()).stdout(out);
+        command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let done = into(full.into()).wait_with_output().unwrap();
+        let err = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{err}");
+        assert!(err.starts_with("error: cannot write to standard output: No space left"), "{err}");
+    }
+    let mut child = into(std::process::Stdio::piped());
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!((done.status.code(), String::from_utf8(done.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_built_in_command_can_be_copied_and_changed() {
     let (lab, engine) = (Lab::new(), Engine::fast());
     let script = lab.run(&["script", "single"]).exits(0).out;

@@ -94,6 +94,11 @@ mod functions {
         }
         let title = title.unwrap_or_else(|| plot::model_of(&rows));
         let rows: Vec<Row> = rows.iter().map(plot::configuration).collect();
+        if !compare::drawable(&rows) {
+            let told = "comparison_charts: none of the columns that are drawn, such as request_throughput or \
+                        mean_ttft_ms, holds a number";
+            return Err(raise(Error::usage(told).hint("name a CSV of `rampant aggregate`")));
+        }
         let state = State::of(&context);
         let paths = draw(&state, &rows, &title, mode, &output).map_err(raise)?;
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())

@@ -137,6 +137,7 @@ impl Draft {
         let bench = state.bench().map_err(raise)?;
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();
+        bench.check_folder(state).map_err(raise)?;
         let ready = server.ready(state, &bench).map_err(raise)?;
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;

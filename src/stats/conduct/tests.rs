@@ -33,6 +33,20 @@ fn events_share_a_read_only_where_a_read_brought_several() {
 }
 
 #[test]
+fn a_read_that_waited_for_a_lost_segment_was_not_late() {
+    let lags = |out_of_order: Option<u32>| {
+        let mut record = reply(0, 0).tokens_at(&[10, 20]).record();
+        record.timeline.read_lag_us = Some(50_000);
+        record.timeline.tcp_retransmits = out_of_order.map(|_| 0);
+        record.timeline.tcp_out_of_order = out_of_order;
+        let conduct = conduct([record]);
+        (conduct.lags.view().count(), conduct.out_of_order)
+    };
+    assert_eq!(lags(Some(3)), (0, 1));
+    assert_eq!((lags(Some(0)), lags(None)), ((1, 0), (1, 0)));
+}
+
+#[test]
 fn the_rate_that_was_sent_is_that_of_the_plan_when_all_leave_in_time() {
     let even = (0..11).map(|i| reply(i, 100 * i as Nanos).tokens_at(&[5]).record());
     assert_eq!(conduct(even).rates(), Some((10.0, 10.0)));
@@ -239,6 +253,21 @@ fn a_server_that_slows_down_under_a_closed_loop_is_not_steady() {
         |drift| count(20, Verdict::NotSteady, |dice| (closed(dice, 400, 8, 0.1, 0.0, drift), Some(8)));
     assert_eq!(slowing(0.5), 20);
     assert_eq!(slowing(0.1), 0, "a tenth is no matter of concern");
+}
+
+#[test]
+fn a_warm_up_that_was_measured_is_no_part_of_a_level() {
+    let warmed = |n: usize, first: usize| {
+        move |dice: &mut Dice| {
+            let mut records = open(dice, n, 0.05, 200, 1.0, 0.3);
+            for record in records.iter_mut().take(first) {
+                record.timeline.events.at_us.iter_mut().for_each(|at| *at += 160_000);
+            }
+            (records, None)
+        }
+    };
+    assert_eq!(count(50, Verdict::NotSteady, warmed(100, 25)), 50);
+    assert_eq!(count(50, Verdict::NotSteady, warmed(400, 80)), 50);
 }
 
 #[test]

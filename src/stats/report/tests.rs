@@ -54,6 +54,15 @@ fn a_run_needs_twenty_requests_and_two_for_each_place() {
 }
 
 #[test]
+fn a_burst_needs_no_more_than_any_run() {
+    let burst = |level| {
+        let replies = (0..64).map(|i| reply(i, 0).tokens_at(&[40, 60, 80, 100]).usage(128, 4));
+        report(&summary(None, true, replies), Intent { level, ..Intent::default() }).evidence.needed
+    };
+    assert_eq!((burst(true), burst(false)), (128, 20));
+}
+
+#[test]
 fn an_objective_needs_a_sample_that_supports_its_percentile() {
     let judged = |condition: &str| {
         let slo = Slo { overall: vec![Condition::parse(condition).unwrap()], ..Slo::default() };
