@@ -11,10 +11,11 @@
 #[path = "rig/mod.rs"]
 mod rig;
 
+use rampant::stats::truth::Truth;
 use rig::faulty::{Fault, Faulty};
 use rig::load::{Load, Start};
 use rig::saboteur::{self, Burners, Limit, Pulses, SteppedClock};
-use rig::server::{Engine, Truth};
+use rig::server::Engine;
 use rig::{Cores, Options, Result, digits, lossy, median, print_table, tell};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};

@@ -8,7 +8,7 @@ use crate::record::Nanos;
 use std::time::Duration;
 
 /// Never longer than this.
-const MOST: Nanos = 800_000;
+const MOST: Nanos = 950_000;
 
 /// Shorter waits are not worth the call.
 const LEAST: Nanos = 100_000;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn many_streams_are_waited_for_and_a_single_one_is_not() {
         let mut patience = Patience::default();
-        assert_eq!(after(&mut patience, 100, 6_400, 64, 0), 800);
+        assert_eq!(after(&mut patience, 100, 6_400, 64, 0), 950);
         assert_eq!(after(&mut patience, 1, 100, 1, 0), 0);
         assert_eq!(patience.wait(), None);
     }
@@ -130,8 +130,8 @@ mod tests {
     fn reads_with_several_events_shrink_the_wait() {
         let mut patience = Patience::default();
         after(&mut patience, 100, 6_400, 64, 0);
-        assert_eq!(after(&mut patience, 1, 6_400, 64, 5), 400);
-        assert_eq!(after(&mut patience, 3, 6_400, 64, 5), 50);
+        assert_eq!(after(&mut patience, 1, 6_400, 64, 5), 475);
+        assert_eq!(after(&mut patience, 3, 6_400, 64, 5), 59);
         assert_eq!(patience.wait(), None);
     }
 

@@ -3,7 +3,7 @@
 use super::monitor::Monitor;
 use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
-use super::prepare::{self, Prepared};
+use super::prepare::{self, Ahead, Prepared};
 use super::{Control, Message, Progress, Stop};
 use crate::client::{Client, Order};
 use crate::error::Error;
@@ -154,7 +154,7 @@ struct Admitted {
 
 impl<'a> Drive<'a> {
     /// Sends slot after slot until something says stop.
-    async fn send_all(&mut self, control: &Control, prepared: &mut mpsc::Receiver<Prepared>) -> Reason {
+    async fn send_all(&mut self, control: &Control, prepared: &mut Ahead) -> Reason {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -162,7 +162,7 @@ impl<'a> Drive<'a> {
                 return Reason::Requests;
             }
             let watch = self.watch(control);
-            let next = match watch.over(&mut look, prepared.recv()).await {
+            let next = match watch.over(&mut look, prepared.next()).await {
                 Ok(Some(next)) => next,
                 Ok(None) if self.plan.requests.is_some() => return Reason::Requests,
                 Ok(None) => return Reason::Schedule,
@@ -296,13 +296,13 @@ impl<'a> Drive<'a> {
 
     /// Slots that were due before the end and still wait for a place are records, too: leaving
     /// them out would make an overloaded server look faster.
-    async fn cut_off(&mut self, prepared: &mut mpsc::Receiver<Prepared>, reason: &Reason) {
+    async fn cut_off(&mut self, prepared: &mut Ahead, reason: &Reason) {
         if !matches!(reason, Reason::Duration | Reason::Interrupted | Reason::Early(_)) {
             return;
         }
         let now = os::now() - self.shared.zero;
         let end = self.window_end().map_or(now, |end| end.min(now));
-        while let Some(next) = prepared.recv().await {
+        while let Some(next) = prepared.next().await {
             match next.slot.due {
                 Due::At(planned) if planned < end && self.wants_more() => self.cut(next).await,
                 _ => return,
