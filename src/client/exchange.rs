@@ -178,8 +178,8 @@ impl Exchange {
         let at = received.at();
         self.outputs = 0;
         self.record.timeline.end = at;
-        if let Some(stamp) = received.stamp {
-            let lag = u32::try_from((received.read_at - stamp) / 1_000).unwrap_or(u32::MAX);
+        if let Some(lag) = received.lag() {
+            let lag = u32::try_from(lag / 1_000).unwrap_or(u32::MAX);
             let longest = self.record.timeline.read_lag_us.get_or_insert(0);
             *longest = lag.max(*longest);
         } else if !bytes.is_empty() {

@@ -190,6 +190,7 @@ async fn work(mut poll: AsyncFd<Poll>, shared: Arc<Shared>) {
                 // Others on this thread first.
                 tokio::task::yield_now().await;
                 std::thread::sleep(wait);
+                round.waited = wait.as_nanos() as Nanos;
             }
             _ if round.more() => tokio::task::yield_now().await,
             _ => match poll.readable_mut().await {
@@ -199,6 +200,7 @@ async fn work(mut poll: AsyncFd<Poll>, shared: Arc<Shared>) {
             },
         }
         idle = !round.turn(poll.get_mut(), &shared);
+        round.waited = 0;
     }
 }
 
@@ -222,6 +224,8 @@ struct Round {
     /// Room for one read after decryption.
     plain: Vec<u8>,
     patience: Patience,
+    /// How long arrivals were left to gather before this round.
+    waited: Nanos,
 }
 
 impl Round {
@@ -236,6 +240,7 @@ impl Round {
             reads: Vec::new(),
             plain: Vec::new(),
             patience: Patience::default(),
+            waited: 0,
         }
     }
 
@@ -278,6 +283,7 @@ impl Round {
                 &mut self.room[start..start + READ_BYTES],
             ) {
                 Ok(received) => {
+                    let received = Received { waited: self.waited, ..received };
                     self.filled += received.bytes;
                     self.reads.push((token, Ok((received, start..self.filled))));
                     // A short read has emptied the socket; what comes later is told anew. An end

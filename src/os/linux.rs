@@ -44,7 +44,7 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
     let read_at = now();
     // SAFETY: the kernel has filled `message` and the control bytes it points at.
     let stamp = unsafe { receive_stamp(&message) }.and_then(|stamp| on_monotonic(stamp, read_at));
-    Ok(Received { bytes: n as usize, read_at, stamp })
+    Ok(Received { bytes: n as usize, read_at, stamp, waited: 0 })
 }
 
 /// The SCM_TIMESTAMPNS of a message: nanoseconds of the wall clock.

@@ -48,12 +48,19 @@ pub struct Received {
     pub read_at: i64,
     /// When the kernel received the last of the bytes; `None` where it does not say.
     pub stamp: Option<i64>,
+    /// How long the reader had waited on purpose before this read.
+    pub waited: i64,
 }
 
 impl Received {
     /// The best time there is for the arrival of the bytes.
     pub fn at(&self) -> i64 {
         self.stamp.unwrap_or(self.read_at)
+    }
+
+    /// How late the read was, beyond what it waited on purpose. `None` without a stamp.
+    pub fn lag(&self) -> Option<i64> {
+        Some((self.read_at - self.stamp? - self.waited).max(0))
     }
 }
 

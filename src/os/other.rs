@@ -16,7 +16,7 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
     if n < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Received { bytes: n as usize, read_at: now(), stamp: None })
+    Ok(Received { bytes: n as usize, read_at: now(), stamp: None, waited: 0 })
 }
 
 /// Nothing to do here.

@@ -47,9 +47,10 @@ pub struct Timeline {
     pub end: Nanos,
     pub clock: Clock,
     pub events: Events,
-    /// Longest delay between the kernel's receipt and our read, microseconds.
+    /// Longest delay between the kernel's receipt and our read, microseconds, beyond the wait in
+    /// which arrivals gather on purpose.
     pub read_lag_us: Option<u32>,
-    /// Reads that carried more than one event.
+    /// Reads that carried more than one event with output.
     pub shared_reads: u32,
     /// Segments of the request that were sent again. This and the two below: `None` where the
     /// connection was not asked.
