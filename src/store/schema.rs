@@ -197,7 +197,7 @@ pub(super) fn packed() -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_created_by(concat!("rampant ", env!("CARGO_PKG_VERSION")).to_string())
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(zstd(3))
+        .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_write_batch_size(16_384)
