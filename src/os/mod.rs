@@ -4,6 +4,7 @@
 //! `linux`; `other` answers for the rest.
 
 pub mod health;
+pub mod listener;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]

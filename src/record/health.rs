@@ -16,6 +16,8 @@ pub struct Health {
     pub waited: Option<Nanos>,
     /// Share of the time of these cores in which anybody used them.
     pub busy: Option<f64>,
+    /// Share of the time of these cores that went to programs other than this and the server.
+    pub taken: Option<f64>,
     /// Share of the machine's time that its hypervisor gave to others.
     pub stolen: Option<f64>,
     /// What the CPU limit of our container did.

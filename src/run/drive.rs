@@ -1,6 +1,6 @@
 //! `run`: the loop from the first slot to the last straggler.
 
-use super::monitor::Monitor;
+use super::monitor::{self, Monitor};
 use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Ahead, Prepared};
@@ -76,7 +76,7 @@ pub async fn run(
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
     client.open_ahead(at_start).await;
-    let monitor = Monitor::start();
+    let monitor = Monitor::start(server_place(plan));
     // Time for the first sessions to hand their bytes to the pacer.
     let zero = os::now() + LEAD / 2 + at_start as Nanos * 20_000;
     let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
@@ -108,6 +108,18 @@ pub async fn run(
         lasted: os::now() - zero,
         health: monitor.finish(drive.shared.handing_over.load(Relaxed)),
     })
+}
+
+/// Where the server of a plan is, as far as its address tells.
+fn server_place(plan: &Plan) -> monitor::Place {
+    let base = &plan.target.base;
+    let here = match base.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    monitor::Place { port: base.port_or_known_default().unwrap_or(80), here }
 }
 
 /// What all sessions of a run share.

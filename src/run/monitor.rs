@@ -4,6 +4,7 @@
 //! (a wall clock that jumps, a process that stands still) is looked for four times a second by
 //! a thread that does nothing else.
 
+use crate::os::listener::Listener;
 use crate::os::{self, health};
 use crate::record::{Health, Nanos, Throttled};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -27,6 +28,14 @@ const PAIR_MAX: Nanos = 50_000;
 /// Threads that may wait for a core without harm to a measurement.
 const IN_THE_BACKGROUND: [&str; 5] = ["collect", "results", "display", "monitor", "scrape"];
 
+/// Where the server is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub port: u16,
+    /// On this machine.
+    pub here: bool,
+}
+
 /// Watches from [`Monitor::start`] to [`Monitor::finish`].
 pub struct Monitor {
     before: Reading,
@@ -45,19 +54,25 @@ struct Reading {
 impl Monitor {
     /// A thread that cannot be started is no reason not to measure: pauses and clock steps are
     /// then not seen.
-    pub fn start() -> Monitor {
+    pub fn start(server: Place) -> Monitor {
         let before = Reading::now();
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
             let mut ticks = Ticks::default();
+            let mut usage = None;
             let mut due = os::now() + TICK;
             ticks.clock(clocks());
             loop {
                 let left = Duration::from_nanos((due - os::now()).max(0) as u64);
                 match stopped.recv_timeout(left) {
                     Err(RecvTimeoutError::Timeout) => ticks.woke(os::now() - due),
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return ticks,
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                        ticks.taken = usage.as_ref().and_then(Usage::taken_since);
+                        return ticks;
+                    }
                 }
+                // Not before the first tick: looking for the server takes some milliseconds.
+                usage = usage.or_else(|| Some(Usage::now(server)));
                 ticks.clock(clocks());
                 due = os::now() + TICK;
             }
@@ -77,6 +92,7 @@ impl Monitor {
             longest_pause: ticks.longest_pause,
             clock_steps: ticks.steps,
             largest_step: ticks.largest_step,
+            taken: ticks.taken,
             ..health
         }
     }
@@ -148,6 +164,45 @@ struct Ticks {
     steps: u32,
     largest_step: Nanos,
     last: Option<(Nanos, Nanos)>,
+    taken: Option<f64>,
+}
+
+/// Who has used the cores so far.
+struct Usage {
+    server: Place,
+    listener: Option<Listener>,
+    at: Nanos,
+    own: Nanos,
+    served: Option<Nanos>,
+    machine: Option<health::MachineTime>,
+}
+
+impl Usage {
+    fn now(server: Place) -> Usage {
+        Usage::of(server, Listener::find(server.port))
+    }
+
+    fn of(server: Place, listener: Option<Listener>) -> Usage {
+        let served = match &listener {
+            Some(listener) => listener.cpu(),
+            // It is here, but hidden from us.
+            None if server.here => None,
+            None => Some(0),
+        };
+        let (at, own) = (os::now(), os::cpu());
+        Usage { server, listener, at, own, served, machine: health::machine_time() }
+    }
+
+    /// The share of the cores' time that others have taken since.
+    fn taken_since(&self) -> Option<f64> {
+        let after = Usage::of(self.server, self.listener.clone());
+        let (now, before) = (after.machine?, self.machine?);
+        let total = now.total.saturating_sub(before.total) as f64;
+        let busy = 1.0 - now.idle.saturating_sub(before.idle) as f64 / total;
+        let known = (after.own - self.own) + (after.served? - self.served?);
+        let cores = health::cores() as f64 * (after.at - self.at) as f64;
+        (total > 0.0 && cores > 0.0).then(|| (busy - known as f64 / cores).clamp(0.0, 1.0))
+    }
 }
 
 impl Ticks {
@@ -231,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_watched_moment_has_a_length_and_cores() {
-        let health = Monitor::start().finish(5);
+        let health = Monitor::start(Place { port: 9, here: true }).finish(5);
         assert!(health.wall > 0 && health.cpu > 0 && health.cores > 0);
         assert_eq!(health.handing_over, 5);
         assert_eq!(health.clock_steps, 0);

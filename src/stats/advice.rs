@@ -33,6 +33,10 @@ impl Doubt {
                 percent(*share),
                 counted(*cores, "core")
             ),
+            Doubt::CoresTaken { share } => format!(
+                "other programs used {} of the cores that the client may use, and none was free: stop them, or give the client cores of its own",
+                percent(*share)
+            ),
             Doubt::Throttled { share } => format!(
                 "the CPU limit of the container stopped the client for {} of the run: raise the limit",
                 percent(*share)
@@ -138,6 +142,10 @@ impl Doubt {
             Doubt::CpuFull { share, cores } => {
                 format!("客户端用掉了 {cores} 个核的 {}：请增加核数，或减小负载", percent(*share))
             }
+            Doubt::CoresTaken { share } => format!(
+                "其他程序占用了客户端可用核的 {}，没有空闲的核：请停掉它们，或给客户端独占的核",
+                percent(*share)
+            ),
             Doubt::Throttled { share } => {
                 format!("容器的 CPU 限额使客户端停顿了 {} 的时间：请提高限额", percent(*share))
             }

@@ -70,6 +70,8 @@ pub struct Evidence {
     pub cpu: Option<f64>,
     /// Share of the time of its cores in which anybody used them.
     pub busy: Option<f64>,
+    /// The part of it that went to programs other than this one and the server.
+    pub taken: Option<f64>,
     pub waited: Option<f64>,
     pub stolen: Option<f64>,
     pub throttled: Option<f64>,
@@ -93,6 +95,10 @@ pub struct Evidence {
 
 /// Above this the cores are full: whoever wakes has to wait for somebody.
 const CROWDED_FROM: f64 = 0.9;
+
+/// Full cores, and more than half of them with programs that are neither client nor server: each
+/// wake is a wait for somebody, and how long is up to the scheduler.
+const TAKEN_SHARE: f64 = 0.5;
 
 /// Half of the requests had a read that came this much after the bytes had, and the cores were
 /// full. On cores of its own the client reads within 0.1 to 0.2 ms.
@@ -157,6 +163,7 @@ pub enum Doubt {
     ReadLate { typical: bool, ms: f64 },
     WaitedForCore { share: f64 },
     CpuFull { share: f64, cores: usize },
+    CoresTaken { share: f64 },
     Throttled { share: f64 },
     Stolen { share: f64 },
     Paused { longest_ms: f64, share: f64 },
@@ -182,6 +189,7 @@ impl Doubt {
             Doubt::ReadLate { .. }
             | Doubt::WaitedForCore { .. }
             | Doubt::CpuFull { .. }
+            | Doubt::CoresTaken { .. }
             | Doubt::Throttled { .. }
             | Doubt::Stolen { .. }
             | Doubt::Paused { .. }
@@ -220,6 +228,11 @@ fn client(evidence: &Evidence) -> Vec<Doubt> {
     doubts.extend(over(evidence.stolen, STOLEN_SHARE).map(|share| Doubt::Stolen { share }));
     let cores = evidence.cores;
     doubts.extend(over(evidence.cpu, CPU_SHARE).map(|share| Doubt::CpuFull { share, cores }));
+    if let Some(share) = over(evidence.taken, TAKEN_SHARE)
+        && evidence.busy.is_some_and(|busy| busy > CROWDED_FROM)
+    {
+        doubts.push(Doubt::CoresTaken { share });
+    }
     let ran = evidence.cpu.unwrap_or(0.0) * cores as f64;
     // Where nobody tells, the cores may have been full.
     let crowded = evidence.busy.is_none_or(|busy| busy > CROWDED_FROM);

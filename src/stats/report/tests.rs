@@ -95,6 +95,7 @@ fn what_a_run_shows_at_its_end_in_both_languages() {
         cores: 2,
         waited: Some(900 * MS),
         busy: Some(1.0),
+        taken: Some(0.05),
         stolen: Some(0.0),
         throttled: Some(Throttled { periods: 3, time: 12 * MS }),
         paused: 0,
@@ -148,6 +149,7 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
         (Doubt::ReadLate { typical: false, ms: 25.0 }, "one reply in a hundred lay 25 ms or more"),
         (Doubt::WaitedForCore { share: 0.05 }, "5.0 % of the run"),
         (Doubt::CpuFull { share: 0.9, cores: 1 }, "used 90.0 % of its 1 core:"),
+        (Doubt::CoresTaken { share: 0.8 }, "other programs used 80.0 % of the cores"),
         (Doubt::Throttled { share: 0.02 }, "raise the limit"),
         (Doubt::Stolen { share: 0.1 }, "hypervisor"),
         (

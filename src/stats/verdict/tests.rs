@@ -38,6 +38,15 @@ fn a_run_as_it_should_be_is_valid() {
     assert_eq!(judge(&unobserved), []);
 }
 
+#[test]
+fn full_cores_are_a_doubt_when_others_fill_them_and_not_when_the_server_does() {
+    let verdict = |busy, taken| verdicts(|e| (e.busy, e.taken) = (Some(busy), taken));
+    assert_eq!(verdict(0.99, Some(0.8)), [Verdict::ClientBound]);
+    assert_eq!(verdict(0.99, Some(0.1)), []);
+    assert_eq!(verdict(0.99, None), [], "a server that is hidden from us may have used them");
+    assert_eq!(verdict(0.8, Some(0.7)), [], "one was free");
+}
+
 /// The verdicts of reads with this delay, on cores that are this busy.
 fn late(busy: f64, scale_ms: f64, lag_ms: (f64, f64)) -> Vec<Verdict> {
     verdicts(|e| {
