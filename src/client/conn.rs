@@ -14,6 +14,9 @@ use tokio::net::TcpStream;
 /// How much one read may take.
 pub const READ_BYTES: usize = 64 * 1024;
 
+/// A read this late may have waited for a lost segment: a retransmission takes longer than that.
+const DOUBTED_FROM: i64 = 1_000_000;
+
 /// What TLS needs beside a socket.
 #[derive(Clone)]
 pub struct Tls {
@@ -37,6 +40,8 @@ pub struct Conn {
     pub watched: bool,
     /// What TCP had told at the end of the request before.
     told: TcpInfo,
+    /// Segments out of order that a late read has asked about so far.
+    disorder: u32,
 }
 
 impl Conn {
@@ -61,6 +66,7 @@ impl Conn {
             stamped,
             watched: false,
             told: TcpInfo::default(),
+            disorder: 0,
         })
     }
 
@@ -88,6 +94,18 @@ impl Conn {
     pub fn network(&mut self) -> Option<TcpInfo> {
         let told = os::tcp_info(self.socket.as_raw_fd())?;
         Some(told.since(std::mem::replace(&mut self.told, told)))
+    }
+
+    /// The time of a read that came late. Behind a lost segment the kernel keeps what came out of
+    /// order with its stamp, and gives it out when the hole is filled: nobody could have read it
+    /// before, so the read's own time counts.
+    pub fn doubted(&mut self, received: Received) -> Received {
+        if received.lag().is_none_or(|lag| lag < DOUBTED_FROM) {
+            return received;
+        }
+        let disorder = os::tcp_info(self.socket.as_raw_fd()).map_or(0, |told| told.out_of_order);
+        let rose = disorder > std::mem::replace(&mut self.disorder, disorder);
+        Received { stamp: received.stamp.filter(|_| !rose), ..received }
     }
 
     /// Hands over what one read brought, decrypted into `plain` where it must be: no bytes mean

@@ -175,7 +175,10 @@ impl Http {
         let limits = &self.target.timeouts;
         let (token, mut landed) = match self.reader.follow(flight) {
             Ok(followed) => followed,
-            Err((flight, error)) => return flight.lands(Err(broken(error))),
+            Err(failed) => {
+                let (flight, error) = *failed;
+                return flight.lands(Err(broken(error)));
+            }
         };
         // The limit that counts may change meanwhile, but never to one that ends before this.
         let look = || instant(os::now() + limits.shortest());

@@ -86,7 +86,7 @@ impl Reader {
 
     /// Follows a flight to its end, which the channel tells. Fails when the socket cannot be
     /// watched; then the flight comes back.
-    pub fn follow(&self, mut flight: Flight) -> Result<Followed, (Flight, io::Error)> {
+    pub fn follow(&self, mut flight: Flight) -> Result<Followed, Box<(Flight, io::Error)>> {
         let token = Token(self.shared.next.fetch_add(1, Relaxed));
         let fd = flight.conn.socket.as_raw_fd();
         let known = std::mem::replace(&mut flight.conn.watched, true);
@@ -103,7 +103,7 @@ impl Reader {
             false => registry.register(&mut SourceFd(&fd), token, interest),
         };
         match watched.err().map(|error| (self.give_up(token), error)) {
-            Some((Some(flight), error)) => Err((flight, error)),
+            Some((Some(flight), error)) => Err(Box::new((flight, error))),
             _ => Ok((token, landed)),
         }
     }
@@ -170,6 +170,7 @@ impl Flight {
 
     /// Takes one read apart; `Some`: the reply is over.
     fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
+        let received = self.conn.doubted(received);
         let exchange = &mut self.exchange;
         match self.conn.unseal(received, bytes, plain, |received, bytes| exchange.take(received, bytes)) {
             Ok(None | Some(Ok(None))) => None,
