@@ -107,10 +107,10 @@ impl Exchange {
         self.record.timeline.planned.max(self.record.timeline.admitted)
     }
 
-    pub fn sent(&mut self, sent: Nanos, written: Nanos) {
+    /// The request began to leave.
+    pub fn sent(&mut self, sent: Nanos) {
         let timeline = &mut self.record.timeline;
         timeline.sent = Some(sent);
-        timeline.written = Some(written);
         if timeline.events.is_empty() {
             let room = if self.record.streamed { self.record.asked_output as usize + 4 } else { 0 };
             timeline.events = Events::with_capacity(room.min(EVENTS_EXPECTED_MAX));
@@ -118,9 +118,14 @@ impl Exchange {
         self.last_event = sent;
     }
 
-    /// The last byte of the request was handed over.
+    pub fn was_sent(&self) -> bool {
+        self.record.timeline.sent.is_some()
+    }
+
+    /// So much later a part of the request was handed over.
     pub fn written(&mut self, written: Nanos) {
-        self.record.timeline.written = Some(written);
+        let last = self.record.timeline.written.get_or_insert(written);
+        *last = written.max(*last);
     }
 
     /// Nothing of a response has arrived.

@@ -4,15 +4,16 @@ use super::conn::{Conn, Tls};
 use super::exchange::{Exchange, Fault};
 use super::head::RequestHead;
 use super::order::Order;
-use super::pacer::{self, Pacer};
+use super::pacer::Pacer;
 use super::pool::Pool;
-use super::reader::{Flight, Landed, Reader};
+use super::reader::{Flight, Followed, Landed, Reader};
+use super::shot::Shot;
 use super::target::{Target, Timeouts};
 use super::{protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Record, Request, Timeout};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -60,7 +61,8 @@ impl Http {
             }
             _ => None,
         };
-        let pacer = Pacer::start()
+        let shares = addresses.iter().all(|address| address.ip().is_loopback());
+        let pacer = Pacer::start(shares)
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
         let reader =
             Reader::start().map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
@@ -152,34 +154,42 @@ impl Http {
         cancel: &mut Cancel<'_>,
     ) -> Landed {
         exchange.begin(&conn);
-        let written = match conn.seal(plain).map_err(broken) {
-            Ok(sealed) => tokio::select! {
-                biased;
-                written = self.write(&conn, &mut exchange, sealed) => written,
-                () = &mut *cancel => Err(given_up()),
-            },
-            Err(fault) => Err(fault),
+        let shot = Arc::new(Shot::default());
+        let sealed = match conn.seal(plain) {
+            Ok(sealed) => sealed,
+            Err(error) => return Flight::new(conn, exchange, shot).lands(Err(broken(error))),
         };
-        match written {
-            Ok(rest) => {
-                let mut landed = self.follow(Flight::new(conn, exchange, rest), cancel).await;
-                landed.flight.ask_network();
-                landed
-            }
-            Err(fault) => Flight::new(conn, exchange, Bytes::new()).lands(Err(fault)),
+        let (due, socket) = (exchange.due(), conn.socket.clone());
+        let paced = due > os::now() + NEAR;
+        if !paced {
+            shot.fire(&socket, &sealed);
         }
+        let mut landed = match self.reader.follow(Flight::new(conn, exchange, shot.clone())) {
+            Ok(followed) => {
+                if paced {
+                    self.pacer.fire_at(due, socket, sealed.clone(), shot.clone());
+                }
+                self.follow(followed, &shot, sealed, cancel).await
+            }
+            Err(failed) => {
+                let (flight, error) = *failed;
+                flight.lands(Err(broken(error)))
+            }
+        };
+        landed.flight.settle().await;
+        landed.flight.ask_network();
+        landed
     }
 
     /// Waits for the end of the reply, or of the time that it has.
-    async fn follow(&self, flight: Flight, cancel: &mut Cancel<'_>) -> Landed {
+    async fn follow(
+        &self,
+        (token, mut landed): Followed,
+        shot: &Shot,
+        sealed: Bytes,
+        cancel: &mut Cancel<'_>,
+    ) -> Landed {
         let limits = &self.target.timeouts;
-        let (token, mut landed) = match self.reader.follow(flight) {
-            Ok(followed) => followed,
-            Err(failed) => {
-                let (flight, error) = *failed;
-                return flight.lands(Err(broken(error)));
-            }
-        };
         // The limit that counts may change meanwhile, but never to one that ends before this.
         let look = || instant(os::now() + limits.shortest());
         let sleep = tokio::time::sleep_until(look());
@@ -189,6 +199,12 @@ impl Http {
                 biased;
                 Ok(landed) = &mut landed => return landed,
                 () = &mut *cancel => break given_up(),
+                taken = shot.fell_short() => {
+                    let rest = taken.and_then(|taken| self.reader.write_on(token, sealed.slice(taken..)));
+                    if let Err(error) = rest {
+                        break broken(error);
+                    }
+                }
                 () = &mut sleep => match self.reader.deadline(token, limits) {
                     Some((deadline, limit, sent)) if os::now() >= deadline => break timed_out(limit, limits, sent),
                     Some((deadline, ..)) => sleep.as_mut().reset(instant(deadline).min(look())),
@@ -196,25 +212,13 @@ impl Http {
                 },
             }
         };
+        // Nothing is sent for a request that was given up.
+        shot.call_off();
         match self.reader.give_up(token) {
             Some(flight) => flight.lands(Err(fault)),
             // It has ended in this very moment.
             None => landed.await.expect("what is not in flight has landed"),
         }
-    }
-
-    /// The first write at its time. Gives the bytes that it left over.
-    async fn write(&self, conn: &Conn, exchange: &mut Exchange, mut sealed: Bytes) -> Result<Bytes, Fault> {
-        let due = exchange.due();
-        let fired = if due > os::now() + NEAR {
-            let shot = self.pacer.write_at(due, conn.socket.clone(), sealed.clone());
-            shot.await.ok_or_else(|| Fault::new(Outcome::Cancelled, "the pacer has ended"))?
-        } else {
-            pacer::fire(&conn.socket, &sealed)
-        };
-        exchange.sent(fired.sent, fired.written);
-        sealed.advance(fired.result.map_err(broken)?);
-        Ok(sealed)
     }
 }
 

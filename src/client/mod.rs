@@ -18,6 +18,7 @@ mod pool;
 pub mod protocol;
 mod reader;
 pub mod scrape;
+mod shot;
 pub mod sse;
 pub mod target;
 pub mod tls;

@@ -3,6 +3,7 @@
 //! Runtime timers turn in steps of a millisecond and hand over to a task that must first be
 //! scheduled; here one thread sleeps until an absolute deadline, takes the time and writes.
 
+use super::shot::Shot;
 use crate::os;
 use crate::record::Nanos;
 use bytes::Bytes;
@@ -10,57 +11,35 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
-/// What happened at the deadline.
-#[derive(Debug)]
-pub struct Fired {
-    /// The time right before the write.
-    pub sent: Nanos,
-    /// The time right after it.
-    pub written: Nanos,
-    /// How much of the request the socket took.
-    pub result: io::Result<usize>,
-}
-
-/// Takes the time, writes what the socket takes at once, takes the time again.
-pub fn fire(socket: &TcpStream, bytes: &[u8]) -> Fired {
-    let sent = os::now();
-    let result = match os::send(socket.as_raw_fd(), bytes) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        result => result,
-    };
-    Fired { sent, written: os::now(), result }
-}
-
-struct Shot {
+/// A shot that waits for its time.
+struct Waiting {
     due: Nanos,
     /// Order of arrival: equal deadlines fire in the order of their slots.
     order: u64,
     /// Held, so that the descriptor cannot be closed and reused before the write.
     socket: Arc<TcpStream>,
     bytes: Bytes,
-    done: oneshot::Sender<Fired>,
+    shot: Arc<Shot>,
 }
 
-impl PartialEq for Shot {
+impl PartialEq for Waiting {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Shot {}
+impl Eq for Waiting {}
 
-impl PartialOrd for Shot {
+impl PartialOrd for Waiting {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Shot {
+impl Ord for Waiting {
     /// The earliest is the greatest, since the heap gives the greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.due, other.order).cmp(&(self.due, self.order))
@@ -69,7 +48,7 @@ impl Ord for Shot {
 
 #[derive(Default)]
 struct Queue {
-    shots: BinaryHeap<Shot>,
+    shots: BinaryHeap<Waiting>,
     next_order: u64,
     closed: bool,
 }
@@ -80,44 +59,43 @@ struct Shared {
     changed: Condvar,
 }
 
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The thread and its queue. Dropping it ends the thread; shots that wait are given up.
 pub struct Pacer {
     shared: Arc<Shared>,
 }
 
 impl Pacer {
-    /// Starts the thread.
-    pub fn start() -> io::Result<Pacer> {
+    /// Starts the thread. `shares`: the server has to make do with this machine's cores, too.
+    pub fn start(shares: bool) -> io::Result<Pacer> {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
-        std::thread::Builder::new().name("pacer".into()).spawn(move || work(&theirs))?;
+        std::thread::Builder::new().name("pacer".into()).spawn(move || work(&theirs, shares))?;
         Ok(Pacer { shared })
     }
 
-    /// Writes `bytes` to `socket` at `due`. `None` if the pacer ended before.
-    pub fn write_at(
-        &self,
-        due: Nanos,
-        socket: Arc<TcpStream>,
-        bytes: Bytes,
-    ) -> impl Future<Output = Option<Fired>> + use<> {
-        let (done, fired) = oneshot::channel();
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Fires `shot` at `due`: writes `bytes` to `socket`. A pacer that has ended never does.
+    pub fn fire_at(&self, due: Nanos, socket: Arc<TcpStream>, bytes: Bytes, shot: Arc<Shot>) {
+        let mut queue = self.shared.lock();
         let order = queue.next_order;
         queue.next_order += 1;
-        let first = queue.shots.peek().is_none_or(|shot| due < shot.due);
-        queue.shots.push(Shot { due, order, socket, bytes, done });
+        let first = queue.shots.peek().is_none_or(|waiting| due < waiting.due);
+        queue.shots.push(Waiting { due, order, socket, bytes, shot });
         drop(queue);
         if first {
             self.shared.changed.notify_one();
         }
-        async { fired.await.ok() }
     }
 }
 
 impl Drop for Pacer {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.shared.lock();
         queue.closed = true;
         queue.shots.clear();
         drop(queue);
@@ -126,29 +104,66 @@ impl Drop for Pacer {
 }
 
 /// Shots that fire one after another before the pacer steps back from real-time priority.
-const BURST: u32 = 8;
+const ORDINARY_FROM: u32 = 8;
 
-/// Real-time priority makes the pacer wake in time. In a burst (a simultaneous start of many
-/// streams) it would keep a core for milliseconds, and a server on the same machine from reading
-/// what was just sent: then it goes on as an ordinary thread.
-struct Urgency {
-    allowed: bool,
-    in_a_row: u32,
+/// From the end of one shot to the next in a burst, so that a quick server on this machine keeps up.
+const BREATH: Nanos = 3_000;
+
+/// A turn of others that took longer than this was not a server's that reads a request.
+const TURN_MAX: Nanos = 300_000;
+
+/// Shots without a wait between them: a simultaneous start of many streams.
+///
+/// A server on the same machine must be able to read each request when it was sent, even where it
+/// shares the pacer's core, or the time to its first token would hold the rest of the burst. So
+/// the pacer steps back from the real-time priority that wakes it in time, and offers its core
+/// after each shot.
+struct Burst {
+    /// Real-time priority may be had.
+    urgent: bool,
+    /// The server shares this machine's cores.
+    shares: bool,
+    shots: u32,
+    /// The end of the last shot.
+    last: Nanos,
+    /// Whoever got the core last time kept it.
+    refused: bool,
 }
 
-impl Urgency {
+impl Burst {
+    fn new(urgent: bool, shares: bool) -> Burst {
+        Burst { urgent, shares, shots: 0, last: 0, refused: false }
+    }
+
     fn fired(&mut self) {
-        self.in_a_row += 1;
-        if self.allowed && self.in_a_row == BURST {
+        self.last = os::now();
+        self.shots += 1;
+        if self.urgent && self.shots == ORDINARY_FROM {
             os::be_urgent(false);
         }
     }
 
-    fn waits(&mut self) {
-        if self.allowed && self.in_a_row >= BURST {
+    /// Another shot is due already.
+    fn goes_on(&mut self) {
+        if self.shots == 0 || !self.shares {
+            return;
+        }
+        if !self.refused {
+            let before = os::now();
+            std::thread::yield_now();
+            self.refused = os::now() - before > TURN_MAX;
+        }
+        while os::now() - self.last < BREATH {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn ends(&mut self) {
+        if self.urgent && self.shots >= ORDINARY_FROM {
             os::be_urgent(true);
         }
-        self.in_a_row = 0;
+        self.shots = 0;
+        self.refused = false;
     }
 }
 
@@ -178,22 +193,22 @@ impl Margin {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(shared: &Shared, shares: bool) {
     os::make_precise();
-    let mut urgency = Urgency { allowed: os::be_urgent(true), in_a_row: 0 };
+    let mut burst = Burst::new(os::be_urgent(true), shares);
     let mut margin = Margin { late: 0, wait: 0 };
-    let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut queue = shared.lock();
     while !queue.closed {
         let now = os::now();
         let due = queue.shots.peek().map(|shot| shot.due);
         queue = match due {
             None => {
-                urgency.waits();
+                burst.ends();
                 shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
             }
             // The futex under the condition variable waits for an absolute time.
             Some(due) if due - now > margin.get() => {
-                urgency.waits();
+                burst.ends();
                 let wait = due - now - margin.get();
                 let time = Duration::from_nanos(wait as u64);
                 let (queue, woken) =
@@ -204,22 +219,28 @@ fn work(shared: &Shared) {
                 queue
             }
             Some(_) => {
-                let Some(shot) = queue.shots.pop() else { continue };
+                let Some(waiting) = queue.shots.pop() else { continue };
                 drop(queue);
-                while os::now() < shot.due {
-                    std::hint::spin_loop();
-                }
-                // A task that was cancelled no longer listens: nothing may be sent for it.
-                if !shot.done.is_closed() {
-                    let fired = fire(&shot.socket, &shot.bytes);
-                    // It may have gone in this very moment; then there is nobody to tell.
-                    let _ = shot.done.send(fired);
-                    urgency.fired();
-                }
-                shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+                fire(&waiting, &mut burst);
+                shared.lock()
             }
         };
     }
+}
+
+fn fire(waiting: &Waiting, burst: &mut Burst) {
+    // A session that has gone needs no exact time.
+    if waiting.shot.called_off() {
+        return;
+    }
+    if os::now() >= waiting.due {
+        burst.goes_on();
+    }
+    while os::now() < waiting.due {
+        std::hint::spin_loop();
+    }
+    waiting.shot.fire(&waiting.socket, &waiting.bytes);
+    burst.fired();
 }
 
 #[cfg(test)]
@@ -238,42 +259,41 @@ mod tests {
         assert!(margin.get() <= 10_100, "{}", margin.get());
     }
 
+    fn pair() -> (Arc<TcpStream>, TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("address");
+        let socket = Arc::new(TcpStream::connect(address).expect("connects"));
+        (socket, listener.accept().expect("accepts").0)
+    }
+
     #[test]
     fn shots_leave_in_the_order_of_their_deadlines_and_never_early() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        runtime.block_on(async {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let address = listener.local_addr().expect("address");
-            let socket = Arc::new(TcpStream::connect(address).expect("connects"));
-            let (mut peer, _) = listener.accept().expect("accepts");
-            let pacer = Pacer::start().expect("starts");
-            let base = os::now() + 2_000_000;
-            let shot = |after: i64, text: &'static str| {
-                pacer.write_at(base + after, socket.clone(), Bytes::from_static(text.as_bytes()))
-            };
-            let (c, a, b) = tokio::join!(shot(200_000, "c"), shot(0, "a"), shot(100_000, "b"));
-            for (fired, after) in [(a, 0), (b, 100_000), (c, 200_000)] {
-                let fired = fired.expect("the pacer lives");
-                assert!(fired.sent >= base + after && fired.written >= fired.sent);
-                assert_eq!(fired.result.expect("writes"), 1);
-            }
-            let mut text = [0u8; 3];
-            peer.read_exact(&mut text).expect("reads");
-            assert_eq!(&text, b"abc");
+        let (socket, mut peer) = pair();
+        let pacer = Pacer::start(true).expect("starts");
+        let base = os::now() + 2_000_000;
+        let shots = [(200_000, "d"), (0, "a"), (100_000, "b"), (100_000, "c")].map(|(after, text)| {
+            let shot = Arc::new(Shot::default());
+            let bytes = Bytes::from_static(text.as_bytes());
+            pacer.fire_at(base + after, socket.clone(), bytes, shot.clone());
+            (base + after, shot)
         });
+        let mut text = [0u8; 4];
+        peer.read_exact(&mut text).expect("reads");
+        assert_eq!(&text, b"abcd");
+        for (due, shot) in shots {
+            assert!(shot.sent().expect("was fired") >= due);
+        }
     }
 
     #[test]
     fn a_dropped_pacer_gives_its_waiting_shots_up() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        runtime.block_on(async {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let address = listener.local_addr().expect("address");
-            let socket = Arc::new(TcpStream::connect(address).expect("connects"));
-            let pacer = Pacer::start().expect("starts");
-            let shot = pacer.write_at(os::now() + 3_600_000_000_000, socket, Bytes::from_static(b"late"));
-            drop(pacer);
-            assert!(shot.await.is_none());
-        });
+        let (socket, mut peer) = pair();
+        let pacer = Pacer::start(false).expect("starts");
+        let shot = Arc::new(Shot::default());
+        pacer.fire_at(os::now() + 3_600_000_000_000, socket, Bytes::from_static(b"late"), shot.clone());
+        drop(pacer);
+        // The pacer's was the last hold on the socket.
+        assert_eq!(peer.read(&mut [0; 1]).expect("reads"), 0);
+        assert_eq!(shot.sent(), None);
     }
 }

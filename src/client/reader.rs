@@ -7,9 +7,10 @@
 use super::conn::{Conn, READ_BYTES};
 use super::exchange::{Exchange, Fault};
 use super::patience::Patience;
+use super::shot::Shot;
 use super::target::Timeouts;
 use crate::os::{self, Received};
-use crate::record::{Nanos, Timeout};
+use crate::record::{Nanos, Outcome, Timeout};
 use bytes::{Buf, Bytes};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
@@ -37,10 +38,14 @@ const FULL_READS_MAX: usize = 8;
 pub struct Flight {
     pub conn: Conn,
     pub exchange: Box<Exchange>,
+    /// Its first write, which may still be to come.
+    shot: Arc<Shot>,
     /// What of the request the socket has not taken yet.
     rest: Bytes,
     /// The server took, or may still take, the whole request.
     whole: bool,
+    /// Something has been read.
+    speaks: bool,
 }
 
 /// What a flight is known by, and where its end is told.
@@ -58,7 +63,19 @@ struct Waiting {
 }
 
 #[derive(Default)]
-struct Flights(HashMap<Token, Waiting>);
+struct Flights {
+    waiting: HashMap<Token, Waiting>,
+    /// Those of which something has been read.
+    speaking: usize,
+}
+
+impl Flights {
+    fn remove(&mut self, token: Token) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&token)?;
+        self.speaking -= usize::from(waiting.flight.speaks);
+        Some(waiting)
+    }
+}
 
 struct Shared {
     registry: Registry,
@@ -84,23 +101,19 @@ impl Reader {
         Ok(Reader { shared, task })
     }
 
-    /// Follows a flight to its end, which the channel tells. Fails when the socket cannot be
-    /// watched; then the flight comes back.
+    /// Follows a flight to its end, which the channel tells; its request may be sent later. Fails
+    /// when the socket cannot be watched; then the flight comes back.
     pub fn follow(&self, mut flight: Flight) -> Result<Followed, Box<(Flight, io::Error)>> {
         let token = Token(self.shared.next.fetch_add(1, Relaxed));
         let fd = flight.conn.socket.as_raw_fd();
         let known = std::mem::replace(&mut flight.conn.watched, true);
-        let interest = match flight.rest.is_empty() {
-            true => Interest::READABLE,
-            false => Interest::READABLE | Interest::WRITABLE,
-        };
         let (done, landed) = oneshot::channel();
         // In the list before the poller can speak of it; both calls tell of what came before them.
-        self.shared.lock().0.insert(token, Waiting { flight, done });
+        self.shared.lock().waiting.insert(token, Waiting { flight, done });
         let registry = &self.shared.registry;
         let watched = match known {
-            true => registry.reregister(&mut SourceFd(&fd), token, interest),
-            false => registry.register(&mut SourceFd(&fd), token, interest),
+            true => registry.reregister(&mut SourceFd(&fd), token, Interest::READABLE),
+            false => registry.register(&mut SourceFd(&fd), token, Interest::READABLE),
         };
         match watched.err().map(|error| (self.give_up(token), error)) {
             Some((Some(flight), error)) => Err(Box::new((flight, error))),
@@ -108,18 +121,29 @@ impl Reader {
         }
     }
 
+    /// Writes `rest`, which the socket has not taken at the first write, as it takes it.
+    pub fn write_on(&self, token: Token, rest: Bytes) -> io::Result<()> {
+        let mut flights = self.shared.lock();
+        // A flight that is over has told so.
+        let Some(waiting) = flights.waiting.get_mut(&token) else { return Ok(()) };
+        waiting.flight.rest = rest;
+        let fd = waiting.flight.conn.socket.as_raw_fd();
+        self.shared.registry.reregister(&mut SourceFd(&fd), token, Interest::READABLE | Interest::WRITABLE)
+    }
+
     /// Until when the reply may stay silent, which limit says so, and when the request was sent.
     /// `None`: the reply has ended, or has more to be read.
     pub fn deadline(&self, token: Token, limits: &Timeouts) -> Option<(Nanos, Timeout, Nanos)> {
-        let flights = self.shared.lock();
-        let flight = &flights.0.get(&token)?.flight;
+        let mut flights = self.shared.lock();
+        let flight = &mut flights.waiting.get_mut(&token)?.flight;
+        flight.note_sent();
         let (deadline, limit) = flight.exchange.deadline(limits);
         flight.conn.fit().then_some((deadline, limit, flight.exchange.since()))
     }
 
     /// Takes a flight back before its end; `None`: it has just ended.
     pub fn give_up(&self, token: Token) -> Option<Flight> {
-        self.shared.lock().0.remove(&token).map(|waiting| waiting.flight)
+        self.shared.lock().remove(token).map(|waiting| waiting.flight)
     }
 }
 
@@ -136,9 +160,34 @@ impl Shared {
 }
 
 impl Flight {
-    /// `rest`: what of the request is still to be written.
-    pub fn new(conn: Conn, exchange: Box<Exchange>, rest: Bytes) -> Flight {
-        Flight { conn, exchange, rest, whole: true }
+    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Flight {
+        Flight { conn, exchange, shot, rest: Bytes::new(), whole: true, speaks: false }
+    }
+
+    /// Whether the request has begun to leave; if so, the exchange knows since when.
+    fn note_sent(&mut self) -> bool {
+        if !self.exchange.was_sent()
+            && let Some(sent) = self.shot.sent()
+        {
+            self.exchange.sent(sent);
+        }
+        self.exchange.was_sent()
+    }
+
+    /// Nothing more is sent from now on; what was sent is in the exchange.
+    pub async fn settle(&mut self) {
+        if self.shot.call_off() {
+            return;
+        }
+        self.note_sent();
+        // A reply may be quicker than the look at the clock behind the write.
+        let written = loop {
+            match self.shot.written() {
+                Some(written) => break written,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        self.exchange.written(written);
     }
 
     pub fn lands(self, result: Result<bool, Fault>) -> Landed {
@@ -171,14 +220,22 @@ impl Flight {
     /// Takes one read apart; `Some`: the reply is over.
     fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
         let received = self.conn.doubted(received);
+        let sent = self.note_sent();
         let exchange = &mut self.exchange;
-        match self.conn.unseal(received, bytes, plain, |received, bytes| exchange.take(received, bytes)) {
+        let take =
+            |received, bytes: &[u8]| if sent { exchange.take(received, bytes) } else { Err(unasked()) };
+        match self.conn.unseal(received, bytes, plain, take) {
             Ok(None | Some(Ok(None))) => None,
             Ok(Some(Ok(Some(reusable)))) => Some(Ok(reusable && self.whole && self.rest.is_empty())),
             Ok(Some(Err(fault))) => Some(Err(fault)),
             Err(error) => Some(self.exchange.broken(error)),
         }
     }
+}
+
+/// The server has closed an idle connection, or has sent something on it.
+fn unasked() -> Fault {
+    Fault::new(Outcome::Disconnected, "the server ended the connection before the request was sent")
 }
 
 /// Waits for sockets to be ready and reads them, round after round.
@@ -266,7 +323,7 @@ impl Round {
         }
         self.ready = ready;
         self.digest(flights);
-        self.patience.choose(os::now(), flights.0.len());
+        self.patience.choose(os::now(), flights.speaking);
         !self.ready.is_empty()
     }
 
@@ -276,7 +333,7 @@ impl Round {
             if self.room.len() - self.filled < READ_BYTES {
                 self.digest(flights);
             }
-            let Some(waiting) = flights.0.get_mut(&token) else { return };
+            let Some(waiting) = flights.waiting.get_mut(&token) else { return };
             waiting.flight.write_on();
             let start = self.filled;
             match os::receive(
@@ -305,8 +362,9 @@ impl Round {
     fn digest(&mut self, flights: &mut Flights) {
         self.filled = 0;
         for (token, read) in self.reads.drain(..) {
-            let Some(waiting) = flights.0.get_mut(&token) else { continue };
+            let Some(waiting) = flights.waiting.get_mut(&token) else { continue };
             let flight = &mut waiting.flight;
+            flights.speaking += usize::from(!std::mem::replace(&mut flight.speaks, true));
             let over = match read {
                 Ok((received, at)) => {
                     let over = flight.take(received, &self.room[at], &mut self.plain);
@@ -317,7 +375,7 @@ impl Round {
             };
             let Some(result) = over else { continue };
             self.patience.ended(flight.exchange.lasted());
-            if let Some(Waiting { flight, done }) = flights.0.remove(&token) {
+            if let Some(Waiting { flight, done }) = flights.remove(token) {
                 // A session that has gone asks no more.
                 let _ = done.send(Landed { flight, result });
             }
