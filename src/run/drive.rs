@@ -26,6 +26,9 @@ const SHARE_JUDGED_FROM: u64 = 20;
 /// must and gives its bytes to the pacer.
 const LEAD: Nanos = 20_000_000;
 
+/// A slot that near to being handed over is handed over with the one before it: one wake for all.
+const TOGETHER: Nanos = 5_000_000;
+
 /// How often the loop looks whether it should stop.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -201,7 +204,7 @@ impl<'a> Drive<'a> {
                 Admitted { planned, place: Some(place) }
             }
             Due::At(planned) => {
-                self.sleep_until(planned - self.lead).await;
+                self.nearly(planned - self.lead).await;
                 if let Some(place) = self.places.try_take() {
                     return Admitted { planned, place: Some(place) };
                 }
@@ -218,9 +221,10 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn sleep_until(&self, time: Nanos) {
+    /// Sleeps until `time`, unless that is nearly now.
+    async fn nearly(&self, time: Nanos) {
         let left = self.shared.zero + time - os::now();
-        if left > 0 {
+        if left > TOGETHER {
             tokio::time::sleep(Duration::from_nanos(left as u64)).await;
         }
     }
