@@ -50,7 +50,7 @@ enum Reading {
 pub struct Exchange {
     api: Api,
     reader: protocol::Reader,
-    record: Record,
+    record: Box<Record>,
     keep_text: bool,
     head_bytes: Vec<u8>,
     head: Option<Head>,
@@ -379,7 +379,7 @@ impl Exchange {
     }
 
     /// The finished record.
-    pub fn finish(mut self, ended: Result<(), Fault>) -> Record {
+    pub fn finish(mut self, ended: Result<(), Fault>) -> Box<Record> {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;

@@ -23,7 +23,7 @@ impl Fake {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
+    pub async fn send(&self, order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
         let takes = self.takes.as_nanos() as Nanos;
         let mut record = order.record(true);
         let sent = record.timeline.planned.max(record.timeline.admitted);

@@ -88,10 +88,10 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, mut order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
+    pub async fn send(&self, mut order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
         let bytes = std::mem::take(&mut order.bytes);
         // Boxed, since it is handed on several times.
-        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, order));
+        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, *order));
         let (exchange, ended) = self.carry(exchange, bytes, pin!(cancel)).await;
         let mut record = exchange.finish(ended);
         // A server may repeat a key that it refused.
@@ -140,7 +140,8 @@ impl Http {
     async fn open(&self, cancel: &mut Cancel<'_>) -> Result<Conn, Fault> {
         tokio::select! {
             biased;
-            opened = self.pool.open() => opened.map_err(connect_fault),
+            // Boxed: most requests find a connection and need no room for this.
+            opened = Box::pin(self.pool.open()) => opened.map_err(connect_fault),
             () = cancel => Err(given_up()),
         }
     }

@@ -64,7 +64,8 @@ impl Client {
 
     /// Sends a request when it is due and follows it to its end. Times in the record are
     /// absolute. When `cancel` ends first, the record says so.
-    pub async fn send(&self, order: Order, cancel: impl Future<Output = ()> + Send) -> Record {
+    /// Boxed, since it is handed on several times.
+    pub async fn send(&self, order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
         match self {
             Client::Http(http) => http.send(order, cancel).await,
             Client::Fake(fake) => fake.send(order, cancel).await,

@@ -19,8 +19,8 @@ pub struct Order {
 
 impl Order {
     /// The record of this request before anything has happened to it.
-    pub fn record(self, streamed: bool) -> Record {
-        Record {
+    pub fn record(self, streamed: bool) -> Box<Record> {
+        Box::new(Record {
             seq: self.request.seq,
             id: self.id,
             phase: self.phase,
@@ -42,11 +42,11 @@ impl Order {
             body_bytes: 0,
             reused: false,
             reconnects: 0,
-        }
+        })
     }
 
     /// The record of a request that was never sent.
-    pub fn unsent(self, outcome: Outcome, error: String, end: Nanos) -> Record {
+    pub fn unsent(self, outcome: Outcome, error: String, end: Nanos) -> Box<Record> {
         let mut record = self.record(true);
         record.outcome = outcome;
         record.error = Some(error);

@@ -72,7 +72,7 @@ async fn client_with(port: u16, timeouts: Timeouts, connections: Connections) ->
     Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")))
 }
 
-fn order(client: &Client, seq: u64) -> Order {
+fn order(client: &Client, seq: u64) -> Box<Order> {
     let request = Request {
         seq,
         session: seq,
@@ -87,11 +87,11 @@ fn order(client: &Client, seq: u64) -> Order {
     let id = format!("r{seq}");
     let bytes = client.encode(&request, &id);
     let now = os::now();
-    Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true }
+    Box::new(Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true })
 }
 
 async fn send(client: &Client, seq: u64) -> Record {
-    client.send(order(client, seq), std::future::pending()).await
+    *client.send(order(client, seq), std::future::pending()).await
 }
 
 /// Sends `n` requests one after another.

@@ -137,8 +137,8 @@ struct Shared {
 
 impl Shared {
     /// Gives a record to the collector.
-    async fn hand_over(&self, record: Record) {
-        let message = Message::Record(Box::new(record));
+    async fn hand_over(&self, record: Box<Record>) {
+        let message = Message::Record(record);
         let Err(TrySendError::Full(message)) = self.out.try_send(message) else { return };
         let begun = os::now();
         // A collector that is gone has told its own error.
@@ -273,7 +273,7 @@ impl<'a> Drive<'a> {
         Phase::Measured
     }
 
-    fn order(&self, next: Prepared, planned: Nanos, phase: Phase) -> (Session, Order) {
+    fn order(&self, next: Prepared, planned: Nanos, phase: Phase) -> (Session, Box<Order>) {
         let planned = planned + self.shared.zero;
         let order = Order {
             request: next.request,
@@ -284,7 +284,7 @@ impl<'a> Drive<'a> {
             admitted: planned,
             keep_text: self.plan.keeps_text(),
         };
-        (next.session, order)
+        (next.session, Box::new(order))
     }
 
     /// The end of the measured time, once its start is known.
@@ -342,7 +342,7 @@ impl<'a> Drive<'a> {
         self.record_unsent(order, Outcome::Cancelled, "no place was free before the run ended".into()).await;
     }
 
-    async fn record_unsent(&self, order: Order, outcome: Outcome, message: String) {
+    async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {
         let mut record = order.unsent(outcome, message, os::now());
         record.timeline.rebase(self.shared.zero);
         self.shared.progress.started.fetch_add(1, Relaxed);
@@ -434,7 +434,7 @@ impl Watch<'_> {
 /// Plays one session to its end, request after request, in its place.
 async fn play(
     mut session: Session,
-    mut order: Order,
+    mut order: Box<Order>,
     place: Place,
     shared: Arc<Shared>,
     cancel: Cancel,
@@ -458,7 +458,7 @@ async fn play(
         turn += 1;
         let id = format!("{first_id}.{turn}");
         let bytes = shared.client.encode(&request, &id);
-        order = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text };
+        order = Box::new(Order { request, id, bytes, phase, planned: end, admitted: end, keep_text });
     }
     drop(alive);
 }

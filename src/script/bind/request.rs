@@ -87,7 +87,7 @@ mod functions {
                 admitted: now,
                 keep_text: true,
             };
-            client.send(order, stopped(host)).await
+            client.send(Box::new(order), stopped(host)).await
         });
         if state.host.stop_requested() {
             return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));
@@ -98,7 +98,7 @@ mod functions {
         if record.usage.output.is_none() {
             record.counted_output = record.text.as_deref().and_then(|text| ready.tokens.count(text));
         }
-        Ok(Arc::new(record))
+        Ok(Arc::from(record))
     }
 
     /// The reply's text.
