@@ -14,8 +14,9 @@ use std::path::Path;
 /// Rows of a merged part, at most (unless a single part holds more).
 const MERGED_ROWS: u64 = 1 << 20;
 
-/// Rows of a row group that needs no company.
+/// Rows, or bytes, of a row group that needs no company.
 const LARGE_ROWS: i64 = 4_096;
+const LARGE_BYTES: i64 = 512 << 10;
 
 /// Merges the parts of run `index` from number `from` on, and returns how many files they are now.
 /// After an error every row is still in one live part.
@@ -67,14 +68,15 @@ fn copy(group: &[Part], to: &Path) -> Result<()> {
             ArrowWriter::try_new(file, schema::schema(), Some(schema::properties(&run, zero_ms)))
         })
         .map_err(|error| cannot_write(to, error))?;
-    let mut rows = 0;
-    let mut row_groups = 0;
+    let (mut rows, mut bytes, mut row_groups) = (0, 0, 0);
     for part in group {
         let footer = reader::footer(&part.path)?;
         rows += footer.file_metadata().num_rows();
+        bytes += footer.row_groups().iter().map(|row_group| row_group.compressed_size()).sum::<i64>();
         row_groups += footer.num_row_groups() as i64;
     }
-    let file = if rows / row_groups.max(1) >= LARGE_ROWS {
+    let large = rows >= LARGE_ROWS * row_groups || bytes >= LARGE_BYTES * row_groups;
+    let file = if large {
         let paths: Vec<&Path> = group.iter().map(|part| part.path.as_path()).collect();
         copy_row_groups(&paths, parquet, to)?
     } else {
