@@ -87,7 +87,15 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
     let id = format!("r{seq}");
     let bytes = client.encode(&request, &id);
     let now = os::now();
-    Box::new(Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: true })
+    Box::new(Order {
+        request,
+        id,
+        bytes,
+        phase: Phase::Measured,
+        planned: now,
+        admitted: now,
+        keep_text: true,
+    })
 }
 
 async fn send(client: &Client, seq: u64) -> Record {

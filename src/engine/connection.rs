@@ -32,8 +32,9 @@ struct Connection {
     socket: Rc<TcpStream>,
     incoming: Incoming,
     accepted: Nanos,
-    /// When the last bytes were received.
+    /// When the kernel received the last bytes, and when they were read.
     received: Nanos,
+    read_at: Nanos,
     server: Rc<Server>,
 }
 
@@ -43,8 +44,14 @@ pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<Server>) {
     let _ = stream.set_nodelay(true);
     os::enable_receive_stamps(stream.as_raw_fd());
     let socket = Rc::new(stream);
-    let mut connection =
-        Connection { socket, incoming: Incoming::default(), accepted, received: accepted, server };
+    let mut connection = Connection {
+        socket,
+        incoming: Incoming::default(),
+        accepted,
+        received: accepted,
+        read_at: accepted,
+        server,
+    };
     // Whatever goes wrong with a socket, its client is gone, and nobody is left to be told.
     let _ = connection.serve().await;
     if let Ok(mut stream) = Rc::try_unwrap(connection.socket) {
@@ -92,6 +99,7 @@ impl Connection {
                 Ok(received) if received.bytes == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(received) => {
                     self.received = received.at();
+                    self.read_at = received.read_at;
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -155,6 +163,7 @@ impl Connection {
             id: id(request.request_id, number),
             accepted: self.accepted,
             arrival,
+            read: self.read_at.max(arrival),
             streamed: ask.stream,
             prompt_tokens: ask.prompt_tokens,
             ..Entry::default()

@@ -19,8 +19,10 @@ pub struct Entry {
     pub id: String,
     /// When its connection was accepted.
     pub accepted: Nanos,
-    /// When the last byte of its body had been read.
+    /// When the last byte of its body had been received by the kernel.
     pub arrival: Nanos,
+    /// When the server read it.
+    pub read: Nanos,
     /// When it got its slot; `None` if it had no token before its end.
     pub admitted: Option<Nanos>,
     /// One stamp, taken just before the write, for each event with text (events of one write
@@ -83,12 +85,13 @@ fn write_entry(out: &mut Vec<u8>, key: &str, entry: &Entry) {
     let or_null = |time: Option<&Nanos>| time.map_or("null".to_string(), Nanos::to_string);
     let _ = write!(
         out,
-        "{}:{{\"accepted_ns\":{},\"arrival_ns\":{},\"admitted_ns\":{},\"first_ns\":{},\"last_ns\":{},\
+        "{}:{{\"accepted_ns\":{},\"arrival_ns\":{},\"read_ns\":{},\"admitted_ns\":{},\"first_ns\":{},\"last_ns\":{},\
          \"end_ns\":{},\"streamed\":{},\"prompt_tokens\":{},\"output_tokens\":{},\"outcome\":\"{}\",\
          \"emissions_ns\":[",
         Value::from(key),
         entry.accepted,
         entry.arrival,
+        entry.read,
         or_null(entry.admitted.as_ref()),
         or_null(entry.emissions.first()),
         or_null(entry.emissions.last()),
@@ -113,6 +116,7 @@ mod tests {
             id: id.to_string(),
             accepted: 1,
             arrival: 2,
+            read: 2,
             admitted: Some(2),
             emissions,
             end: 9,

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 pub struct Truth {
     /// When the last byte of the request had arrived.
     pub arrival_ns: Nanos,
+    /// When the server read it; `None` where it does not say.
+    #[serde(default)]
+    pub read_ns: Option<Nanos>,
     /// The times of the writes, one for each event with text.
     pub emissions_ns: Vec<Nanos>,
 }
@@ -199,7 +202,7 @@ mod tests {
         let truth = |seq: i64| {
             let arrival = ZERO + (seq * 100 + 1) * MS;
             let emissions_ns = [10, 15, 20].map(|after| arrival + after * MS).to_vec();
-            (format!("r{seq}"), Truth { arrival_ns: arrival, emissions_ns })
+            (format!("r{seq}"), Truth { arrival_ns: arrival, read_ns: None, emissions_ns })
         };
         (0..count).map(truth).collect()
     }
@@ -306,9 +309,9 @@ mod tests {
 
     #[test]
     fn the_log_of_the_engine_is_read_and_something_else_is_not() {
-        let log = br#"{"a":{"arrival_ns":5,"admitted_ns":null,"outcome":"length","emissions_ns":[7,9]}}"#;
+        let log = br#"{"a":{"arrival_ns":5,"read_ns":6,"admitted_ns":null,"outcome":"length","emissions_ns":[7,9]}}"#;
         let read = Truth::read(log).unwrap();
-        assert_eq!(read["a"], Truth { arrival_ns: 5, emissions_ns: vec![7, 9] });
+        assert_eq!(read["a"], Truth { arrival_ns: 5, read_ns: Some(6), emissions_ns: vec![7, 9] });
         assert!(Truth::read(b"{\"detail\":\"Not Found\"}").unwrap_err().starts_with("this is no log"));
     }
 
