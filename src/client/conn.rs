@@ -85,9 +85,19 @@ impl Conn {
         Ok(sealed.into())
     }
 
-    /// Whether it may carry another request.
-    pub fn fit(&self) -> bool {
+    /// Whether the peer has sent nothing since the last read, not even its end.
+    pub fn silent(&self) -> bool {
         os::idle_and_open(self.socket.as_raw_fd())
+    }
+
+    /// Whether it may carry another request. The tickets that a TLS server sends after its
+    /// handshake belong to no reply, and are taken in.
+    pub fn fit(&mut self) -> bool {
+        let silent = self.silent();
+        match &mut self.tls {
+            Some(tls) if !silent => take_tickets(&self.socket, tls),
+            _ => silent,
+        }
     }
 
     /// What TCP tells of the request that has just ended; `None` where it cannot be asked.
@@ -124,6 +134,21 @@ impl Conn {
             return Ok(None);
         }
         Ok(Some(take(Received { bytes: plain.len(), ..received }, plain)))
+    }
+}
+
+/// Reads what has come on an idle connection; false: that was more than tickets.
+fn take_tickets(socket: &net::TcpStream, tls: &mut ClientConnection) -> bool {
+    let (mut sealed, mut plain) = ([0; 4096], Vec::new());
+    loop {
+        match os::receive(socket.as_raw_fd(), &mut sealed) {
+            Ok(received) if received.bytes == 0 => return false,
+            Ok(received) => match open_records(tls, &sealed[..received.bytes], &mut plain) {
+                Ok(closed) if !closed && plain.is_empty() => {}
+                _ => return false,
+            },
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -193,4 +218,49 @@ fn open_records(session: &mut ClientConnection, mut sealed: &[u8], plain: &mut V
         session.reader().read_exact(&mut plain[start..])?;
     }
     Ok(closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::tls;
+    use rustls::ServerConnection;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn the_tickets_of_a_tls_server_leave_a_connection_fit_and_other_bytes_do_not() {
+        let (server, _) = tls::tests::server();
+        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (go_on, asked) = mpsc::channel();
+        let peer = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("accepts");
+            let mut session = ServerConnection::new(server).expect("a session");
+            while session.is_handshaking() || session.wants_write() {
+                session.complete_io(&mut socket).expect("shakes hands");
+            }
+            let _ = asked.recv();
+            session.writer().write_all(b"x").expect("memory");
+            session.write_tls(&mut socket).expect("writes");
+            let _ = asked.recv();
+        });
+        let name = ServerName::try_from("localhost").expect("a name");
+        let config = tls::config(true, None).expect("a configuration");
+        let mut conn = Conn::open(address, Some(&Tls { config, name })).await.expect("connects");
+        let heard = |conn: &Conn| {
+            let limit = Instant::now() + Duration::from_secs(10);
+            while conn.silent() && Instant::now() < limit {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            !conn.silent()
+        };
+        assert!(heard(&conn), "tickets");
+        assert!(conn.fit() && conn.silent());
+        go_on.send(()).expect("waits");
+        assert!(heard(&conn), "bytes of no reply");
+        assert!(!conn.fit());
+        drop(go_on);
+        peer.join().expect("ends");
+    }
 }

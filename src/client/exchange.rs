@@ -155,7 +155,7 @@ impl Exchange {
         self.record.timeline.tcp_min_rtt_us = told.min_rtt_us;
     }
 
-    /// The one second try begins.
+    /// The one second try of what was sent begins.
     pub fn reconnect(&mut self) {
         self.record.reconnects += 1;
         self.record.timeline.sent = None;

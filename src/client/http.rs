@@ -7,7 +7,7 @@ use super::order::Order;
 use super::pacer::Pacer;
 use super::pool::Pool;
 use super::reader::{Flight, Followed, Landed, Reader};
-use super::shot::Shot;
+use super::shot::{CallsOff, Shot};
 use super::target::{Target, Timeouts};
 use super::{protocol, tls};
 use crate::error::{Error, Kind};
@@ -22,6 +22,9 @@ use tokio::time::Instant;
 
 /// A shot this near is written at once by the session itself.
 const NEAR: Nanos = 30_000;
+
+/// How often a request that has not been sent may lose its connection.
+const UNSENT_MAX: u32 = 3;
 
 /// When to look again at a reply that is over, or has something to be read.
 const SOON: Nanos = 1_000_000;
@@ -99,7 +102,8 @@ impl Http {
         record
     }
 
-    /// Sends on a connection; once more on a fresh one when a used one died unread.
+    /// Sends on a connection; once more on a fresh one when a used one died unread. As long as
+    /// nothing was sent, another connection is no second try.
     async fn carry(
         &self,
         mut exchange: Box<Exchange>,
@@ -107,6 +111,7 @@ impl Http {
         mut cancel: Cancel<'_>,
     ) -> (Box<Exchange>, Result<(), Fault>) {
         let mut idle = self.pool.take_idle(exchange.session());
+        let mut unsent = 0;
         loop {
             let conn = match idle.take() {
                 Some(conn) => conn,
@@ -128,11 +133,15 @@ impl Http {
                     }
                     return (exchange, Ok(()));
                 }
-                Err(fault) if reused && exchange.unread() && fault.outcome == Outcome::Disconnected => {
-                    self.pool.reuse_worked(false);
-                    exchange.reconnect();
+                Err(fault) if fault.outcome != Outcome::Disconnected || !exchange.unread() => {
+                    return (exchange, Err(fault));
                 }
+                Err(_) if !exchange.was_sent() && unsent < UNSENT_MAX => unsent += 1,
+                Err(_) if exchange.was_sent() && reused => exchange.reconnect(),
                 Err(fault) => return (exchange, Err(fault)),
+            }
+            if reused {
+                self.pool.reuse_worked(false);
             }
         }
     }
@@ -156,6 +165,7 @@ impl Http {
     ) -> Landed {
         exchange.begin(&conn);
         let shot = Arc::new(Shot::default());
+        let _unless_followed = CallsOff(&shot);
         let sealed = match conn.seal(plain) {
             Ok(sealed) => sealed,
             Err(error) => return Flight::new(conn, exchange, shot).lands(Err(broken(error))),
@@ -177,8 +187,7 @@ impl Http {
                 flight.lands(Err(broken(error)))
             }
         };
-        landed.flight.settle().await;
-        landed.flight.ask_network();
+        landed.settle().await;
         landed
     }
 
@@ -192,7 +201,7 @@ impl Http {
     ) -> Landed {
         let limits = &self.target.timeouts;
         // The limit that counts may change meanwhile, but never to one that ends before this.
-        let look = || instant(os::now() + limits.shortest());
+        let look = || instant(os::now().saturating_add(limits.shortest()));
         let sleep = tokio::time::sleep_until(look());
         tokio::pin!(sleep);
         let fault = loop {

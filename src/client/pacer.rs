@@ -109,15 +109,21 @@ const ORDINARY_FROM: u32 = 8;
 /// From the end of one shot to the next in a burst, so that a quick server on this machine keeps up.
 const BREATH: Nanos = 3_000;
 
-/// A turn of others that took longer than this was not a server's that reads a request.
-const TURN_MAX: Nanos = 300_000;
+/// A turn of others that took longer than this was not a server's that reads a request ...
+const TURN_MAX: Nanos = 100_000;
+
+/// ... nor does a start stay simultaneous when a burst gives away more than this ...
+const TURNS_MAX: Nanos = 30_000_000;
+
+/// ... and for so long no other turn is given.
+const REFUSED_FOR: Nanos = 1_000_000_000;
 
 /// Shots without a wait between them: a simultaneous start of many streams.
 ///
 /// A server on the same machine must be able to read each request when it was sent, even where it
 /// shares the pacer's core, or the time to its first token would hold the rest of the burst. So
 /// the pacer steps back from the real-time priority that wakes it in time, and offers its core
-/// after each shot.
+/// after each shot, as long as others are brief.
 struct Burst {
     /// Real-time priority may be had.
     urgent: bool,
@@ -126,13 +132,15 @@ struct Burst {
     shots: u32,
     /// The end of the last shot.
     last: Nanos,
-    /// Whoever got the core last time kept it.
-    refused: bool,
+    /// What the turns of others have taken of this burst.
+    given: Nanos,
+    /// Others have kept the core for too long: no turn before this time.
+    refused_until: Nanos,
 }
 
 impl Burst {
     fn new(urgent: bool, shares: bool) -> Burst {
-        Burst { urgent, shares, shots: 0, last: 0, refused: false }
+        Burst { urgent, shares, shots: 0, last: 0, given: 0, refused_until: 0 }
     }
 
     fn fired(&mut self) {
@@ -145,13 +153,17 @@ impl Burst {
 
     /// Another shot is due already.
     fn goes_on(&mut self) {
-        if self.shots == 0 || !self.shares {
+        if self.shots < ORDINARY_FROM || !self.shares {
             return;
         }
-        if !self.refused {
-            let before = os::now();
+        let before = os::now();
+        if before >= self.refused_until {
             std::thread::yield_now();
-            self.refused = os::now() - before > TURN_MAX;
+            let after = os::now();
+            self.given += after - before;
+            if after - before > TURN_MAX || self.given > TURNS_MAX {
+                self.refused_until = after + REFUSED_FOR;
+            }
         }
         while os::now() - self.last < BREATH {
             std::hint::spin_loop();
@@ -163,7 +175,7 @@ impl Burst {
             os::be_urgent(true);
         }
         self.shots = 0;
-        self.refused = false;
+        self.given = 0;
     }
 }
 

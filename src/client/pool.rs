@@ -55,7 +55,7 @@ impl Pool {
     pub fn take_idle(&self, session: u64) -> Option<Conn> {
         let now = os::now();
         loop {
-            let conn = self.pick(session)?;
+            let mut conn = self.pick(session)?;
             if now - conn.idle_since < IDLE_MAX && conn.fit() {
                 return Some(conn);
             }

@@ -42,9 +42,11 @@ pub struct Flight {
     shot: Arc<Shot>,
     /// What of the request the socket has not taken yet.
     rest: Bytes,
-    /// The server took, or may still take, the whole request.
-    whole: bool,
-    /// Something has been read.
+    /// What the first write left over is written on.
+    writes_on: bool,
+    /// A later write failed.
+    failed: bool,
+    /// Something of the reply has been read.
     speaks: bool,
 }
 
@@ -127,18 +129,22 @@ impl Reader {
         // A flight that is over has told so.
         let Some(waiting) = flights.waiting.get_mut(&token) else { return Ok(()) };
         waiting.flight.rest = rest;
+        waiting.flight.writes_on = true;
         let fd = waiting.flight.conn.socket.as_raw_fd();
         self.shared.registry.reregister(&mut SourceFd(&fd), token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Until when the reply may stay silent, which limit says so, and when the request was sent.
-    /// `None`: the reply has ended, or has more to be read.
+    /// Until when the reply may stay silent, which limit says so, and when the request was sent;
+    /// before that there is no limit but the next look. `None`: the reply has ended, or has more to
+    /// be read.
     pub fn deadline(&self, token: Token, limits: &Timeouts) -> Option<(Nanos, Timeout, Nanos)> {
         let mut flights = self.shared.lock();
         let flight = &mut flights.waiting.get_mut(&token)?.flight;
-        flight.note_sent();
-        let (deadline, limit) = flight.exchange.deadline(limits);
-        flight.conn.fit().then_some((deadline, limit, flight.exchange.since()))
+        let (deadline, limit) = match flight.note_sent() {
+            true => flight.exchange.deadline(limits),
+            false => (os::now().saturating_add(limits.shortest()), Timeout::FirstToken),
+        };
+        flight.conn.silent().then_some((deadline, limit, flight.exchange.since()))
     }
 
     /// Takes a flight back before its end; `None`: it has just ended.
@@ -159,9 +165,25 @@ impl Shared {
     }
 }
 
+impl Landed {
+    /// Nothing more is sent from now on; what TCP tells of the request is in the exchange, and a
+    /// connection with half a request on it is not used again.
+    pub async fn settle(&mut self) {
+        self.flight.settle().await;
+        if !self.flight.exchange.was_sent() {
+            return;
+        }
+        if let Some(told) = self.flight.conn.network() {
+            self.flight.exchange.network(told);
+        }
+        self.result = std::mem::replace(&mut self.result, Ok(false)).map(|reusable| reusable && self.flight.whole());
+    }
+}
+
 impl Flight {
     pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Flight {
-        Flight { conn, exchange, shot, rest: Bytes::new(), whole: true, speaks: false }
+        let rest = Bytes::new();
+        Flight { conn, exchange, shot, rest, writes_on: false, failed: false, speaks: false }
     }
 
     /// Whether the request has begun to leave; if so, the exchange knows since when.
@@ -175,7 +197,7 @@ impl Flight {
     }
 
     /// Nothing more is sent from now on; what was sent is in the exchange.
-    pub async fn settle(&mut self) {
+    async fn settle(&mut self) {
         if self.shot.call_off() {
             return;
         }
@@ -184,21 +206,23 @@ impl Flight {
         let written = loop {
             match self.shot.written() {
                 Some(written) => break written,
-                None => tokio::task::yield_now().await,
+                // It is being written: by a thread that may wait for this core.
+                None => {
+                    std::thread::yield_now();
+                    tokio::task::yield_now().await;
+                }
             }
         };
         self.exchange.written(written);
     }
 
-    pub fn lands(self, result: Result<bool, Fault>) -> Landed {
-        Landed { flight: self, result }
+    /// The server was given the whole request. To be asked once it has settled.
+    fn whole(&self) -> bool {
+        (self.shot.whole() || self.writes_on && self.rest.is_empty()) && !self.failed
     }
 
-    /// Asks TCP how the request went.
-    pub fn ask_network(&mut self) {
-        if let Some(told) = self.conn.network() {
-            self.exchange.network(told);
-        }
+    pub fn lands(self, result: Result<bool, Fault>) -> Landed {
+        Landed { flight: self, result }
     }
 
     /// Writes on what the socket has not taken; a server may answer before it has read a long
@@ -210,7 +234,7 @@ impl Flight {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => {
                     self.rest.clear();
-                    self.whole = false;
+                    self.failed = true;
                 }
             }
             self.exchange.written(os::now());
@@ -224,10 +248,10 @@ impl Flight {
         let exchange = &mut self.exchange;
         let take =
             |received, bytes: &[u8]| if sent { exchange.take(received, bytes) } else { Err(unasked()) };
-        match self.conn.unseal(received, bytes, plain, take) {
-            Ok(None | Some(Ok(None))) => None,
-            Ok(Some(Ok(Some(reusable)))) => Some(Ok(reusable && self.whole && self.rest.is_empty())),
-            Ok(Some(Err(fault))) => Some(Err(fault)),
+        let taken = self.conn.unseal(received, bytes, plain, take);
+        self.speaks |= sent && matches!(taken, Ok(Some(_)));
+        match taken {
+            Ok(taken) => taken?.transpose(),
             Err(error) => Some(self.exchange.broken(error)),
         }
     }
@@ -364,7 +388,7 @@ impl Round {
         for (token, read) in self.reads.drain(..) {
             let Some(waiting) = flights.waiting.get_mut(&token) else { continue };
             let flight = &mut waiting.flight;
-            flights.speaking += usize::from(!std::mem::replace(&mut flight.speaks, true));
+            let spoke = flight.speaks;
             let over = match read {
                 Ok((received, at)) => {
                     let over = flight.take(received, &self.room[at], &mut self.plain);
@@ -373,8 +397,11 @@ impl Round {
                 }
                 Err(error) => Some(flight.exchange.broken(error)),
             };
+            flights.speaking += usize::from(flight.speaks && !spoke);
             let Some(result) = over else { continue };
-            self.patience.ended(flight.exchange.lasted());
+            if !flight.exchange.unread() {
+                self.patience.ended(flight.exchange.lasted());
+            }
             if let Some(Waiting { flight, done }) = flights.remove(token) {
                 // A session that has gone asks no more.
                 let _ = done.send(Landed { flight, result });

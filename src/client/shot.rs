@@ -8,7 +8,7 @@ use crate::record::Nanos;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -23,6 +23,8 @@ const CALLED_OFF: Nanos = Nanos::MIN;
 pub struct Shot {
     sent: AtomicI64,
     written: AtomicI64,
+    /// The socket has taken the whole request.
+    whole: AtomicBool,
     /// What became of a write that the socket did not take whole.
     short: Mutex<Option<io::Result<usize>>>,
     fell_short: Notify,
@@ -45,6 +47,7 @@ impl Shot {
         if !whole {
             *self.short.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
+        self.whole.store(whole, Ordering::Relaxed);
         self.written.store(os::now(), Ordering::Release);
         if !whole {
             self.fell_short.notify_one();
@@ -74,6 +77,11 @@ impl Shot {
         Some(self.written.load(Ordering::Acquire)).filter(|written| *written != 0)
     }
 
+    /// Once [`Shot::written`] tells a time: whether the socket has taken the whole request.
+    pub fn whole(&self) -> bool {
+        self.whole.load(Ordering::Acquire)
+    }
+
     /// Ends when the socket has not taken the whole request: with the bytes that it took, or
     /// its error. Never ends otherwise.
     pub async fn fell_short(&self) -> io::Result<usize> {
@@ -84,6 +92,15 @@ impl Shot {
                 return short;
             }
         }
+    }
+}
+
+/// Calls a shot off that has not been fired when whoever waits for its reply goes.
+pub struct CallsOff<'a>(pub &'a Shot);
+
+impl Drop for CallsOff<'_> {
+    fn drop(&mut self) {
+        self.0.call_off();
     }
 }
 
@@ -110,7 +127,7 @@ mod tests {
         shot.fire(&client, b"b");
         let (sent, written) = (shot.sent().expect("sent"), shot.written().expect("written"));
         assert!(before <= sent && sent <= written);
-        assert!(!shot.call_off() && !shot.called_off());
+        assert!(shot.whole() && !shot.call_off() && !shot.called_off());
         drop(client);
         let mut text = String::new();
         server.read_to_string(&mut text).expect("reads");
@@ -134,6 +151,7 @@ mod tests {
         let shot = Shot::default();
         let long = vec![b'x'; 64 << 20];
         shot.fire(&client, &long);
+        assert!(shot.written().is_some() && !shot.whole());
         let taken = shot.fell_short().await.expect("takes some");
         assert!(taken > 0 && taken < long.len());
         drop(server);

@@ -332,3 +332,88 @@ fn a_reply_that_is_no_stream_is_quoted() {
     assert_eq!(zipped.outcome, Outcome::Protocol);
     assert!(zipped.error.expect("words").starts_with("the reply is compressed (content-encoding \"gzip\")"));
 }
+
+/// An order that is due in so many milliseconds.
+fn paced(client: &Client, seq: u64, ms: i64) -> Box<Order> {
+    let mut order = order(client, seq);
+    order.planned += ms * 1_000_000;
+    order.admitted = order.planned;
+    order
+}
+
+#[test]
+fn a_connection_that_ends_before_the_send_is_replaced() {
+    for served in [false, true] {
+        let port = server(2, move |n, mut socket| {
+            if n == 0 && served {
+                request(&mut socket);
+                reply(&mut socket, &whole());
+            }
+            match n {
+                // It closes once the next request has been handed over, and is not due yet.
+                0 => std::thread::sleep(Duration::from_millis(20)),
+                _ => {
+                    request(&mut socket);
+                    reply(&mut socket, &whole());
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let record = runtime.block_on(async {
+            let client = client(port, Timeouts::default()).await;
+            client.open_ahead(1).await;
+            if served {
+                assert!(send(&client, 0).await.success());
+            }
+            client.send(paced(&client, 1, 100), std::future::pending()).await
+        });
+        assert!(record.success(), "{record:?}");
+        assert_eq!((record.reused, record.reconnects), (false, 0));
+        assert!(record.timeline.sent >= Some(record.timeline.planned));
+    }
+}
+
+#[test]
+fn a_connection_with_half_a_request_on_it_carries_no_other() {
+    let refusal = "HTTP/1.1 401 X\r\ncontent-length: 2\r\n\r\nno";
+    let port = server(2, move |n, mut socket| {
+        if n == 0 {
+            let _ = socket.read(&mut [0u8; 100]);
+            let _ = socket.write_all(refusal.as_bytes());
+            // Open to the end of the test, and never read from again.
+            std::mem::forget(socket);
+        } else {
+            request(&mut socket);
+            reply(&mut socket, &whole());
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = client(port, Timeouts::default()).await;
+        let mut order = paced(&client, 0, 10);
+        order.bytes = [&order.bytes[..], &vec![b' '; 30 << 20]].concat().into();
+        let refused = client.send(order, std::future::pending()).await;
+        assert_eq!(refused.status, Some(401));
+        let next = send(&client, 1).await;
+        assert!(next.success() && !next.reused, "{next:?}");
+    });
+}
+
+#[test]
+fn a_request_that_is_given_up_before_its_time_is_never_sent() {
+    let (seen, heard) = std::sync::mpsc::channel();
+    let port = server(1, move |_, mut socket| {
+        let _ = seen.send(request(&mut socket));
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let record = runtime.block_on(async {
+        let client = client(port, Timeouts::default()).await;
+        let order = paced(&client, 0, 60);
+        let record = client.send(order, tokio::time::sleep(Duration::from_millis(10))).await;
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        record
+    });
+    assert_eq!((record.outcome, record.timeline.sent), (Outcome::Cancelled, None));
+    assert_eq!(record.timeline.tcp_retransmits, None);
+    assert_eq!(heard.recv(), Ok(false), "the server saw a request");
+}
