@@ -168,7 +168,7 @@ impl Http {
         let _unless_followed = CallsOff(&shot);
         let sealed = match conn.seal(plain) {
             Ok(sealed) => sealed,
-            Err(error) => return Flight::new(conn, exchange, shot).lands(Err(broken(error))),
+            Err(error) => return Flight::new(conn, exchange, shot.clone()).lands(Err(broken(error))),
         };
         let (due, socket) = (exchange.due(), conn.socket.clone());
         let paced = due > os::now() + NEAR;

@@ -176,7 +176,8 @@ impl Landed {
         if let Some(told) = self.flight.conn.network() {
             self.flight.exchange.network(told);
         }
-        self.result = std::mem::replace(&mut self.result, Ok(false)).map(|reusable| reusable && self.flight.whole());
+        self.result =
+            std::mem::replace(&mut self.result, Ok(false)).map(|reusable| reusable && self.flight.whole());
     }
 }
 
