@@ -43,12 +43,14 @@ struct Case {
 const PACED: &str = "ttft=20ms,itl=10ms";
 
 #[rustfmt::skip]
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     case("paced", "us per token, 64 x 10 ms", PACED, load(Start::Rate(640.0), 64, 400), 100, Unit::TokenSlope, Some(0.7)),
     case("paced", "us per token, 256 x 10 ms", PACED, load(Start::Rate(2560.0), 256, 400), 100, Unit::TokenSlope, Some(0.7)),
     case("paced", "the same, everything counted", PACED, load(Start::Rate(2560.0), 256, 400), 0, Unit::TokenWhole, Some(0.7)),
     case("saturated", "us per token, 16 a write", "ttft=1ms,burst=16", load(Start::Together, 64, 4_000), 1_000, Unit::TokenSlope, Some(0.4)),
     case("requests", "us per request of 1 token", "ttft=0.2ms", load(Start::Places(32), 12_000, 1), 2_000, Unit::RequestSlope, Some(0.25)),
+    case("requests", "us per request, 16 tokens in one write", "ttft=0.2ms,burst=16", load(Start::Places(64), 12_000, 16), 2_000, Unit::RequestSlope, Some(0.25)),
+    case("requests", "us per request of 1 token, 1,000 a second", "ttft=0.2ms", load(Start::Rate(1000.0), 6_000, 1), 1_000, Unit::RequestSlope, None),
     case("memory", "peak MiB, 1,000 x 256 tokens", "ttft=50ms,itl=40ms", load(Start::Rate(2000.0), 1_000, 256), 0, Unit::Peak, Some(0.25)),
     case("memory", "the same, 4 times as long", "ttft=50ms,itl=40ms", load(Start::Places(1_000), 4_000, 256), 0, Unit::Peak, None),
     case("memory", "peak MiB, 5,000 x 64 tokens", "ttft=50ms,itl=200ms", load(Start::Rate(2500.0), 5_000, 64), 0, Unit::Peak, None),
