@@ -69,6 +69,8 @@ struct Floor {
     unsent: usize,
     unfinished: usize,
     buffer: Vec<u8>,
+    /// A connection carries its next request as soon as a reply ends; otherwise just one.
+    again: bool,
 }
 
 impl Floor {
@@ -104,6 +106,7 @@ impl Floor {
             unsent: requests,
             unfinished: requests,
             buffer,
+            again: places < requests,
         })
     }
 
@@ -159,7 +162,7 @@ impl Floor {
         conn.rest.extend_from_slice(&self.buffer[whole..n]);
         if done {
             self.unfinished -= 1;
-            if self.unsent > 0 {
+            if self.again && self.unsent > 0 {
                 self.send(index)?;
             }
         }
