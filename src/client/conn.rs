@@ -38,7 +38,7 @@ pub struct Conn {
     pub stamped: bool,
     /// The poller that reads replies knows of it.
     pub watched: bool,
-    /// What TCP had told at the end of the request before.
+    /// What TCP had told at the end of the request before, or of the handshake.
     told: TcpInfo,
     /// Segments out of order that a late read has asked about so far.
     disorder: u32,
@@ -56,6 +56,8 @@ impl Conn {
             None => None,
         };
         let done = os::now();
+        // A handshake that was asked for again is time of connecting, and no request's.
+        let told = os::tcp_info(socket.as_raw_fd()).unwrap_or_default();
         let opened = Connect { started, done };
         Ok(Conn {
             socket: Arc::new(socket.into_std()?),
@@ -65,7 +67,7 @@ impl Conn {
             idle_since: done,
             stamped,
             watched: false,
-            told: TcpInfo::default(),
+            told,
             disorder: 0,
         })
     }
