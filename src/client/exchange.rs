@@ -4,11 +4,12 @@ use super::body::Body;
 use super::conn::Conn;
 use super::head::{Content, Head};
 use super::order::Order;
+use super::packed::Packed;
 use super::protocol::{self, Api, Tally};
 use super::sse;
 use super::target::Timeouts;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Events, Kind, Nanos, Outcome, Record, Timeout};
+use crate::record::{Clock, Kind, Nanos, Outcome, Record, Timeout};
 use std::io;
 
 /// Most bytes of an error body that are kept.
@@ -51,6 +52,7 @@ pub struct Exchange {
     api: Api,
     reader: protocol::Reader,
     record: Box<Record>,
+    events: Packed,
     keep_text: bool,
     head_bytes: Vec<u8>,
     head: Option<Head>,
@@ -69,13 +71,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(api: Api, streamed: bool, order: Order) -> Exchange {
+    pub fn new(api: Api, streamed: bool, order: Box<Order>) -> Exchange {
         let keep_text = order.keep_text;
         let record = order.record(streamed);
         Exchange {
             api,
             reader: protocol::Reader::new(api),
             record,
+            events: Packed::default(),
             keep_text,
             head_bytes: Vec::new(),
             head: None,
@@ -109,11 +112,9 @@ impl Exchange {
 
     /// The request began to leave.
     pub fn sent(&mut self, sent: Nanos) {
-        let timeline = &mut self.record.timeline;
-        timeline.sent = Some(sent);
-        if timeline.events.is_empty() {
-            let room = if self.record.streamed { self.record.asked_output as usize + 4 } else { 0 };
-            timeline.events = Events::with_capacity(room.min(EVENTS_EXPECTED_MAX));
+        self.record.timeline.sent = Some(sent);
+        if self.events.is_empty() && self.record.streamed {
+            self.events.reserve((self.record.asked_output as usize + 4).min(EVENTS_EXPECTED_MAX));
         }
         self.last_event = sent;
     }
@@ -293,7 +294,7 @@ impl Exchange {
         let tokens = self.tally.add(&meaning);
         let sent = self.record.timeline.sent.unwrap_or(at);
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
-        self.record.timeline.events.push(at_us, meaning.kind, tokens, meaning.bytes);
+        self.events.push(at_us, meaning.kind, tokens, meaning.bytes);
         let output = meaning.kind.has(Kind::OUTPUT);
         self.first_output |= output;
         self.outputs += u32::from(output);
@@ -383,6 +384,7 @@ impl Exchange {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
+        record.timeline.events = self.events.unpack();
         let verdict = self.tally.outcome(ended.is_ok(), record.asked_output, record.streamed);
         record.usage = verdict.usage;
         record.finish = verdict.finish;

@@ -4,6 +4,7 @@
 //! records are computed and not measured, so a test can name them to the nanosecond. It still
 //! sleeps, so that replies come back in the order of their times.
 
+use super::Cancel;
 use super::order::Order;
 use crate::os;
 use crate::record::{Clock, Kind, Nanos, Outcome, Record, Usage};
@@ -23,7 +24,7 @@ impl Fake {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
         let takes = self.takes.as_nanos() as Nanos;
         let mut record = order.record(true);
         let sent = record.timeline.planned.max(record.timeline.admitted);

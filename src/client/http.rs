@@ -9,13 +9,12 @@ use super::pool::Pool;
 use super::reader::{Flight, Followed, Landed, Reader};
 use super::shot::{CallsOff, Shot};
 use super::target::{Target, Timeouts};
-use super::{protocol, tls};
+use super::{Cancel, protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Record, Request, Timeout};
 use bytes::Bytes;
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,9 +27,6 @@ const UNSENT_MAX: u32 = 3;
 
 /// When to look again at a reply that is over, or has something to be read.
 const SOON: Nanos = 1_000_000;
-
-/// Ends when a request must be given up.
-type Cancel<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 
 /// A client of one server.
 pub struct Http {
@@ -91,11 +87,11 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, mut order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
+    pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
         let bytes = std::mem::take(&mut order.bytes);
         // Boxed, since it is handed on several times.
-        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, *order));
-        let (exchange, ended) = self.carry(exchange, bytes, pin!(cancel)).await;
+        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, order));
+        let (exchange, ended) = self.carry(exchange, bytes, cancel).await;
         let mut record = exchange.finish(ended);
         // A server may repeat a key that it refused.
         record.error = record.error.map(|words| self.target.scrub(&words));

@@ -13,6 +13,7 @@ pub mod head;
 mod http;
 mod order;
 mod pacer;
+mod packed;
 mod patience;
 mod pool;
 pub mod protocol;
@@ -30,12 +31,16 @@ pub use target::Target;
 
 use crate::record::{Nanos, Record, Request};
 use bytes::Bytes;
+use std::pin::Pin;
 
 /// What sends requests: a server behind HTTP, or a stand-in for tests.
 pub enum Client {
     Http(Box<Http>),
     Fake(Fake),
 }
+
+/// Ends when a request must be given up.
+pub type Cancel<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 
 impl Client {
     /// The bytes of a request on the wire, before TLS.
@@ -65,7 +70,7 @@ impl Client {
     /// Sends a request when it is due and follows it to its end. Times in the record are
     /// absolute. When `cancel` ends first, the record says so.
     /// Boxed, since it is handed on several times.
-    pub async fn send(&self, order: Box<Order>, cancel: impl Future<Output = ()> + Send) -> Box<Record> {
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
         match self {
             Client::Http(http) => http.send(order, cancel).await,
             Client::Fake(fake) => fake.send(order, cancel).await,

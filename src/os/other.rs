@@ -26,3 +26,6 @@ pub fn make_precise() {}
 pub fn be_urgent(_urgent: bool) -> bool {
     false
 }
+
+/// Nothing to do here.
+pub fn forget_start() {}

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::os;
 use crate::record::{Due, Health, Nanos, Outcome, Phase, Record, Reply};
 use crate::workload::Session;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -78,6 +79,7 @@ pub async fn run(
     out: mpsc::Sender<Message>,
     id_prefix: &str,
 ) -> Result<Ended, Error> {
+    os::forget_start();
     let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
@@ -447,7 +449,7 @@ async fn play(
     let mut turn = 0u32;
     loop {
         let (phase, first_id, keep_text) = (order.phase, order.id.clone(), order.keep_text);
-        let mut record = shared.client.send(order, cancel.given()).await;
+        let mut record = shared.client.send(order, pin!(cancel.given())).await;
         let end = record.timeline.end;
         let next = session.next(Some(&reply(&record)));
         record.timeline.rebase(shared.zero);

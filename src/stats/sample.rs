@@ -7,7 +7,7 @@
 use hdrhistogram::Histogram;
 
 /// Half a million values of 8 bytes: some fifteen samples of a run stay far below 100 MB.
-pub const EXACT_MAX: usize = 1 << 19;
+pub const EXACT_MAX: usize = 1 << 16;
 
 /// Steps of the histogram per unit of the value: nanoseconds for milliseconds.
 const STEPS: f64 = 1e6;

@@ -202,7 +202,7 @@ pub(super) fn packed() -> WriterPropertiesBuilder {
         .set_offset_index_disabled(true)
         .set_write_batch_size(16_384)
         // Stays in the cache of a core between its encoding and its compression.
-        .set_data_page_size_limit(256 << 10)
+        .set_data_page_size_limit(64 << 10)
 }
 
 fn metadata(run: &str, zero_ms: i64) -> Vec<KeyValue> {

@@ -1,5 +1,6 @@
 //! `request(target, options)`: one request outside any run.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use rhai::plugin::*;
@@ -87,7 +88,7 @@ mod functions {
                 admitted: now,
                 keep_text: true,
             };
-            client.send(Box::new(order), stopped(host)).await
+            client.send(Box::new(order), pin!(stopped(host))).await
         });
         if state.host.stop_requested() {
             return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));

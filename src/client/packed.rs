@@ -1,0 +1,134 @@
+//! `Packed`: the events of a reply that is still coming, some 4 bytes each instead of 14.
+//!
+//! An event is a number, 7 bits a byte: the microseconds since the event before it, and in the
+//! two lowest bits whether its kind and tokens, and whether its bytes of text, are other than
+//! that one's. What is other follows as further numbers. Nothing is rounded.
+
+use crate::record::{Events, Kind};
+
+const OTHER_KIND: u64 = 1;
+const OTHER_BYTES: u64 = 2;
+
+/// What an event with a word of text usually takes.
+const BYTES_EXPECTED: usize = 4;
+
+#[derive(Debug, Default)]
+pub struct Packed {
+    packed: Vec<u8>,
+    count: usize,
+    last: Event,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Event {
+    at_us: u32,
+    kind: Kind,
+    tokens: u32,
+    bytes: u32,
+}
+
+impl Packed {
+    /// Makes room for so many events.
+    pub fn reserve(&mut self, events: usize) {
+        self.packed.reserve_exact(events * BYTES_EXPECTED);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn push(&mut self, at_us: u32, kind: Kind, tokens: u32, bytes: u32) {
+        let event = Event { at_us, kind, tokens, bytes };
+        let other_kind = (kind, tokens) != (self.last.kind, self.last.tokens);
+        let other_bytes = bytes != self.last.bytes;
+        // Times may step back (a clock that is mapped anew), so the difference wraps.
+        let since = u64::from(at_us.wrapping_sub(self.last.at_us));
+        self.put(since << 2 | u64::from(other_bytes) << 1 | u64::from(other_kind));
+        if other_kind {
+            self.put(kind.0.into());
+            self.put(tokens.into());
+        }
+        if other_bytes {
+            self.put(bytes.into());
+        }
+        self.last = event;
+        self.count += 1;
+    }
+
+    fn put(&mut self, mut number: u64) {
+        while number >= 128 {
+            self.packed.push(number as u8 | 128);
+            number >>= 7;
+        }
+        self.packed.push(number as u8);
+    }
+
+    pub fn unpack(&self) -> Events {
+        let mut events = Events::with_capacity(self.count);
+        let mut rest = self.packed.iter();
+        let mut event = Event::default();
+        for _ in 0..self.count {
+            let head = number(&mut rest);
+            event.at_us = event.at_us.wrapping_add((head >> 2) as u32);
+            if head & OTHER_KIND != 0 {
+                event.kind = Kind(number(&mut rest) as u16);
+                event.tokens = number(&mut rest) as u32;
+            }
+            if head & OTHER_BYTES != 0 {
+                event.bytes = number(&mut rest) as u32;
+            }
+            events.push(event.at_us, event.kind, event.tokens, event.bytes);
+        }
+        events
+    }
+}
+
+/// The next number.
+fn number(bytes: &mut std::slice::Iter<u8>) -> u64 {
+    let mut number = 0;
+    for (&byte, shift) in bytes.zip((0..).step_by(7)) {
+        number |= u64::from(byte & 127) << shift;
+        if byte < 128 {
+            break;
+        }
+    }
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+
+    fn both(given: &[(u32, Kind, u32, u32)]) -> (Events, Packed) {
+        let (mut plain, mut packed) = (Events::default(), Packed::default());
+        for &(at_us, kind, tokens, bytes) in given {
+            plain.push(at_us, kind, tokens, bytes);
+            packed.push(at_us, kind, tokens, bytes);
+        }
+        (plain, packed)
+    }
+
+    #[test]
+    fn every_event_comes_back_as_it_was() {
+        let most = (u32::MAX, Kind(u16::MAX), u32::MAX, u32::MAX);
+        let ends = [(0, Kind(0), 0, 0), most, most, (0, Kind::DONE, 0, 0), (7, Kind::CONTENT, 1, 4), most];
+        let (plain, packed) = both(&ends);
+        assert_eq!(packed.unpack(), plain);
+
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        let mut any = || random.random::<u32>() >> random.random_range(0..32);
+        let some: Vec<_> = (0..10_000).map(|_| (any(), Kind(any() as u16), any(), any())).collect();
+        let (plain, packed) = both(&some);
+        assert_eq!(packed.unpack(), plain);
+        assert_eq!(Packed::default().unpack(), Events::default());
+    }
+
+    #[test]
+    fn a_usual_stream_takes_the_room_that_was_made_for_it() {
+        let kind = Kind::CONTENT.with(Kind::CHOICES);
+        let stream: Vec<_> = (0..1_000).map(|i| (50_000 + i * 20_000, kind, 1, 3 + i % 5)).collect();
+        let (_, packed) = both(&stream);
+        assert!(packed.packed.len() <= 1_004 * BYTES_EXPECTED, "{}", packed.packed.len());
+    }
+}
