@@ -1,3 +1,4 @@
 fn main() -> std::process::ExitCode {
+    rampant::os::spare_memory();
     rampant::cli::run()
 }

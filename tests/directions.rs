@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which modules each top-level module may import.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("main", &["cli"]),
+    ("main", &["cli", "os"]),
     ("cli", &["script", "host", "error", "engine"]),
     (
         "script",

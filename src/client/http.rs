@@ -178,10 +178,7 @@ impl Http {
                 }
                 self.follow(followed, &shot, sealed, cancel).await
             }
-            Err(failed) => {
-                let (flight, error) = *failed;
-                flight.lands(Err(broken(error)))
-            }
+            Err((flight, error)) => flight.lands(Err(broken(error))),
         };
         landed.settle().await;
         landed

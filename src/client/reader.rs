@@ -55,12 +55,12 @@ pub type Followed = (Token, oneshot::Receiver<Landed>);
 
 /// A flight that is over. `Ok(true)`: the connection may be used again.
 pub struct Landed {
-    pub flight: Flight,
+    pub flight: Box<Flight>,
     pub result: Result<bool, Fault>,
 }
 
 struct Waiting {
-    flight: Flight,
+    flight: Box<Flight>,
     done: oneshot::Sender<Landed>,
 }
 
@@ -105,7 +105,7 @@ impl Reader {
 
     /// Follows a flight to its end, which the channel tells; its request may be sent later. Fails
     /// when the socket cannot be watched; then the flight comes back.
-    pub fn follow(&self, mut flight: Flight) -> Result<Followed, Box<(Flight, io::Error)>> {
+    pub fn follow(&self, mut flight: Box<Flight>) -> Result<Followed, (Box<Flight>, io::Error)> {
         let token = Token(self.shared.next.fetch_add(1, Relaxed));
         let fd = flight.conn.socket.as_raw_fd();
         let known = std::mem::replace(&mut flight.conn.watched, true);
@@ -118,7 +118,7 @@ impl Reader {
             false => registry.register(&mut SourceFd(&fd), token, Interest::READABLE),
         };
         match watched.err().map(|error| (self.give_up(token), error)) {
-            Some((Some(flight), error)) => Err(Box::new((flight, error))),
+            Some((Some(flight), error)) => Err((flight, error)),
             _ => Ok((token, landed)),
         }
     }
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// Takes a flight back before its end; `None`: it has just ended.
-    pub fn give_up(&self, token: Token) -> Option<Flight> {
+    pub fn give_up(&self, token: Token) -> Option<Box<Flight>> {
         self.shared.lock().remove(token).map(|waiting| waiting.flight)
     }
 }
@@ -182,9 +182,10 @@ impl Landed {
 }
 
 impl Flight {
-    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Flight {
+    /// Boxed, since it is handed on several times.
+    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Box<Flight> {
         let rest = Bytes::new();
-        Flight { conn, exchange, shot, rest, writes_on: false, failed: false, speaks: false }
+        Box::new(Flight { conn, exchange, shot, rest, writes_on: false, failed: false, speaks: false })
     }
 
     /// Whether the request has begun to leave; if so, the exchange knows since when.
@@ -222,7 +223,7 @@ impl Flight {
         (self.shot.whole() || self.writes_on && self.rest.is_empty()) && !self.failed
     }
 
-    pub fn lands(self, result: Result<bool, Fault>) -> Landed {
+    pub fn lands(self: Box<Self>, result: Result<bool, Fault>) -> Landed {
         Landed { flight: self, result }
     }
 

@@ -18,7 +18,7 @@ const PART_TIME: Duration = Duration::from_secs(5);
 /// Records are turned into columns so many at a time ...
 const BATCH_ROWS: usize = 256;
 /// ... or as soon as they hold so many bytes.
-const BATCH_BYTES: usize = 256 << 10;
+const BATCH_BYTES: usize = 128 << 10;
 /// Bytes of records that may wait for the thread.
 const QUEUE_BYTES: usize = 16 << 20;
 
