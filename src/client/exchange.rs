@@ -71,7 +71,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(api: Api, streamed: bool, order: Box<Order>) -> Exchange {
+    pub fn new(api: Api, streamed: bool, order: Order) -> Exchange {
         let keep_text = order.keep_text;
         let record = order.record(streamed);
         Exchange {

@@ -87,10 +87,14 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
-        let bytes = std::mem::take(&mut order.bytes);
-        // Boxed, since it is handed on several times.
-        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, order));
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
+        let (exchange, bytes) = {
+            // The room of the order is free from here on.
+            let mut order = order;
+            let bytes = std::mem::take(&mut order.bytes);
+            // Boxed, since it is handed on several times.
+            (Box::new(Exchange::new(self.target.api, self.target.stream, *order)), bytes)
+        };
         let (exchange, ended) = self.carry(exchange, bytes, cancel).await;
         let mut record = exchange.finish(ended);
         // A server may repeat a key that it refused.
