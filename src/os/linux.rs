@@ -102,19 +102,3 @@ pub fn spare_memory() {
 /// Nothing to do here.
 #[cfg(not(target_env = "gnu"))]
 pub fn spare_memory() {}
-
-/// Takes the program's own pages out of the process: those that the start alone has used never
-/// come back, the others are found in the page cache when they are next needed.
-pub fn forget_start() {
-    unsafe extern "C" {
-        // Set by the linker: the ends of what is only read and run.
-        static __executable_start: u8;
-        static etext: u8;
-    }
-    const PAGE: usize = 4096;
-    let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
-    let end = (&raw const etext).addr() / PAGE * PAGE;
-    // SAFETY: the pages between the two are a private mapping of the program's file that nobody
-    // has written to, so the kernel reads the same bytes again.
-    unsafe { libc::madvise(start as *mut libc::c_void, end.saturating_sub(start), libc::MADV_DONTNEED) };
-}

@@ -28,7 +28,4 @@ pub fn be_urgent(_urgent: bool) -> bool {
 }
 
 /// Nothing to do here.
-pub fn forget_start() {}
-
-/// Nothing to do here.
 pub fn spare_memory() {}

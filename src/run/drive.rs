@@ -79,7 +79,6 @@ pub async fn run(
     out: mpsc::Sender<Message>,
     id_prefix: &str,
 ) -> Result<Ended, Error> {
-    os::forget_start();
     let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
