@@ -4,12 +4,12 @@ use super::body::Body;
 use super::conn::Conn;
 use super::head::{Content, Head};
 use super::order::Order;
-use super::packed::Packed;
 use super::protocol::{self, Api, Tally};
 use super::sse;
 use super::target::Timeouts;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Kind, Nanos, Outcome, Record, Timeout};
+use crate::record::{Clock, Kind, Nanos, Outcome, Packed, Parcel, Record, Timeout};
+use bytes::Bytes;
 use std::io;
 
 /// Most bytes of an error body that are kept.
@@ -52,6 +52,8 @@ pub struct Exchange {
     api: Api,
     reader: protocol::Reader,
     record: Box<Record>,
+    /// Before TLS, for a second try; let go of once a reply has begun.
+    request: Bytes,
     events: Packed,
     keep_text: bool,
     head_bytes: Vec<u8>,
@@ -71,13 +73,15 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(api: Api, streamed: bool, order: Order) -> Exchange {
+    pub fn new(api: Api, streamed: bool, mut order: Order) -> Exchange {
         let keep_text = order.keep_text;
+        let request = std::mem::take(&mut order.bytes);
         let record = order.record(streamed);
         Exchange {
             api,
             reader: protocol::Reader::new(api),
             record,
+            request,
             events: Packed::default(),
             keep_text,
             head_bytes: Vec::new(),
@@ -92,6 +96,11 @@ impl Exchange {
             last_event: 0,
             outputs: 0,
         }
+    }
+
+    /// What is to be sent.
+    pub fn request(&self) -> Bytes {
+        self.request.clone()
     }
 
     /// A connection is in hand.
@@ -207,6 +216,7 @@ impl Exchange {
         if self.head.is_some() {
             return Ok(Some(bytes.into()));
         }
+        self.request = Bytes::new();
         self.head_bytes.extend_from_slice(bytes);
         let parsed = Head::parse(&self.head_bytes, false);
         let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, text))?;
@@ -380,11 +390,11 @@ impl Exchange {
     }
 
     /// The finished record.
-    pub fn finish(mut self, ended: Result<(), Fault>) -> Box<Record> {
+    pub fn finish(mut self, ended: Result<(), Fault>) -> Parcel {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
-        record.timeline.events = self.events.unpack();
+        self.events.close();
         let verdict = self.tally.outcome(ended.is_ok(), record.asked_output, record.streamed);
         record.usage = verdict.usage;
         record.finish = verdict.finish;
@@ -392,7 +402,7 @@ impl Exchange {
             Ok(()) => {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
-                let silent = record.outcome == Outcome::Unfinished && record.timeline.events.is_empty();
+                let silent = record.outcome == Outcome::Unfinished && self.events.is_empty();
                 if silent && !self.opening.is_empty() {
                     let opening = String::from_utf8_lossy(&self.opening);
                     let said = record.error.get_or_insert_default();
@@ -418,7 +428,7 @@ impl Exchange {
             }
         }
         record.text = (self.keep_text && !self.text.is_empty()).then_some(self.text);
-        record
+        Parcel::new(record, self.events)
     }
 }
 

@@ -7,7 +7,7 @@
 use super::Cancel;
 use super::order::Order;
 use crate::os;
-use crate::record::{Clock, Kind, Nanos, Outcome, Record, Usage};
+use crate::record::{Clock, Kind, Nanos, Outcome, Parcel, Usage};
 use std::time::Duration;
 
 /// How the fake answers.
@@ -24,7 +24,7 @@ impl Fake {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         let takes = self.takes.as_nanos() as Nanos;
         let mut record = order.record(true);
         let sent = record.timeline.planned.max(record.timeline.admitted);
@@ -37,7 +37,7 @@ impl Fake {
         };
         if !ended {
             record.timeline.end = os::now();
-            return record;
+            return Parcel::from(*record);
         }
         record.timeline.end = sent + takes;
         record.outcome = (self.outcome)(record.seq);
@@ -49,7 +49,7 @@ impl Fake {
             record.finish = Some("length".into());
             record.usage = Usage { input: Some(1), output: Some(1), ..Usage::default() };
         }
-        record
+        Parcel::from(*record)
     }
 }
 

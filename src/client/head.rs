@@ -211,6 +211,11 @@ impl RequestHead {
         Ok(RequestHead { before_length, own_id: headers.iter().any(|(name, _)| name == "x-request-id") })
     }
 
+    /// Bytes that [`RequestHead::write`] appends, at most.
+    pub fn length(&self, id: &str) -> usize {
+        self.before_length.len() + id.len() + 48
+    }
+
     /// Appends the whole head, its blank line included, to `out`. `id` is the `x-request-id`
     /// (visible ASCII), unless the target has one of its own.
     pub fn write(&self, id: &str, body_bytes: usize, out: &mut Vec<u8>) {

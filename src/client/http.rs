@@ -12,7 +12,7 @@ use super::target::{Target, Timeouts};
 use super::{Cancel, protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
-use crate::record::{Nanos, Outcome, Record, Request, Timeout};
+use crate::record::{Nanos, Outcome, Parcel, Request, Timeout};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Http {
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
         let body = protocol::body(&self.target, request);
-        let mut bytes = Vec::with_capacity(body.len() + 512);
+        let mut bytes = Vec::with_capacity(self.head.length(id) + body.len());
         self.head.write(id, body.len(), &mut bytes);
         bytes.extend_from_slice(&body);
         bytes.into()
@@ -87,19 +87,15 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
-        let (exchange, bytes) = {
-            // The room of the order is free from here on.
-            let mut order = order;
-            let bytes = std::mem::take(&mut order.bytes);
-            // Boxed, since it is handed on several times.
-            (Box::new(Exchange::new(self.target.api, self.target.stream, *order)), bytes)
-        };
-        let (exchange, ended) = self.carry(exchange, bytes, cancel).await;
-        let mut record = exchange.finish(ended);
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+        // Boxed, since it is handed on several times; the room of the order is free from here on.
+        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, *order));
+        let (exchange, ended) = self.carry(exchange, cancel).await;
+        let mut parcel = exchange.finish(ended);
         // A server may repeat a key that it refused.
-        record.error = record.error.map(|words| self.target.scrub(&words));
-        record
+        let error = &mut parcel.record.error;
+        *error = error.take().map(|words| self.target.scrub(&words));
+        parcel
     }
 
     /// Sends on a connection; once more on a fresh one when a used one died unread. As long as
@@ -107,21 +103,24 @@ impl Http {
     async fn carry(
         &self,
         mut exchange: Box<Exchange>,
-        plain: Bytes,
         mut cancel: Cancel<'_>,
     ) -> (Box<Exchange>, Result<(), Fault>) {
-        let mut idle = self.pool.take_idle(exchange.session());
+        let mut fresh = false;
         let mut unsent = 0;
         loop {
-            let conn = match idle.take() {
-                Some(conn) => conn,
-                None => match self.open(&mut cancel).await {
-                    Ok(conn) => conn,
-                    Err(fault) => return (exchange, Err(fault)),
-                },
+            let idle = Some(exchange.session()).filter(|_| !fresh);
+            fresh = true;
+            let conn = match self.connection(idle, &mut cancel).await {
+                Ok(conn) => conn,
+                Err(fault) => return (exchange, Err(fault)),
             };
             let reused = conn.served > 0;
-            let Landed { flight, result } = self.exchange(conn, exchange, plain.clone(), &mut cancel).await;
+            let mut landed = match self.launch(conn, exchange) {
+                Ok((followed, shot)) => self.follow(followed, shot, &mut cancel).await,
+                Err(landed) => landed,
+            };
+            landed.settle().await;
+            let Landed { flight, result } = landed;
             exchange = flight.exchange;
             match result {
                 Ok(reusable) => {
@@ -146,7 +145,11 @@ impl Http {
         }
     }
 
-    async fn open(&self, cancel: &mut Cancel<'_>) -> Result<Conn, Fault> {
+    /// An idle connection for this session, if one is wanted and there is one; else a new one.
+    async fn connection(&self, idle: Option<u64>, cancel: &mut Cancel<'_>) -> Result<Conn, Fault> {
+        if let Some(conn) = idle.and_then(|session| self.pool.take_idle(session)) {
+            return Ok(conn);
+        }
         tokio::select! {
             biased;
             // Boxed: most requests find a connection and need no room for this.
@@ -155,47 +158,39 @@ impl Http {
         }
     }
 
-    /// One request and its reply on one connection.
-    async fn exchange(
-        &self,
-        mut conn: Conn,
-        mut exchange: Box<Exchange>,
-        plain: Bytes,
-        cancel: &mut Cancel<'_>,
-    ) -> Landed {
+    /// Sends a request, or has it sent when it is due, and has its reply read. No future, so that
+    /// nothing of this takes room in a session's task.
+    fn launch(&self, mut conn: Conn, mut exchange: Box<Exchange>) -> Result<(Followed, Arc<Shot>), Landed> {
         exchange.begin(&conn);
         let shot = Arc::new(Shot::default());
-        let _unless_followed = CallsOff(&shot);
-        let sealed = match conn.seal(plain) {
+        let sealed = match conn.seal(exchange.request()) {
             Ok(sealed) => sealed,
-            Err(error) => return Flight::new(conn, exchange, shot.clone()).lands(Err(broken(error))),
+            Err(error) => return Err(Flight::new(conn, exchange, shot).lands(Err(broken(error)))),
         };
         let (due, socket) = (exchange.due(), conn.socket.clone());
         let paced = due > os::now() + NEAR;
         if !paced {
-            shot.fire(&socket, &sealed);
+            shot.fire(&socket, sealed.clone());
         }
-        let mut landed = match self.reader.follow(Flight::new(conn, exchange, shot.clone())) {
+        match self.reader.follow(Flight::new(conn, exchange, shot.clone())) {
             Ok(followed) => {
                 if paced {
-                    self.pacer.fire_at(due, socket, sealed.clone(), shot.clone());
+                    self.pacer.fire_at(due, socket, sealed, shot.clone());
                 }
-                self.follow(followed, &shot, sealed, cancel).await
+                Ok((followed, shot))
             }
-            Err((flight, error)) => flight.lands(Err(broken(error))),
-        };
-        landed.settle().await;
-        landed
+            Err((flight, error)) => Err(flight.lands(Err(broken(error)))),
+        }
     }
 
     /// Waits for the end of the reply, or of the time that it has.
     async fn follow(
         &self,
         (token, mut landed): Followed,
-        shot: &Shot,
-        sealed: Bytes,
+        shot: Arc<Shot>,
         cancel: &mut Cancel<'_>,
     ) -> Landed {
+        let _unless_it_left = CallsOff(&shot);
         let limits = &self.target.timeouts;
         // The limit that counts may change meanwhile, but never to one that ends before this.
         let look = || instant(os::now().saturating_add(limits.shortest()));
@@ -206,9 +201,8 @@ impl Http {
                 biased;
                 Ok(landed) = &mut landed => return landed,
                 () = &mut *cancel => break given_up(),
-                taken = shot.fell_short() => {
-                    let rest = taken.and_then(|taken| self.reader.write_on(token, sealed.slice(taken..)));
-                    if let Err(error) = rest {
+                rest = shot.fell_short() => {
+                    if let Err(error) = rest.and_then(|rest| self.reader.write_on(token, rest)) {
                         break broken(error);
                     }
                 }

@@ -13,7 +13,6 @@ pub mod head;
 mod http;
 mod order;
 mod pacer;
-mod packed;
 mod patience;
 mod pool;
 pub mod protocol;
@@ -29,7 +28,7 @@ pub use http::Http;
 pub use order::Order;
 pub use target::Target;
 
-use crate::record::{Nanos, Record, Request};
+use crate::record::{Nanos, Parcel, Request};
 use bytes::Bytes;
 use std::pin::Pin;
 
@@ -69,8 +68,7 @@ impl Client {
 
     /// Sends a request when it is due and follows it to its end. Times in the record are
     /// absolute. When `cancel` ends first, the record says so.
-    /// Boxed, since it is handed on several times.
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Box<Record> {
+    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         match self {
             Client::Http(http) => http.send(order, cancel).await,
             Client::Fake(fake) => fake.send(order, cancel).await,

@@ -233,14 +233,14 @@ fn work(shared: &Shared, shares: bool) {
             Some(_) => {
                 let Some(waiting) = queue.shots.pop() else { continue };
                 drop(queue);
-                fire(&waiting, &mut burst);
+                fire(waiting, &mut burst);
                 shared.lock()
             }
         };
     }
 }
 
-fn fire(waiting: &Waiting, burst: &mut Burst) {
+fn fire(waiting: Waiting, burst: &mut Burst) {
     // A session that has gone needs no exact time.
     if waiting.shot.called_off() {
         return;
@@ -251,7 +251,7 @@ fn fire(waiting: &Waiting, burst: &mut Burst) {
     while os::now() < waiting.due {
         std::hint::spin_loop();
     }
-    waiting.shot.fire(&waiting.socket, &waiting.bytes);
+    waiting.shot.fire(&waiting.socket, waiting.bytes);
     burst.fired();
 }
 

@@ -5,6 +5,7 @@
 
 use crate::os;
 use crate::record::Nanos;
+use bytes::Bytes;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
@@ -25,27 +26,28 @@ pub struct Shot {
     written: AtomicI64,
     /// The socket has taken the whole request.
     whole: AtomicBool,
-    /// What became of a write that the socket did not take whole.
-    short: Mutex<Option<io::Result<usize>>>,
+    /// What a write has left over that the socket did not take whole.
+    short: Mutex<Option<io::Result<Bytes>>>,
     fell_short: Notify,
 }
 
 impl Shot {
     /// Takes the time, writes what the socket takes at once, takes the time again. Nothing is
     /// written once it has been called off. A socket takes nothing more than once.
-    pub fn fire(&self, socket: &TcpStream, bytes: &[u8]) {
+    pub fn fire(&self, socket: &TcpStream, bytes: Bytes) {
         let now = os::now();
         // Told before the write, so that a reply never comes before it.
         if self.sent.compare_exchange(WAITING, now, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return;
         }
-        let result = match os::send(socket.as_raw_fd(), bytes) {
+        let taken = match os::send(socket.as_raw_fd(), &bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            result => result,
+            taken => taken,
         };
-        let whole = matches!(result, Ok(n) if n == bytes.len());
+        let whole = matches!(taken, Ok(n) if n == bytes.len());
         if !whole {
-            *self.short.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            let rest = taken.map(|taken| bytes.slice(taken..));
+            *self.short.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
         }
         self.whole.store(whole, Ordering::Relaxed);
         self.written.store(os::now(), Ordering::Release);
@@ -82,9 +84,9 @@ impl Shot {
         self.whole.load(Ordering::Acquire)
     }
 
-    /// Ends when the socket has not taken the whole request: with the bytes that it took, or
+    /// Ends when the socket has not taken the whole request: with the bytes that are left, or
     /// its error. Never ends otherwise.
-    pub async fn fell_short(&self) -> io::Result<usize> {
+    pub async fn fell_short(&self) -> io::Result<Bytes> {
         loop {
             self.fell_short.notified().await;
             let short = self.short.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -123,8 +125,8 @@ mod tests {
         let shot = Shot::default();
         assert_eq!((shot.sent(), shot.written()), (None, None));
         let before = os::now();
-        shot.fire(&client, b"a");
-        shot.fire(&client, b"b");
+        shot.fire(&client, Bytes::from_static(b"a"));
+        shot.fire(&client, Bytes::from_static(b"b"));
         let (sent, written) = (shot.sent().expect("sent"), shot.written().expect("written"));
         assert!(before <= sent && sent <= written);
         assert!(shot.whole() && !shot.call_off() && !shot.called_off());
@@ -139,7 +141,7 @@ mod tests {
         let (client, mut server) = pair();
         let shot = Shot::default();
         assert!(shot.call_off() && shot.call_off() && shot.called_off());
-        shot.fire(&client, b"a");
+        shot.fire(&client, Bytes::from_static(b"a"));
         assert_eq!((shot.sent(), shot.written()), (None, None));
         drop(client);
         assert_eq!(server.read(&mut [0; 1]).expect("reads"), 0);
@@ -149,17 +151,17 @@ mod tests {
     async fn a_socket_that_takes_a_part_or_fails_is_told() {
         let (client, server) = pair();
         let shot = Shot::default();
-        let long = vec![b'x'; 64 << 20];
-        shot.fire(&client, &long);
+        let long = Bytes::from(vec![b'x'; 64 << 20]);
+        shot.fire(&client, long.clone());
         assert!(shot.written().is_some() && !shot.whole());
-        let taken = shot.fell_short().await.expect("takes some");
-        assert!(taken > 0 && taken < long.len());
+        let rest = shot.fell_short().await.expect("takes some");
+        assert!(!rest.is_empty() && rest.len() < long.len());
         drop(server);
         let failed = Shot::default();
         // The reset is known once it has come back.
         while os::send(client.as_raw_fd(), b"x").is_ok_and(|_| true) {}
         std::thread::sleep(std::time::Duration::from_millis(20));
-        failed.fire(&client, b"x");
+        failed.fire(&client, Bytes::from_static(b"x"));
         assert!(failed.fell_short().await.is_err());
     }
 }

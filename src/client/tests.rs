@@ -100,7 +100,7 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
 }
 
 async fn send(client: &Client, seq: u64) -> Record {
-    *client.send(order(client, seq), pin!(std::future::pending())).await
+    *client.send(order(client, seq), pin!(std::future::pending())).await.open()
 }
 
 /// Sends `n` requests one after another.
@@ -298,7 +298,7 @@ fn a_refusal_of_a_request_that_was_not_read_to_its_end_is_heard() {
             let client = client(port, Timeouts::default()).await;
             let mut order = order(&client, 0);
             order.bytes = [&order.bytes[..], &vec![b' '; 30 << 20]].concat().into();
-            client.send(order, pin!(std::future::pending())).await
+            client.send(order, pin!(std::future::pending())).await.open()
         });
         assert_eq!(record.outcome, Outcome::Status);
         assert_eq!(record.error.as_deref(), Some("status 413: too long"));
@@ -366,7 +366,7 @@ fn a_connection_that_ends_before_the_send_is_replaced() {
             if served {
                 assert!(send(&client, 0).await.success());
             }
-            client.send(paced(&client, 1, 100), pin!(std::future::pending())).await
+            client.send(paced(&client, 1, 100), pin!(std::future::pending())).await.open()
         });
         assert!(record.success(), "{record:?}");
         assert_eq!((record.reused, record.reconnects), (false, 0));
@@ -393,7 +393,7 @@ fn a_connection_with_half_a_request_on_it_carries_no_other() {
         let client = client(port, Timeouts::default()).await;
         let mut order = paced(&client, 0, 10);
         order.bytes = [&order.bytes[..], &vec![b' '; 30 << 20]].concat().into();
-        let refused = client.send(order, pin!(std::future::pending())).await;
+        let refused = client.send(order, pin!(std::future::pending())).await.open();
         assert_eq!(refused.status, Some(401));
         let next = send(&client, 1).await;
         assert!(next.success() && !next.reused, "{next:?}");
@@ -410,7 +410,7 @@ fn a_request_that_is_given_up_before_its_time_is_never_sent() {
     let record = runtime.block_on(async {
         let client = client(port, Timeouts::default()).await;
         let order = paced(&client, 0, 60);
-        let record = client.send(order, pin!(tokio::time::sleep(Duration::from_millis(10)))).await;
+        let record = client.send(order, pin!(tokio::time::sleep(Duration::from_millis(10)))).await.open();
         tokio::time::sleep(Duration::from_millis(80)).await;
         record
     });

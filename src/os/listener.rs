@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 /// Processes that listen on one TCP port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,8 @@ impl Listener {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
         let sockets: HashSet<String> = tables
             .iter()
-            .flat_map(|path| listening(&fs::read_to_string(path).unwrap_or_default(), port))
+            .flat_map(|path| fs::File::open(path).map(|table| listening(BufReader::new(table), port)))
+            .flatten()
             .map(|inode| format!("socket:[{inode}]"))
             .collect();
         if sockets.is_empty() {
@@ -78,16 +80,17 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Inodes of the sockets in a table of `/proc/net` that listen on `port`.
-fn listening(table: &str, port: u16) -> Vec<u64> {
+/// Inodes of the sockets in a table of `/proc/net` that listen on `port`. Line by line, since
+/// thousands of connections make a long table.
+fn listening(table: impl BufRead, port: u16) -> Vec<u64> {
     const LISTEN: &str = "0A";
-    let inode = |line: &str| {
+    let inode = |line: String| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (_, own) = fields.get(1)?.rsplit_once(':')?;
         let fits = u16::from_str_radix(own, 16) == Ok(port) && *fields.get(3)? == LISTEN;
         fields.get(9).filter(|_| fits)?.parse().ok()
     };
-    table.lines().skip(1).filter_map(inode).collect()
+    table.lines().skip(1).map_while(Result::ok).filter_map(inode).collect()
 }
 
 /// `pid (name) state parent ...`; the name may hold blanks and brackets.
@@ -108,8 +111,8 @@ mod tests {
              0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n\
              1: 0100007F:1F40 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n\
              2: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1\n";
-        assert_eq!(listening(table, 8000), [4711]);
-        assert!(listening(table, 9).is_empty());
+        assert_eq!(listening(table.as_bytes(), 8000), [4711]);
+        assert!(listening(table.as_bytes(), 9).is_empty());
     }
 
     #[test]

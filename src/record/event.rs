@@ -58,6 +58,14 @@ impl Events {
         self.bytes.push(bytes);
     }
 
+    /// Empties the lists and keeps their room.
+    pub fn clear(&mut self) {
+        self.at_us.clear();
+        self.kind.clear();
+        self.tokens.clear();
+        self.bytes.clear();
+    }
+
     pub fn len(&self) -> usize {
         self.at_us.len()
     }

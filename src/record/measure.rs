@@ -37,18 +37,28 @@ impl Record {
 
     /// Output tokens and where the number comes from. `None` where nothing tells.
     pub fn output_tokens(&self) -> Option<(u32, OutputSource)> {
+        let events = &self.timeline.events;
+        self.output_tokens_of(events.output().map(|i| events.tokens[i]))
+    }
+
+    /// `told`: the tokens of each output event, 0 where the server did not say.
+    pub(super) fn output_tokens_of(&self, told: impl Iterator<Item = u32>) -> Option<(u32, OutputSource)> {
         if let Some(n) = self.usage.output {
             return Some((n, OutputSource::Usage));
         }
-        let events = &self.timeline.events;
-        let told: Vec<u32> = events.output().map(|i| events.tokens[i]).collect();
-        if !told.is_empty() && !told.contains(&0) {
-            return Some((told.iter().sum(), OutputSource::Usage));
+        let (mut events, mut sum, mut all) = (0, 0, true);
+        for tokens in told {
+            events += 1;
+            sum += tokens;
+            all &= tokens > 0;
+        }
+        if events > 0 && all {
+            return Some((sum, OutputSource::Usage));
         }
         if let Some(n) = self.counted_output {
             return Some((n, OutputSource::Tokenizer));
         }
-        (self.streamed && !told.is_empty()).then_some((told.len() as u32, OutputSource::Events))
+        (self.streamed && events > 0).then_some((events, OutputSource::Events))
     }
 
     /// The server's `usage.prompt_tokens`, else our tokenizer's count. The asked length is kept

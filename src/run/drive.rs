@@ -8,7 +8,7 @@ use super::{Control, Message, Progress, Stop};
 use crate::client::{Client, Order};
 use crate::error::Error;
 use crate::os;
-use crate::record::{Due, Health, Nanos, Outcome, Phase, Record, Reply};
+use crate::record::{Due, Health, Nanos, Outcome, Parcel, Phase, Reply};
 use crate::workload::Session;
 use std::pin::pin;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub async fn run(
         // Without a cap the requests wait for a connection, rather than fail for want of one.
         places: Places::new(Some(plan.places().unwrap_or_else(|| connections_max().max(1)))),
         sessions: Sessions::new(),
-        cancel: Cancel::new(),
+        cancel: Cancel::default(),
         shared: Arc::new(Shared { client, progress, out, zero, handing_over: AtomicI64::new(0) }),
         lead,
         window: None,
@@ -142,8 +142,8 @@ struct Shared {
 
 impl Shared {
     /// Gives a record to the collector.
-    async fn hand_over(&self, record: Box<Record>) {
-        let message = Message::Record(record);
+    async fn hand_over(&self, parcel: Parcel) {
+        let message = Message::Record(parcel);
         let Err(TrySendError::Full(message)) = self.out.try_send(message) else { return };
         let begun = os::now();
         // A collector that is gone has told its own error.
@@ -348,11 +348,11 @@ impl<'a> Drive<'a> {
     }
 
     async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {
-        let mut record = order.unsent(outcome, message, os::now());
-        record.timeline.rebase(self.shared.zero);
+        let mut parcel = Parcel::from(*order.unsent(outcome, message, os::now()));
+        parcel.record.timeline.rebase(self.shared.zero);
         self.shared.progress.started.fetch_add(1, Relaxed);
-        self.shared.progress.finish(&record);
-        self.shared.hand_over(record).await;
+        self.shared.progress.finish(&parcel);
+        self.shared.hand_over(parcel).await;
     }
 
     /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C.
@@ -437,42 +437,48 @@ impl Watch<'_> {
 }
 
 /// Plays one session to its end, request after request, in its place.
-async fn play(
+// An `async fn` would keep its arguments twice, in every session's task.
+#[allow(clippy::manual_async_fn)]
+fn play(
     mut session: Session,
     mut order: Box<Order>,
     place: Place,
     shared: Arc<Shared>,
     cancel: Cancel,
     alive: Alive,
-) {
-    let mut turn = 0u32;
-    loop {
-        let (phase, first_id, keep_text) = (order.phase, order.id.clone(), order.keep_text);
-        let mut record = shared.client.send(order, pin!(cancel.given())).await;
-        let end = record.timeline.end;
-        let next = session.next(Some(&reply(&record)));
-        record.timeline.rebase(shared.zero);
-        shared.progress.finish(&record);
-        let Some(request) = next else {
-            place.free(end);
-            shared.hand_over(record).await;
-            break;
-        };
-        shared.hand_over(record).await;
-        shared.progress.started.fetch_add(1, Relaxed);
-        turn += 1;
-        let id = format!("{first_id}.{turn}");
-        let bytes = shared.client.encode(&request, &id);
-        order = Box::new(Order { request, id, bytes, phase, planned: end, admitted: end, keep_text });
+) -> impl Future<Output = ()> + Send {
+    async move {
+        let mut turn = 0u32;
+        let mut first_id = None;
+        loop {
+            let (phase, keep_text) = (order.phase, order.keep_text);
+            let mut parcel = shared.client.send(order, pin!(cancel.given())).await;
+            let end = parcel.record.timeline.end;
+            parcel.record.timeline.rebase(shared.zero);
+            shared.progress.finish(&parcel);
+            let Some(request) = session.next(Some(&reply(&parcel))) else {
+                place.free(end);
+                shared.hand_over(parcel).await;
+                break;
+            };
+            let first_id = first_id.get_or_insert_with(|| parcel.record.id.clone());
+            shared.hand_over(parcel).await;
+            shared.progress.started.fetch_add(1, Relaxed);
+            turn += 1;
+            let id = format!("{first_id}.{turn}");
+            let bytes = shared.client.encode(&request, &id);
+            let next = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text };
+            order = next.into();
+        }
+        drop(alive);
     }
-    drop(alive);
 }
 
 /// What the next turn is built from.
-fn reply(record: &Record) -> Reply {
+fn reply(parcel: &Parcel) -> Reply {
     Reply {
-        text: record.text.clone().unwrap_or_default(),
-        output_tokens: record.output_tokens().map_or(0, |(n, _)| n),
-        success: record.success(),
+        text: parcel.record.text.clone().unwrap_or_default(),
+        output_tokens: parcel.output_tokens().map_or(0, |(n, _)| n),
+        success: parcel.record.success(),
     }
 }

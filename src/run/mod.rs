@@ -14,7 +14,7 @@ pub use drive::{Ended, Reason, run};
 pub use plan::Plan;
 pub use progress::Progress;
 
-use crate::record::{Nanos, Record};
+use crate::record::{Nanos, Parcel};
 use std::sync::Arc;
 
 /// What a run tells whoever listens.
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub enum Message {
     /// The planned time of the earliest measured request so far; before any record from there on.
     Window(Nanos),
-    Record(Box<Record>),
+    Record(Parcel),
 }
 
 /// How far a run has been asked to stop.

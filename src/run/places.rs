@@ -2,7 +2,8 @@
 
 use crate::record::Nanos;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Notify, mpsc};
 
 /// The places of a run: a number of them, or no limit.
 pub struct Places {
@@ -103,26 +104,29 @@ impl Sessions {
 }
 
 /// Tells every session to give up.
-#[derive(Clone)]
-pub struct Cancel {
-    given: Arc<tokio::sync::watch::Sender<bool>>,
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<GivenUp>);
+
+#[derive(Default)]
+struct GivenUp {
+    is: AtomicBool,
+    told: Notify,
 }
 
 impl Cancel {
-    pub fn new() -> Cancel {
-        Cancel { given: Arc::new(tokio::sync::watch::Sender::new(false)) }
-    }
-
     pub fn give_up(&self) {
-        self.given.send_replace(true);
+        self.0.is.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
     }
 
     /// Ends when sessions must give up.
     pub fn given(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut watch = self.given.subscribe();
+        let given = self.0.clone();
         async move {
-            if watch.wait_for(|given| *given).await.is_err() {
-                std::future::pending::<()>().await;
+            // Listens before it looks, so that nothing is missed.
+            let told = given.told.notified();
+            if !given.is.load(Ordering::Acquire) {
+                told.await;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `Progress`: counters that the display reads while a run goes on.
 
-use crate::record::{Nanos, Outcome, Record, Timeout};
+use crate::record::{Nanos, Outcome, Parcel, Timeout};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Counts of a run so far.
@@ -31,7 +31,8 @@ impl Progress {
         self.zero.store(zero, Relaxed);
     }
 
-    pub(super) fn finish(&self, record: &Record) {
+    pub(super) fn finish(&self, parcel: &Parcel) {
+        let record = &parcel.record;
         self.finished.fetch_add(1, Relaxed);
         if !record.success() {
             self.failed.fetch_add(1, Relaxed);
@@ -41,7 +42,7 @@ impl Progress {
         } else {
             self.connect_failures_in_row.store(0, Relaxed);
         }
-        let tokens = record.output_tokens().map_or(0, |(n, _)| n);
+        let tokens = parcel.output_tokens().map_or(0, |(n, _)| n);
         self.output_tokens.fetch_add(u64::from(tokens), Relaxed);
     }
 }

@@ -68,8 +68,8 @@ fn play_until(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended) 
         let gather = tokio::spawn(async move {
             let mut records = Vec::new();
             while let Some(message) = inbox.recv().await {
-                if let Message::Record(record) = message {
-                    records.push(*record);
+                if let Message::Record(parcel) = message {
+                    records.push(*parcel.open());
                 }
             }
             records

@@ -9,7 +9,7 @@ use crate::client::scrape::Scrapes;
 use crate::client::{Client, Http, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
-use crate::record::Record;
+use crate::record::{Events, Parcel, Record};
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
 use crate::stats::report::Report;
 use crate::stats::verdict::Verdict;
@@ -262,7 +262,8 @@ impl Collector {
             let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
-            let mut batch: Vec<Record> = Vec::new();
+            let mut batch: Vec<Parcel> = Vec::new();
+            let mut room = Events::default();
             let mut failed = None;
             while let Some(message) = inbox.blocking_recv() {
                 let mut next = Some(message);
@@ -272,11 +273,13 @@ impl Collector {
                             let end = plan.duration.map(|duration| at + duration.as_nanos() as i64);
                             summary.set_window(Window { start: Some(at), end });
                         }
-                        Message::Record(mut record) => {
-                            count(&mut record, &tokens, &plan);
-                            summary.add(&record);
-                            series.add(&record);
-                            batch.push(*record);
+                        Message::Record(mut parcel) => {
+                            parcel.show(&mut room, |record| {
+                                count(record, &tokens, &plan);
+                                summary.add(record);
+                                series.add(record);
+                            });
+                            batch.push(parcel);
                         }
                     }
                     next = inbox.try_recv().ok();

@@ -352,7 +352,7 @@ async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
     let now = os::now();
     let order =
         Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: false };
-    *client.send(Box::new(order), pin!(std::future::pending())).await
+    *client.send(Box::new(order), pin!(std::future::pending())).await.open()
 }
 
 /// Tokens that the server adds to a prompt (BOS, chat template), where both counts are known.

@@ -1,6 +1,6 @@
 //! `Vocabulary`: the functions and properties that an engine knows, with what they take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rhai::{Engine, FnAccess, FuncMetadata};
 
@@ -26,6 +26,7 @@ pub struct Signature {
     pub name: String,
     /// `rate: number`, one for each argument.
     pub params: Vec<String>,
+    /// Empty for what came with the language.
     pub docs: String,
     /// Came with the language, not from us.
     pub standard: bool,
@@ -46,7 +47,8 @@ impl Signature {
 impl Vocabulary {
     pub fn of(engine: &Engine) -> Self {
         let mut vocabulary = Vocabulary { types: types(engine), ..Default::default() };
-        let ours = engine.collect_fn_metadata(None, |info| Some(owned(&info)), false);
+        let ours = engine.collect_fn_metadata(None, |info| Some(info.metadata.hash), false);
+        let ours: HashSet<u64> = ours.into_iter().collect();
         let all = engine.collect_fn_metadata(None, |info| Some(owned(&info)), true);
         for (name, metadata) in all {
             if metadata.access == FnAccess::Private {
@@ -61,11 +63,12 @@ impl Vocabulary {
             if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') || name.contains('$') {
                 continue;
             }
+            let standard = !ours.contains(&metadata.hash);
             let signature = Signature {
                 name: name.clone(),
                 params: vocabulary.params(&metadata),
-                docs: metadata.comments.join("\n"),
-                standard: !ours.iter().any(|(_, known)| known.hash == metadata.hash),
+                docs: if standard { String::new() } else { metadata.comments.join("\n") },
+                standard,
             };
             let known = vocabulary.functions.entry(name).or_default();
             if !known.contains(&signature) {
@@ -163,15 +166,22 @@ fn list_ways(mut ways: Vec<String>) -> String {
 
 /// The types that were registered with a name of their own.
 fn types(engine: &Engine) -> BTreeMap<String, String> {
+    /// What the engine tells of itself; its functions, most of it, are passed over.
+    #[derive(Default, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Told {
+        custom_types: Vec<Type>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Type {
+        type_name: String,
+        display_name: String,
+    }
     let json = engine.gen_fn_metadata_to_json(false).unwrap_or_default();
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
-    let types = json["customTypes"].as_array().into_iter().flatten();
-    let pair = |one: &serde_json::Value| {
-        let rust = one["typeName"].as_str()?;
-        let rust = rust.rsplit("::").next().unwrap_or(rust);
-        Some((rust.to_string(), one["displayName"].as_str()?.to_string()))
-    };
-    types.filter_map(pair).collect()
+    let told: Told = serde_json::from_str(&json).unwrap_or_default();
+    let short = |rust: &str| rust.rsplit("::").next().unwrap_or(rust).to_string();
+    told.custom_types.into_iter().map(|one| (short(&one.type_name), one.display_name)).collect()
 }
 
 /// A Rust type in the words of a script author.

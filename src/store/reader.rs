@@ -156,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (index, run) in runs.iter().enumerate() {
             let mut writer = Writer::start(folder.path(), run, index as u32, 0).unwrap();
-            writer.write(sample::records(10)).unwrap();
+            writer.write(sample::parcels(&sample::records(10))).unwrap();
             writer.finish().unwrap();
         }
         folder

@@ -1,10 +1,14 @@
 //! Records for the tests of this module.
 
-use crate::record::{Clock, Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
+use crate::record::{Clock, Connect, Events, Kind, Outcome, Parcel, Phase, Record, Timeline, Timeout, Usage};
 
 /// `n` records; every fifth one failed, in all the ways there are, and the first was never sent.
 pub fn records(n: u64) -> Vec<Record> {
     (0..n).map(record).collect()
+}
+
+pub fn parcels(records: &[Record]) -> Vec<Parcel> {
+    records.iter().cloned().map(Parcel::from).collect()
 }
 
 fn record(seq: u64) -> Record {

@@ -5,7 +5,7 @@ use super::parts::{self, part_name, requests_folder, unfinished_name};
 use super::queue::{Queue, Taken};
 use super::{encode, schema};
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Parcel, Record};
 use parquet::arrow::ArrowWriter;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -19,13 +19,15 @@ const PART_TIME: Duration = Duration::from_secs(5);
 const BATCH_ROWS: usize = 256;
 /// ... or as soon as they hold so many bytes.
 const BATCH_BYTES: usize = 128 << 10;
+/// An event in the lists of a record.
+const EVENT_BYTES: usize = 14;
 /// Bytes of records that may wait for the thread.
 const QUEUE_BYTES: usize = 16 << 20;
 
 /// The writing side of one run. A part is closed every few seconds, so that a killed process
 /// loses little. Dropped without [`Writer::finish`], it still closes the last part.
 pub struct Writer {
-    queue: Arc<Queue<Vec<Record>>>,
+    queue: Arc<Queue<Vec<Parcel>>>,
     thread: Option<JoinHandle<Result<RunParts>>>,
     blocked: Duration,
 }
@@ -48,16 +50,16 @@ impl Writer {
 
     /// Hands records over; blocks when the disk is slow (counted in [`Written::blocked_ms`]).
     /// An error of the thread (disk full) comes back here.
-    pub fn write(&mut self, records: Vec<Record>) -> Result<()> {
-        if records.is_empty() {
+    pub fn write(&mut self, parcels: Vec<Parcel>) -> Result<()> {
+        if parcels.is_empty() {
             return Ok(());
         }
-        let weight = records.iter().map(weight).sum();
+        let weight = parcels.iter().map(Parcel::weight).sum();
         if !self.queue.full() {
-            return self.queue.push(records, weight);
+            return self.queue.push(parcels, weight);
         }
         let start = Instant::now();
-        let pushed = self.queue.push(records, weight);
+        let pushed = self.queue.push(parcels, weight);
         self.blocked += start.elapsed();
         pushed
     }
@@ -98,17 +100,11 @@ pub struct Written {
     pub blocked_ms: f64,
 }
 
-/// Roughly the bytes of a record in memory.
-fn weight(record: &Record) -> usize {
-    let text = record.text.as_ref().map_or(0, String::len) + record.error.as_ref().map_or(0, String::len);
-    size_of::<Record>() + record.timeline.events.len() * 14 + text
-}
-
-fn write_all(queue: &Queue<Vec<Record>>, mut parts: RunParts) -> Result<RunParts> {
+fn write_all(queue: &Queue<Vec<Parcel>>, mut parts: RunParts) -> Result<RunParts> {
     let mut work = || loop {
         let patience = parts.due.map(|due| due.saturating_duration_since(Instant::now()));
         match queue.take(patience) {
-            Taken::Item(records) => parts.add(records, Instant::now())?,
+            Taken::Item(parcels) => parts.add(parcels, Instant::now())?,
             Taken::Nothing => parts.tick(Instant::now())?,
             Taken::Closed => return parts.close(),
         }
@@ -166,11 +162,13 @@ impl RunParts {
         })
     }
 
-    fn add(&mut self, records: Vec<Record>, now: Instant) -> Result<()> {
-        for record in records {
+    fn add(&mut self, parcels: Vec<Parcel>, now: Instant) -> Result<()> {
+        for parcel in parcels {
             self.due.get_or_insert(now + PART_TIME);
-            self.waiting_bytes += weight(&record);
-            self.waiting.push(record);
+            let record = parcel.open();
+            self.waiting_bytes += size_of::<Record>() + EVENT_BYTES * record.timeline.events.len();
+            self.waiting_bytes += record.text.as_ref().map_or(0, String::len);
+            self.waiting.push(*record);
             if self.waiting.len() >= BATCH_ROWS || self.waiting_bytes >= BATCH_BYTES {
                 self.encode()?;
             }
@@ -283,7 +281,7 @@ mod tests {
         let records = sample::records(3_000);
         let mut writer = Writer::start(folder.path(), "c8", 4, ZERO_MS).unwrap();
         for some in records.chunks(700) {
-            writer.write(some.to_vec()).unwrap();
+            writer.write(sample::parcels(some)).unwrap();
         }
         let written = writer.finish().unwrap();
         assert_eq!((written.rows, written.parts), (3_000, 1));
@@ -307,17 +305,17 @@ mod tests {
         let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs_f64(seconds);
-        parts.add(sample::records(3), start).unwrap();
-        parts.add(sample::records(3), after(4.9)).unwrap();
+        parts.add(sample::parcels(&sample::records(3)), start).unwrap();
+        parts.add(sample::parcels(&sample::records(3)), after(4.9)).unwrap();
         assert!(rows_of(folder.path()).0.is_empty());
         parts.tick(after(5.0)).unwrap();
         assert_eq!(rows_of(folder.path()).0.len(), 6);
         // The next part's time begins with its own first row.
         parts.tick(after(60.0)).unwrap();
-        parts.add(sample::records(3), after(61.0)).unwrap();
+        parts.add(sample::parcels(&sample::records(3)), after(61.0)).unwrap();
         parts.tick(after(65.9)).unwrap();
         assert_eq!(rows_of(folder.path()).0.len(), 6);
-        parts.add(sample::records(3), after(66.1)).unwrap();
+        parts.add(sample::parcels(&sample::records(3)), after(66.1)).unwrap();
         assert_eq!(rows_of(folder.path()).0.len(), 12);
         assert_eq!(names(folder.path()), ["part-000-0000.parquet", "part-000-0001.parquet"]);
     }
@@ -328,7 +326,7 @@ mod tests {
         let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
         let few_bytes =
             Record { timeline: crate::record::Timeline::planned(0, 0), ..sample::records(1)[0].clone() };
-        parts.add(vec![few_bytes; schema::GROUP_ROWS + 10], Instant::now()).unwrap();
+        parts.add(sample::parcels(&vec![few_bytes; schema::GROUP_ROWS + 10]), Instant::now()).unwrap();
         parts.close().unwrap();
         let first = requests_folder(folder.path()).join("part-000-0000.parquet");
         assert_eq!(super::super::reader::rows(&first).unwrap(), schema::GROUP_ROWS as u64);
@@ -341,7 +339,7 @@ mod tests {
         let records = sample::records(900);
         let mut parts = RunParts::new(folder.path(), "a", 2, ZERO_MS).unwrap();
         for some in records.chunks(100) {
-            parts.add(some.to_vec(), Instant::now()).unwrap();
+            parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
         }
         assert_eq!(names(folder.path()).len(), 9);
@@ -357,7 +355,7 @@ mod tests {
         let records = sample::records(10_000);
         let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
         for some in records.chunks(5_000) {
-            parts.add(some.to_vec(), Instant::now()).unwrap();
+            parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
         }
         assert_eq!(merge::merge(folder.path(), 0, 0).unwrap(), 1);
@@ -375,7 +373,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
         for some in sample::records(200).chunks(100) {
-            parts.add(some.to_vec(), Instant::now()).unwrap();
+            parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
         }
         let small = requests_folder(folder.path()).join("part-000-0001.parquet");
@@ -392,7 +390,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
-            writer.write(sample::records(5)).unwrap();
+            writer.write(sample::parcels(&sample::records(5))).unwrap();
             writer.finish().unwrap();
         }
         assert_eq!(names(folder.path()), ["part-000-0000.parquet", "part-000-0001.parquet"]);
@@ -402,7 +400,7 @@ mod tests {
     fn a_writer_that_is_dropped_closes_its_last_part() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
-        writer.write(sample::records(7)).unwrap();
+        writer.write(sample::parcels(&sample::records(7))).unwrap();
         drop(writer);
         assert_eq!(rows_of(folder.path()).0.len(), 7);
     }
@@ -420,7 +418,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
         fs::remove_dir(requests_folder(folder.path())).unwrap();
-        writer.write(sample::records(7)).unwrap();
+        writer.write(sample::parcels(&sample::records(7))).unwrap();
         let error = writer.finish().unwrap_err();
         assert!(error.message.starts_with("cannot write results to "), "{error}");
         assert!(error.message.contains(".part-000-0000.parquet.tmp: No such file"), "{error}");
@@ -431,7 +429,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
         fs::remove_dir(requests_folder(folder.path())).unwrap();
-        let failed = (0..10_000).find_map(|_| writer.write(sample::records(2_000)).err());
+        let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());
         assert!(failed.expect("the thread gave up").message.contains("cannot write results"));
     }
 }

@@ -170,6 +170,8 @@ impl Tally {
         let at = match self.choices.iter().position(|choice| choice.index == index) {
             Some(at) => at,
             None => {
+                // One, for nearly every reply.
+                self.choices.reserve_exact(1);
                 self.choices.push(Choice { index, ..Choice::default() });
                 self.choices.len() - 1
             }

@@ -88,7 +88,7 @@ mod functions {
                 admitted: now,
                 keep_text: true,
             };
-            client.send(Box::new(order), pin!(stopped(host))).await
+            client.send(Box::new(order), pin!(stopped(host))).await.open()
         });
         if state.host.stop_requested() {
             return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));

@@ -1,10 +1,10 @@
-//! `Packed`: the events of a reply that is still coming, some 4 bytes each instead of 14.
+//! `Packed`: the events of a reply until they become rows, some 4 bytes each instead of 14.
 //!
 //! An event is a number, 7 bits a byte: the microseconds since the event before it, and in the
 //! two lowest bits whether its kind and tokens, and whether its bytes of text, are other than
 //! that one's. What is other follows as further numbers. Nothing is rounded.
 
-use crate::record::{Events, Kind};
+use super::{Events, Kind};
 
 const OTHER_KIND: u64 = 1;
 const OTHER_BYTES: u64 = 2;
@@ -12,7 +12,7 @@ const OTHER_BYTES: u64 = 2;
 /// What an event with a word of text usually takes.
 const BYTES_EXPECTED: usize = 4;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Packed {
     packed: Vec<u8>,
     count: usize,
@@ -33,8 +33,28 @@ impl Packed {
         self.packed.reserve_exact(events * BYTES_EXPECTED);
     }
 
+    pub fn of(events: &Events) -> Packed {
+        let mut packed = Packed::default();
+        for i in 0..events.len() {
+            packed.push(events.at_us[i], events.kind[i], events.tokens[i], events.bytes[i]);
+        }
+        packed
+    }
+
+    /// Bytes that the events take.
+    pub fn bytes(&self) -> usize {
+        self.packed.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// No more events will come: gives back room that was made for many more.
+    pub fn close(&mut self) {
+        if self.packed.len() < self.packed.capacity() / 2 {
+            self.packed.shrink_to_fit();
+        }
     }
 
     pub fn push(&mut self, at_us: u32, kind: Kind, tokens: u32, bytes: u32) {
@@ -65,6 +85,13 @@ impl Packed {
 
     pub fn unpack(&self) -> Events {
         let mut events = Events::with_capacity(self.count);
+        self.unpack_into(&mut events);
+        events
+    }
+
+    /// Replaces what is in `events`.
+    pub fn unpack_into(&self, events: &mut Events) {
+        events.clear();
         let mut rest = self.packed.iter();
         let mut event = Event::default();
         for _ in 0..self.count {
@@ -79,7 +106,6 @@ impl Packed {
             }
             events.push(event.at_us, event.kind, event.tokens, event.bytes);
         }
-        events
     }
 }
 
