@@ -65,7 +65,7 @@ pub struct Exchange {
     tally: Tally,
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
-    refusal: Option<Fault>,
+    refusal: Option<Box<Fault>>,
     first_output: bool,
     last_event: Nanos,
     /// Events with output in the last read.
@@ -315,7 +315,9 @@ impl Exchange {
     fn complete(&mut self, at: Nanos) {
         match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
             Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
-            Reading::Whole(whole) if !self.success_status() => self.refusal = Some(self.refused(&whole)),
+            Reading::Whole(whole) if !self.success_status() => {
+                self.refusal = Some(Box::new(self.refused(&whole)))
+            }
             Reading::Whole(whole) => {
                 let text = self.keep_text.then_some(&mut self.text);
                 match protocol::read_reply(self.api, &whole, text) {
@@ -391,7 +393,7 @@ impl Exchange {
 
     /// The finished record.
     pub fn finish(mut self, ended: Result<(), Fault>) -> Parcel {
-        let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), Err));
+        let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), |fault| Err(*fault)));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
         self.events.close();

@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 pub use health::{TcpInfo, tcp_info};
-pub use imp::{be_urgent, enable_receive_stamps, make_precise, receive, spare_memory};
+pub use imp::{be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive, spare_memory};
 
 /// The monotonic clock, nanoseconds.
 pub fn now() -> i64 {

@@ -29,3 +29,6 @@ pub fn be_urgent(_urgent: bool) -> bool {
 
 /// Nothing to do here.
 pub fn spare_memory() {}
+
+/// Nothing to do here.
+pub fn give_back_memory() {}

@@ -1,8 +1,9 @@
-//! `Packed`: the events of a reply until they become rows, some 4 bytes each instead of 14.
+//! `Packed`: the events of a reply until they become rows, some 3 bytes each instead of 14.
 //!
-//! An event is a number, 7 bits a byte: the microseconds since the event before it, and in the
-//! two lowest bits whether its kind and tokens, and whether its bytes of text, are other than
-//! that one's. What is other follows as further numbers. Nothing is rounded.
+//! An event is a number, 7 bits a byte: by how many microseconds the time since the event before
+//! it is longer or shorter than that one's, and in the two lowest bits whether its kind and tokens,
+//! and whether its bytes of text, are other than that one's. What is other follows as further
+//! numbers. Nothing is rounded.
 
 use super::{Events, Kind};
 
@@ -10,13 +11,15 @@ const OTHER_KIND: u64 = 1;
 const OTHER_BYTES: u64 = 2;
 
 /// What an event with a word of text usually takes.
-const BYTES_EXPECTED: usize = 4;
+const BYTES_EXPECTED: usize = 3;
 
 #[derive(Debug, Clone, Default)]
 pub struct Packed {
     packed: Vec<u8>,
     count: usize,
     last: Event,
+    /// Microseconds between the last two.
+    since: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,9 +64,11 @@ impl Packed {
         let event = Event { at_us, kind, tokens, bytes };
         let other_kind = (kind, tokens) != (self.last.kind, self.last.tokens);
         let other_bytes = bytes != self.last.bytes;
-        // Times may step back (a clock that is mapped anew), so the difference wraps.
-        let since = u64::from(at_us.wrapping_sub(self.last.at_us));
-        self.put(since << 2 | u64::from(other_bytes) << 1 | u64::from(other_kind));
+        // Times may step back (a clock that is mapped anew), so differences wrap.
+        let since = at_us.wrapping_sub(self.last.at_us);
+        let change = fold(since.wrapping_sub(self.since));
+        self.since = since;
+        self.put(u64::from(change) << 2 | u64::from(other_bytes) << 1 | u64::from(other_kind));
         if other_kind {
             self.put(kind.0.into());
             self.put(tokens.into());
@@ -93,10 +98,11 @@ impl Packed {
     pub fn unpack_into(&self, events: &mut Events) {
         events.clear();
         let mut rest = self.packed.iter();
-        let mut event = Event::default();
+        let (mut event, mut since) = (Event::default(), 0u32);
         for _ in 0..self.count {
             let head = number(&mut rest);
-            event.at_us = event.at_us.wrapping_add((head >> 2) as u32);
+            since = since.wrapping_add(unfold((head >> 2) as u32));
+            event.at_us = event.at_us.wrapping_add(since);
             if head & OTHER_KIND != 0 {
                 event.kind = Kind(number(&mut rest) as u16);
                 event.tokens = number(&mut rest) as u32;
@@ -107,6 +113,15 @@ impl Packed {
             events.push(event.at_us, event.kind, event.tokens, event.bytes);
         }
     }
+}
+
+/// A difference that wraps as a number that is small where the difference is, up or down.
+fn fold(difference: u32) -> u32 {
+    difference << 1 ^ ((difference as i32) >> 31) as u32
+}
+
+fn unfold(number: u32) -> u32 {
+    number >> 1 ^ (number & 1).wrapping_neg()
 }
 
 /// The next number.
@@ -153,7 +168,9 @@ mod tests {
     #[test]
     fn a_usual_stream_takes_the_room_that_was_made_for_it() {
         let kind = Kind::CONTENT.with(Kind::CHOICES);
-        let stream: Vec<_> = (0..1_000).map(|i| (50_000 + i * 20_000, kind, 1, 3 + i % 5)).collect();
+        // 20 ms apart, up to a millisecond early or late, in words of 3 to 7 bytes.
+        let at = |i: u32| 50_000 + i * 20_000 + i * 7_919 % 2_000;
+        let stream: Vec<_> = (0..1_000).map(|i| (at(i), kind, 1, 3 + i % 5)).collect();
         let (_, packed) = both(&stream);
         assert!(packed.packed.len() <= 1_004 * BYTES_EXPECTED, "{}", packed.packed.len());
     }

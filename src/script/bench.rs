@@ -129,6 +129,8 @@ impl Bench {
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());
         let ended = self.runtime.block_on(run::run(&plan, client, &control, progress.clone(), out, &prefix));
+        // The sessions have ended, and their last records are still to become rows.
+        os::give_back_memory();
         display.finish();
         let scraped = scraping.stop();
         let Collected { mut summary, written, series } = collector.finish()?;

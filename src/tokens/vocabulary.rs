@@ -4,7 +4,7 @@
 //! candidate is proved by encoding it between other words, not by its spelling in the
 //! vocabulary, so that the method holds for every kind of tokenizer.
 
-use super::words::Words;
+use super::words::{Word, Words};
 use std::collections::HashSet;
 use std::ops::Range;
 use tokenizers::Tokenizer;
@@ -47,7 +47,7 @@ pub(super) fn build(tokenizer: &Tokenizer) -> Words {
     if others.len() >= WORDS_MIN {
         return spaced(tokenizer, others);
     }
-    let alone: Vec<Box<str>> = any.into_iter().filter(|word| is_one(tokenizer, word)).collect();
+    let alone: Vec<Word> = any.into_iter().filter(|word| is_one(tokenizer, word)).collect();
     if alone.len() > others.len() {
         return Words { openers: alone.clone(), others: alone, glue: "", local: false };
     }
@@ -60,7 +60,7 @@ pub(super) fn build(tokenizer: &Tokenizer) -> Words {
     }
 }
 
-fn spaced(tokenizer: &Tokenizer, others: Vec<Box<str>>) -> Words {
+fn spaced(tokenizer: &Tokenizer, others: Vec<Word>) -> Words {
     let openers = others.iter().filter(|word| is_one(tokenizer, word)).take(OPENERS_MAX).cloned().collect();
     Words { openers, others, glue: " ", local: true }
 }
@@ -73,26 +73,26 @@ fn sorted_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {
     tokens
 }
 
-fn unique(words: impl Iterator<Item = Box<str>>) -> Vec<Box<str>> {
+fn unique(words: impl Iterator<Item = Word>) -> Vec<Word> {
     let mut seen = HashSet::new();
     words.filter(|word| seen.insert(word.clone())).collect()
 }
 
 /// The lowercase ASCII word in a token, without the marks of byte-level, SentencePiece and
 /// end-of-word vocabularies.
-fn latin(token: &str) -> Option<Box<str>> {
+fn latin(token: &str) -> Option<Word> {
     let word = token.strip_prefix(['Ġ', '▁', ' ']).unwrap_or(token);
     let word = word.strip_suffix("</w>").unwrap_or(word);
     let plain = (2..=LETTERS_MAX).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase());
-    plain.then(|| Box::from(word))
+    plain.then(|| Word::Owned(word.into()))
 }
 
 /// A token's text when it is nothing but letters.
-fn letters(tokenizer: &Tokenizer, id: u32) -> Option<Box<str>> {
+fn letters(tokenizer: &Tokenizer, id: u32) -> Option<Word> {
     let text = tokenizer.decode(&[id], false).ok()?;
     let text = text.trim();
     let plain = (1..=LETTERS_MAX).contains(&text.chars().count()) && text.chars().all(char::is_alphabetic);
-    plain.then(|| Box::from(text))
+    plain.then(|| Word::Owned(text.into()))
 }
 
 fn is_one(tokenizer: &Tokenizer, text: &str) -> bool {
@@ -100,8 +100,8 @@ fn is_one(tokenizer: &Tokenizer, text: &str) -> bool {
 }
 
 /// Those candidates that are one token each between other words.
-fn safe(tokenizer: &Tokenizer, candidates: Vec<Box<str>>) -> Vec<Box<str>> {
-    let mut safe: Vec<Box<str>> = Vec::new();
+fn safe(tokenizer: &Tokenizer, candidates: Vec<Word>) -> Vec<Word> {
+    let mut safe: Vec<Word> = Vec::new();
     for batch in candidates.chunks(BATCH) {
         let Some(ones) = ones_in(tokenizer, batch) else { continue };
         safe.extend(batch.iter().zip(ones).filter(|(_, one)| *one).map(|(word, _)| word.clone()));
@@ -114,7 +114,7 @@ fn safe(tokenizer: &Tokenizer, candidates: Vec<Box<str>>) -> Vec<Box<str>> {
 }
 
 /// For each word of one text, joined with spaces: is it exactly one token, and no other's?
-fn ones_in(tokenizer: &Tokenizer, words: &[Box<str>]) -> Option<Vec<bool>> {
+fn ones_in(tokenizer: &Tokenizer, words: &[Word]) -> Option<Vec<bool>> {
     // The first word has no space in front: a copy of it takes that place.
     let mut text = words.first()?.to_string();
     let mut places: Vec<Range<usize>> = Vec::with_capacity(words.len());

@@ -1,15 +1,19 @@
 //! `Words`: what text is made of, and how a text is drawn from it.
 
 use rand::{Rng, RngCore};
+use std::borrow::Cow;
 use std::sync::LazyLock;
+
+/// One of the common words, which are part of the program, or one of a vocabulary.
+pub(super) type Word = Cow<'static, str>;
 
 /// Words of which each should be one token where it stands.
 #[derive(Debug)]
 pub(super) struct Words {
     /// Words that are one token at the start of a text.
-    pub(super) openers: Vec<Box<str>>,
+    pub(super) openers: Vec<Word>,
     /// Words that are one token after another word.
-    pub(super) others: Vec<Box<str>>,
+    pub(super) others: Vec<Word>,
     /// What stands between two words.
     pub(super) glue: &'static str,
     /// A word's tokens depend on its near neighbours only.
@@ -22,8 +26,8 @@ pub(super) struct Words {
 static COMMON: LazyLock<Words> = LazyLock::new(|| {
     let list = include_str!("words.txt");
     let openers = list.split("\n\n").next().unwrap_or(list);
-    let boxed = |part: &str| part.split_whitespace().map(Box::from).collect();
-    Words { openers: boxed(openers), others: boxed(list), glue: " ", local: true }
+    let words = |part: &'static str| part.split_whitespace().map(Cow::Borrowed).collect();
+    Words { openers: words(openers), others: words(list), glue: " ", local: true }
 });
 
 impl Words {

@@ -6,7 +6,7 @@
 //! an event costs.
 
 use super::{Api, Meaning, read_event};
-use crate::record::Kind;
+use crate::record::{Kind, Usage};
 
 /// Events that may teach a template; a stream in which every event has something of its own
 /// around the word (a random field, token ids) is parsed and costs what it costs.
@@ -15,9 +15,13 @@ const LESSONS: u32 = 4;
 /// What stands around the word, and what an event of this form means.
 #[derive(Debug, Clone)]
 struct Template {
-    before: Vec<u8>,
-    after: Vec<u8>,
-    meaning: Meaning,
+    /// The bytes before the word and those behind it.
+    around: Box<[u8]>,
+    before: usize,
+    kind: Kind,
+    tokens: u32,
+    usage: Usage,
+    choices: u64,
 }
 
 /// Reads the events of one reply.
@@ -55,6 +59,7 @@ impl Reader {
         if plain(&meaning) {
             self.lessons -= 1;
             self.template = Template::learn(self.api, data, &self.word, &meaning);
+            self.word = String::new();
         }
         Ok(meaning)
     }
@@ -79,10 +84,12 @@ impl Template {
         if word.is_empty() || data_text[at..].contains(&quoted) {
             return None;
         }
-        let (before, after) = (data[..at].to_vec(), data[at + word.len()..].to_vec());
+        let (before, after) = (&data[..at], &data[at + word.len()..]);
         const PROOF: &str = "another word";
-        let other = [&before, PROOF.as_bytes(), &after].concat();
-        let template = Template { before, after, meaning: meaning.clone() };
+        let other = [before, PROOF.as_bytes(), after].concat();
+        let &Meaning { kind, tokens, usage, choices, .. } = meaning;
+        let around = [before, after].concat().into();
+        let template = Template { around, before: at, kind, tokens, usage, choices };
         let mut text = String::new();
         let proven = read_event(api, &other, Some(&mut text)).ok()?;
         (text == PROOF && proven == template.meaning_of(PROOF)).then_some(template)
@@ -90,15 +97,25 @@ impl Template {
 
     /// The word of an event of this form: plain text without escapes, not empty.
     fn word<'a>(&self, data: &'a [u8]) -> Option<&'a str> {
-        let word = data.strip_prefix(&self.before[..])?.strip_suffix(&self.after[..])?;
+        let (before, after) = self.around.split_at(self.before);
+        let word = data.strip_prefix(before)?.strip_suffix(after)?;
         let is_plain = word.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\');
         if word.is_empty() || !is_plain { None } else { std::str::from_utf8(word).ok() }
     }
 
     fn meaning_of(&self, word: &str) -> Meaning {
         let bytes = super::length(word);
-        let reasoning_bytes = if self.meaning.kind.has(Kind::REASONING) { bytes } else { 0 };
-        Meaning { bytes, reasoning_bytes, ..self.meaning.clone() }
+        let reasoning_bytes = if self.kind.has(Kind::REASONING) { bytes } else { 0 };
+        Meaning {
+            kind: self.kind,
+            tokens: self.tokens,
+            bytes,
+            reasoning_bytes,
+            usage: self.usage,
+            finishes: Vec::new(),
+            choices: self.choices,
+            error: None,
+        }
     }
 }
 
