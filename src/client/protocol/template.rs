@@ -191,7 +191,8 @@ mod tests {
         assert_eq!(template.word(&event(TEXT, " two")), Some(" two"));
         assert_eq!(template.word(&event(TEXT, "a\\n")), None);
         assert_eq!(template.word(&event(TEXT, "")), None);
-        let cut = [template.before.as_slice(), &[0xff], &template.after].concat();
+        let (before, after) = template.around.split_at(template.before);
+        let cut = [before, &[0xff], after].concat();
         assert_eq!(template.word(&cut), None, "no text");
     }
 
