@@ -17,10 +17,11 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn plan(arrivals: Shape) -> Plan {
+pub(super) fn plan(arrivals: Shape) -> Plan {
     let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
     Plan {
         name: "cell".into(),
+        traffic: "cell".into(),
         target: Arc::new(Target::new(base, Api::Completions)),
         workload: Workload::Prompts(Prompts {
             class: "".into(),

@@ -345,7 +345,7 @@ async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
         extra: None,
         tokens: tokens.clone(),
     });
-    let traffic = Traffic { seed: 0, cell: "preflight".into(), salt: salt ^ os::wall() as u64 };
+    let traffic = Traffic { seed: 0, key: "preflight".into(), salt: salt ^ os::wall() as u64 };
     let request = workload.session(&traffic, 0).next(None).expect("a plain session has one request");
     let id = format!("preflight-{:016x}", os::wall());
     let bytes = client.encode(&request, &id);

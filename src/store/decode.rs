@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn columns_that_an_older_file_lacks_were_not_observed() {
         let records = sample::records(5);
-        let batch = encode::batch("a", 0, &records);
+        let batch = encode::batch("a", "a", 0, &records);
         let old: Vec<usize> = (0..batch.num_columns())
             .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
             .collect();

@@ -62,6 +62,7 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("session", Number, false),
     ("turn", Number, false),
     ("class", Word, false),
+    ("traffic", Word, false),
     ("outcome", Word, false),
     ("error", Word, true),
     ("status", Code, true),
@@ -145,7 +146,7 @@ pub fn schema() -> SchemaRef {
 
 /// The columns that a record is rebuilt from; the others are derived.
 pub(super) fn raw_columns() -> impl Iterator<Item = &'static str> {
-    let derived = ["input_tokens", "output_tokens", "output_tokens_source"];
+    let derived = ["traffic", "input_tokens", "output_tokens", "output_tokens_source"];
     let raw = COLUMNS.iter().filter(|(_, store, _)| !matches!(store, Real | Instant));
     raw.map(|column| column.0).filter(move |name| !derived.contains(name))
 }

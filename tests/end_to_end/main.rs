@@ -13,3 +13,4 @@ mod recorder;
 mod scripts;
 mod secrets;
 mod single;
+mod traffic;
