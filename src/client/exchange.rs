@@ -1,12 +1,14 @@
 //! `Exchange`: what one reply has told so far. Bytes in, a record out; no socket, no clock.
 
 use super::body::Body;
+use super::caps::Caps;
 use super::conn::Conn;
 use super::head::{Content, Head};
 use super::order::Order;
 use super::protocol::{self, Api, Tally};
+use super::sniff::{self, Form};
 use super::sse;
-use super::target::Timeouts;
+use super::target::{Target, Timeouts};
 use crate::os::{Received, TcpInfo};
 use crate::record::{Clock, Kind, Nanos, Outcome, Packed, Parcel, Record, Timeout};
 use bytes::Bytes;
@@ -14,9 +16,6 @@ use std::io;
 
 /// Most bytes of an error body that are kept.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-
-/// Most bytes of a reply that is read as a whole.
-const REPLY_BYTES_MAX: usize = 64 << 20;
 
 /// Most bytes of a stream without events that are quoted.
 const OPENING_BYTES_MAX: usize = 120;
@@ -41,15 +40,20 @@ impl Fault {
 
 /// How the body of the reply is read.
 enum Reading {
+    /// Too little has come to say.
+    Unknown(Vec<u8>),
     /// Server-sent events.
     Events(sse::Parser),
     /// Gathered, then read as one JSON object.
     Whole(Vec<u8>),
+    /// A JSON object a line, each an event; the beginning of a line whose end has not arrived.
+    Lines(Vec<u8>),
 }
 
 /// One request and its reply so far. Times are absolute.
 pub struct Exchange {
     api: Api,
+    caps: Caps,
     reader: protocol::Reader,
     record: Box<Record>,
     /// Before TLS, for a second try; let go of once a reply has begun.
@@ -62,6 +66,7 @@ pub struct Exchange {
     reading: Reading,
     /// How a body began that is not called a stream of events.
     opening: Vec<u8>,
+    event_count: u32,
     tally: Tally,
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
@@ -73,12 +78,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(api: Api, streamed: bool, mut order: Order) -> Exchange {
+    pub fn new(target: &Target, mut order: Order) -> Exchange {
+        let api = target.api;
         let keep_text = order.keep_text;
         let request = std::mem::take(&mut order.bytes);
-        let record = order.record(streamed);
+        let record = order.record(target.stream);
         Exchange {
             api,
+            caps: target.caps,
             reader: protocol::Reader::new(api),
             record,
             request,
@@ -89,6 +96,7 @@ impl Exchange {
             body: None,
             reading: Reading::Whole(Vec::new()),
             opening: Vec::new(),
+            event_count: 0,
             tally: Tally::new(api),
             text: String::new(),
             refusal: None,
@@ -231,10 +239,8 @@ impl Exchange {
             );
             return Err(Fault::new(Outcome::Protocol, text));
         }
-        if success && self.record.streamed && head.content != Content::Json {
-            self.reading = Reading::Events(sse::Parser::default());
-        } else if success {
-            self.record.streamed = false;
+        if success {
+            self.reading = Reading::Unknown(Vec::new());
         }
         self.body = Some(Body::new(head.framing));
         self.head = Some(head);
@@ -252,18 +258,65 @@ impl Exchange {
         self.body = Some(body);
         self.record.timeline.shared_reads += u32::from(self.shared());
         let fed = fed.map_err(|why| Fault::new(Outcome::Protocol, why))?;
+        if let Some(fault) = self.beyond_repair() {
+            return Err(fault);
+        }
         if !fed.finished {
             return Ok(None);
         }
         self.complete(at);
+        if let Some(fault) = self.beyond_repair() {
+            return Err(fault);
+        }
         let keep_alive = self.head.as_ref().is_some_and(|head| head.keep_alive);
         Ok(Some(keep_alive && fed.used == bytes.len()))
     }
 
+    /// Why nothing can come of the reply any more, so that nobody waits for the rest of it.
+    fn beyond_repair(&self) -> Option<Fault> {
+        match &self.reading {
+            Reading::Whole(whole) if !self.success_status() => {
+                (whole.len() >= ERROR_BYTES_MAX).then(|| self.refused(whole))
+            }
+            _ => self.tally.beyond_repair().map(|why| Fault::new(Outcome::Protocol, why)),
+        }
+    }
+
     /// Takes body bytes.
     fn data(&mut self, data: &[u8], at: Nanos) {
-        let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
+        let Reading::Unknown(begun) = &mut self.reading else { return self.known_data(data, at) };
+        let mut begun = std::mem::take(begun);
+        let begun = match begun.is_empty() {
+            true => data,
+            false => {
+                begun.extend_from_slice(data);
+                &begun
+            }
+        };
+        match sniff::form(begun, self.record.streamed) {
+            None if begun.len() < OPENING_BYTES_MAX => self.reading = Reading::Unknown(begun.to_vec()),
+            form => {
+                self.reading = self.known(form);
+                self.known_data(begun, at);
+            }
+        }
+    }
+
+    /// How a body of this form is read.
+    fn known(&mut self, form: Option<Form>) -> Reading {
+        let events = form.map_or(self.record.streamed, |form| form == Form::Events);
+        self.record.streamed = events;
+        match events {
+            true => Reading::Events(sse::Parser::new(self.caps.held())),
+            false => Reading::Whole(Vec::new()),
+        }
+    }
+
+    /// Takes body bytes of a known form.
+    fn known_data(&mut self, data: &[u8], at: Nanos) {
+        let mut reading = std::mem::replace(&mut self.reading, Reading::Lines(Vec::new()));
         match &mut reading {
+            Reading::Unknown(_) => {}
             Reading::Events(parser) => {
                 self.quote(data);
                 if let Err(why) = parser.feed(data, |event| self.event(event, at)) {
@@ -271,15 +324,63 @@ impl Exchange {
                 }
             }
             Reading::Whole(whole) => {
-                let most = if self.success_status() { REPLY_BYTES_MAX } else { ERROR_BYTES_MAX };
-                if whole.len() < most {
-                    whole.extend_from_slice(data);
-                } else {
-                    self.tally.broken(format!("the reply is longer than {} MiB", REPLY_BYTES_MAX >> 20));
+                let most = if self.success_status() { self.caps.held() } else { ERROR_BYTES_MAX };
+                let room = most.saturating_sub(whole.len());
+                whole.extend_from_slice(&data[..data.len().min(room)]);
+                if room < data.len() {
+                    let mib = self.caps.mib;
+                    self.tally.broken(format!("the reply is longer than {mib} MiB (raise max_reply_mib)"));
+                }
+                if self.success_status() && self.is_line_by_line(whole, data) {
+                    self.record.streamed = true;
+                    let whole = std::mem::take(whole);
+                    reading = Reading::Lines(Vec::new());
+                    if let Reading::Lines(line) = &mut reading {
+                        self.lines(line, &whole, at);
+                    }
                 }
             }
+            Reading::Lines(line) => self.lines(line, data, at),
         }
         self.reading = reading;
+        let bytes = self.record.body_bytes;
+        if let Some(why) = self.caps.passed(self.event_count, self.tally.text_bytes(), bytes) {
+            self.tally.broken(why);
+        }
+    }
+
+    /// The first line of a body is an object that must go on: it speaks of a choice, and ends none.
+    /// `latest`: the last part of `whole`.
+    fn is_line_by_line(&self, whole: &[u8], latest: &[u8]) -> bool {
+        let before = whole.len().saturating_sub(latest.len());
+        let Some(end) = latest.iter().position(|byte| *byte == b'\n') else { return false };
+        if whole[..before].contains(&b'\n') {
+            return false;
+        }
+        let first = protocol::read_event(self.api, &whole[..before + end], None);
+        first.is_ok_and(|first| first.choices != 0 && first.finishes.is_empty() && first.error.is_none())
+    }
+
+    /// Takes bytes of a body that is an object a line.
+    fn lines(&mut self, line: &mut Vec<u8>, data: &[u8], at: Nanos) {
+        for part in data.split_inclusive(|byte| *byte == b'\n') {
+            if line.len() + part.len() > self.caps.held() {
+                let mib = self.caps.mib;
+                return self.tally.broken(format!("a line of the stream is longer than {mib} MiB"));
+            }
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let whole = std::mem::take(line);
+                self.line(&whole, at);
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8], at: Nanos) {
+        let data = line.trim_ascii();
+        if !data.is_empty() {
+            self.event(sse::Event { data, fault: false }, at);
+        }
     }
 
     /// Keeps how a body begins that may turn out to be no stream of events.
@@ -295,9 +396,13 @@ impl Exchange {
         self.record.status.is_some_and(|status| (200..300).contains(&status))
     }
 
-    fn event(&mut self, data: &[u8], at: Nanos) {
+    fn event(&mut self, event: sse::Event, at: Nanos) {
+        self.event_count = self.event_count.saturating_add(1);
+        if self.event_count > self.caps.events {
+            return;
+        }
         let text = self.keep_text.then_some(&mut self.text);
-        let meaning = match self.reader.read(data, text) {
+        let meaning = match self.reader.read(event, text) {
             Ok(meaning) => meaning,
             Err(why) => return self.tally.broken(why),
         };
@@ -313,8 +418,13 @@ impl Exchange {
 
     /// Every byte of the body has arrived.
     fn complete(&mut self, at: Nanos) {
-        match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
+        if matches!(self.reading, Reading::Unknown(_)) {
+            self.reading = self.known(None);
+        }
+        match std::mem::replace(&mut self.reading, Reading::Lines(Vec::new())) {
+            Reading::Unknown(_) => {}
             Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
+            Reading::Lines(line) => self.line(&line, at),
             Reading::Whole(whole) if !self.success_status() => {
                 self.refusal = Some(Box::new(self.refused(&whole)))
             }
@@ -413,8 +523,11 @@ impl Exchange {
             }
             // What the server told before it cut the stream says more than the cut.
             Err(fault)
-                if fault.outcome == Outcome::Truncated
-                    && matches!(verdict.outcome, Outcome::ServerError | Outcome::Aborted) =>
+                if matches!(fault.outcome, Outcome::Truncated | Outcome::TimedOut(_))
+                    && matches!(
+                        verdict.outcome,
+                        Outcome::ServerError | Outcome::Aborted | Outcome::ContentFilter
+                    ) =>
             {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;

@@ -89,7 +89,7 @@ impl Http {
     /// See [`super::Client::send`].
     pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         // Boxed, since it is handed on several times; the room of the order is free from here on.
-        let exchange = Box::new(Exchange::new(self.target.api, self.target.stream, *order));
+        let exchange = Box::new(Exchange::new(&self.target, *order));
         let (exchange, ended) = self.carry(exchange, cancel).await;
         let mut parcel = exchange.finish(ended);
         // A server may repeat a key that it refused.

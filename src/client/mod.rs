@@ -5,6 +5,7 @@
 //! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
 pub mod body;
+pub mod caps;
 mod conn;
 pub mod control;
 mod exchange;
@@ -19,6 +20,7 @@ pub mod protocol;
 mod reader;
 pub mod scrape;
 mod shot;
+mod sniff;
 pub mod sse;
 pub mod target;
 pub mod tls;

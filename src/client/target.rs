@@ -1,5 +1,6 @@
 //! `Target`: a server and how to talk to it, checked once.
 
+use super::caps::Caps;
 use super::protocol::Api;
 use crate::error;
 use crate::record::Nanos;
@@ -120,6 +121,7 @@ pub struct Target {
     pub temperature: Option<f64>,
     pub connections: Connections,
     pub timeouts: Timeouts,
+    pub caps: Caps,
     /// Accept any certificate.
     pub insecure: bool,
     pub ca_cert: Option<PathBuf>,
@@ -203,6 +205,7 @@ impl Target {
             temperature: Some(0.0),
             connections: Connections::default(),
             timeouts: Timeouts::default(),
+            caps: Caps::default(),
             insecure: false,
             ca_cert: None,
         }
@@ -275,6 +278,7 @@ impl std::fmt::Debug for Target {
             .field("temperature", &self.temperature)
             .field("connections", &self.connections)
             .field("timeouts", &self.timeouts)
+            .field("caps", &self.caps)
             .field("insecure", &self.insecure)
             .field("ca_cert", &self.ca_cert)
             .finish()
