@@ -4,13 +4,14 @@ use super::body::Body;
 use super::caps::Caps;
 use super::conn::Conn;
 use super::head::{Content, Head};
+use super::limits::{Course, Limits, Over};
 use super::order::Order;
 use super::protocol::{self, Api, Tally};
 use super::sniff::{self, Form};
 use super::sse;
-use super::target::{Target, Timeouts};
+use super::target::Target;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Kind, Nanos, Outcome, Packed, Parcel, Record, Timeout};
+use crate::record::{Clock, Connect, Kind, Nanos, Outcome, Packed, Parcel, Record};
 use bytes::Bytes;
 use std::io;
 
@@ -20,8 +21,17 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a stream without events that are quoted.
 const OPENING_BYTES_MAX: usize = 120;
 
+/// A byte order mark, which some put before a text.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Most events for which room is made beforehand.
 const EVENTS_EXPECTED_MAX: usize = 4096;
+
+/// A connection that nobody has used for so long may be one that its server gives up.
+const LAIN_FROM: Nanos = 1_000_000_000;
+
+/// A 408 so soon after the send was no wait for that request.
+const GOODBYE_WITHIN: Nanos = 1_000_000_000;
 
 /// Why a request did not end well.
 #[derive(Debug)]
@@ -71,8 +81,12 @@ pub struct Exchange {
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
     refusal: Option<Box<Fault>>,
-    first_output: bool,
-    last_event: Nanos,
+    /// The latest event once there was output, or the latest byte of a reply in one piece.
+    latest: Option<Nanos>,
+    /// Since when a connection is tried to be opened.
+    connecting: Option<Nanos>,
+    /// When everything had been said.
+    whole: Option<Nanos>,
     /// Events with output in the last read.
     outputs: u32,
 }
@@ -100,8 +114,9 @@ impl Exchange {
             tally: Tally::new(api),
             text: String::new(),
             refusal: None,
-            first_output: false,
-            last_event: 0,
+            latest: None,
+            connecting: None,
+            whole: None,
             outputs: 0,
         }
     }
@@ -111,10 +126,23 @@ impl Exchange {
         self.request.clone()
     }
 
-    /// A connection is in hand.
+    /// A connection is tried to be opened for this request.
+    pub fn connects(&mut self, now: Nanos) {
+        self.record.connect_tries += 1;
+        self.connecting.get_or_insert(now);
+    }
+
+    pub fn connect_tries(&self) -> u32 {
+        self.record.connect_tries
+    }
+
+    /// A connection is in hand. What it took to wait for a server that refused is time of
+    /// connecting.
     pub fn begin(&mut self, conn: &Conn) {
         self.record.reused = conn.served > 0;
-        self.record.timeline.connect = (conn.served == 0).then_some(conn.opened);
+        let done = conn.opened.done;
+        let opened = self.connecting.take().map_or(conn.opened, |started| Connect { started, done });
+        self.record.timeline.connect = (conn.served == 0).then_some(opened);
         self.record.timeline.clock = if conn.stamped { Clock::Kernel } else { Clock::Read };
     }
 
@@ -133,7 +161,6 @@ impl Exchange {
         if self.events.is_empty() && self.record.streamed {
             self.events.reserve((self.record.asked_output as usize + 4).min(EVENTS_EXPECTED_MAX));
         }
-        self.last_event = sent;
     }
 
     pub fn was_sent(&self) -> bool {
@@ -180,19 +207,16 @@ impl Exchange {
         self.record.timeline.written = None;
     }
 
-    /// Until when the reply may stay silent, and which limit says so.
-    pub fn deadline(&self, limits: &Timeouts) -> (Nanos, Timeout) {
-        let sent = self.since();
-        let total = (sent.saturating_add(nanos(limits.total)), Timeout::Total);
-        if !self.record.streamed {
-            return total;
-        }
-        let next = if self.first_output {
-            (self.last_event.saturating_add(nanos(limits.idle)), Timeout::Idle)
-        } else {
-            (sent.saturating_add(nanos(limits.first_token)), Timeout::FirstToken)
-        };
-        if next.0 < total.0 { next } else { total }
+    /// How far the reply has come.
+    pub fn course(&self) -> Course {
+        Course { sent: self.since(), latest: self.latest, whole: self.whole }
+    }
+
+    /// The request went over a connection that had been open for a while, so that its server may
+    /// have given it up before it saw the request.
+    pub fn kept(&self) -> bool {
+        let lain = |opened: Connect| self.since() - opened.done >= LAIN_FROM;
+        self.record.reused || self.record.timeline.connect.is_some_and(lain)
     }
 
     /// Takes what one read brought; no bytes: the peer has closed. `Some`: the reply is
@@ -224,11 +248,18 @@ impl Exchange {
         if self.head.is_some() {
             return Ok(Some(bytes.into()));
         }
-        self.request = Bytes::new();
         self.head_bytes.extend_from_slice(bytes);
         let parsed = Head::parse(&self.head_bytes, false);
         let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, text))?;
         let Some((head, length)) = parsed else { return Ok(None) };
+        if head.status == 408 && self.kept() && at - self.since() < GOODBYE_WITHIN {
+            self.head_bytes = Vec::new();
+            return Err(Fault::new(
+                Outcome::Disconnected,
+                "the server gave the open connection up (status 408) before it saw the request",
+            ));
+        }
+        self.request = Bytes::new();
         self.record.timeline.head = Some(at);
         self.record.status = Some(head.status);
         let success = self.success_status();
@@ -236,6 +267,14 @@ impl Exchange {
             let text = format!(
                 "the reply is compressed (content-encoding {coding:?}) although nobody asked for that: \
                  let the proxy or gateway in between pass streams on as they are"
+            );
+            return Err(Fault::new(Outcome::Protocol, text));
+        }
+        if let Some(other) = head.request_id.as_deref().filter(|id| is_another(&self.record.id, id)) {
+            let ours = &self.record.id;
+            let text = format!(
+                "the reply is that of another request: x-request-id {other:?} instead of {ours:?} \
+                 (look for a proxy that mixes connections up)"
             );
             return Err(Fault::new(Outcome::Protocol, text));
         }
@@ -287,7 +326,8 @@ impl Exchange {
         let Reading::Unknown(begun) = &mut self.reading else { return self.known_data(data, at) };
         let mut begun = std::mem::take(begun);
         let begun = match begun.is_empty() {
-            true => data,
+            // Some send blanks for minutes, to keep the connection alive.
+            true => data.trim_ascii_start(),
             false => {
                 begun.extend_from_slice(data);
                 &begun
@@ -297,7 +337,7 @@ impl Exchange {
             None if begun.len() < OPENING_BYTES_MAX => self.reading = Reading::Unknown(begun.to_vec()),
             form => {
                 self.reading = self.known(form);
-                self.known_data(begun, at);
+                self.known_data(begun.strip_prefix(MARK).unwrap_or(begun), at);
             }
         }
     }
@@ -324,14 +364,20 @@ impl Exchange {
                 }
             }
             Reading::Whole(whole) => {
-                let most = if self.success_status() { self.caps.held() } else { ERROR_BYTES_MAX };
+                let success = self.success_status();
+                // Blanks keep a connection alive and are nothing of a reply; words of an error are
+                // none either.
+                if success && !data.trim_ascii().is_empty() {
+                    self.latest = Some(at);
+                }
+                let most = if success { self.caps.held() } else { ERROR_BYTES_MAX };
                 let room = most.saturating_sub(whole.len());
                 whole.extend_from_slice(&data[..data.len().min(room)]);
                 if room < data.len() {
                     let mib = self.caps.mib;
                     self.tally.broken(format!("the reply is longer than {mib} MiB (raise max_reply_mib)"));
                 }
-                if self.success_status() && self.is_line_by_line(whole, data) {
+                if success && self.is_line_by_line(whole, data) {
                     self.record.streamed = true;
                     let whole = std::mem::take(whole);
                     reading = Reading::Lines(Vec::new());
@@ -411,15 +457,45 @@ impl Exchange {
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
         self.events.push(at_us, meaning.kind, tokens, meaning.bytes);
         let output = meaning.kind.has(Kind::OUTPUT);
-        self.first_output |= output;
         self.outputs += u32::from(output);
-        self.last_event = at;
+        if output || self.latest.is_some() {
+            self.latest = Some(at);
+        }
+        let last = meaning.kind.has(Kind::DONE.with(Kind::ERROR));
+        if last && self.whole.is_none() && self.tally.complete() {
+            self.whole = Some(at);
+        }
+    }
+
+    /// What has come until `at` has not ended the reply: its time may have.
+    pub fn held_against(&mut self, limits: &Limits, at: Nanos) -> Option<Result<bool, Fault>> {
+        let course = self.course();
+        let (deadline, over) = limits.deadline(&course);
+        if at < deadline {
+            return None;
+        }
+        Some(match over {
+            Over::Late(limit) => Err(limits.fault(limit, course.sent, at)),
+            Over::Whole => {
+                self.leave_open();
+                Ok(false)
+            }
+        })
+    }
+
+    /// A reply that is whole is not waited for any longer, though its body has no end.
+    pub fn leave_open(&mut self) {
+        self.record.unclosed = true;
+        self.record.timeline.end = self.whole.unwrap_or(self.record.timeline.end);
+        self.complete(self.record.timeline.end);
     }
 
     /// Every byte of the body has arrived.
     fn complete(&mut self, at: Nanos) {
-        if matches!(self.reading, Reading::Unknown(_)) {
+        if let Reading::Unknown(begun) = &mut self.reading {
+            let begun = std::mem::take(begun);
             self.reading = self.known(None);
+            self.known_data(&begun, at);
         }
         match std::mem::replace(&mut self.reading, Reading::Lines(Vec::new())) {
             Reading::Unknown(_) => {}
@@ -514,6 +590,7 @@ impl Exchange {
             Ok(()) => {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
+                record.unclosed &= record.outcome.is_success();
                 let silent = record.outcome == Outcome::Unfinished && self.events.is_empty();
                 if silent && !self.opening.is_empty() {
                     let opening = String::from_utf8_lossy(&self.opening);
@@ -547,6 +624,12 @@ impl Exchange {
     }
 }
 
-fn nanos(duration: std::time::Duration) -> Nanos {
-    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+/// Whether an `x-request-id` that came back is that of another request of the same run. Servers
+/// that make up their own are no concern of ours.
+fn is_another(ours: &str, theirs: &str) -> bool {
+    let run = |id: &str| id.rsplit_once('-').map(|(run, _)| run.to_string());
+    let numbered = theirs.rsplit_once('-').is_some_and(|(_, seq)| {
+        !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    });
+    theirs != ours && numbered && run(ours) == run(theirs)
 }

@@ -12,7 +12,9 @@ mod exchange;
 pub mod fake;
 pub mod head;
 mod http;
+mod limits;
 mod order;
+pub mod outage;
 mod pacer;
 mod patience;
 mod pool;
@@ -28,6 +30,7 @@ pub mod tls;
 pub use fake::Fake;
 pub use http::Http;
 pub use order::Order;
+pub use outage::Outage;
 pub use target::Target;
 
 use crate::record::{Nanos, Parcel, Request};

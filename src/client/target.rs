@@ -3,7 +3,6 @@
 use super::caps::Caps;
 use super::protocol::Api;
 use crate::error;
-use crate::record::Nanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,14 +35,8 @@ pub struct Timeouts {
     /// Between events.
     pub idle: Duration,
     pub total: Duration,
-}
-
-impl Timeouts {
-    /// The shortest of those that count once a request is sent, nanoseconds.
-    pub fn shortest(&self) -> Nanos {
-        let shortest = self.first_token.min(self.idle).min(self.total);
-        Nanos::try_from(shortest.as_nanos()).unwrap_or(Nanos::MAX)
-    }
+    /// How long a server that refuses connections in the middle of a run is borne with.
+    pub reconnect: Duration,
 }
 
 impl Default for Timeouts {
@@ -53,6 +46,7 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(300),
             idle: Duration::from_secs(120),
             total: Duration::from_secs(6 * 3600),
+            reconnect: Duration::from_secs(30),
         }
     }
 }

@@ -19,10 +19,12 @@ fn ms(n: u64) -> Duration {
 
 pub(super) fn plan(arrivals: Shape) -> Plan {
     let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
+    let mut target = Target::new(base, Api::Completions);
+    target.timeouts.reconnect = Duration::ZERO;
     Plan {
         name: "cell".into(),
         traffic: "cell".into(),
-        target: Arc::new(Target::new(base, Api::Completions)),
+        target: Arc::new(target),
         workload: Workload::Prompts(Prompts {
             class: "".into(),
             input: Length::Fixed(4),

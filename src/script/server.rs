@@ -350,8 +350,16 @@ async fn probe(client: &Client, tokens: &Arc<Tokens>, salt: u64) -> Record {
     let id = format!("preflight-{:016x}", os::wall());
     let bytes = client.encode(&request, &id);
     let now = os::now();
-    let order =
-        Order { request, id, bytes, phase: Phase::Measured, planned: now, admitted: now, keep_text: false };
+    let order = Order {
+        request,
+        id,
+        bytes,
+        phase: Phase::Measured,
+        planned: now,
+        admitted: now,
+        keep_text: false,
+        outage: None,
+    };
     *client.send(Box::new(order), pin!(std::future::pending())).await.open()
 }
 

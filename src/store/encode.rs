@@ -129,6 +129,8 @@ fn times(columns: &mut Columns, records: &[Record]) {
         ("body_bytes", whole(records, |r| r.body_bytes as i64)),
         ("reused", flags(records, |r| r.reused)),
         ("reconnects", count(records, |r| Some(r.reconnects))),
+        ("connect_tries", count(records, |r| Some(r.connect_tries))),
+        ("unclosed", flags(records, |r| r.unclosed)),
     ]);
 }
 

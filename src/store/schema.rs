@@ -107,6 +107,8 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("body_bytes", Number, false),
     ("reused", Bool, false),
     ("reconnects", Number, false),
+    ("connect_tries", Number, false),
+    ("unclosed", Bool, false),
     ("event_us", Noise, false),
     ("event_kind", Repeats, false),
     ("event_tokens", Repeats, false),
@@ -256,8 +258,16 @@ mod tests {
     #[test]
     fn every_number_says_its_unit() {
         let units = ["_ns", "_us", "_ms", "_tokens", "_bytes", "_tokens_usage"];
-        let counts =
-            ["seq", "session", "turn", "shared_reads", "reconnects", "tcp_retransmits", "tcp_out_of_order"];
+        let counts = [
+            "seq",
+            "session",
+            "turn",
+            "shared_reads",
+            "reconnects",
+            "connect_tries",
+            "tcp_retransmits",
+            "tcp_out_of_order",
+        ];
         for (name, store, _) in COLUMNS {
             if matches!(store, Number | Real) {
                 assert!(
