@@ -59,7 +59,9 @@ impl Lab {
         command.args(args).current_dir(self.path()).env_clear().env("HOME", self.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        group.into_iter().for_each(|group| drop(command.process_group(group)));
+        if let Some(group) = group {
+            command.process_group(group);
+        }
         let mut child = command.spawn().expect("the binary starts");
         let out = gather(child.stdout.take().expect("piped"));
         let err = gather(child.stderr.take().expect("piped"));
