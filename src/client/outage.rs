@@ -47,11 +47,13 @@ impl Outage {
         let _ = self.since.compare_exchange(NONE, now, Relaxed, Relaxed);
     }
 
-    /// It has lasted longer than it is borne with; a server that nobody has tried to reach has
-    /// no such excuse.
+    /// It has lasted longer than it is borne with.
     pub fn is_too_long(&self, now: Nanos) -> bool {
-        let since = self.since.load(Relaxed);
-        since == NONE || now - since >= self.borne
+        match self.since.load(Relaxed) {
+            // Over, though its failures may be the last that is known; without patience they count.
+            NONE => self.borne == 0,
+            since => now - since >= self.borne,
+        }
     }
 
     /// How long to wait before a try that comes after so many; `None`: not any more.
@@ -138,7 +140,8 @@ mod tests {
         closed.give_up();
         assert_eq!(closed.pause(1, 100 * S), None);
         assert_eq!(Outage::new(Duration::ZERO, true).pause(1, 100 * S), None, "no patience at all");
-        assert!(Outage::new(Duration::from_secs(30), true).is_too_long(0), "nobody knows of an outage");
+        assert!(!Outage::new(Duration::from_secs(30), true).is_too_long(0), "there is none");
+        assert!(Outage::new(Duration::ZERO, true).is_too_long(0), "no patience at all");
     }
 
     #[test]

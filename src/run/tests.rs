@@ -175,6 +175,16 @@ fn ten_failures_in_a_row_to_connect_end_the_run_early() {
 }
 
 #[test]
+fn failures_to_connect_end_no_run_as_long_as_an_outage_is_borne_with() {
+    let mut plan = Plan { requests: Some(40), ..plan(closed(2)) };
+    let mut target = (*plan.target).clone();
+    target.timeouts.reconnect = Duration::from_secs(3_600);
+    plan.target = Arc::new(target);
+    let (records, ended) = play(plan, Fake { takes: ms(1), outcome: |_| Outcome::Connect });
+    assert_eq!((records.len(), ended.reason), (40, Reason::Requests));
+}
+
+#[test]
 fn failures_that_connect_do_not_end_a_run_unless_asked() {
     let failing = || Fake { takes: ms(1), outcome: |_| Outcome::Status };
     let (records, ended) = play(Plan { requests: Some(40), ..plan(closed(4)) }, failing());

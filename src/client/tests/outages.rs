@@ -41,7 +41,7 @@ fn a_request_waits_for_a_server_that_is_started_again_and_is_one_record() {
     let connect = record.timeline.connect.expect("a new connection");
     assert!(connect.done - connect.started >= 100_000_000, "the wait is time of connecting");
     assert!(record.timeline.lateness().expect("sent") < 50_000_000, "and no lateness of ours");
-    assert!(outage.is_too_long(os::now()), "it is over");
+    assert!(!outage.is_too_long(i64::MAX), "it is over");
 }
 
 #[test]
