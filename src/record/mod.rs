@@ -1,6 +1,7 @@
 //! The shared words of a measurement, as plain data: a [`Slot`] is due, a [`Request`] is
 //! sent, a [`Record`] comes back. Nothing here reads a clock, a socket or a file.
 
+mod adaption;
 mod event;
 mod health;
 mod measure;
@@ -11,6 +12,7 @@ mod point;
 mod request;
 mod timeline;
 
+pub use adaption::Adaption;
 pub use event::{Events, Kind};
 pub use health::{Health, Throttled};
 pub use measure::{OutputSource, stalls};
@@ -103,9 +105,4 @@ pub struct Record {
     pub reused: bool,
     /// Second tries on a fresh connection after a reused one died unread (0 or 1).
     pub reconnects: u32,
-    /// Tries of this request to open a connection: 0 when it found one, above 1 when it waited for
-    /// a server that refused.
-    pub connect_tries: u32,
-    /// The reply said everything, `[DONE]` too, and its body had no end.
-    pub unclosed: bool,
 }

@@ -12,6 +12,7 @@ use crate::os;
 use crate::record::{Events, Parcel, Record};
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
 use crate::stats::report::Report;
+use crate::stats::tally::Failed;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::Lang;
 use crate::stats::{ClientSeries, Summary, Window};
@@ -19,7 +20,7 @@ use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,9 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Records between the sessions and the collector.
 const CHANNEL: usize = 8192;
+
+/// Kinds of failures that the end of a run tells.
+const FAILURES_TOLD: usize = 4;
 
 /// Width of a window of the client's series, nanoseconds.
 const SERIES_WINDOW: i64 = 1_000_000_000;
@@ -42,10 +46,6 @@ pub struct Bench {
     names: Mutex<HashSet<String>>,
     /// Changes the words of every prompt, so that a rerun meets no warm prefix cache.
     pub salt: u64,
-    /// The same bytes for the same traffic, whoever was asked before.
-    same_bytes: bool,
-    /// Runs so far of a traffic on a server.
-    asked: Mutex<HashMap<(String, String), u64>>,
 }
 
 /// One finished run.
@@ -56,14 +56,12 @@ pub struct Finished {
     pub ended: Arc<Ended>,
     pub folder: Arc<Folder>,
     pub tokenizer: String,
-    /// What was asked and when, as planned.
-    pub traffic_hash: String,
     /// How the server's own metrics were read.
     pub scrapes: Arc<Scrapes>,
 }
 
 impl Bench {
-    /// `same_bytes`: no salt; the same traffic gives the same bytes in every invocation.
+    /// `same_bytes`: no salt, the same prompts in every invocation.
     pub fn new(same_bytes: bool) -> Result<Bench> {
         let runtime = run::runtime()
             .map_err(|error| Error::run(format!("cannot start the threads that send requests: {error}")))?;
@@ -75,8 +73,6 @@ impl Bench {
             runs: AtomicU32::new(0),
             names: Mutex::default(),
             salt,
-            same_bytes,
-            asked: Mutex::default(),
         })
     }
 
@@ -127,7 +123,6 @@ impl Bench {
         let folder = self.need_folder(state, Some(&plan.target.model))?;
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
-        let traffic_hash = run::planned::hash(&plan);
         let client = Arc::new(self.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
@@ -154,13 +149,13 @@ impl Bench {
         }
         let report = Report::new(&summary, &intent(&plan), &ended.health, written.blocked_ms);
         summary.attach(report);
+        summary.adapt(ready.adaptions.clone());
         let finished = Finished {
             plan,
             summary: Arc::new(summary),
             ended: Arc::new(ended),
             folder: folder.clone(),
             tokenizer: ready.tokens.name(),
-            traffic_hash,
             scrapes: Arc::new(scrapes),
         };
         runs::append(folder.path(), super::row::row(&finished, index, written))?;
@@ -171,7 +166,12 @@ impl Bench {
 
     /// A client of `target`; no traffic yet.
     pub fn client(&self, target: &Arc<Target>) -> Result<Client> {
-        Ok(Client::Http(Box::new(self.runtime.block_on(Http::new(target.clone()))?)))
+        self.runtime.block_on(self.client_of(target))
+    }
+
+    /// The same, awaited.
+    pub async fn client_of(&self, target: &Arc<Target>) -> Result<Client> {
+        Ok(Client::Http(Box::new(Http::new(target.clone()).await?)))
     }
 
     fn id_nonce(&self) -> u64 {
@@ -199,24 +199,16 @@ impl Bench {
             _ => {}
         }
         let tally = finished.summary.tally();
+        let told: Vec<String> =
+            tally.failures.list().iter().take(FAILURES_TOLD).map(Failed::to_string).collect();
+        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
+        let (failed, requests) = (tally.failed(), tally.requests);
         if tally.succeeded == 0 {
-            let why = match tally.failures.list().into_iter().next() {
-                Some((outcome, count, Some(words))) => format!("; {count} x {}: {words}", outcome.name()),
-                Some((outcome, count, None)) => format!("; {count} x {}", outcome.name()),
-                None => String::new(),
-            };
-            state.problem(format!("run {name}: none of {} requests succeeded{why}", tally.requests));
+            state.problem(format!("run {name}: none of {requests} requests succeeded{told}"));
+        } else if 2 * failed > requests {
+            state.problem(format!("run {name}: {failed} of {requests} requests failed{told}"));
         }
         Ok(())
-    }
-
-    /// The salt of the next run of a traffic on a server: two servers get the same words, and one
-    /// that is asked again gets fresh ones, or its prefix cache would answer.
-    pub fn salt_of(&self, traffic: &str, target: &Target) -> u64 {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let runs = asked.entry((traffic.into(), target.base.to_string())).or_default();
-        let earlier = std::mem::replace(runs, *runs + 1);
-        if self.same_bytes { 0 } else { self.salt.wrapping_add(earlier) }
     }
 
     /// `name`, or `run-1`; with a number behind it when an earlier run has that name.
@@ -278,7 +270,7 @@ impl Collector {
     ) -> Result<Collector> {
         let plan = plan.clone();
         let zero_ms = os::wall() / 1_000_000;
-        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index, zero_ms)?;
+        let mut writer = Writer::start(folder.path(), &plan.name, index, zero_ms)?;
         let work = move || {
             let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
@@ -341,6 +333,7 @@ fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
 /// The facts of a run that are not in its summary.
 pub fn facts(finished: &Finished) -> Map<String, Value> {
     let ended = &finished.ended;
+    let failures: Vec<String> = finished.summary.failures().iter().map(Failed::to_string).collect();
     let reason = match &ended.reason {
         Reason::Requests => "requests".to_string(),
         Reason::Duration => "duration".to_string(),
@@ -353,6 +346,7 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         "window_start_ns": ended.window_start,
         "window_end_ns": ended.window_end,
         "stopped_by": reason,
+        "failures": failures.join(", "),
         "server_scrapes": finished.scrapes.answers,
         "server_scrape_gaps": finished.scrapes.gaps,
         "server_scrape_gap_reason": finished.scrapes.gap_reason,

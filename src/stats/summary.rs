@@ -8,8 +8,9 @@ use super::rates::{Arrivals, Concurrency, InFlight};
 use super::report::Report;
 use super::sample::Sample;
 use super::slo::Slo;
-use super::tally::{Tally, least};
-use crate::record::{Nanos, Outcome, Phase, Record};
+use super::tally::{Failed, Tally, least};
+use crate::record::{Adaption, Nanos, Phase, Record};
+use std::sync::Arc;
 
 /// Which part of the run is measured.
 ///
@@ -41,6 +42,8 @@ pub struct Summary {
     pub(super) arrivals: Arrivals,
     in_flight: InFlight,
     pub(super) conduct: Conduct,
+    /// Fields of ours that the server does not take.
+    pub(super) adaptions: Arc<Vec<Adaption>>,
     /// What the run says of itself, once it has ended.
     pub(super) report: Option<Box<Report>>,
     /// Reused from record to record.
@@ -63,6 +66,7 @@ impl Summary {
             arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
             conduct: Conduct::default(),
+            adaptions: Arc::default(),
             report: None,
             flow: Flow::default(),
         }
@@ -78,6 +82,11 @@ impl Summary {
     /// with the true end of a run that was interrupted.
     pub fn set_window(&mut self, window: Window) {
         self.window = window;
+    }
+
+    /// What every request went without, or with under another name.
+    pub fn adapt(&mut self, adaptions: Arc<Vec<Adaption>>) {
+        self.adaptions = adaptions;
     }
 
     pub fn is_open(&self) -> bool {
@@ -149,8 +158,9 @@ impl Summary {
         }
     }
 
-    /// Failures by kind with their counts and one example text each, most frequent first.
-    pub fn failures(&self) -> Vec<(Outcome, u64, Option<String>)> {
+    /// Failures by kind, those of a status by the status, with their counts and one example text
+    /// each, most frequent first.
+    pub fn failures(&self) -> Vec<Failed> {
         self.tally.failures.list()
     }
 
@@ -233,6 +243,7 @@ mod tests {
     use super::super::fixture::{COUNT_BOUND, MS, all, filled, reply, says, seconds};
     use super::super::{Condition, Limit};
     use super::*;
+    use crate::record::Outcome;
 
     #[test]
     fn a_run_by_count_measures_its_requests_alone_until_the_last_has_ended() {

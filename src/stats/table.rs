@@ -70,9 +70,13 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
         row(words.verdict, report.sentence(lang));
     }
     row(words.requests, lang.outcome(tally.requests, tally.succeeded));
-    for (outcome, count, example) in summary.failures() {
-        let example = example.map(|text| shortened(&one_line(&text))).filter(|text| !text.is_empty());
-        row(&format!("  {}", outcome.name()), lang.example(count, example.as_deref()));
+    for failed in summary.failures() {
+        let example = failed.words.as_deref().map(|text| shortened(&one_line(text)));
+        let example = example.filter(|text| !text.is_empty());
+        row(&format!("  {}", failed.name()), lang.example(failed.count, example.as_deref()));
+    }
+    for adaption in summary.adaptions.iter() {
+        row(words.note, lang.adaption(adaption));
     }
     let seconds = summary.number(Name::new(Metric::Duration, Statistic::Sum));
     row(words.duration, seconds.map_or("-".into(), |s| format!("{} s", fixed(s, 2))));

@@ -65,9 +65,40 @@ pub struct Failures {
 #[derive(Debug, Clone)]
 struct Failure {
     outcome: Outcome,
+    /// Where that is the failure.
+    status: Option<u16>,
     count: u64,
     /// Of the earliest request that came with words, with its number.
     words: Option<(u64, String)>,
+}
+
+/// Failures of one kind, to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub outcome: Outcome,
+    /// The HTTP status, where that is the failure.
+    pub status: Option<u16>,
+    pub count: u64,
+    /// An example.
+    pub words: Option<String>,
+}
+
+impl Failed {
+    /// `http_429`, or the outcome's name.
+    pub fn name(&self) -> String {
+        match self.status {
+            Some(status) => format!("http_{status}"),
+            None => self.outcome.name().to_string(),
+        }
+    }
+}
+
+/// `12 x http_429 (Rate limit reached), 3 x http_503`.
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} x {}", self.count, self.name())?;
+        self.words.as_ref().map_or(Ok(()), |words| write!(f, " ({words})"))
+    }
 }
 
 impl Tally {
@@ -165,14 +196,16 @@ impl Failures {
         self.longest_from_planned = self.longest_from_planned.max(timeline.end - timeline.planned);
         self.longest_from_sent =
             self.longest_from_sent.max(timeline.sent.map_or(0, |sent| timeline.end - sent));
-        self.count(record.outcome, 1, record.error.as_deref().map(|text| (record.seq, text)));
+        let status = record.status.filter(|_| record.outcome == Outcome::Status);
+        self.count(record.outcome, status, 1, record.error.as_deref().map(|text| (record.seq, text)));
     }
 
-    fn count(&mut self, outcome: Outcome, count: u64, words: Option<(u64, &str)>) {
-        let place = match self.kinds.iter().position(|kind| kind.outcome == outcome) {
+    fn count(&mut self, outcome: Outcome, status: Option<u16>, count: u64, words: Option<(u64, &str)>) {
+        let place = match self.kinds.iter().position(|kind| (kind.outcome, kind.status) == (outcome, status))
+        {
             Some(place) => place,
             None => {
-                self.kinds.push(Failure { outcome, count: 0, words: None });
+                self.kinds.push(Failure { outcome, status, count: 0, words: None });
                 self.kinds.len() - 1
             }
         };
@@ -186,31 +219,39 @@ impl Failures {
     }
 
     pub fn of(&self, outcome: Outcome) -> u64 {
-        self.kinds.iter().find(|kind| kind.outcome == outcome).map_or(0, |kind| kind.count)
+        self.kinds.iter().filter(|kind| kind.outcome == outcome).map(|kind| kind.count).sum()
     }
 
     /// Most frequent first.
-    pub fn list(&self) -> Vec<(Outcome, u64, Option<String>)> {
-        let known = Outcome::ALL.into_iter().filter_map(|outcome| {
-            let kind = self.kinds.iter().find(|kind| kind.outcome == outcome)?;
-            Some((outcome, kind.count, kind.words.as_ref().map(|(_, text)| text.clone())))
-        });
-        let mut list: Vec<_> = known.collect();
-        list.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+    pub fn list(&self) -> Vec<Failed> {
+        let failed = |kind: &Failure| Failed {
+            outcome: kind.outcome,
+            status: kind.status,
+            count: kind.count,
+            words: kind.words.as_ref().and_then(|(_, words)| without_status(words, kind.status)),
+        };
+        let order = |outcome| Outcome::ALL.iter().position(|known| *known == outcome);
+        let mut list: Vec<_> = self.kinds.iter().map(failed).collect();
+        list.sort_by_key(|failed| (std::cmp::Reverse(failed.count), order(failed.outcome), failed.status));
         list
     }
 
     fn merge(&mut self, other: &Failures) {
         for kind in &other.kinds {
-            self.count(
-                kind.outcome,
-                kind.count,
-                kind.words.as_ref().map(|(seq, text)| (*seq, text.as_str())),
-            );
+            let words = kind.words.as_ref().map(|(seq, text)| (*seq, text.as_str()));
+            self.count(kind.outcome, kind.status, kind.count, words);
         }
         self.longest_from_sent = self.longest_from_sent.max(other.longest_from_sent);
         self.longest_from_planned = self.longest_from_planned.max(other.longest_from_planned);
     }
+}
+
+/// The words of a failure whose status is told beside them.
+fn without_status(words: &str, status: Option<u16>) -> Option<String> {
+    let Some(status) = status else { return Some(words.to_string()) };
+    let Some(said) = words.strip_prefix(&format!("status {status}")) else { return Some(words.to_string()) };
+    // Nothing but the status was said.
+    said.strip_prefix(": ").map(str::to_string)
 }
 
 #[cfg(test)]
@@ -221,15 +262,26 @@ mod tests {
 
     #[test]
     fn failures_are_listed_by_kind_with_the_words_of_the_earliest() {
-        let status = |seq, words| reply(seq, 0).fails(Outcome::Status, words);
-        let summary = all([reply(0, 0).times_out(5), status(7, "later"), status(3, "first")]);
+        let status = |seq, status, words: &str| {
+            let mut record = reply(seq, 0).fails(Outcome::Status, words).record();
+            record.status = Some(status);
+            record
+        };
+        let mut summary = all([reply(0, 0).times_out(5)]);
+        for record in [
+            status(7, 429, "status 429: later"),
+            status(3, 429, "status 429: first"),
+            status(4, 503, "status 503 without a word of why"),
+        ] {
+            summary.add(&record);
+        }
+        let told: Vec<String> = summary.failures().iter().map(Failed::to_string).collect();
         assert_eq!(
-            summary.failures(),
-            [
-                (Outcome::Status, 2, Some("first".into())),
-                (Outcome::TimedOut(Timeout::Total), 1, Some("no end of the reply in time".into())),
-            ]
+            told,
+            ["2 x http_429 (first)", "1 x http_503", "1 x timeout_total (no end of the reply in time)"]
         );
+        let failures = &summary.tally().failures;
+        assert_eq!((failures.of(Outcome::Status), failures.of(Outcome::TimedOut(Timeout::Total))), (3, 1));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::names::Metric;
 use super::tally::{Asked, Sources};
+use crate::record::Adaption;
 
 /// The language of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,7 @@ impl Said {
 pub struct Words {
     pub verdict: &'static str,
     pub requests: &'static str,
+    pub note: &'static str,
     pub duration: &'static str,
     pub request_throughput: &'static str,
     pub output_throughput: &'static str,
@@ -85,6 +87,7 @@ pub struct Words {
 const ENGLISH: Words = Words {
     verdict: "verdict",
     requests: "requests",
+    note: "note",
     duration: "duration",
     request_throughput: "request throughput",
     output_throughput: "output throughput",
@@ -113,6 +116,7 @@ const ENGLISH: Words = Words {
 const CHINESE: Words = Words {
     verdict: "结论",
     requests: "请求",
+    note: "注",
     duration: "持续时间",
     request_throughput: "请求吞吐量",
     output_throughput: "输出吞吐量",
@@ -288,6 +292,40 @@ impl Lang {
         match self {
             Lang::English => format!("{rate} requests/s, {share} of all requests ({limits})"),
             Lang::Chinese => format!("{rate} 请求/s，占全部请求 {share}（{limits}）"),
+        }
+    }
+
+    /// What a server does not take of our fields, and what follows from that.
+    pub fn adaption(self, adaption: &Adaption) -> String {
+        let Adaption { field, instead, ignored } = adaption;
+        let held = ["ignore_eos", "ignore_eos_token", "min_tokens", "min_length"].contains(&field.as_str());
+        match (self, instead) {
+            (Lang::English, Some(instead)) => {
+                let does = if *ignored { "ignores" } else { "refuses" };
+                format!("the server {does} {field}; {instead} is sent instead")
+            }
+            (Lang::Chinese, Some(instead)) => {
+                let does = if *ignored { "忽略" } else { "拒绝" };
+                format!("服务器{does} {field}，改发 {instead}")
+            }
+            (Lang::English, None) => {
+                let so = match field.as_str() {
+                    _ if held => "replies may be shorter than asked",
+                    "temperature" => "it samples as it does by default",
+                    "stream_options" => "it may not count tokens",
+                    _ => "requests go without it",
+                };
+                format!("the server refuses {field}, so {so}")
+            }
+            (Lang::Chinese, None) => {
+                let so = match field.as_str() {
+                    _ if held => "回复可能比要求的短",
+                    "temperature" => "按其默认方式采样",
+                    "stream_options" => "可能不报告令牌数",
+                    _ => "请求不再带此字段",
+                };
+                format!("服务器拒绝 {field}，{so}")
+            }
         }
     }
 

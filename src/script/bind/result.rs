@@ -218,17 +218,21 @@ mod functions {
     }
 
     /// Whether the run met the objectives: every overall condition, and no more than 1 % of
-    /// requests over a limit. What was not observed is not met.
+    /// requests over a limit.
     #[rhai_fn(pure)]
     pub fn meets(result: &mut Handle, slo: Slo) -> bool {
-        slo.met(result.summary())
+        slo.judge(result.summary()).iter().all(|verdict| verdict.holds == Some(true))
     }
 
-    /// Failures: a map from their kind to their number.
+    /// Failures: a map from their kind to their number. A kind is an outcome, or the HTTP status
+    /// that the server gave: `http_429`, `http_503`.
     #[rhai_fn(pure)]
     pub fn errors(result: &mut Handle) -> Map {
         let failures = result.summary().failures();
-        failures.into_iter().map(|(outcome, n, _)| (outcome.name().into(), Dynamic::from(n as i64))).collect()
+        failures
+            .into_iter()
+            .map(|failed| (failed.name().into(), Dynamic::from(failed.count as i64)))
+            .collect()
     }
 
     /// The parts of a mix as results of their own: `r.by("class").short["ttft.p99"]`.
