@@ -1,8 +1,12 @@
 //! `Control`: the calls to a target that are not timed: models, readiness, metrics, hooks.
 
 mod fingerprint;
+mod listing;
+mod patience;
 mod prometheus;
 
+pub use listing::{Listing, Unlisted};
+pub use patience::{Again, Patience, retry_after};
 pub use prometheus::metric;
 pub(in crate::client) use prometheus::{labels, samples};
 
@@ -12,7 +16,7 @@ use super::{Target, tls};
 use crate::error::{self, Error, Kind, Result};
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A client for everything but generation. It uses no proxy, follows a redirect on the same
 /// host only, and shows no secret in an error.
@@ -57,59 +61,80 @@ impl Control {
         Ok(Control { target: target.clone(), http })
     }
 
-    /// The names of the models that the target serves; may be empty. TGI's comes from `/info`
-    /// where it has no `/v1/models`.
+    /// The names of the models that the target serves; may be empty.
     pub async fn models(&self) -> Result<Vec<String>> {
-        let doing = || format!("cannot ask {} for its models", self.target.name);
-        let listed =
-            self.call(Method::GET, "/v1/models", CALL).await.map_err(|error| error.context(doing()))?;
-        if self.target.api == Api::Tgi && listed.status == StatusCode::NOT_FOUND {
-            let info = self.call(Method::GET, "/info", CALL).await.and_then(|info| info.good(self));
-            let info = info.map_err(|error| error.context(doing()))?;
-            return Ok(info.json()["model_id"].as_str().map(str::to_string).into_iter().collect());
-        }
-        let listed = listed.good(self).map_err(|error| error.context(doing()))?.json();
-        let models = listed["data"].as_array().ok_or_else(|| {
-            Error::run(format!("{}: {} has no list of models", doing(), self.target.url("/v1/models")))
-        })?;
-        Ok(models.iter().filter_map(|model| model["id"].as_str()).map(str::to_string).collect())
+        let listing = self.list(false).await.map_err(|unlisted| unlisted.error)?;
+        self.names(&listing)
     }
 
-    /// Waits until the target answers, and gives how long that took. It is ready when its
-    /// health or its list of models says 2xx, or asks who we are (401 or 403). Looks again and
-    /// again until `timeout`, then fails with the last reason; fails at once when `stop` says so.
-    pub async fn ready(&self, timeout: Duration, stop: &(dyn Fn() -> bool + Sync)) -> Result<Duration> {
-        tokio::select! {
-            biased;
-            () = stopped(stop) => {
-                let message = format!("stopped while waiting for {} to be ready", self.target.name);
-                Err(Error::new(Kind::Interrupted, message))
+    /// Asks for the list of models, beside the endpoint and below the base. TGI's one model comes
+    /// from `/info` where it has no list.
+    /// `named`: the model is known and the list a hint, for which nobody waits long.
+    pub async fn list(&self, named: bool) -> std::result::Result<Listing, Unlisted> {
+        let limit = if named { LOOK } else { CALL };
+        let mut paths = vec!["/v1/models".to_string()];
+        let path = self.target.endpoint.split('?').next().unwrap_or_default();
+        let beside = ["/chat/completions", "/completions"].into_iter().find_map(|end| path.strip_suffix(end));
+        if let Some(before) = beside.filter(|before| *before != "/v1") {
+            paths.insert(0, format!("{before}/models"));
+        }
+        if self.target.api == Api::Tgi {
+            paths.push("/info".to_string());
+        }
+        let unlisted = |error: Error, busy| Unlisted {
+            error: error.context(format!("cannot ask {} for its models", self.target.name)),
+            busy,
+        };
+        let mut refused = None;
+        for path in paths {
+            let answer = self.call(Method::GET, &path, limit).await.map_err(|error| unlisted(error, true))?;
+            let status = answer.status.as_u16();
+            match answer.good(self) {
+                Ok(answer) => return Ok(Listing { path, answer }),
+                Err(error) if matches!(status, 404 | 405) => refused = refused.or(Some(error)),
+                Err(error) => return Err(unlisted(error, matches!(status, 429 | 502..=504))),
             }
-            ready = self.wait(timeout) => ready,
         }
+        Err(unlisted(refused.unwrap_or_else(|| Error::run("it has no list")), false))
     }
 
-    async fn wait(&self, timeout: Duration) -> Result<Duration> {
-        let began = Instant::now();
+    /// The names in a list of models; fails when it is none.
+    pub fn names(&self, listing: &Listing) -> Result<Vec<String>> {
+        if listing.path == "/info" {
+            let model = listing.answer.json()["model_id"].as_str().map(str::to_string);
+            return Ok(model.into_iter().collect());
+        }
+        listing.names().ok_or_else(|| {
+            let url = self.target.url(&listing.path);
+            Error::run(format!("cannot ask {} for its models: {url} has no list of models", self.target.name))
+        })
+    }
+
+    /// Waits until the target answers. It is ready when its health or its list of models says
+    /// 2xx, or asks who we are (401 or 403); `named`: the model is known, so that any answer that
+    /// is no failure of the server's own will do. Looks again and again while there is patience,
+    /// then fails with the last reason; fails at once when it is stopped.
+    pub async fn ready(&self, patience: &mut Patience<'_>, named: bool) -> Result<()> {
         loop {
-            let left = timeout.saturating_sub(began.elapsed());
-            let Err(reason) = self.look(LOOK.min(left.max(PAUSE))).await else { return Ok(began.elapsed()) };
+            let limit = LOOK.min(patience.left().max(PAUSE));
+            let Err(reason) = patience.over(self.look(limit, named)).await? else { return Ok(()) };
             if reason.contains("certificate") {
                 let message = format!("cannot trust {}: {reason}", self.target.name);
-                return Err(Error::new(Kind::NotReady, message).hint(CERTIFICATE_HINT));
+                return Err(self.hinted(Error::new(Kind::NotReady, message)));
             }
-            if began.elapsed() + PAUSE >= timeout {
-                let message =
-                    format!("{} was not ready after {} s: {reason}", self.target.name, timeout.as_secs_f64());
+            if patience.again(None, &format!("{} is not ready: {reason}", self.target.name)).await?
+                != Again::Yes
+            {
+                let seconds = patience.limit().as_secs_f64();
+                let message = format!("{} was not ready after {seconds} s: {reason}", self.target.name);
                 return Err(Error::new(Kind::NotReady, message)
                     .hint(format!("check that a server runs at {}, or wait longer", self.target.base)));
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// One look; the error is why it is not ready.
-    async fn look(&self, limit: Duration) -> std::result::Result<(), String> {
+    async fn look(&self, limit: Duration, named: bool) -> std::result::Result<(), String> {
         let paths: &[&str] = match self.target.api {
             Api::TensorRt => &["/v2/health/ready", "/health", "/v1/models"],
             _ => &["/health", "/v1/models"],
@@ -118,7 +143,7 @@ impl Control {
         for path in paths {
             // A failed call says nothing of this path alone: the next one would fail as well.
             let answer = self.call(Method::GET, path, limit).await.map_err(|error| error.message)?;
-            if answer.is_alive() {
+            if answer.is_alive(named) {
                 return Ok(());
             }
             reasons.push(format!("{path} says {}", answer.said(&self.target)));
@@ -178,12 +203,24 @@ impl Control {
             .map_err(|error| error.context(format!("cannot post {path} to {}", self.target.name)))
     }
 
+    /// What to do about a certificate, less what was done already.
+    fn hinted(&self, error: Error) -> Error {
+        match (self.target.insecure, &self.target.ca_cert) {
+            (true, _) => error.hint("every certificate is accepted already: look at the server's TLS settings"),
+            (false, Some(file)) => error.hint(format!(
+                "look whether {} holds the authority of this server's certificate, or accept any (--insecure)",
+                file.display()
+            )),
+            (false, None) => error.hint(CERTIFICATE_HINT),
+        }
+    }
+
     async fn call(&self, method: Method, path: &str, limit: Duration) -> Result<Answer> {
         let fail = |error: reqwest::Error| {
             let reason = self.target.scrub(&cause(&error));
             let certificate = reason.contains("certificate");
             match Error::run(reason) {
-                error if certificate => error.hint(CERTIFICATE_HINT),
+                error if certificate => self.hinted(error),
                 error => error,
             }
         };
@@ -212,8 +249,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn is_alive(&self) -> bool {
-        self.status.is_success() || matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    /// `named`: the request itself will show whether this is the right server, so that a path
+    /// which is not there (404, 405) says no more than that somebody answers.
+    fn is_alive(&self, named: bool) -> bool {
+        let asks_who = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        self.status.is_success() || asks_who || (named && !self.status.is_server_error())
     }
 
     fn good(self, control: &Control) -> Result<Answer> {
@@ -222,7 +262,12 @@ impl Answer {
         }
         let error = Error::run(format!("it says {}", self.said(&control.target)));
         Err(match self.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => error.hint("give the target's API key"),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                error.hint(match control.target.sends_key() {
+                    true => "the API key that was sent is refused: check it",
+                    false => "give the target's API key",
+                })
+            }
             _ => error,
         })
     }
@@ -239,12 +284,6 @@ impl Answer {
             "" => self.status.as_u16().to_string(),
             words => format!("{} ({words})", self.status.as_u16()),
         }
-    }
-}
-
-async fn stopped(stop: &(dyn Fn() -> bool + Sync)) {
-    while !stop() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -310,217 +349,4 @@ fn certificate_words(reason: String) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::client::target::Secret;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    pub type Answers = fn(path: &str, call: usize) -> String;
-
-    /// A server on loopback that answers each call by its path and its number, and the heads
-    /// that it read.
-    pub async fn server(answers: Answers) -> (Target, Arc<Mutex<Vec<String>>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = heads.clone();
-        tokio::spawn(async move {
-            let calls = AtomicUsize::new(0);
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") && socket.read_buf(&mut head).await.unwrap_or(0) > 0 {}
-                let head = String::from_utf8_lossy(&head).into_owned();
-                let path = head.split(' ').nth(1).unwrap_or("").to_string();
-                seen.lock().expect("heads").push(head);
-                let answer = answers(&path, calls.fetch_add(1, Ordering::Relaxed));
-                let _ = socket.write_all(answer.as_bytes()).await;
-            }
-        });
-        let mut target = target(port);
-        target.api_key = Some(Secret::new("sk-hunter"));
-        (target, heads)
-    }
-
-    fn target(port: u16) -> Target {
-        Target::new(
-            Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a base URL"),
-            Api::Completions,
-        )
-    }
-
-    pub fn answer(status: u16, body: &str) -> String {
-        let length = body.len();
-        format!(
-            "HTTP/1.1 {status} X\r\nserver: test\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        )
-    }
-
-    pub fn control(target: &Target) -> Control {
-        Control::new(target).expect("a client")
-    }
-
-    const NEVER: fn() -> bool = || false;
-
-    /// Answers one call over TLS with an empty list of models.
-    fn tls_server() -> (Target, String) {
-        let (config, authority) = tls::tests::server();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        std::thread::spawn(move || {
-            let (socket, _) = listener.accept().expect("a call");
-            let tls = rustls::ServerConnection::new(config).expect("TLS");
-            let mut stream = rustls::StreamOwned::new(tls, socket);
-            let mut head = [0; 4096];
-            if std::io::Read::read(&mut stream, &mut head).is_ok() {
-                let _ = std::io::Write::write_all(&mut stream, answer(200, r#"{"data":[]}"#).as_bytes());
-                stream.conn.send_close_notify();
-                let _ = std::io::Write::flush(&mut stream);
-            }
-        });
-        let base = Target::base_url(&format!("https://localhost:{port}")).expect("a base URL");
-        (Target::new(base, Api::Chat), authority)
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_for_a_certificate_to_become_good() {
-        let ((mut target, _), (_, other)) = (tls_server(), tls_server());
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), other).expect("written");
-        target.ca_cert = Some(file.path().to_path_buf());
-        let error = control(&target).ready(Duration::from_secs(600), &NEVER).await.expect_err("refused");
-        assert_eq!((error.kind, error.hint.as_deref()), (Kind::NotReady, Some(CERTIFICATE_HINT)));
-        assert!(error.message.starts_with("cannot trust "), "{error}");
-    }
-
-    #[tokio::test]
-    async fn certificates_are_believed_as_the_target_says() {
-        let (mut target, _) = tls_server();
-        target.insecure = true;
-        assert_eq!(control(&target).models().await.expect("any certificate"), [""; 0]);
-        let (mut target, authority) = tls_server();
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), authority).expect("written");
-        target.ca_cert = Some(file.path().to_path_buf());
-        assert_eq!(control(&target).models().await.expect("its authority"), [""; 0]);
-        let (mut target, _) = tls_server();
-        target.ca_cert = Some(file.path().to_path_buf());
-        let error = control(&target).models().await.expect_err("another authority");
-        assert!(error.message.contains("invalid peer certificate"), "{error}");
-        assert!(error.hint.is_some());
-    }
-
-    #[tokio::test]
-    async fn models_are_listed_with_the_key_in_a_header() {
-        let (target, heads) = server(|path, _| match path {
-            "/v1/models" => answer(200, r#"{"models":[],"object":"list","data":[{"id":"a"},{"id":"b"}]}"#),
-            _ => answer(404, ""),
-        })
-        .await;
-        assert_eq!(control(&target).models().await.expect("models"), ["a", "b"]);
-        assert!(heads.lock().expect("heads")[0].contains("authorization: Bearer sk-hunter\r\n"));
-    }
-
-    #[tokio::test]
-    async fn tgi_tells_its_model_in_its_own_way() {
-        let (mut target, _) = server(|path, _| match path {
-            "/info" => answer(200, r#"{"model_id":"org/m","version":"3.0","router":"x"}"#),
-            _ => answer(404, ""),
-        })
-        .await;
-        target.api = Api::Tgi;
-        assert_eq!(control(&target).models().await.expect("models"), ["org/m"]);
-        let found = control(&target).fingerprint().await;
-        assert_eq!(Value::from(found).to_string(), r#"{"server":"test","model_id":"org/m","version":"3.0"}"#);
-    }
-
-    #[tokio::test]
-    async fn an_error_has_the_words_of_the_server_but_no_secret() {
-        let (target, _) = server(|_, _| answer(401, r#"{"error":{"message":"bad key sk-hunter"}}"#)).await;
-        let error = control(&target).models().await.expect_err("refused");
-        let expected = format!("cannot ask {} for its models: it says 401 (bad key <secret>)", target.name);
-        assert_eq!(
-            (error.message.as_str(), error.hint.as_deref()),
-            (expected.as_str(), Some("give the target's API key"))
-        );
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_followed_on_the_same_host_only() {
-        let (target, heads) = server(|path, _| match path {
-            "/v1/models" => {
-                "HTTP/1.1 307 X\r\nlocation: /v1/models/\r\nconnection: close\r\n\r\n".to_string()
-            }
-            "/v1/models/" => answer(200, r#"{"data":[{"id":"a"}]}"#),
-            _ => "HTTP/1.1 307 X\r\nlocation: http://localhost:1/\r\nconnection: close\r\n\r\n".to_string(),
-        })
-        .await;
-        assert_eq!(control(&target).models().await.expect("models"), ["a"]);
-        let error = control(&target).post("/start_profile").await.expect_err("another host");
-        assert!(error.message.ends_with("it redirects to another host"), "{error}");
-        let posted = heads.lock().expect("heads").last().cloned().expect("a call");
-        assert!(posted.starts_with("POST /start_profile HTTP/1.1\r\n"), "{posted}");
-    }
-
-    #[tokio::test]
-    async fn a_target_is_ready_when_it_answers() {
-        for answers in [
-            |path: &str, _: usize| answer(if path == "/health" { 200 } else { 500 }, ""),
-            |path: &str, _: usize| answer(if path == "/v1/models" { 200 } else { 404 }, ""),
-            |_: &str, _: usize| answer(401, ""),
-            |_: &str, call: usize| answer(if call < 2 { 503 } else { 200 }, ""),
-        ] {
-            let (target, _) = server(answers).await;
-            control(&target).ready(Duration::from_secs(20), &NEVER).await.expect("ready");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_target_that_is_never_ready_gives_the_last_reason() {
-        let (target, _) = server(|path, _| match path {
-            "/health" => answer(503, r#"{"error":{"message":"Loading model"}}"#),
-            _ => answer(404, ""),
-        })
-        .await;
-        let error = control(&target).ready(Duration::from_millis(10), &NEVER).await.expect_err("not ready");
-        assert_eq!(error.kind, Kind::NotReady);
-        let reason = "was not ready after 0.01 s: /health says 503 (Loading model); /v1/models says 404";
-        assert!(error.message.ends_with(reason), "{error}");
-    }
-
-    /// A port on which nobody listens.
-    async fn closed_port() -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        listener.local_addr().expect("an address").port()
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_is_tried_again_until_the_time_is_over() {
-        let control = control(&target(closed_port().await));
-        let error = control.ready(Duration::from_millis(300), &NEVER).await.expect_err("nobody there");
-        assert_eq!(error.kind, Kind::NotReady);
-        assert!(error.message.contains("refused"), "{error}");
-        assert!(control.fingerprint().await.is_empty());
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_when_it_is_stopped() {
-        let control = control(&target(closed_port().await));
-        let looks = AtomicUsize::new(0);
-        let stop = || looks.fetch_add(1, Ordering::Relaxed) > 0;
-        let error = control.ready(Duration::from_secs(60), &stop).await.expect_err("stopped");
-        assert_eq!(error.kind, Kind::Interrupted);
-    }
-
-    #[tokio::test]
-    async fn a_metric_is_scraped_and_a_slip_in_its_name_is_pointed_out() {
-        let (target, _) =
-            server(|_, _| answer(200, "# TYPE vllm:running gauge\nvllm:running{engine=\"0\"} 3\n")).await;
-        let control = control(&target);
-        assert_eq!(control.scrape("vllm:running").await.expect("a value"), 3.0);
-        let error = control.scrape("vllm:runing").await.expect_err("a slip");
-        assert_eq!(error.hint.as_deref(), Some("did you mean \"vllm:running\"?"));
-    }
-}
+pub(super) mod tests;

@@ -5,24 +5,22 @@
 //! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
 pub mod body;
-pub mod caps;
 mod conn;
 pub mod control;
+pub mod dialect;
 mod exchange;
 pub mod fake;
 pub mod head;
 mod http;
-mod limits;
 mod order;
-pub mod outage;
 mod pacer;
 mod patience;
 mod pool;
 pub mod protocol;
 mod reader;
+pub mod refusal;
 pub mod scrape;
 mod shot;
-mod sniff;
 pub mod sse;
 pub mod target;
 pub mod tls;
@@ -30,7 +28,6 @@ pub mod tls;
 pub use fake::Fake;
 pub use http::Http;
 pub use order::Order;
-pub use outage::Outage;
 pub use target::Target;
 
 use crate::record::{Nanos, Parcel, Request};

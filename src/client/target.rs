@@ -1,8 +1,9 @@
 //! `Target`: a server and how to talk to it, checked once.
 
-use super::caps::Caps;
+use super::dialect::Dialect;
 use super::protocol::Api;
 use crate::error;
+use crate::record::Nanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +36,14 @@ pub struct Timeouts {
     /// Between events.
     pub idle: Duration,
     pub total: Duration,
-    /// How long a server that refuses connections in the middle of a run is borne with.
-    pub reconnect: Duration,
+}
+
+impl Timeouts {
+    /// The shortest of those that count once a request is sent, nanoseconds.
+    pub fn shortest(&self) -> Nanos {
+        let shortest = self.first_token.min(self.idle).min(self.total);
+        Nanos::try_from(shortest.as_nanos()).unwrap_or(Nanos::MAX)
+    }
 }
 
 impl Default for Timeouts {
@@ -46,7 +53,6 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(300),
             idle: Duration::from_secs(120),
             total: Duration::from_secs(6 * 3600),
-            reconnect: Duration::from_secs(30),
         }
     }
 }
@@ -110,12 +116,13 @@ pub struct Target {
     pub extra_body: serde_json::Map<String, serde_json::Value>,
     pub stream: bool,
     pub exact: Exact,
-    /// Chat: send `max_tokens` instead of `max_completion_tokens` (learnt from the preflight).
-    pub old_max_tokens: bool,
+    /// What the server at hand does without (learnt from the preflight).
+    pub dialect: Dialect,
     pub temperature: Option<f64>,
+    /// A reply with more events is cut off.
+    pub events_max: usize,
     pub connections: Connections,
     pub timeouts: Timeouts,
-    pub caps: Caps,
     /// Accept any certificate.
     pub insecure: bool,
     pub ca_cert: Option<PathBuf>,
@@ -139,6 +146,8 @@ impl Target {
         if !text.contains("://") {
             return Err(format!("{text} has no scheme: write http://{text}"));
         }
+        let text = bracketed(text);
+        let text = text.as_ref();
         let mut url =
             url::Url::parse(text).map_err(|error| format!("cannot read the base URL {text}: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -195,11 +204,11 @@ impl Target {
             extra_body: serde_json::Map::new(),
             stream: true,
             exact: Exact::No,
-            old_max_tokens: false,
+            dialect: Dialect::default(),
             temperature: Some(0.0),
+            events_max: usize::MAX,
             connections: Connections::default(),
             timeouts: Timeouts::default(),
-            caps: Caps::default(),
             insecure: false,
             ca_cert: None,
         }
@@ -222,6 +231,12 @@ impl Target {
         let mut url = self.url(&path.replace("<model>", &model.replace('+', "%20")));
         url.set_query(query);
         url
+    }
+
+    /// A key goes with every request, in one header or another.
+    pub fn sends_key(&self) -> bool {
+        self.api_key.is_some()
+            || self.headers.iter().any(|(_, value)| matches!(value, HeaderValue::Secret(_)))
     }
 
     /// A path below the base, such as `/health`.
@@ -248,6 +263,21 @@ impl Target {
     }
 }
 
+/// A URL whose host is an IPv6 address without its brackets, with them. What follows the last
+/// colon is the port where an address is left before it.
+fn bracketed(text: &str) -> std::borrow::Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let is_address = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if is_address(host) && port.parse::<u16>().is_ok() => {
+            format!("{scheme}://[{host}]:{port}{path}").into()
+        }
+        _ if is_address(authority) => format!("{scheme}://[{authority}]{path}").into(),
+        _ => text.into(),
+    }
+}
+
 /// Prints everything but the values of headers that usually hold a secret.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -268,11 +298,10 @@ impl std::fmt::Debug for Target {
             .field("extra_body", &self.extra_body)
             .field("stream", &self.stream)
             .field("exact", &self.exact)
-            .field("old_max_tokens", &self.old_max_tokens)
+            .field("dialect", &self.dialect)
             .field("temperature", &self.temperature)
             .field("connections", &self.connections)
             .field("timeouts", &self.timeouts)
-            .field("caps", &self.caps)
             .field("insecure", &self.insecure)
             .field("ca_cert", &self.ca_cert)
             .finish()
@@ -367,6 +396,10 @@ mod tests {
             ("https://host/gate/", "https://host/gate"),
             ("https://host/v1/gate", "https://host/v1/gate"),
             ("http://[::1]:8000", "http://[::1]:8000/"),
+            ("http://::1:8000/v1", "http://[::1]:8000/"),
+            ("http://::1", "http://[::1]/"),
+            ("http://2001:db8::7:8000", "http://[2001:db8::7]:8000/"),
+            ("https://2001:db8::7/gate", "https://[2001:db8::7]/gate"),
             ("HTTP://Host:80", "http://host/"),
         ] {
             assert_eq!(Target::base_url(text).as_ref().map(url::Url::as_str), Ok(base), "{text}");

@@ -49,6 +49,10 @@ impl Packed {
         self.packed.len()
     }
 
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

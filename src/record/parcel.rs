@@ -10,12 +10,14 @@ use super::{Events, OutputSource, Packed, Record};
 pub struct Parcel {
     /// Without its events.
     pub record: Box<Record>,
+    /// When the server that refused it wants to be asked again.
+    pub retry_after: Option<std::time::Duration>,
     events: Packed,
 }
 
 impl Parcel {
     pub fn new(record: Box<Record>, events: Packed) -> Parcel {
-        Parcel { record, events }
+        Parcel { record, retry_after: None, events }
     }
 
     /// The whole record.
@@ -52,7 +54,7 @@ impl Parcel {
 impl From<Record> for Parcel {
     fn from(mut record: Record) -> Parcel {
         let events = Packed::of(&std::mem::take(&mut record.timeline.events));
-        Parcel { record: Box::new(record), events }
+        Parcel::new(Box::new(record), events)
     }
 }
 
@@ -90,8 +92,6 @@ mod tests {
             body_bytes: 0,
             reused: false,
             reconnects: 0,
-            connect_tries: 0,
-            unclosed: false,
         }
     }
 

@@ -7,7 +7,6 @@ mod drive;
 mod monitor;
 mod places;
 pub mod plan;
-pub mod planned;
 mod prepare;
 pub mod progress;
 

@@ -31,6 +31,17 @@ pub struct Common {
 const REPLY_TOKENS: u32 = 256;
 
 impl WorkloadSource {
+    /// The sampling fields of its first requests.
+    pub fn extra(&self) -> Option<Arc<Map<String, Value>>> {
+        match self {
+            WorkloadSource::Prompts { shape, .. } => shape.extra.clone(),
+            WorkloadSource::Dataset { common, .. } | WorkloadSource::Sonnet { common, .. } => {
+                common.extra.clone()
+            }
+            WorkloadSource::Mix(parts) => parts.first().and_then(|(_, part)| part.extra()),
+        }
+    }
+
     /// Reads what must be read. Errors name the file, line and column.
     pub fn build(&self, tokens: &Arc<Tokens>) -> Result<Workload> {
         let workload = match self {

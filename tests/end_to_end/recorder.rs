@@ -29,7 +29,12 @@ impl Seen {
 pub struct Recorder {
     pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// Paths that were only looked at.
+    looked: Arc<Mutex<Vec<String>>>,
 }
+
+type Reply = dyn Fn(&Seen) -> String + Send + Sync;
+type Look = dyn Fn(&str) -> String + Send + Sync;
 
 impl Recorder {
     pub fn start() -> Recorder {
@@ -38,17 +43,43 @@ impl Recorder {
 
     /// With replies of the caller's own: a whole HTTP response for each request.
     pub fn answering(reply: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Recorder {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Recorder::listening("127.0.0.1:0", usual_look, reply)
+    }
+
+    /// The same at an address of the caller's choice, with answers to GETs of its own.
+    pub fn listening(
+        address: &str,
+        look: impl Fn(&str) -> String + Send + Sync + 'static,
+        reply: impl Fn(&Seen) -> String + Send + Sync + 'static,
+    ) -> Recorder {
+        let listener = TcpListener::bind(address).expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (theirs, reply) = (seen.clone(), Arc::new(reply));
+        let (seen, looked): (Arc<Mutex<Vec<Seen>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let theirs = (seen.clone(), looked.clone());
+        let (look, reply): (Arc<Look>, Arc<Reply>) = (Arc::new(look), Arc::new(reply));
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let (seen, reply) = (theirs.clone(), reply.clone());
-                std::thread::spawn(move || answer(socket, &seen, &*reply));
+                let ((seen, looked), look, reply) = (theirs.clone(), look.clone(), reply.clone());
+                std::thread::spawn(move || answer(socket, (&seen, &looked), &*look, &*reply));
             }
         });
-        Recorder { url, seen }
+        Recorder { url, seen, looked }
+    }
+
+    /// All requests to generate something, the preflight's first.
+    pub fn all(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic while recording").clone()
+    }
+
+    /// How often a path was looked at.
+    pub fn looks(&self, path: &str) -> usize {
+        let looked = self.looked.lock().expect("no panic while recording");
+        looked.iter().filter(|known| *known == path).count()
+    }
+
+    /// All paths that were looked at.
+    pub fn looked(&self) -> Vec<String> {
+        self.looked.lock().expect("no panic while recording").clone()
     }
 
     /// The measured requests, in the order of their arrival.
@@ -58,7 +89,12 @@ impl Recorder {
     }
 }
 
-fn answer(mut socket: TcpStream, seen: &Mutex<Vec<Seen>>, reply: &dyn Fn(&Seen) -> String) -> Option<()> {
+fn answer(
+    mut socket: TcpStream,
+    (seen, looked): (&Mutex<Vec<Seen>>, &Mutex<Vec<String>>),
+    look: &Look,
+    reply: &Reply,
+) -> Option<()> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     let head_end = loop {
@@ -81,8 +117,8 @@ fn answer(mut socket: TcpStream, seen: &Mutex<Vec<Seen>>, reply: &dyn Fn(&Seen) 
     }
     let path = head.split(' ').nth(1).unwrap_or_default().to_string();
     let text = if head.starts_with("get ") {
-        let card = r#"{"object":"list","data":[{"id":"recorded","object":"model"}]}"#;
-        http(200, "application/json", if path == "/v1/models" { card } else { "{}" })
+        looked.lock().expect("no panic while recording").push(path.clone());
+        look(&path)
     } else {
         let body = serde_json::from_slice(&body).expect("a JSON body");
         let request = Seen { path, head, body };
@@ -102,8 +138,14 @@ pub fn http(status: u16, content_type: &str, body: &str) -> String {
     )
 }
 
+/// One model, and everything is well.
+pub fn usual_look(path: &str) -> String {
+    let card = r#"{"object":"list","data":[{"id":"recorded","object":"model"}]}"#;
+    http(200, "application/json", if path == "/v1/models" { card } else { "{}" })
+}
+
 /// One token, its end, its usage.
-fn reply() -> String {
+pub fn reply() -> String {
     let events = [
         r#"{"choices":[{"index":0,"text":" yes","finish_reason":null}]}"#,
         r#"{"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#,

@@ -1,12 +1,11 @@
 //! `fingerprint`: what tells one server from another, for the manifest.
 
-use super::{Answer, Control, LOOK};
+use super::{Answer, Control, LOOK, Listing};
 use crate::client::control::samples;
 use crate::client::protocol::Api;
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// Bytes of a server's description of itself, beyond which its simple values are kept only.
 const INFO_BYTES_MAX: usize = 32 << 10;
@@ -22,31 +21,28 @@ const PROPS: [&str; 6] =
 const SECRET: [&str; 10] =
     ["key", "keys", "token", "password", "passwd", "secret", "secrets", "credential", "credentials", "auth"];
 
-/// Limit of the look at `/metrics`, of which only the names are wanted: one that hangs must not
-/// delay a short run.
-const METRICS: Duration = Duration::from_secs(1);
-
 impl Control {
     /// What tells one server from another: its version, its `server` header, its models with
     /// their limits, its settings where it tells them, the names of its metrics. What it does
     /// not tell is left out; a target that is not there gives an empty map.
-    pub async fn fingerprint(&self) -> Map<String, Value> {
+    /// `listing`: its list of models, which is not asked for again.
+    pub async fn fingerprint(&self, listing: Option<&Listing>) -> Map<String, Value> {
         let mut found = Map::new();
-        if let Some(Value::Object(answer)) = self.told("/version").await
-            && let Some(version) = answer.get("version")
-        {
-            found.insert("version".into(), version.clone());
+        let asked = self.call(Method::GET, "/version", LOOK).await.ok();
+        let version = asked.as_ref().filter(|answer| answer.status.is_success());
+        if let Some(version) = version.and_then(|answer| answer.json().get("version").cloned()) {
+            found.insert("version".into(), version);
+        }
+        let answers = [listing.map(|listing| &listing.answer), asked.as_ref()];
+        if let Some(server) = answers.into_iter().flatten().find_map(|answer| answer.server.as_deref()) {
+            found.insert("server".into(), server.into());
         }
         let mut owner = String::new();
-        if let Ok(answer) = self.call(Method::GET, "/v1/models", LOOK).await {
-            if let Some(server) = &answer.server {
-                found.insert("server".into(), server.as_str().into());
-            }
-            let listed = answer.json();
-            let entries = listed["data"].as_array().into_iter().flatten();
+        if let Some(listing) = listing {
+            let entries = listing.entries().unwrap_or_default();
             owner =
-                entries.clone().find_map(|entry| entry["owned_by"].as_str()).unwrap_or_default().to_string();
-            let models: Vec<Value> = entries.map(model).collect();
+                entries.iter().find_map(|entry| entry["owned_by"].as_str()).unwrap_or_default().to_string();
+            let models: Vec<Value> = entries.iter().map(model).filter(|model| model != &json!({})).collect();
             if !models.is_empty() {
                 found.insert("models".into(), models.into());
             }
@@ -60,7 +56,7 @@ impl Control {
                 info.into_iter().filter(|(key, value)| kept.contains(&key.as_str()) && !value.is_null()),
             );
         }
-        if let Ok((status, text)) = self.metrics_now(METRICS).await
+        if let Ok((status, text)) = self.metrics_now(LOOK).await
             && status.is_success()
         {
             let names = metric_names(&text);
@@ -197,7 +193,9 @@ mod tests {
 
     async fn told(answers: super::super::tests::Answers) -> Value {
         let (target, _) = server(answers).await;
-        Value::from(control(&target).fingerprint().await)
+        let control = control(&target);
+        let listing = control.list(true).await.ok();
+        Value::from(control.fingerprint(listing.as_ref()).await)
     }
 
     #[tokio::test]
@@ -251,7 +249,9 @@ mod tests {
             _ => answer(404, ""),
         })
         .await;
-        control(&target).fingerprint().await;
+        let control = control(&target);
+        let listing = control.list(true).await.ok();
+        control.fingerprint(listing.as_ref()).await;
         assert!(!heads.lock().expect("heads").iter().any(|head| head.contains("server_info")));
     }
 

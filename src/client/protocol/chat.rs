@@ -9,11 +9,12 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     let mut fields = openai::model(target);
     fields.insert("messages".into(), messages(&request.prompt));
     openai::sampling(target, &mut fields);
-    if let Some(name) = limit_name(target, request) {
-        fields.insert(name.into(), request.max_tokens.into());
+    if !limit_is_given(target, request) {
+        fields.insert("max_completion_tokens".into(), request.max_tokens.into());
     }
     openai::exact_length(target, request, &mut fields);
     openai::stream(target, &mut fields);
+    target.dialect.apply(&mut fields);
     for extra in extras(target, request) {
         lay_over(&mut fields, extra);
     }
@@ -30,14 +31,9 @@ fn messages(prompt: &Prompt) -> Value {
     }
 }
 
-/// The name of our token limit; none when the user gives one by either name, since a server
-/// may take the wrong one of two.
-fn limit_name(target: &Target, request: &Request) -> Option<&'static str> {
-    let (old, new) = ("max_tokens", "max_completion_tokens");
+/// Whether the user gives a token limit by either name: a server may take the wrong one of two.
+fn limit_is_given(target: &Target, request: &Request) -> bool {
     let given =
         |name| extras(target, request).any(|extra| extra.get(name).is_some_and(|limit| !limit.is_null()));
-    if given(old) || given(new) {
-        return None;
-    }
-    Some(if target.old_max_tokens { old } else { new })
+    given("max_tokens") || given("max_completion_tokens")
 }

@@ -13,6 +13,7 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     fields.insert("max_tokens".into(), request.max_tokens.into());
     openai::exact_length(target, request, &mut fields);
     openai::stream(target, &mut fields);
+    target.dialect.apply(&mut fields);
     for extra in extras(target, request) {
         lay_over(&mut fields, extra);
     }

@@ -23,9 +23,8 @@ use tokio::sync::oneshot;
 
 /// The distance of two scrapes.
 const EVERY: Nanos = 1_000_000_000;
-/// Limits of the first scrape, which the run waits for, of those during the run, and of the last,
-/// which waits for nothing from a server that has not answered at all.
-const FIRST: Duration = Duration::from_secs(1);
+/// Limits of the first scrape, which the run waits for, of those during the run, and of the last.
+const FIRST: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(2);
 const WORDS_MAX: usize = 20_000;
@@ -126,9 +125,7 @@ async fn follow(
             }
         }
     }
-    if teller.scrapes.answers > 0 {
-        teller.tell(scrape(control, LAST).await);
-    }
+    teller.tell(scrape(control, LAST).await);
     teller.scrapes
 }
 

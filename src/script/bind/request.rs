@@ -70,7 +70,7 @@ mod functions {
         let state = State::of(&context);
         let request = read(options)?;
         let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench).map_err(raise)?;
+        let ready = server.ready(&state, &bench, request.extra.clone()).map_err(raise)?;
         let client = bench.client(&ready.target).map_err(raise)?;
         state.load_begins();
         let id = format!("request-{:016x}", os::wall());
@@ -87,7 +87,6 @@ mod functions {
                 planned: now,
                 admitted: now,
                 keep_text: true,
-                outage: None,
             };
             client.send(Box::new(order), pin!(stopped(host))).await.open()
         });

@@ -12,12 +12,11 @@ use crate::error::Error;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
 use crate::schedule::Shape;
-use crate::script::bench::Bench;
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
 use crate::script::json;
-use crate::script::opts::{Opts, number};
+use crate::script::opts::{OptionValue, Opts, number};
 use crate::script::server::Ready;
 use crate::script::source::WorkloadSource;
 use crate::script::state::State;
@@ -31,7 +30,6 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// A plan whose server has not been asked anything yet.
 pub struct Draft {
     name: Option<String>,
-    traffic: Option<String>,
     server: target::Handle,
     workload: WorkloadSource,
     arrivals: Shape,
@@ -55,7 +53,6 @@ impl Draft {
         let mut opts = Opts::new(call, map);
         let draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
-            traffic: opts.take::<String>("traffic")?.filter(|traffic| !traffic.is_empty()),
             server: need_handle(&mut opts, "target", "target(\"http://127.0.0.1:8000\")")?,
             workload: need_handle(&mut opts, "workload", "prompts(#{ input: 512, output: 128 })")?,
             arrivals: need_handle(&mut opts, "arrivals", "poisson(4.0) or closed(16)")?,
@@ -67,7 +64,7 @@ impl Draft {
             duration: above_zero(&mut opts, "duration")?,
             max_errors: max_errors(&mut opts)?,
             warmup: warmup(&mut opts)?,
-            drain: opts.take::<Duration>("drain")?,
+            drain: drain(&mut opts)?,
             cooldown: opts.take::<Duration>("cooldown")?.unwrap_or_default(),
             seed: opts.take::<u64>("seed")?.unwrap_or(0),
             slo: slo(&mut opts)?,
@@ -107,18 +104,15 @@ impl Draft {
         Err(raise(Error::usage(told).hint(hint)))
     }
 
-    fn plan(self, state: &State, ready: &Ready, name: String, bench: &Bench) -> Fallible<Plan> {
+    fn plan(self, state: &State, ready: &Ready, name: String, salt: u64) -> Fallible<Plan> {
         let workload = self.workload.build(&ready.tokens).map_err(raise)?;
         let counts = matches!(*ready.tokens, Tokens::Real(_));
         let capture = match self.capture {
             Capture::None if counts => Capture::Count,
             capture => capture,
         };
-        let traffic = self.traffic.unwrap_or_else(|| name.clone());
         Ok(Plan {
             name,
-            salt: bench.salt_of(&traffic, &ready.target),
-            traffic,
             target: ready.target.clone(),
             workload,
             arrivals: self.arrivals,
@@ -130,6 +124,7 @@ impl Draft {
             warmup: self.warmup,
             drain: self.drain,
             seed: state.switches.seed.unwrap_or(self.seed),
+            salt,
             slo: self.slo,
             capture,
             tags: json::object(&self.tags),
@@ -143,10 +138,10 @@ impl Draft {
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();
         bench.check_folder(state).map_err(raise)?;
-        let ready = server.ready(state, &bench).map_err(raise)?;
+        let ready = server.ready(state, &bench, self.workload.extra()).map_err(raise)?;
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;
-        let plan = self.plan(state, &ready, name, &bench)?;
+        let plan = self.plan(state, &ready, name, bench.salt)?;
         let finished = bench.run(state, plan, &ready).map_err(raise)?;
         if !cooldown.is_zero() {
             state.pause(cooldown)?;
@@ -185,9 +180,29 @@ fn above_zero(opts: &mut Opts, name: &'static str) -> Fallible<Option<Duration>>
     }
 }
 
+/// What a flag that was not given looks like.
+fn is_empty_text(value: &Dynamic) -> bool {
+    value.clone().into_string().is_ok_and(|text| text.trim().is_empty())
+}
+
+/// A time; nothing, or "", is no limit.
+fn drain(opts: &mut Opts) -> Fallible<Option<Duration>> {
+    let Some(value) = opts.take_any("drain").filter(|value| !is_empty_text(value)) else { return Ok(None) };
+    match <Duration as OptionValue>::of(&value) {
+        Some(time) => Ok(Some(time)),
+        None => Err(opts.wrong("drain", &format!("must be {}", <Duration as OptionValue>::WANTED), &value)),
+    }
+}
+
 /// `50`, or `"5%"` of the finished requests.
 fn max_errors(opts: &mut Opts) -> Fallible<Option<MaxErrors>> {
-    let Some(value) = opts.take_any("max_errors") else { return Ok(None) };
+    let given = opts.take_any("max_errors").filter(|value| !is_empty_text(value));
+    let Some(value) = given else { return Ok(None) };
+    // A flag brings a number as text.
+    let value = match value.clone().into_string().ok().and_then(|text| text.trim().parse::<i64>().ok()) {
+        Some(n) => Dynamic::from(n),
+        None => value,
+    };
     let share = value.clone().into_string().ok();
     let share = share.as_deref().and_then(|text| text.trim().strip_suffix('%')?.trim().parse::<f64>().ok());
     match (value.as_int(), share) {
@@ -236,8 +251,7 @@ fn bound(context: &NativeCallContext, mut map: Map) -> Map {
 mod functions {
     /// Runs a plan and waits for its end. `target`, `workload` and `arrivals` are needed, and
     /// `duration` or `requests` (both count measured traffic; warm-up comes on top). Further:
-    /// `name`, `traffic` (runs of the same traffic and seed ask for the same lengths at the same
-    /// planned times; by default the run's name), `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
+    /// `name`, `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
     /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
     /// replies), `tags`.
     #[rhai_fn(name = "run", volatile, return_raw)]

@@ -8,7 +8,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::client::Target;
-use crate::client::control::Control;
+use crate::client::control::{Control, Patience};
 use crate::client::target::{
     Connections, Exact, HeaderValue, KEY_MIN, Secret as Key, Timeouts, bare, usually_secret,
 };
@@ -78,7 +78,8 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
         target.name = name;
     }
     target.connections = opts.take_word("connections", &Connections::NAMES)?.unwrap_or_default();
-    if let Some(temperature) = opts.take::<f64>("temperature")? {
+    let temperature = opts.take::<f64>("temperature")?;
+    if let Some(temperature) = temperature {
         if !(temperature.is_finite() && temperature >= 0.0) {
             return Err(opts.error("temperature", &format!("must be at least 0, got {temperature}")));
         }
@@ -92,6 +93,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
         tokenizer: opts.take::<String>("tokenizer")?.unwrap_or_default(),
         ready_timeout: opts.take::<Duration>("ready_timeout")?.unwrap_or(Duration::from_secs(60)),
         preflight: opts.take::<bool>("preflight")?.unwrap_or(true),
+        temperature_given: temperature.is_some(),
         engine: None,
     };
     Ok((target, wanted))
@@ -144,7 +146,6 @@ fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
         first_token: limit("first_token_timeout", usual.first_token)?,
         idle: limit("idle_timeout", usual.idle)?,
         total: limit("timeout", usual.total)?,
-        reconnect: opts.take::<Duration>("reconnect_for")?.unwrap_or(usual.reconnect),
     })
 }
 
@@ -157,7 +158,9 @@ fn ask<T>(
     let state = State::of(context);
     let bench = state.bench().map_err(raise)?;
     let control = Control::new(server.asked()).map_err(raise)?;
-    bench.runtime.block_on(call(&control)).map_err(raise)
+    let (stop, tell) = (|| state.host.stop_requested(), |_: &str| {});
+    let patience = Patience::new(Duration::ZERO, &stop, &tell);
+    bench.runtime.block_on(patience.over(call(&control))).and_then(|answer| answer).map_err(raise)
 }
 
 #[export_module]
@@ -175,8 +178,7 @@ mod functions {
     /// `extra_body`, `insecure`, `ca_cert`, `stream`, `exact` (ask for replies of the exact
     /// length), `temperature`, `connections` (`"pooled"`, `"per-request"`, `"sticky"`: a session
     /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
-    /// `first_token_timeout`, `idle_timeout`, `timeout`, `reconnect_for` (how long a closed loop
-    /// waits for a server that refuses connections in the middle of a run).
+    /// `first_token_timeout`, `idle_timeout`, `timeout`.
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
         start(&context, url, options)
@@ -238,7 +240,7 @@ mod functions {
     pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
         let state = State::of(&context);
         let bench = state.bench().map_err(raise)?;
-        Ok(server.ready(&state, &bench).map_err(raise)?.target.model.as_str().into())
+        Ok(server.ready(&state, &bench, None).map_err(raise)?.target.model.as_str().into())
     }
 
     /// The target's name, for printing.

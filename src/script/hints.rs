@@ -1,0 +1,121 @@
+//! `Hints`: what to try next, in the words of whoever is asking: flags for a built-in command,
+//! options for a script.
+
+use super::state::State;
+use crate::client::Target;
+use crate::record::{Outcome, Record, Timeout};
+
+/// How options are called where the user is.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints {
+    flags: bool,
+}
+
+impl Hints {
+    pub fn of(state: &State) -> Hints {
+        Hints { flags: state.source.is_built_in() }
+    }
+
+    /// The name of a target's option: `--ready-timeout`, or `ready_timeout` in a script.
+    pub fn option(self, name: &str) -> String {
+        match self.flags {
+            true => format!("--{}", name.replace('_', "-")),
+            false => format!("`{name}` of target()"),
+        }
+    }
+
+    /// An option with a value.
+    pub fn set(self, name: &str, value: &str) -> String {
+        match (self.flags, name) {
+            (true, "stream") => "--no-stream".into(),
+            (true, _) => format!("--{} {value}", name.replace('_', "-")),
+            (false, "stream") => format!("{name}: {value} in target()"),
+            (false, _) => format!("{name}: {value:?} in target()"),
+        }
+    }
+
+    /// Fields laid over the body.
+    pub fn extra_body(self, json: &str) -> String {
+        match self.flags {
+            true => format!("--extra-body '{json}'"),
+            false => format!("extra_body: #{json} in target()").replace("null", "()"),
+        }
+    }
+
+    /// Where a sampling field comes from.
+    pub fn sampling(self, field: &str) -> String {
+        match (self.flags, field) {
+            (true, _) => format!("--{}", field.replace('_', "-")),
+            (false, "temperature") => "`temperature` of target()".into(),
+            (false, _) => format!("`{field}` of the workload's sampling"),
+        }
+    }
+
+    /// What to do when the server wants to know who we are.
+    pub fn key(self, target: &Target) -> String {
+        match (target.sends_key(), self.flags) {
+            (true, _) => "the API key that was sent is refused: check that it is this server's".into(),
+            (false, true) => {
+                "give the API key in OPENAI_API_KEY, or name another variable with --api-key-env".into()
+            }
+            (false, false) => "give the API key: api_key: secret(\"NAME\") in target()".into(),
+        }
+    }
+
+    /// What to do about a first request that failed.
+    pub fn failed(self, record: &Record, target: &Target) -> String {
+        let [model, base, endpoint] = ["model", "base_url", "endpoint"].map(|name| match self.flags {
+            true => format!(" (--{})", name.replace('_', "-")),
+            false => String::new(),
+        });
+        let seconds = |time: std::time::Duration| time.as_secs_f64();
+        match (record.outcome, record.status) {
+            (_, Some(401 | 403)) => self.key(target),
+            (_, Some(404 | 405)) => format!(
+                "check the model's name {:?}{model}, the base URL{base} and the endpoint {:?}{endpoint}",
+                target.model, target.endpoint
+            ),
+            (_, Some(413)) => "the server, or a proxy in front of it, takes no body of this size".into(),
+            (_, Some(400 | 422)) => format!(
+                "check what the body holds ({}, {}, the prompt's length)",
+                self.option("extra_body"),
+                self.option("backend")
+            ),
+            (_, Some(300..400)) => "give the address that it leads to as base URL or endpoint".into(),
+            (_, Some(408 | 429)) => "wait until the server is less busy".into(),
+            (Outcome::Status, Some(500..)) => "look into the server's log".into(),
+            (Outcome::Protocol, _) | (Outcome::Unfinished, Some(200)) => format!(
+                "check that this address is the model server's, http or https as it is, and that {} fits it",
+                self.option("backend")
+            ),
+            (Outcome::TimedOut(Timeout::FirstToken), _) => format!(
+                "look whether the server is busy or still loading, or give it more than {} s ({})",
+                seconds(target.timeouts.first_token),
+                self.option("first_token_timeout")
+            ),
+            (Outcome::TimedOut(_), _) => format!(
+                "look whether the server is busy or still loading, or give it longer to become ready ({})",
+                self.option("ready_timeout")
+            ),
+            (Outcome::Connect, _)
+                if record.error.as_deref().is_some_and(|words| words.contains("certificate")) =>
+            {
+                match (target.insecure, &target.ca_cert) {
+                    (true, _) => {
+                        "every certificate is accepted already: look at the server's TLS settings".into()
+                    }
+                    (_, Some(_)) => format!(
+                        "look at the CA file that was given, or accept any ({})",
+                        self.option("insecure")
+                    ),
+                    (_, None) => format!(
+                        "name the server's authority ({}), or accept any ({})",
+                        self.option("ca_cert"),
+                        self.option("insecure")
+                    ),
+                }
+            }
+            _ => "look into the server's log, and whether a proxy stands in between".into(),
+        }
+    }
+}

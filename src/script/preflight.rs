@@ -1,0 +1,500 @@
+//! `Preflight`: the requests before any load, and what they teach of the server.
+//!
+//! The body goes out as it is configured. A field of ours that the server names in its refusal is
+//! left out or renamed, and stays so for every later request of the target; what the user asked
+//! for is never taken away. A server that is not up yet is asked again while there is patience.
+
+use super::bench::Bench;
+use super::hints::Hints;
+use super::state::State;
+use crate::client::control::{Again, Patience};
+use crate::client::dialect::LIMITS;
+use crate::client::protocol::{Api, own_fields};
+use crate::client::refusal::{self, OPTIONAL, Refusal, Sent};
+use crate::client::target::Exact;
+use crate::client::{Order, Target};
+use crate::error::{Error, Kind, Result};
+use crate::os;
+use crate::record::{Adaption, Outcome, Phase, Record, Request, Timeout};
+use crate::stats::words::Lang;
+use crate::tokens::Tokens;
+use crate::workload::{Length, Prompts, Traffic, Workload};
+use serde_json::{Map, Value, json};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tokens of its prompt and reply.
+const INPUT: u32 = 16;
+const OUTPUT: u32 = 4;
+
+/// A server that does not keep to the length is cut off after so many events a choice, and one
+/// that is slow after this time, or what is left of the patience where that is longer.
+const EVENTS_MAX: usize = 64;
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Bodies that are tried at most.
+const BODIES_MAX: u32 = 16;
+
+/// The requests before any load.
+pub struct Preflight<'a> {
+    state: &'a State,
+    bench: &'a Bench,
+    /// As the user configured it, its model known.
+    asked: Target,
+    tokens: &'a Arc<Tokens>,
+    /// What the first requests of the load will have in their bodies beside that.
+    extra: Option<Arc<Map<String, Value>>>,
+    /// The user gave a temperature.
+    temperature_given: bool,
+    /// Fields that are left out, and whether the server named them.
+    left_out: Vec<(String, bool)>,
+    /// The name of the limit, where it is not the usual one, and what it replaces.
+    limit: Option<(String, String)>,
+    refused_limits: Vec<String>,
+    /// Tokens of the reply that are asked for.
+    output: u32,
+    /// The server ignored the usual limit.
+    ignored: bool,
+    notes: Vec<String>,
+    /// Requests that it took, and the output tokens of all of them.
+    tries: u32,
+    output_tokens: u32,
+}
+
+/// One reply.
+struct Probe {
+    record: Record,
+    retry_after: Option<Duration>,
+}
+
+impl<'a> Preflight<'a> {
+    pub fn new(
+        state: &'a State,
+        bench: &'a Bench,
+        asked: Target,
+        tokens: &'a Arc<Tokens>,
+        extra: Option<Arc<Map<String, Value>>>,
+        temperature_given: bool,
+    ) -> Preflight<'a> {
+        let mut preflight = Preflight {
+            state,
+            bench,
+            asked,
+            tokens,
+            extra,
+            temperature_given,
+            left_out: Vec::new(),
+            limit: None,
+            refused_limits: Vec::new(),
+            output: OUTPUT,
+            ignored: false,
+            notes: Vec::new(),
+            tries: 0,
+            output_tokens: 0,
+        };
+        // A least length of the user's own must not be refused for our sake.
+        preflight.output = preflight.number("min_tokens").map_or(OUTPUT, |least| least.clamp(OUTPUT, 4_096));
+        preflight
+    }
+
+    /// The target as it is to be used.
+    pub fn target(&self) -> Target {
+        let fields: Vec<String> = self.left_out.iter().map(|(field, _)| field.clone()).collect();
+        self.asked.adapted(&fields, self.limit.as_ref().map(|(name, _)| name.as_str()))
+    }
+
+    /// Tries until a reply shows that load can be sent.
+    pub fn learn(&mut self, patience: &mut Patience<'_>) -> Result<Record> {
+        let mut bodies = 1;
+        loop {
+            let probe = self.send(patience)?;
+            if shows_enough(&probe.record) {
+                let record = self.restore(probe.record, patience)?;
+                return self.learn_limit(record, patience);
+            }
+            if busy(&probe.record) {
+                self.wait(&probe, patience)?;
+                continue;
+            }
+            bodies += 1;
+            if bodies > BODIES_MAX || !self.adapts(&probe.record) {
+                return Err(self.failed(&probe.record));
+            }
+        }
+    }
+
+    /// Waits for a server that has nobody to answer yet.
+    fn wait(&self, probe: &Probe, patience: &mut Patience<'_>) -> Result<()> {
+        let said = self.words(&probe.record);
+        let url = self.asked.endpoint_url();
+        let why = format!("{url} says: {said}");
+        let again = self.bench.runtime.block_on(patience.again(probe.retry_after, &why))?;
+        let (limit, hints) = (patience.limit().as_secs_f64(), Hints::of(self.state));
+        let longer =
+            format!("wait longer for it ({}), or look into the server's log", hints.option("ready_timeout"));
+        let failed = |told: String| Err(Error::new(Kind::NotReady, told).hint(longer));
+        match again {
+            Again::Yes => Ok(()),
+            Again::No if limit == 0.0 => failed(format!("the first request to {url} failed: {said}")),
+            Again::No => {
+                let name = &self.asked.name;
+                failed(format!(
+                    "{name} was not ready after {limit} s: the first request to {url} failed: {said}"
+                ))
+            }
+            Again::NotThatLong(asked) => failed(format!(
+                "the first request to {url} failed: {said}; it asks to come back in {} s, which is more than is left of {limit} s",
+                asked.as_secs()
+            )),
+        }
+    }
+
+    /// Changes the body as a refusal asks for; false when nothing can be changed.
+    fn adapts(&mut self, record: &Record) -> bool {
+        let target = self.target();
+        let (refusal, certain) = self.refusal(&target, record);
+        let about_the_body = record.outcome == Outcome::Status && matches!(record.status, Some(400 | 422));
+        let elsewhere = matches!(record.status, Some(401 | 403 | 404 | 405 | 407));
+        let told = certain && !elsewhere && matches!(record.outcome, Outcome::Status | Outcome::ServerError);
+        if !about_the_body && !told {
+            return false;
+        }
+        match refusal {
+            Refusal::LeaveOut(field) => self.left_out.push((field, true)),
+            Refusal::Limit(name) => self.rename_limit(&target, name),
+            Refusal::AtLeast(least) if least > self.output => self.output = least,
+            Refusal::Silent => return self.guesses(&target),
+            _ => return false,
+        }
+        true
+    }
+
+    fn rename_limit(&mut self, target: &Target, name: String) {
+        let sent = own_fields(target).into_iter().find(|field| LIMITS.contains(&field.as_str()));
+        self.refused_limits.extend(sent);
+        let usual = own_fields(&self.asked).into_iter().find(|field| LIMITS.contains(&field.as_str()));
+        self.limit = usual.map(|usual| (name, usual));
+    }
+
+    /// A refusal without a name: the fields that fewest servers know go first.
+    fn guesses(&mut self, target: &Target) -> bool {
+        let (ours, asked) = (own_fields(target), self.asked_fields());
+        let free = |field: &&&str| {
+            ours.iter().any(|name| name == **field) && !asked.iter().any(|name| name == **field)
+        };
+        if let Some(field) = OPTIONAL.iter().find(free) {
+            self.left_out.push((field.to_string(), false));
+            return true;
+        }
+        let sent = Sent { ours: &ours, asked: &asked, refused: &self.refused_limits };
+        match refusal::next_limit(sent) {
+            Some(name) => self.rename_limit(target, name),
+            None => return false,
+        }
+        true
+    }
+
+    /// Fields that were left out by guessing come back one by one, but for the last, without which
+    /// the body was taken.
+    fn restore(&mut self, mut record: Record, patience: &Patience<'_>) -> Result<Record> {
+        let guessed: Vec<String> =
+            self.left_out.iter().filter(|(_, named)| !named).map(|(field, _)| field.clone()).collect();
+        let needed = if self.limit.is_some() { 0 } else { 1 };
+        for field in guessed.iter().take(guessed.len().saturating_sub(needed)) {
+            let kept = self.left_out.clone();
+            self.left_out.retain(|(left, _)| left != field);
+            let probe = self.send(patience)?;
+            if shows_enough(&probe.record) {
+                record = probe.record;
+            } else {
+                self.left_out = kept;
+            }
+        }
+        Ok(record)
+    }
+
+    /// A server that ignores `max_completion_tokens` says more than it was allowed to.
+    fn learn_limit(&mut self, record: Record, patience: &Patience<'_>) -> Result<Record> {
+        let allowed = self.allowed();
+        let too_long = |record: &Record| {
+            allowed.is_some_and(|allowed| record.output_tokens().is_some_and(|(n, _)| n > allowed))
+        };
+        let usual = self.limit.is_none() && own_fields(&self.asked).iter().any(|field| field == LIMITS[0]);
+        if self.asked.api != Api::Chat || !too_long(&record) {
+            return Ok(record);
+        }
+        if usual {
+            self.limit = Some(("max_tokens".into(), LIMITS[0].into()));
+            let second = self.send(patience)?.record;
+            if shows_enough(&second) && !too_long(&second) {
+                self.ignored = true;
+                return Ok(second);
+            }
+            self.limit = None;
+        }
+        self.notes.push("the server does not keep to the asked reply length".into());
+        Ok(record)
+    }
+
+    /// Most output tokens of a reply that keeps to its limit; `None`: too many to be sure.
+    fn allowed(&self) -> Option<u32> {
+        let given = LIMITS.iter().filter_map(|name| self.number(name)).max();
+        let choices = self.choices();
+        let allowed = given.unwrap_or(self.output).saturating_mul(choices).saturating_add(choices);
+        ((allowed as usize) < EVENTS_MAX).then_some(allowed)
+    }
+
+    /// Replies to one request.
+    fn choices(&self) -> u32 {
+        self.number("n").unwrap_or(1).clamp(1, 1_000)
+    }
+
+    /// A number that the user lays over the body.
+    fn number(&self, name: &str) -> Option<u32> {
+        let theirs = self.extra.as_deref().and_then(|extra| extra.get(name));
+        let parameters = self.asked.extra_body.get("parameters");
+        let given =
+            theirs.or(self.asked.extra_body.get(name)).or(parameters.and_then(|below| below.get(name)));
+        given?.as_u64().map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+    }
+
+    /// Names of the fields that the user asked for.
+    fn asked_fields(&self) -> Vec<String> {
+        let extra = self.extra.as_deref().into_iter().chain([&self.asked.extra_body]);
+        let mut fields: Vec<String> = Vec::new();
+        for (name, value) in extra.flatten() {
+            match value {
+                // What they want taken away is nothing that is sent.
+                Value::Null => {}
+                Value::Object(below) if name == "parameters" => fields.extend(below.keys().cloned()),
+                _ => fields.push(name.clone()),
+            }
+        }
+        if self.temperature_given {
+            fields.push("temperature".into());
+        }
+        fields
+    }
+
+    fn refusal(&self, target: &Target, record: &Record) -> (Refusal, bool) {
+        let (ours, asked) = (own_fields(target), self.asked_fields());
+        let sent = Sent { ours: &ours, asked: &asked, refused: &self.refused_limits };
+        let words = record.error.as_deref().unwrap_or_default();
+        refusal::read_closely(words, sent)
+    }
+
+    fn send(&mut self, patience: &Patience<'_>) -> Result<Probe> {
+        let mut target = self.target();
+        target.events_max = EVENTS_MAX * self.choices() as usize;
+        let time = TIME_MAX.max(patience.left());
+        let limits = &mut target.timeouts;
+        limits.first_token = limits.first_token.min(time);
+        limits.total = limits.total.min(time);
+        if !target.stream {
+            // The whole reply is its first token.
+            limits.total = limits.total.min(limits.first_token);
+        }
+        let request = self.request();
+        let probe = async {
+            let client = self.bench.client_of(&Arc::new(target)).await?;
+            let id = format!("preflight-{:016x}", os::wall());
+            let bytes = client.encode(&request, &id);
+            let now = os::now();
+            let order = Order {
+                request,
+                id,
+                bytes,
+                phase: Phase::Measured,
+                planned: now,
+                admitted: now,
+                keep_text: false,
+            };
+            let parcel = client.send(Box::new(order), pin!(std::future::pending())).await;
+            Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
+        };
+        let probe: Probe = self.bench.runtime.block_on(patience.over(probe))??;
+        self.tries += 1;
+        self.output_tokens += probe.record.output_tokens().map_or(0, |(n, _)| n);
+        Ok(probe)
+    }
+
+    /// A request of its own prompt.
+    fn request(&self) -> Request {
+        let workload = Workload::Prompts(Prompts {
+            class: "".into(),
+            input: Length::Fixed(INPUT),
+            output: Length::Fixed(self.output),
+            prefix: None,
+            extra: self.extra.clone(),
+            tokens: self.tokens.clone(),
+        });
+        let salt = self.bench.salt ^ os::wall() as u64;
+        let traffic = Traffic { seed: 0, cell: "preflight".into(), salt };
+        workload.session(&traffic, 0).next(None).expect("a plain session has one request")
+    }
+
+    /// What every later request goes without, or with under another name.
+    pub fn adaptions(&self) -> Vec<Adaption> {
+        let limit = self
+            .limit
+            .as_ref()
+            .map(|(name, usual)| Adaption { ignored: self.ignored, ..Adaption::renamed(usual, name) });
+        self.left_out.iter().map(|(field, _)| Adaption::left_out(field)).chain(limit).collect()
+    }
+
+    /// Sentences for the report. The server's own counters have seen these requests, so it must
+    /// own up to them.
+    pub fn notes(&self, record: &Record) -> Vec<String> {
+        let (s, tries, tokens) = (if self.tries == 1 { "" } else { "s" }, self.tries, self.output_tokens);
+        let mut notes: Vec<String> =
+            self.adaptions().iter().map(|adaption| Lang::English.adaption(adaption)).collect();
+        notes.extend(self.notes.iter().cloned());
+        notes.push(format!(
+            "{tries} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
+        ));
+        notes.extend(self.overhead(record).filter(|n| *n != 0).map(overhead_note));
+        notes
+    }
+
+    /// What it showed, for the manifest.
+    pub fn told(&self, record: &Record) -> Value {
+        let target = self.target();
+        let adaptions: Vec<Value> = self
+            .adaptions()
+            .into_iter()
+            .map(|Adaption { field, instead, ignored }| {
+                json!({ "field": field, "instead": instead, "server": if ignored { "ignores" } else { "refuses" } })
+            })
+            .collect();
+        json!({
+            "requests_not_measured": self.tries,
+            "output_tokens": self.output_tokens,
+            "input_tokens": record.usage.input,
+            "counted_input_tokens": record.counted_input,
+            "overhead_tokens": self.overhead(record),
+            "exact_length": match target.exact {
+                Exact::No => "not asked",
+                Exact::IgnoreEos => "ignore_eos",
+                Exact::MinTokens if self.left_out.iter().any(|(field, _)| field == "ignore_eos") => "min_tokens",
+                Exact::MinTokens => "ignore_eos and min_tokens",
+            },
+            "limit_field": self.limit.as_ref().map_or("usual", |(name, _)| name.as_str()),
+            "adaptions": adaptions,
+        })
+    }
+
+    /// Tokens that the server adds to a prompt (BOS, chat template), where both counts are known.
+    fn overhead(&self, record: &Record) -> Option<i64> {
+        let (input, counted) = (i64::from(record.usage.input?), i64::from(record.counted_input?));
+        // Some servers count the prompt once for each of several replies.
+        let choices = i64::from(self.choices());
+        let each = if input % choices == 0 && input / choices >= counted { input / choices } else { input };
+        Some(each - counted)
+    }
+
+    /// What a reply that is no success said.
+    fn words(&self, record: &Record) -> String {
+        let words = record.error.as_deref().filter(|words| !words.is_empty());
+        self.asked.scrub(words.unwrap_or("no reply"))
+    }
+
+    fn failed(&self, record: &Record) -> Error {
+        let url = self.asked.endpoint_url();
+        let error =
+            Error::new(kind_of(record), format!("the first request to {url} failed: {}", self.words(record)));
+        let target = self.target();
+        let (refusal, certain) = self.refusal(&target, record);
+        let hints = Hints::of(self.state);
+        let about_the_body = matches!(record.status, Some(400 | 422)) || certain;
+        error.hint(match about_the_body.then(|| self.hint_of(&refusal, &target)).flatten() {
+            Some(hint) => hint,
+            None => hints.failed(record, &target),
+        })
+    }
+
+    /// What to do about a refusal that nothing of ours can mend.
+    fn hint_of(&self, refusal: &Refusal, target: &Target) -> Option<String> {
+        let hints = Hints::of(self.state);
+        Some(match refusal {
+            Refusal::Asked(field) => {
+                let in_extra = |extra: &Map<String, Value>| {
+                    extra.contains_key(field)
+                        || extra.get("parameters").is_some_and(|below| below.get(field).is_some())
+                };
+                let place = if in_extra(&self.asked.extra_body) { None } else { Some(hints.sampling(field)) };
+                match place {
+                    None => format!("take {field:?} out of {}", hints.option("extra_body")),
+                    Some(place) => format!("leave out {place}, which asks for {field:?}"),
+                }
+            }
+            Refusal::Needed(field) if LIMITS.contains(&field.as_str()) => {
+                let fields = own_fields(target).into_iter().filter(|field| LIMITS.contains(&field.as_str()));
+                let fields: Vec<String> = fields.map(|field| format!("{field:?}: null")).collect();
+                format!(
+                    "say the limit of a reply as this server wants it: {}",
+                    hints.extra_body(&format!("{{{}, \"NAME\": 256}}", fields.join(", ")))
+                )
+            }
+            Refusal::Needed(field) if field == "stream" => {
+                format!("ask for replies in one piece: {}", hints.set("stream", "false"))
+            }
+            Refusal::Needed(field) if field == "model" => {
+                format!("check the model's name ({:?})", target.model)
+            }
+            Refusal::Needed(field) => {
+                format!(
+                    "the server does not take {field:?}: check {} and {}",
+                    hints.option("backend"),
+                    hints.option("endpoint")
+                )
+            }
+            Refusal::Wants(field) => match field.as_str() {
+                "messages" => format!("it wants a chat: {}", hints.set("backend", "openai-chat")),
+                "inputs" => format!("it speaks another API: {}", hints.set("backend", "tgi")),
+                "text_input" => format!("it speaks another API: {}", hints.set("backend", "tensorrt-llm")),
+                _ => format!("it wants a prompt and no chat: {}", hints.set("backend", "openai")),
+            },
+            Refusal::Length => format!(
+                "the first request asks for {INPUT} tokens and {} more: look at the server's limit of the context",
+                self.output
+            ),
+            _ => return None,
+        })
+    }
+}
+
+/// The reply shows that key, path and body are right. One that we cut off does, too.
+fn shows_enough(record: &Record) -> bool {
+    let cut =
+        matches!(record.outcome, Outcome::Cancelled | Outcome::TimedOut(Timeout::Total | Timeout::Idle));
+    record.success() || (cut && record.timeline.events.output().next().is_some())
+}
+
+/// Nobody was there to answer: it may be otherwise in a moment.
+fn busy(record: &Record) -> bool {
+    match (record.outcome, record.status) {
+        (Outcome::Status, Some(429 | 502..=504)) => true,
+        (Outcome::Connect | Outcome::Disconnected | Outcome::TimedOut(Timeout::Connect), _) => {
+            !record.error.as_deref().is_some_and(|words| words.contains("certificate"))
+        }
+        _ => false,
+    }
+}
+
+/// What asks for a change of the command line is its mistake; the rest is a server that cannot
+/// take load.
+fn kind_of(record: &Record) -> Kind {
+    match (record.outcome, record.status) {
+        (Outcome::Status, Some(408 | 429 | 500..)) => Kind::NotReady,
+        (Outcome::Status | Outcome::Protocol, _) => Kind::Usage,
+        // Another kind of server answers, such as a page to sign in.
+        (Outcome::Unfinished, _) if record.timeline.events.is_empty() => Kind::Usage,
+        _ => Kind::NotReady,
+    }
+}
+
+fn overhead_note(tokens: i64) -> String {
+    let s = if tokens.abs() == 1 { "" } else { "s" };
+    format!("the server counts {tokens} token{s} more per prompt than asked (BOS, chat template)")
+}
