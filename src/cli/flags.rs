@@ -26,6 +26,7 @@ pub fn add(mut command: Command, params: &[Param]) -> Command {
 
 fn flag(param: &Param) -> Arg {
     let arg = Arg::new(id(param)).long(param.flag.clone()).allow_negative_numbers(true);
+    let arg = arg.aliases(param.also.clone());
     if param.is_switch() {
         return arg.action(ArgAction::Set).num_args(0).default_missing_value("true").help(param.help.clone());
     }
@@ -34,6 +35,8 @@ fn flag(param: &Param) -> Arg {
         Some(Kind::Int) => "N",
         Some(Kind::Float) => "X",
         Some(Kind::Bool) => "BOOL",
+        Some(Kind::Pairs) => "AxB,...",
+        Some(Kind::Map) => "JSON",
         Some(Kind::Text) | None => "TEXT",
     };
     match param.kind {

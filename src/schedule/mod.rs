@@ -9,6 +9,7 @@
 mod closed;
 mod gaps;
 mod ramp;
+mod ramp_up;
 mod rate;
 mod steps;
 
@@ -16,6 +17,8 @@ use crate::record::{Due, Nanos, Slot};
 use closed::Closed;
 use gaps::Gaps;
 use ramp::Ramp;
+pub use ramp_up::Growth;
+use ramp_up::RampUp;
 use rate::Rate;
 use std::fmt;
 use steps::Steps;
@@ -47,6 +50,14 @@ pub enum Shape {
         from: f64,
         to: f64,
         over: f64,
+        process: Process,
+    },
+    /// The rate goes from `from` at the first of `requests` requests to `to` at the last, and stays.
+    RampUp {
+        from: f64,
+        to: f64,
+        requests: u64,
+        growth: Growth,
         process: Process,
     },
     /// Each (rate, seconds) in turn, then the schedule ends. A rate of 0 is a pause.
@@ -81,6 +92,7 @@ enum Source {
 enum Curve {
     Rate(Rate),
     Ramp(Ramp),
+    RampUp(RampUp),
     Steps(Steps),
 }
 
@@ -102,6 +114,10 @@ impl fmt::Display for Shape {
             Shape::Rate { per_second, process } => write!(f, "{process}, {per_second} per second"),
             Shape::Ramp { from, to, over, process } => {
                 write!(f, "{process}, from {from} to {to} per second over {over} s")
+            }
+            Shape::RampUp { from, to, requests, growth, process } => {
+                let how = if *growth == Growth::Linear { "evenly" } else { "by factors" };
+                write!(f, "{process}, from {from} to {to} per second over {requests} requests, {how}")
             }
             Shape::Steps { steps, process } => {
                 let steps: Vec<String> =
@@ -129,6 +145,10 @@ impl Shape {
                 Ramp { from: *from, to: *to, over: *over }.check()?;
                 process.check()
             }
+            Shape::RampUp { from, to, requests, growth, process } => {
+                RampUp { from: *from, to: *to, requests: *requests, growth: *growth }.check()?;
+                process.check()
+            }
             Shape::Steps { steps, process } => {
                 steps::check(steps)?;
                 process.check()
@@ -152,7 +172,7 @@ impl Shape {
         match self {
             Shape::Ramp { over, .. } => Some(*over),
             Shape::Steps { steps, .. } => Some(steps.iter().map(|(_, seconds)| seconds).sum()),
-            Shape::AtOnce | Shape::Rate { .. } | Shape::Closed { .. } => None,
+            Shape::AtOnce | Shape::Rate { .. } | Shape::RampUp { .. } | Shape::Closed { .. } => None,
         }
     }
 
@@ -163,6 +183,9 @@ impl Shape {
             Shape::AtOnce | Shape::Closed { .. } => return None,
             Shape::Rate { per_second, .. } => *per_second,
             Shape::Ramp { from, to, over, .. } => Ramp { from: *from, to: *to, over: *over }.rate_at(t),
+            Shape::RampUp { from, to, requests, growth, .. } => {
+                RampUp { from: *from, to: *to, requests: *requests, growth: *growth }.rate_at(t)
+            }
             Shape::Steps { steps, .. } => steps::rate_at(steps, t),
         };
         Some(if t < 0.0 { 0.0 } else { rate })
@@ -178,6 +201,10 @@ impl Shape {
             }
             Shape::Ramp { from, to, over, process } => {
                 open(process, Curve::Ramp(Ramp { from: *from, to: *to, over: *over }))
+            }
+            Shape::RampUp { from, to, requests, growth, process } => {
+                let ramp = RampUp { from: *from, to: *to, requests: *requests, growth: *growth };
+                open(process, Curve::RampUp(ramp))
             }
             Shape::Steps { steps, process } => open(process, Curve::Steps(Steps::new(steps))),
             Shape::Closed { places, from, over } => {
@@ -203,6 +230,7 @@ impl Curve {
         match self {
             Curve::Rate(rate) => Some(rate.time_of(sum)),
             Curve::Ramp(ramp) => ramp.time_of(sum),
+            Curve::RampUp(ramp) => Some(ramp.time_of(sum)),
             Curve::Steps(steps) => steps.time_of(sum),
         }
     }

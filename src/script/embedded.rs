@@ -15,7 +15,7 @@ pub const COMMANDS: &[Embedded] =
     embedded!("scripts": "single", "batch", "aggregate", "visualize", "calibrate");
 
 /// The library. `"shapes"` here is `import "std/shapes"` in a script.
-pub const LIBRARY: &[Embedded] = embedded!("stdlib": "assert", "mixes", "shapes", "slo", "tables");
+pub const LIBRARY: &[Embedded] = embedded!("stdlib": "assert", "mixes", "options", "shapes", "slo", "tables");
 
 /// The text of a built-in command.
 pub fn command(name: &str) -> Option<&'static str> {

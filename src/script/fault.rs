@@ -173,6 +173,16 @@ pub fn kind(error: &EvalAltResult) -> Option<Kind> {
     }
 }
 
+/// The option that an error of ours is about, however deep the calls around it.
+pub fn option(error: &EvalAltResult) -> Option<String> {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+            option(inner)
+        }
+        other => own(other).and_then(|fault| fault.option),
+    }
+}
+
 fn own(error: &EvalAltResult) -> Option<Fault> {
     match error {
         EvalAltResult::ErrorRuntime(token, _) | EvalAltResult::ErrorTerminated(token, _) => {

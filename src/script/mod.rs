@@ -29,6 +29,7 @@ pub mod opts;
 pub mod param;
 pub mod plot;
 pub mod preflight;
+pub mod preset;
 pub mod reading;
 pub mod reference;
 pub mod resolver;
@@ -43,6 +44,7 @@ pub mod sources;
 pub mod state;
 pub mod vllm;
 pub mod vocabulary;
+pub mod yaml;
 
 use std::sync::Arc;
 
@@ -94,6 +96,7 @@ impl Session {
         ast.set_source(&name);
         state.sources.learn(&name, &ast);
         let found = lint::lint(&engine, &state, &library, &ast);
+        state.learn_params(&found.params);
         Ok(Session { engine, state, library, ast, params: found.params, errors: found.errors })
     }
 

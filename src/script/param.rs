@@ -29,6 +29,8 @@ pub struct Param {
     pub choices: Vec<Dynamic>,
     /// The flag of a built-in command, without the dashes.
     pub flag: String,
+    /// Other names: further flags, and further keys in a file of presets.
+    pub also: Vec<String>,
 }
 
 /// The type of one value.
@@ -38,13 +40,17 @@ pub enum Kind {
     Float,
     Bool,
     Text,
+    /// Pairs of whole numbers above 0: `[[128, 64]]`, or `128x64,512x64`.
+    Pairs,
+    /// A JSON object.
+    Map,
 }
 
 /// Values that the command line gives for one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     pub name: String,
-    /// As it was typed: `-p rate`, or `--request-rate`.
+    /// As it was typed: `-p rate`, or `--request-rate`; of a file `plan.yaml:3:7: request_rate`.
     pub flag: String,
     /// One for each time it was given.
     pub texts: Vec<String>,
@@ -81,12 +87,20 @@ impl Kind {
             Kind::Float => "float",
             Kind::Bool => "bool",
             Kind::Text => "string",
+            Kind::Pairs => "pairs",
+            Kind::Map => "map",
         }
     }
 }
 
-const KINDS: &[(&str, Kind)] =
-    &[("int", Kind::Int), ("float", Kind::Float), ("bool", Kind::Bool), ("string", Kind::Text)];
+const KINDS: &[(&str, Kind)] = &[
+    ("int", Kind::Int),
+    ("float", Kind::Float),
+    ("bool", Kind::Bool),
+    ("string", Kind::Text),
+    ("pairs", Kind::Pairs),
+    ("map", Kind::Map),
+];
 
 /// A default that means "not given": nothing to tell in a help text.
 fn is_empty(default: &Dynamic) -> bool {
@@ -107,6 +121,7 @@ impl Param {
         let stated = opts.take_word("type", KINDS)?;
         let many = opts.take::<bool>("many")?.unwrap_or(false);
         let flag = opts.take::<String>("flag")?;
+        let also = opts.take::<Array>("also")?.unwrap_or_default();
         let required = opts.take::<bool>("required")?.unwrap_or(false);
         opts.finish()?;
         if !is_name(name) {
@@ -143,7 +158,17 @@ impl Param {
             min,
             max,
             choices,
+            also: also
+                .iter()
+                .map(|name| name.to_string().trim_start_matches('-').replace('_', "-"))
+                .collect(),
         })
+    }
+
+    /// Whether `name` means this parameter: its own name, its flag or another one, with `-` or `_`.
+    pub fn is_called(&self, name: &str) -> bool {
+        let name = name.replace('_', "-");
+        name == self.name.replace('_', "-") || name == self.flag || self.also.contains(&name)
     }
 
     /// The value for the script: what was given, or the default in the parameter's own type.
@@ -214,6 +239,8 @@ impl Param {
                 _ => return Err(format!("must be true or false, got {text:?}")),
             },
             Some(Kind::Text) | None => text.to_string().into(),
+            Some(Kind::Pairs) => return parse_pairs(text),
+            Some(Kind::Map) => return parse_map(text),
         };
         self.check_bounds(&value, text)?;
         Ok(value)
@@ -288,6 +315,52 @@ fn plain(value: &Dynamic) -> String {
         Ok(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
         Err(_) if value.is_string() && value.to_string().is_empty() => "\"\"".into(),
         Err(_) => value.to_string(),
+    }
+}
+
+/// `[[128, 64], [512, 64]]` or `128x64,512x64`.
+fn parse_pairs(text: &str) -> std::result::Result<Dynamic, String> {
+    let wrong = || {
+        let text: String = text.chars().take(60).collect();
+        format!(
+            "must be a list of pairs of whole numbers above 0, such as [[128, 64], [512, 64]] or 128x64,512x64, got {text}"
+        )
+    };
+    let whole = |value: &serde_json::Value| value.as_i64().filter(|n| *n > 0);
+    let pairs: Option<Vec<[i64; 2]>> = match serde_json::from_str::<Vec<Vec<serde_json::Value>>>(text) {
+        Ok(pairs) => pairs
+            .iter()
+            .map(|pair| match &pair[..] {
+                [one, other] => Some([whole(one)?, whole(other)?]),
+                _ => None,
+            })
+            .collect(),
+        Err(_) => text
+            .split(',')
+            .map(|pair| {
+                let (one, other) = pair.trim().split_once('x')?;
+                let whole = |text: &str| text.trim().parse().ok().filter(|n: &i64| *n > 0);
+                Some([whole(one)?, whole(other)?])
+            })
+            .collect(),
+    };
+    let pairs = pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(wrong)?;
+    Ok(pairs
+        .into_iter()
+        .map(|pair| Dynamic::from(pair.map(Dynamic::from).to_vec()))
+        .collect::<Array>()
+        .into())
+}
+
+/// A JSON object; an empty text is an empty one.
+fn parse_map(text: &str) -> std::result::Result<Dynamic, String> {
+    if text.trim().is_empty() {
+        return Ok(Map::new().into());
+    }
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(map)) => Ok(super::json::to_map(&map).into()),
+        Ok(other) => Err(format!("must be a JSON object such as {{\"name\": 1}}, got {other}")),
+        Err(error) => Err(format!("must be a JSON object such as {{\"name\": 1}}: {error}")),
     }
 }
 

@@ -5,28 +5,24 @@ use super::state::State;
 use crate::error::{Error, Result, nearest};
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// Reads a granted file by its ending.
 pub fn read(state: &State, path: &str) -> Result<Dynamic> {
-    let real = state.access.may_read(path)?;
     let cannot = |what: String| Error::usage(format!("cannot read {path}: {what}"));
-    let bytes = std::fs::read(&real).map_err(|error| cannot(super::state::plain(&error)))?;
+    let (real, bytes) = bytes(state, path)?;
     let ending = real.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     if ending == "csv" {
         let rows = crate::stats::csv::parse_csv(&bytes).map_err(cannot)?;
         return Ok(rows.iter().map(|row| json::to_map(row).into()).collect::<Array>().into());
     }
-    let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8 text".into()))?;
-    state.access.learn(&real, &text);
+    let text = learnt(state, path, &real, bytes)?;
     let value = match ending.as_str() {
         "yaml" | "yml" => {
-            if text.len() > YAML_BYTES_MAX {
-                return Err(cannot(format!(
-                    "it has {} bytes, and a plan at most {YAML_BYTES_MAX}",
-                    text.len()
-                )));
-            }
-            serde_saphyr::from_str::<Value>(&text).map_err(|error| cannot(yaml_words(&error.to_string())))?
+            let yaml = super::yaml::parse(&text, path);
+            return yaml
+                .map(|yaml| yaml.to_dynamic())
+                .map_err(|told| Error::usage(format!("cannot read {told}")));
         }
         "json" => serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?,
         "jsonl" => lines(&text).map_err(cannot)?,
@@ -37,19 +33,26 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     Ok(json::to_dynamic(&value))
 }
 
-/// A plan is written by hand; a script cannot hold more text than this.
-const YAML_BYTES_MAX: usize = 4 << 20;
+/// The text of a granted file.
+pub fn text(state: &State, path: &str) -> Result<String> {
+    let (real, bytes) = bytes(state, path)?;
+    learnt(state, path, &real, bytes)
+}
 
-/// The first line of a YAML error, without the names that only a programmer knows.
-fn yaml_words(error: &str) -> String {
-    let line = error.lines().next().unwrap_or_default().trim();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
-    let end = ["; use ", ", set ", " by the configured policy"].iter().filter_map(|cut| line.find(cut)).min();
-    let line = &line[..end.unwrap_or(line.len())];
-    match line.find("budget breached") {
-        Some(at) => format!("{}it is larger or deeper than a plan can be", &line[..at]),
-        None => line.to_string(),
-    }
+fn bytes(state: &State, path: &str) -> Result<(PathBuf, Vec<u8>)> {
+    let real = state.access.may_read(path)?;
+    let cannot =
+        |error: std::io::Error| Error::usage(format!("cannot read {path}: {}", super::state::plain(&error)));
+    let bytes = std::fs::read(&real).map_err(cannot)?;
+    Ok((real, bytes))
+}
+
+/// The bytes as text, the hosts in it granted where the command line names the file.
+fn learnt(state: &State, path: &str, real: &Path, bytes: Vec<u8>) -> Result<String> {
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::usage(format!("cannot read {path}: it is not UTF-8 text")))?;
+    state.access.learn(real, &text);
+    Ok(text)
 }
 
 /// What the values of known keys must be.
@@ -131,7 +134,7 @@ fn lines(text: &str) -> std::result::Result<Value, String> {
 /// Refuses what a file should not have, and what it lacks.
 pub fn known_keys(map: &Map, file: &str, required: &Array, optional: &Array) -> Result<()> {
     let names: Vec<String> = required.iter().chain(optional).map(ToString::to_string).collect();
-    for key in map.keys() {
+    for key in map.keys().filter(|key| !key.starts_with("x-")) {
         if !names.iter().any(|name| name == key.as_str()) {
             let near = nearest(key, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
@@ -181,23 +184,6 @@ pub fn pairs(list: Array, what: &str) -> Result<Map> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_of_yaml_are_in_plain_words() {
-        for (error, words) in [
-            ("error: line 5 column 2: tabs disallowed\n --> x", "line 5 column 2: tabs disallowed"),
-            (
-                "error: line 8 column 1: duplicate mapping key: model, set DuplicateKeyPolicy in Options",
-                "line 8 column 1: duplicate mapping key: model",
-            ),
-            (
-                "error: line 6 column 14: budget breached: Nodes { nodes: 250001 }",
-                "line 6 column 14: it is larger or deeper than a plan can be",
-            ),
-        ] {
-            assert_eq!(yaml_words(error), words);
-        }
-    }
 
     #[test]
     fn values_of_a_plan_are_what_they_should_be() {

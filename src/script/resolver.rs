@@ -34,7 +34,9 @@ impl Library {
     fn with(state: Arc<State>, embedded: &'static [Embedded]) -> Arc<Self> {
         let host = &state.host;
         let lib = state.switches.lib.iter().map(|folder| host.cwd().join(folder));
-        let folders = std::iter::once(state.source.folder(host)).chain(lib).collect();
+        // A built-in command stands in no folder: what lies where it was called is not part of it.
+        let beside = (!state.source.is_built_in()).then(|| state.source.folder(host));
+        let folders = beside.into_iter().chain(lib).collect();
         Arc::new(Library { state, folders, embedded, texts: Mutex::default(), modules: Mutex::default() })
     }
 

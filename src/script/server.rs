@@ -215,8 +215,21 @@ impl Server {
 
     fn find_tokens(&self, state: &State, model: &str) -> Result<Tokens> {
         if self.tokenizer.is_empty() {
+            let folder = std::path::Path::new(model);
+            if folder.is_dir() {
+                return match Tokens::find(model) {
+                    Ok((tokens, warning)) => {
+                        warning.iter().for_each(|warning| state.warn(warning));
+                        Ok(tokens)
+                    }
+                    Err(error) => {
+                        state.warn(&format!("{}; prompts are made of common English words", error.message));
+                        Ok(Tokens::Words)
+                    }
+                };
+            }
             // Nobody asked for one: the word list serves when the model's own is not at hand.
-            let looks_like_a_file = std::path::Path::new(model).exists();
+            let looks_like_a_file = folder.exists();
             return Ok(if looks_like_a_file {
                 Tokens::Words
             } else {

@@ -10,7 +10,7 @@ use super::access::Access;
 use super::bench::Bench;
 use super::embedded;
 use super::fault::{self, Fallible, raise};
-use super::param::Given;
+use super::param::{Given, Param};
 use super::secret::{From as SecretFrom, Secrets};
 use super::sources::{Sources, Text};
 use super::vocabulary::Vocabulary;
@@ -155,6 +155,9 @@ pub struct State {
     pub cancel: Arc<AtomicBool>,
     /// When the session began.
     pub started: Nanos,
+    /// What a file gives for parameters that the command line does not name.
+    presets: Mutex<Vec<Given>>,
+    params: std::sync::OnceLock<Vec<Param>>,
     tally: Mutex<Tally>,
     bench: std::sync::OnceLock<Arc<Bench>>,
     /// Which cell of how many a sweep is at; 0: no sweep.
@@ -186,6 +189,8 @@ impl State {
             access,
             secrets,
             sources,
+            presets: Mutex::default(),
+            params: std::sync::OnceLock::new(),
             tally: Mutex::default(),
             bench: std::sync::OnceLock::new(),
             cell: Mutex::default(),
@@ -198,6 +203,26 @@ impl State {
     pub fn of(context: &NativeCallContext) -> Arc<State> {
         let tag = context.tag().and_then(|tag| tag.clone().try_cast::<Arc<State>>());
         tag.expect("every engine is made with its state as the tag")
+    }
+
+    /// The parameters that the script and its modules declare, once it has been looked at.
+    pub fn params(&self) -> &[Param] {
+        self.params.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn learn_params(&self, params: &[Param]) {
+        self.params.get_or_init(|| params.to_vec());
+    }
+
+    /// What a file gives for parameters.
+    pub fn presets(&self) -> MutexGuard<'_, Vec<Given>> {
+        self.presets.lock().expect("nobody panics while holding the presets")
+    }
+
+    /// What was given for a parameter: by the command line, else by a file.
+    pub fn given(&self, name: &str) -> Option<Given> {
+        let typed = self.args.given.iter().find(|given| given.name == name).cloned();
+        typed.or_else(|| self.presets().iter().find(|given| given.name == name).cloned())
     }
 
     /// The tally, to add to or to read.
@@ -305,14 +330,34 @@ impl State {
         self.vocabulary.get_or_init(learn);
     }
 
+    /// An error about a value of a file of presets says where it stands.
+    fn placed_in_file(&self, mut told: Error, option: Option<&str>) -> Error {
+        let call = told.message.split(':').next().unwrap_or_default();
+        let typed = |name: &str| self.args.given.iter().any(|given| given.name == name);
+        let presets = self.presets();
+        let of = |name: &str| presets.iter().find(|given| given.name == name && !typed(name));
+        let named = |given: &&Given| told.message.starts_with(&given.flag);
+        if let Some(given) = option.and_then(of).or_else(|| of(call))
+            && !named(&given)
+            && let Some((place, _)) = given.flag.rsplit_once(": ")
+        {
+            told.message = format!("{place}: {}", told.message);
+        }
+        told
+    }
+
     /// Puts an error of the language into our words, secrets removed.
     pub fn explain(&self, error: Box<EvalAltResult>) -> Error {
         let kind = self.kind_of_fault();
         let ours = fault::kind(&error).is_some();
+        let option = fault::option(&error);
         let mut told = fault::explain(error, &self.source.name, kind, &self.sources, self.vocabulary());
         if ours && self.source.is_built_in() {
-            // The user of a built-in command has not written its script.
+            // The user of a built-in command has not written its script, but perhaps a file.
             told.place = None;
+            if told.kind == Kind::Usage {
+                told = self.placed_in_file(told, option.as_deref());
+            }
         }
         Error { message: self.secrets.scrub(&told.message), ..told }
     }

@@ -66,6 +66,10 @@ pub fn meta(finished: &Finished) -> Meta {
     let mut metadata = plan.tags.clone();
     let burstiness = metadata.shift_remove("burstiness").and_then(|value| value.as_f64());
     let backend = metadata.shift_remove("backend").and_then(|value| value.as_str().map(str::to_string));
+    let label = metadata.shift_remove("label").map(|value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    });
     for known in ["input_len", "output_len"] {
         metadata.shift_remove(known);
     }
@@ -82,6 +86,9 @@ pub fn meta(finished: &Finished) -> Meta {
         Shape::Ramp { from, to, .. } => {
             Some(Ramp { strategy: "linear".into(), start_rps: *from, end_rps: *to })
         }
+        Shape::RampUp { from, to, growth, .. } => {
+            Some(Ramp { strategy: growth.name().into(), start_rps: *from, end_rps: *to })
+        }
         _ => None,
     };
     let zero = chrono::Local.timestamp_millis_opt(finished.ended.zero_ms).single();
@@ -90,7 +97,7 @@ pub fn meta(finished: &Finished) -> Meta {
         date: zero.map(|zero| zero.format("%Y%m%d-%H%M%S").to_string()).unwrap_or_default(),
         endpoint_type: plan.target.api.name().to_string(),
         backend: backend.unwrap_or_else(|| plan.target.api.name().to_string()),
-        label: None,
+        label,
         model_id: plan.target.model.clone(),
         tokenizer_id: finished.tokenizer.clone(),
         num_prompts: plan.requests.unwrap_or(tally.succeeded + tally.failed()),
@@ -112,7 +119,8 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
             let model = crate::store::folder::short_model_name(&meta.model_id);
             let rate = meta.request_rate.map_or("inf".to_string(), |rate| rate.to_string());
             let cap = meta.max_concurrency.map(|cap| format!("-concurrency{cap}")).unwrap_or_default();
-            format!("{}-{rate}qps{cap}-{model}-{}.json", meta.backend, meta.date)
+            let label = meta.label.as_deref().unwrap_or(&meta.backend).replace(['/', '\\'], "-");
+            format!("{label}-{rate}qps{cap}-{model}-{}.json", meta.date)
         }
         name => super::bind::result::file_name(name),
     };

@@ -1,7 +1,7 @@
 //! What a `--tokenizer` name means: nothing, a file, a folder, or a name in the local hub cache.
 
 use super::{Real, Tokens};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,23 +16,30 @@ pub(super) fn find(
         return Ok((Tokens::Words, None));
     }
     let path = Path::new(name);
+    if !name.is_empty() && path.is_dir() && !path.join("tokenizer.json").exists() {
+        return Ok((Tokens::Words, Some(not_found(&format!("no tokenizer.json in \"{name}\"")))));
+    }
     if !name.is_empty() && path.exists() {
         return Ok((Tokens::load(path)?, None));
     }
     if !is_hub_name(name) {
-        return Err(Error::usage(format!("cannot find tokenizer \"{name}\": no such file or folder"))
-            .hint("give a tokenizer.json, a folder that holds one, a hub name such as org/model, or none"));
+        return Ok((Tokens::Words, Some(not_found(&format!("no tokenizer at \"{name}\"")))));
     }
     match newest(&caches(variable), name) {
         Some(file) => Ok((Tokens::Real(Box::new(Real::load(&file, name)?)), None)),
-        None => Ok((Tokens::Words, Some(not_found(name)))),
+        None => {
+            let what = format!("no tokenizer.json of \"{name}\" in the local hub cache");
+            Ok((Tokens::Words, Some(not_found(&what))))
+        }
     }
 }
 
-fn not_found(name: &str) -> String {
+/// A plan that was written for another machine names a tokenizer of that machine: it runs, and the
+/// difference is told.
+fn not_found(what: &str) -> String {
     format!(
-        "no tokenizer.json of \"{name}\" in the local hub cache: prompts are made of common English words, \
-         and token counts are the server's (for exact lengths give --tokenizer a tokenizer.json)"
+        "{what}: prompts are made of common English words, and token counts are the server's \
+         (for exact lengths give --tokenizer a tokenizer.json)"
     )
 }
 
@@ -104,12 +111,27 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_there_is_an_error() {
-        for path in ["./model", "/nowhere/model", "model.json", "../a/b", "a/b/c", ".hidden", "~/m", ""] {
-            let error = find(path, nowhere).expect_err(path);
-            assert_eq!(error.kind, crate::error::Kind::Usage);
-            assert_eq!(error.message, format!("cannot find tokenizer \"{path}\": no such file or folder"));
+    fn a_path_that_is_not_there_is_a_warning() {
+        for path in ["./model", "/nowhere/model", "model.json", "../a/b", "a/b/c", ".hidden", "~/m"] {
+            let (tokens, warning) = find(path, nowhere).expect(path);
+            assert!(matches!(tokens, Tokens::Words), "{path}");
+            let warning = warning.expect(path);
+            assert!(
+                warning.starts_with(&format!("no tokenizer at \"{path}\": prompts are made")),
+                "{warning}"
+            );
         }
+    }
+
+    #[test]
+    fn a_folder_without_a_tokenizer_is_a_warning_and_a_broken_tokenizer_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = folder.path().display().to_string();
+        let (tokens, warning) = find(&name, nowhere).expect("a folder");
+        assert!(matches!(tokens, Tokens::Words));
+        assert!(warning.expect("a warning").starts_with(&format!("no tokenizer.json in \"{name}\"")));
+        std::fs::write(folder.path().join("tokenizer.json"), "{").expect("written");
+        assert_eq!(find(&name, nowhere).expect_err("broken").kind, crate::error::Kind::Usage);
     }
 
     #[test]

@@ -65,6 +65,64 @@ fn a_base_url_with_v1_is_the_same_server() {
 }
 
 #[test]
+fn every_key_is_a_flag_that_goes_before_the_file() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=m"));
+    let file = "x-load: &load [[2, 3]]\nx-base: &base {tp: 8, seed: 5}\nmodel: /models/elsewhere\n\
+                base_url: http://127.0.0.1:9\ntokenizer: /models/elsewhere\ninput_output: [[8, 4]]\n\
+                concurrency_prompts: *load\nrequest_rate: .inf\nburstiness: \"1.0\"\nwarmup: 1\nstream: no\n\
+                metadata: {gpu: H100, note: 'a=b'}\nheaders: {x-team: blue}\n<<: *base\n";
+    lab.file("config.yaml", file);
+    let flags = [
+        "batch",
+        "--base-url",
+        &engine.url,
+        "--model",
+        "m",
+        "--tokenizer",
+        "none",
+        "--tp",
+        "4",
+        "--input-output",
+        "16x8,8x4",
+        "--goodput",
+        "e2el:60000",
+        "--percentile-metrics",
+        "ttft",
+    ];
+    let done = lab.run(&flags).exits(0);
+    assert!(!done.err.contains("no tokenizer"), "{}", done.err);
+    let runs = runs(&lab.result());
+    assert_eq!(runs.iter().map(|run| &run["run"]).collect::<Vec<_>>(), ["io16x8_mc2_np3", "io8x4_mc2_np3"]);
+    let saved = lab.result().join("bench_io16x8_mc2_np3.json");
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(saved).unwrap()).unwrap();
+    for (key, value) in [
+        ("tp", 4.into()),
+        ("gpu", "H100".into()),
+        ("note", "a=b".into()),
+        ("request_rate", serde_json::json!("inf")),
+    ] {
+        assert_eq!(saved[key], value, "{key}: {saved}");
+    }
+    assert!(saved["request_goodput"].as_f64().unwrap() > 0.0, "{saved}");
+    assert!(saved.get("p99_ttft_ms").is_some() && saved.get("p99_tpot_ms").is_none(), "{saved}");
+    let rows = rows(&lab.result());
+    assert!(rows.iter().all(|(_, record)| !record.streamed), "`stream: no` is no stream");
+}
+
+#[test]
+fn a_plan_that_was_written_for_another_machine_runs_with_one_warning() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=/data/models/R1-AWQ"));
+    let plan = plan(&engine.url).replace("deepseek-ai/DeepSeek-R1-AWQ", "/data/models/R1-AWQ");
+    lab.file("config.yaml", &plan);
+    let done = lab.run(&["batch"]).exits(0);
+    let warning =
+        "warning: no tokenizer at \"/data/models/R1-AWQ\": prompts are made of common English words";
+    assert_eq!(done.err.matches(warning).count(), 1, "{}", done.err);
+    let name = lab.result().file_name().unwrap().to_str().unwrap().to_string();
+    assert!(name.starts_with("R1_2"), "{name}");
+}
+
+#[test]
 fn a_cell_that_fails_does_not_stop_the_rest() {
     // The preflight is the first generation; the fourth is the third cell's only request.
     let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,fail=status:500:0.25"));

@@ -70,7 +70,8 @@ fn a_tokenizer_that_is_none_is_named() {
     lab.file("bad.json", "{bad");
     let bad = single(&engine.url, &["--tokenizer", "bad.json"]);
     refused(&lab, &bad, "bad.json");
-    refused(&lab, &single(&engine.url, &["--tokenizer", "./absent.json"]), "absent.json");
+    let done = lab.single(&engine.url, &["--tokenizer", "./absent.json", "--num-prompts", "1"]).exits(0);
+    assert_eq!(done.err.matches("warning: no tokenizer at \"./absent.json\"").count(), 1, "{}", done.err);
 }
 
 #[test]
@@ -106,6 +107,59 @@ fn a_key_that_the_batch_plan_does_not_have_names_the_nearest() {
     lab.file("broken.yaml", "model: [\n");
     refused(&lab, &["batch", "--config", "broken.yaml"], "broken.yaml");
     refused(&lab, &["batch", "--config", "absent.yaml"], "cannot read \"absent.yaml\": no such file");
+}
+
+#[test]
+fn a_bad_value_of_a_batch_plan_is_told_with_its_place() {
+    let lab = Lab::new();
+    let needed = "model: m\nbase_url: http://127.0.0.1:9\nready_timeout: 1ms\ntokenizer: none\n";
+    let grid = "input_output: [[8, 4]]\nconcurrency_prompts: [[1, 1]]\n";
+    let numbers = "must be a list of pairs of whole numbers above 0";
+    for (more, sentence) in [
+        ("request_rate: fast", "plan.yaml:7:15: request_rate: must be a number, got \"fast\""),
+        ("request_rate: [1, 2]", "plan.yaml:7:15: request_rate: must be a number, got a list"),
+        ("request_rate: 0", "plan.yaml:7:15: request_rate: must be at least 0.000001, got 0"),
+        ("repeats: 1.5", "plan.yaml:7:10: repeats: must be a whole number, got \"1.5\""),
+        ("repeats: 010", "plan.yaml:7:10: repeats: 010 is octal for some readers of YAML"),
+        ("insecure: maybe", "plan.yaml:7:11: insecure: must be true or false, got \"maybe\""),
+        ("backend: vlm", "plan.yaml:7:10: backend: must be one of vllm"),
+        ("warmup: soon", "plan.yaml:7:9: run: `warmup` must be"),
+        ("endpoint: http://x/v1", "plan.yaml:7:11: target: `endpoint` must be a path"),
+        ("slo: {ttft: 400}", "plan.yaml:7:6: slo: the limit of `ttft` must be a string with a unit"),
+        ("slo: fast", "plan.yaml:7:6: slo: must be a JSON object"),
+        ("goodput: ttft=5", "--goodput: a goodput limit is written KEY:MS"),
+        ("ramp_up_strategy: linear", "plan.yaml:7:19: vllm_arrivals: `ramp_up_strategy` needs the rates"),
+        ("repeats: 1\nrepeats: 2", "plan.yaml:8:1: duplicate mapping key: repeats"),
+        ("metadata:\n\t- a", "plan.yaml:8:2: a tab where only spaces may indent"),
+        ("tokenzier: none", "plan.yaml:7:1: unknown key \"tokenzier\"; did you mean \"tokenizer\"?"),
+    ] {
+        lab.file("plan.yaml", &format!("{needed}{grid}{more}\n"));
+        let done = refused(&lab, &["batch", "--config", "plan.yaml"], sentence);
+        assert!(!done.err.contains("-->"), "{}", done.err);
+    }
+    for (grid, sentence) in [
+        (
+            "input_output: [[8, 4, 5]]\nconcurrency_prompts: [[1, 1]]\n",
+            "plan.yaml:5:15: input_output: must be a list",
+        ),
+        (
+            "input_output: [[8, 4]]\nconcurrency_prompts: [[1, 010]]\n",
+            "plan.yaml:6:22: concurrency_prompts: 010 is octal",
+        ),
+        ("input_output: 5\nconcurrency_prompts: [[1, 1]]\n", numbers),
+        ("concurrency_prompts: [[1, 1]]\n", "plan.yaml: the key \"input_output\" is missing"),
+    ] {
+        lab.file("plan.yaml", &format!("{needed}{grid}"));
+        refused(&lab, &["batch", "--config", "plan.yaml"], sentence);
+    }
+    for (text, sentence) in [
+        ("- model: m\n", "plan.yaml: it must be keys with values, such as `model: NAME`, got a list"),
+        ("", "plan.yaml: it must be keys with values"),
+        ("model: [\n", "plan.yaml:"),
+    ] {
+        lab.file("plan.yaml", text);
+        refused(&lab, &["batch", "--config", "plan.yaml"], sentence);
+    }
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::plugin::*;
-use rhai::{Array, Dynamic, Engine, ImmutableString};
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 
 use crate::error::Error;
-use crate::schedule::{Process, Shape};
+use crate::schedule::{Growth, Process, Shape};
 use crate::script::fault::{Fallible, raise};
-use crate::script::opts::{need, need_number, number};
+use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::state::State;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -40,6 +40,9 @@ fn with_process(call: &str, shape: Shape, process: Process) -> Fallible<Shape> {
     let shape = match shape {
         Shape::Rate { per_second, .. } => Shape::Rate { per_second, process },
         Shape::Ramp { from, to, over, .. } => Shape::Ramp { from, to, over, process },
+        Shape::RampUp { from, to, requests, growth, .. } => {
+            Shape::RampUp { from, to, requests, growth, process }
+        }
         Shape::Steps { steps, .. } => Shape::Steps { steps, process },
         Shape::Closed { .. } | Shape::AtOnce => {
             let told = format!("{call}: users that wait for their replies have no process of arrivals");
@@ -47,6 +50,62 @@ fn with_process(call: &str, shape: Shape, process: Process) -> Fallible<Shape> {
         }
     };
     checked(call, shape)
+}
+
+/// vLLM's burstiness as a process: gaps of a gamma distribution with this shape.
+fn burstiness(opts: &mut Opts) -> Fallible<Process> {
+    match opts.take::<f64>("burstiness")?.unwrap_or(1.0) {
+        1.0 => Ok(Process::Poisson),
+        shape if shape == f64::INFINITY => Ok(Process::Even),
+        shape if shape > 0.0 => Ok(Process::Gamma { cv: 1.0 / shape.sqrt() }),
+        shape => Err(opts.error("burstiness", &format!("must be above 0, got {shape}"))),
+    }
+}
+
+/// Arrivals by the options of `vllm_arrivals`.
+fn like_vllm(mut opts: Opts) -> Fallible<Shape> {
+    let process = burstiness(&mut opts)?;
+    let users = opts.take::<u64>("users")?;
+    let requests = opts.take::<u64>("requests")?;
+    let rate = opts.take::<f64>("request_rate")?.unwrap_or(f64::INFINITY);
+    let strategy = opts.take::<String>("ramp_up_strategy")?.unwrap_or_default();
+    let from = opts.take::<f64>("ramp_up_start_rps")?;
+    let to = opts.take::<f64>("ramp_up_end_rps")?;
+    if strategy.is_empty() {
+        if from.is_some() || to.is_some() {
+            let told = "is missing: linear or exponential (--ramp-up-strategy)";
+            return Err(opts.error("ramp_up_strategy", told));
+        }
+        opts.finish()?;
+        return match (rate.is_finite(), users) {
+            (true, _) => checked("request_rate", Shape::Rate { per_second: rate, process }),
+            (false, Some(users)) => {
+                let places = usize::try_from(users).unwrap_or(usize::MAX);
+                checked("users", Shape::Closed { places, from: places, over: 0.0 })
+            }
+            (false, None) => Ok(Shape::AtOnce),
+        };
+    }
+    let Some(growth) = Growth::NAMES.iter().find(|(name, _)| *name == strategy).map(|(_, growth)| *growth)
+    else {
+        let told = format!("must be \"linear\" or \"exponential\", got {strategy:?}");
+        return Err(opts.error("ramp_up_strategy", &told));
+    };
+    if rate.is_finite() {
+        let told =
+            "cannot go with a ramp, which has rates of its own (--request-rate and --ramp-up-strategy)";
+        return Err(opts.error("request_rate", told));
+    }
+    let (Some(from), Some(to)) = (from, to) else {
+        let told = "needs the rates at its ends: --ramp-up-start-rps and --ramp-up-end-rps";
+        return Err(opts.error("ramp_up_strategy", told));
+    };
+    let Some(requests) = requests else {
+        let told = "needs a number of requests to grow over (--num-prompts); ramp() grows over a time";
+        return Err(opts.error("ramp_up_strategy", told));
+    };
+    opts.finish()?;
+    checked("ramp_up_strategy", Shape::RampUp { from, to, requests, growth, process })
 }
 
 #[export_module]
@@ -97,6 +156,15 @@ mod functions {
             steps.push((need_number("steps", "a rate", rate)?, seconds("steps", "a time", time)?));
         }
         checked("steps", Shape::Steps { steps, process: Process::Poisson })
+    }
+
+    /// Arrivals by the options of vLLM's benchmark: `request_rate` (per second, `inf`), `burstiness`
+    /// (1 is Poisson), `ramp_up_strategy` (`"linear"` or `"exponential"`: the rate grows over
+    /// `requests` requests from `ramp_up_start_rps` to `ramp_up_end_rps`). With neither rate nor
+    /// ramp `users` users, each waiting for its reply, or all requests at once.
+    #[rhai_fn(return_raw)]
+    pub fn vllm_arrivals(options: Map) -> Fallible<Shape> {
+        like_vllm(Opts::new("vllm_arrivals", options))
     }
 
     /// `users` users; each waits for its reply before it asks again.

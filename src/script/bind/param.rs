@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rhai::plugin::*;
-use rhai::{Dynamic, Engine, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::script::fault::{Fallible, raise};
+use crate::script::opts::Opts;
 use crate::script::param::Param;
+use crate::script::preset;
 use crate::script::state::State;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -16,8 +18,8 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 fn value(context: &NativeCallContext, name: &str, default: Dynamic, options: Map) -> Fallible<Dynamic> {
     let state = State::of(context);
     let param = Param::describe(name, Some(&default.flatten()), options)?;
-    let given = state.args.given.iter().find(|given| given.name == name);
-    let value = param.value(given).map_err(raise)?;
+    let given = state.given(name);
+    let value = param.value(given.as_ref()).map_err(raise)?;
     let mut tally = state.tally();
     if tally.params.iter().all(|(known, _)| known != name) {
         tally.params.push((name.into(), value.clone()));
@@ -35,8 +37,9 @@ mod functions {
     }
 
     /// As above. Options: `help`, `min`, `max`, `choices` (a list), `unit`, `type` (`"int"`,
-    /// `"float"`, `"bool"`, `"string"`; with the default `()` the parameter is optional), `many`
-    /// (may be repeated; the value is a list), `required`, `flag` (another name for the flag).
+    /// `"float"`, `"bool"`, `"string"`, `"pairs"` such as `128x64,512x64`, `"map"` from JSON; with
+    /// the default `()` the parameter is optional), `many` (may be repeated; the value is a list),
+    /// `required`, `flag` (another name for the flag), `also` (a list of further ones).
     #[rhai_fn(name = "param", volatile, return_raw)]
     pub fn param_with(
         context: NativeCallContext,
@@ -45,5 +48,18 @@ mod functions {
         options: Map,
     ) -> Fallible<Dynamic> {
         value(&context, name, default, options)
+    }
+
+    /// Reads a YAML file whose keys are parameters of this script: from now on `param` gives what
+    /// stands there, unless the command line gives something else. `file` is what `read` may read.
+    /// Option: `required` (a list of names that file or command line must give). Keys that begin
+    /// with `x-` are the file's own business. Returns what the file says, as a map.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn preset(context: NativeCallContext, file: &str, options: Map) -> Fallible<Map> {
+        let mut opts = Opts::new("preset", options);
+        let required = opts.take::<Array>("required")?.unwrap_or_default();
+        opts.finish()?;
+        let required: Vec<String> = required.iter().map(ToString::to_string).collect();
+        preset::read(&State::of(&context), file, &required).map_err(raise)
     }
 }

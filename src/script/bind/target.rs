@@ -39,7 +39,8 @@ fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handl
         None => None,
     };
     let url = engine.as_ref().map_or(url, |engine| &engine.url);
-    let base = Target::base_url(url).map_err(|what| raise(Error::usage(format!("target: {what}"))))?;
+    let base = Target::base_url(url)
+        .map_err(|what| raise_at("base_url", Error::usage(format!("target: {what}"))))?;
     if engine.is_none() {
         let host = base.host_str().unwrap_or_default();
         state.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
