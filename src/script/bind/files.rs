@@ -8,7 +8,7 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
 use crate::script::aggregate;
-use crate::script::fault::{Fallible, a, raise};
+use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::opts::Opts;
 use crate::script::reading;
@@ -116,7 +116,8 @@ mod functions {
     /// `["tp=8", "gpu=H100"]` as a map; numbers become numbers. `what` names it in errors.
     #[rhai_fn(return_raw)]
     pub fn pairs(list: Array, what: &str) -> Fallible<Map> {
-        reading::pairs(list, what).map_err(raise)
+        let option = what.trim_start_matches('-').replace('-', "_");
+        reading::pairs(list, what).map_err(|error| raise_at(&option, error))
     }
 
     /// Earlier results, newest first: maps with `name`, `path`, `started_ms`, `runs`, `requests`,

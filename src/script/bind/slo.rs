@@ -6,7 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 
 use crate::error::Error;
-use crate::script::fault::{Fallible, raise, raise_at};
+use crate::script::fault::{Fallible, raise_at};
 use crate::script::state::State;
 use crate::stats::{Condition, Limit, Slo};
 
@@ -70,8 +70,11 @@ mod functions {
         let mut slo = Slo { from_sent: true, ..Slo::default() };
         for limit in list {
             let text = limit.into_string().unwrap_or_default();
-            let limit = Limit::parse_goodput(&text);
-            slo.limits.push(limit.map_err(|what| raise(Error::usage(format!("--goodput: {what}"))))?);
+            let wrong = |what| raise_at("goodput", Error::usage(format!("--goodput: {what}")));
+            let limit = Limit::parse_goodput(&text).map_err(wrong)?;
+            // Given twice, the last one counts.
+            slo.limits.retain(|known| known.metric != limit.metric);
+            slo.limits.push(limit);
         }
         Ok(Dynamic::from(slo))
     }
