@@ -135,7 +135,7 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "let r = param(\"rate\", 4.0, #{\n    halp: \"x\",\n});",
         "param: unknown option `halp`; did you mean `help`? (options: help, min, max, choices, unit, type, many, \
-         flag, required)\n  --> test.rhai:2:5\n  |\n2 |     halp: \"x\",\n  |     ^",
+         flag, also, required)\n  --> test.rhai:2:5\n  |\n2 |     halp: \"x\",\n  |     ^",
     ),
     (
         "let n = \"x\"; param(n, 1);",
