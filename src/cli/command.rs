@@ -52,6 +52,12 @@ pub fn root(built_in: Option<&Session>) -> Command {
         .subcommand(engine())
 }
 
+/// The names of all commands.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let rest = ["run", "check", "params", "script", "docs", "engine", "help"];
+    embedded::COMMANDS.iter().map(|(name, _)| *name).chain(rest)
+}
+
 fn run() -> Command {
     let run = with_script(Command::new("run"))
         .about("Run a script; `rampant run FILE --help` lists its parameters")

@@ -21,7 +21,8 @@ pub fn add(mut command: Command, params: &[Param]) -> Command {
         command = command.arg(flag(param));
     }
     let taken: Vec<&str> = params.iter().map(|param| param.flag.as_str()).collect();
-    add_switches(command, &taken)
+    // Of a flag that is given twice the last one counts, as people know it.
+    add_switches(command, &taken).args_override_self(true)
 }
 
 fn flag(param: &Param) -> Arg {
@@ -47,6 +48,39 @@ fn flag(param: &Param) -> Arg {
         }
         _ => arg.action(ArgAction::Set).value_name(value),
     }
+}
+
+/// A flag of a command, as far as its names go.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub flag: String,
+    pub also: Vec<String>,
+    pub takes_value: bool,
+}
+
+impl Known {
+    pub fn is_called(&self, name: &str) -> bool {
+        self.flag == name || self.also.iter().any(|other| other == name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.flag.as_str()).chain(self.also.iter().map(String::as_str))
+    }
+}
+
+/// The long flags of a command.
+pub fn known(command: &Command) -> Vec<Known> {
+    let help = Known { flag: "help".into(), also: Vec::new(), takes_value: false };
+    let of = |arg: &Arg| {
+        let also = arg.get_all_aliases().unwrap_or_default();
+        let values = arg.get_num_args().is_none_or(|range| range.min_values() > 0);
+        Some(Known {
+            flag: arg.get_long()?.to_string(),
+            also: also.into_iter().map(String::from).collect(),
+            takes_value: arg.get_action().takes_values() && values,
+        })
+    };
+    command.get_arguments().filter_map(of).chain([help]).collect()
 }
 
 /// The same arguments with `--flag -5s` as `--flag=-5s`: no flag begins with a digit, so it is a

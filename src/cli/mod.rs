@@ -3,6 +3,7 @@
 mod command;
 mod flags;
 mod help;
+mod pasted;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,12 +37,26 @@ pub fn run() -> ExitCode {
 
 /// Does what `argv` says; its first item is the name of the program.
 pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
-    let wanted = argv.get(1).map(String::as_str).unwrap_or_default();
+    let names: Vec<&str> = command::names().collect();
+    let (mut argv, origin) = pasted::command(&argv, &names)?;
+    let wanted = argv.get(1).cloned().unwrap_or_default();
+    let wanted = wanted.as_str();
     let built_in = match Source::built_in(wanted) {
         Some(source) => Some(Session::prepare(source, Args::default(), Switches::default(), host.clone())?),
         None => None,
     };
     let command = command::root(built_in.as_ref());
+    if built_in.is_some() {
+        let known = flags::known(command.find_subcommand(wanted).expect("it has a session"));
+        let benchmark = ["single", "batch"].contains(&wanted);
+        let line = pasted::translate(&argv[2..], &known, benchmark, origin)?;
+        let quiet = line.args.iter().any(|arg| arg == "-q" || arg == "--quiet");
+        if let Some(note) = line.note.filter(|_| !quiet) {
+            host.err(&format!("note: {note}"));
+        }
+        argv.truncate(2);
+        argv.extend(line.args);
+    }
     let matches = match command.try_get_matches_from(flags::negatives_joined(&argv)) {
         Ok(matches) => matches,
         Err(error) => return refused(error, wanted, host),

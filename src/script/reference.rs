@@ -91,19 +91,26 @@ impl Reference {
         text
     }
 
-    /// Every function and property called `name`, for the terminal. Fails with the nearest name.
+    /// Every function and property called `name`, for the terminal; `result.by` and `result[]` are
+    /// those of one type, as [`Reference::list`] shows them. Fails with the nearest name.
     pub fn about(&self, name: &str) -> Result<String> {
+        let asked = name.trim().trim_end_matches("()");
         let all = || self.chapters.iter().flat_map(|(_, entries)| entries);
-        let wanted: Vec<String> = all()
-            .filter(|entry| entry.name == name)
-            .map(|entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    ")))
-            .collect();
-        if wanted.is_empty() {
-            let near = nearest(name, all().map(|entry| entry.name.as_str()));
+        let of_type: Vec<&Entry> = all().filter(|entry| entry.short() == asked).collect();
+        let called = match of_type.is_empty() {
+            true => all().filter(|entry| entry.name == asked).collect(),
+            // A function of the name that belongs to no type is one among those of that name.
+            false if of_type[0].receiver.is_none() => all().filter(|entry| entry.name == asked).collect(),
+            false => of_type,
+        };
+        if called.is_empty() {
+            let names: Vec<String> = all().flat_map(|entry| [entry.name.clone(), entry.short()]).collect();
+            let near = nearest(asked, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             return Err(Error::usage(format!("there is no function {name:?}{near}")).hint("rampant docs"));
         }
-        Ok(wanted.join("\n\n"))
+        let told = |entry: &Entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    "));
+        Ok(called.into_iter().map(told).collect::<Vec<_>>().join("\n\n"))
     }
 
     /// The names of all functions and properties by chapter, for the terminal.
@@ -252,6 +259,34 @@ mod tests {
     fn every_function_of_ours_is_in_a_chapter() {
         let titles: Vec<&str> = reference().chapters.iter().map(|(title, _)| *title).collect();
         assert!(!titles.contains(&"Further"), "{:?}", reference().chapters.last());
+    }
+
+    #[test]
+    fn every_name_that_is_listed_can_be_asked_for() {
+        let reference = reference();
+        let listed = reference.list();
+        let names: Vec<&str> =
+            listed.lines().filter(|line| line.starts_with("    ")).flat_map(str::split_whitespace).collect();
+        assert!(
+            names.len() > 100 && names.contains(&"result.by") && names.contains(&"result[]"),
+            "{names:?}"
+        );
+        for name in names {
+            let told = reference.about(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let receiver = name.split_once('.').map(|(receiver, _)| format!("{receiver}."));
+            let shown = told.lines().filter(|line| !line.starts_with(' ') && !line.is_empty());
+            for line in shown {
+                assert!(
+                    receiver.as_ref().is_none_or(|receiver| line.starts_with(receiver)),
+                    "{name}: {line}"
+                );
+            }
+        }
+        let told = reference.about("result.by").unwrap();
+        assert!(told.starts_with("result.by("), "{told}");
+        assert_eq!(reference.about("poisson()").unwrap(), reference.about("poisson").unwrap());
+        let error = reference.about("result.bby").unwrap_err();
+        assert_eq!(error.message, "there is no function \"result.bby\"; did you mean result.by?");
     }
 
     #[test]

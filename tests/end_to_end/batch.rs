@@ -109,6 +109,73 @@ fn every_key_is_a_flag_that_goes_before_the_file() {
     assert!(rows.iter().all(|(_, record)| !record.streamed), "`stream: no` is no stream");
 }
 
+/// The three steps and their neighbours, word for word as the Python wrapper has them.
+#[test]
+fn the_wrappers_steps_work_word_for_word() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=DeepSeek-R1-AWQ"));
+    let port = engine.url.rsplit(':').next().unwrap();
+    let config = format!(
+        "# model\nmodel: \"DeepSeek-R1-AWQ\"\nbase_url: \"http://localhost:{port}\"\n\
+         tokenizer: \"/data/models/DeepSeek-R1-AWQ\"\n\n# [input, output]\ninput_output:\n  - [16, 8]\n  - [32, 8]\n\n\
+         # [concurrency, prompts]\nconcurrency_prompts:\n  - [1, 5]\n  - [4, 10]\n"
+    );
+    lab.file("config.yaml", &config);
+    let done = lab.run(&["batch", "--config", "config.yaml"]).exits(0);
+    assert_eq!(done.err.matches("no tokenizer at").count(), 1, "{}", done.err);
+    let folder = lab.result();
+    let name = folder.file_name().unwrap().to_str().unwrap().to_string();
+    assert!(name.starts_with("DeepSeek-R1_2"), "{name}");
+
+    lab.run(&["aggregate"]).exits(0);
+    let listed = lab.run(&["aggregate", "--list"]).exits(0);
+    assert!(listed.out.contains(&name), "{}", listed.out);
+    lab.run(&["visualize"]).exits(0);
+    let drawn = |folder: &str| -> Vec<String> {
+        let pictures = files(&lab.path().join(folder));
+        assert!(
+            pictures
+                .iter()
+                .filter(|path| path.extension().is_some_and(|e| e == "png" || e == "svg"))
+                .all(|path| is_picture(path))
+        );
+        pictures.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    let names = drawn("charts");
+    assert!(names.iter().any(|name| name.contains("heat")), "{names:?}");
+
+    lab.run(&["aggregate", "--dir", &name]).exits(0);
+    let csv = files(&folder).into_iter().find(|path| path.extension().is_some_and(|e| e == "csv")).unwrap();
+    let csv = csv.to_str().unwrap();
+    for mode in ["simple", "advanced", "both"] {
+        lab.run(&["visualize", "--csv", csv, "--output", mode, "--mode", mode]).exits(0);
+    }
+    let (simple, advanced, both) = (drawn("simple"), drawn("advanced"), drawn("both"));
+    assert!(!simple.is_empty() && !advanced.is_empty(), "{simple:?} {advanced:?}");
+    assert!(simple.iter().chain(&advanced).all(|name| both.contains(name)), "{both:?}");
+
+    let url = format!("http://localhost:{port}");
+    let single = [
+        "single",
+        "--model",
+        "DeepSeek-R1-AWQ",
+        "--base-url",
+        &url,
+        "--num-prompts",
+        "6",
+        "--max-concurrency",
+        "2",
+        "--random-input-len",
+        "16",
+        "--random-output-len",
+        "8",
+        "--tokenizer",
+        "/data/models/DeepSeek-R1-AWQ",
+    ];
+    let done = lab.run(&single).exits(0);
+    assert_eq!(done.err.matches("no tokenizer at").count(), 1, "{}", done.err);
+    assert_eq!(lab.results().len(), 2);
+}
+
 #[test]
 fn a_plan_that_was_written_for_another_machine_runs_with_one_warning() {
     let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,model=/data/models/R1-AWQ"));

@@ -10,6 +10,7 @@ mod interrupts;
 mod lab;
 mod mistakes;
 mod preflight;
+mod pasted;
 mod recorder;
 mod scripts;
 mod secrets;

@@ -1,0 +1,328 @@
+use super::*;
+use crate::cli::{command, flags};
+use crate::host::Host;
+use crate::script::{Args, Session, Source, Switches};
+
+/// The words of a line as a shell makes them: quotes hold together, a backslash before the end of
+/// a line joins.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut open) = (Vec::new(), String::new(), None, false);
+    for c in line.replace("\\\n", " ").chars() {
+        match (quote, c) {
+            (Some(mark), c) if c == mark => quote = None,
+            (None, '\'' | '"') => (quote, open) = (Some(c), true),
+            (None, c) if c.is_whitespace() => {
+                if open || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                open = false;
+            }
+            (_, c) => word.push(c),
+        }
+    }
+    if open || !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+fn session(name: &str) -> Session {
+    let source = Source::built_in(name).unwrap();
+    Session::prepare(source, Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
+}
+
+/// What `rampant LINE` means: the parameters that are set, by name and in order, and the note.
+fn meaning(line: &str) -> std::result::Result<(String, String), String> {
+    let argv: Vec<String> = std::iter::once("rampant".to_string()).chain(words(line)).collect();
+    let names: Vec<&str> = command::names().collect();
+    let (argv, origin) = super::command(&argv, &names).map_err(|error| error.to_string())?;
+    let session = session(&argv[1]);
+    let root = command::root(Some(&session));
+    let known = flags::known(root.find_subcommand(&argv[1]).unwrap());
+    let line = translate(&argv[2..], &known, true, origin).map_err(|error| error.to_string())?;
+    let whole: Vec<String> = argv[..2].iter().cloned().chain(line.args).collect();
+    let found =
+        root.try_get_matches_from(flags::negatives_joined(&whole)).map_err(|error| error.to_string())?;
+    let given = flags::given(&session.params, found.subcommand().unwrap().1);
+    crate::script::param::check(&session.params, &given).map_err(|error| error.to_string())?;
+    let mut shown: Vec<String> =
+        given.iter().map(|given| format!("{}={}", given.name, given.texts.join(","))).collect();
+    shown.sort();
+    Ok((shown.join(" "), line.note.unwrap_or_default()))
+}
+
+/// What is wrong with a line of the table, if anything.
+fn wrong(line: &str, params: &str, note: &str) -> Option<String> {
+    let sorted = |text: &str| {
+        let mut words: Vec<String> = text.split_whitespace().map(String::from).collect();
+        words.sort_unstable();
+        words.join(" ")
+    };
+    match (meaning(line), note.strip_prefix('!')) {
+        (Err(told), Some(sentence)) if told.contains(sentence) => None,
+        (Ok((shown, told)), None)
+            if sorted(&shown) == sorted(params)
+                && told.contains(note)
+                && note.is_empty() == told.is_empty() =>
+        {
+            None
+        }
+        (got, _) => Some(format!("{line}\n    {got:?}")),
+    }
+}
+
+/// As people write them into issues and documentation; hosts, models and paths replaced.
+#[test]
+fn commands_as_they_are_pasted() {
+    let table: &[(&str, &str, &str)] = &[
+        // Lines of flags behind `rampant single`.
+        ("single --model m --num-prompts 1000 --num-prompts 4", "model=m num_prompts=4", ""),
+        ("single --served_model_name m --base_url http://h:1", "served_model_name=m base_url=http://h:1", ""),
+        ("single --random-input 16 --random-output 8", "random_input_len=16 random_output_len=8", ""),
+        ("single --input-len 16 --output-len 8", "input_len=16 output_len=8", ""),
+        ("single --num-warmups 2 --label tp8", "warmup=2 label=tp8", ""),
+        ("single --ready-check-timeout-sec 5", "ready_timeout=5s", ""),
+        (
+            "single --trust-remote-code --model m --disable-tqdm",
+            "model=m",
+            "left out: --trust-remote-code, --disable-tqdm",
+        ),
+        (
+            "single --tokenizer-mode slow --request-id-prefix bench- --model m",
+            "model=m",
+            "--tokenizer-mode, --request-id-prefix",
+        ),
+        (
+            "single --endpoint-type openai-chat --endpoint /v1/chat/completions",
+            "backend=openai-chat endpoint=/v1/chat/completions",
+            "",
+        ),
+        ("single --backend vllm-chat", "backend=openai-chat", "read as: --backend vllm-chat as openai-chat"),
+        ("single --request-rate inf --burstiness 0.5", "request_rate=inf burstiness=0.5", ""),
+        (
+            "single --ramp-up-strategy exponential --ramp-up-start-rps 1 --ramp-up-end-rps 64",
+            "ramp_up_strategy=exponential ramp_up_start_rps=1 ramp_up_end_rps=64",
+            "",
+        ),
+        (
+            "single --percentile-metrics ttft,tpot,itl,e2el --metric-percentiles 50,90,99",
+            "percentile_metrics=ttft,tpot,itl,e2el metric_percentiles=50,90,99",
+            "",
+        ),
+        (
+            "single --goodput ttft:200 tpot:20 e2el:2000 --seed 42",
+            "goodput=ttft:200,tpot:20,e2el:2000 seed=42",
+            "",
+        ),
+        (
+            "single --save-result --save-detailed --result-dir out --result-filename a.json",
+            "save_result=true save_detailed=true result_dir=out result_filename=a.json",
+            "",
+        ),
+        ("single --append-result --metadata tp=8 gpu=H100", "append_result=true metadata=tp=8,gpu=H100", ""),
+        (
+            "single --temperature 0.7 --top-p 0.9 --top-k 20 --min-p 0.05 --repetition-penalty 1.05",
+            "temperature=0.7 top_p=0.9 top_k=20 min_p=0.05 repetition_penalty=1.05",
+            "",
+        ),
+        (
+            "single --presence-penalty -0.5 --frequency-penalty 0.1",
+            "presence_penalty=-0.5 frequency_penalty=0.1",
+            "",
+        ),
+        (
+            "single --extra-body '{\"chat_template_kwargs\": {\"enable_thinking\": false}}'",
+            "extra_body={\"chat_template_kwargs\": {\"enable_thinking\": false}}",
+            "",
+        ),
+        (
+            "single --header x-a=1 x-b=2 --ignore-eos --logprobs 1",
+            "header=x-a=1,x-b=2 ignore_eos=true logprobs=1",
+            "",
+        ),
+        (
+            "single --dataset-name sharegpt --dataset-path /data/ShareGPT.json --sharegpt-output-len 128",
+            "dataset_name=sharegpt dataset_path=/data/ShareGPT.json sharegpt_output_len=128",
+            "",
+        ),
+        (
+            "single --dataset-name custom --dataset-path q.jsonl --custom-output-len 256 --skip-chat-template --no-oversample",
+            "dataset_name=custom dataset_path=q.jsonl custom_output_len=256",
+            "--no-oversample (rows are used again",
+        ),
+        (
+            "single --dataset-name sonnet --dataset-path sonnet.txt --sonnet-input-len 550 --sonnet-output-len 150 --sonnet-prefix-len 200",
+            "dataset_name=sonnet dataset_path=sonnet.txt sonnet_input_len=550 sonnet_output_len=150 sonnet_prefix_len=200",
+            "",
+        ),
+        (
+            "single --dataset-name prefix_repetition --prefix-repetition-prefix-len 512 --prefix-repetition-num-prefixes 5",
+            "dataset_name=prefix_repetition prefix_repetition_prefix_len=512 prefix_repetition_num_prefixes=5",
+            "",
+        ),
+        (
+            "single --random-range-ratio 1.0",
+            "random_range_ratio=0",
+            "read as: --random-range-ratio 1 as 0, exact lengths",
+        ),
+        (
+            "single --best-of 1 --n 1 --lora-modules a b --lora-assignment random",
+            "lora_modules=a,b",
+            "--best-of, --n, --lora-assignment",
+        ),
+        (
+            "single --plot-timeline --timeline-itl-thresholds 25 50 --profile",
+            "profile=true",
+            "--plot-timeline (charts are always drawn), --timeline-itl-thresholds",
+        ),
+        ("single \u{2013}model m \u{2014}num-prompts 4", "model=m num_prompts=4", ""),
+        ("single --model m '\\' --num-prompts 4 ' '", "model=m num_prompts=4", ""),
+        ("single --no-stream --host ::1 --port 8000", "no_stream=true host=::1 port=8000", ""),
+        (
+            "batch --config c.yaml --tokenizer none --disable-tqdm --num_warmups 1",
+            "config=c.yaml tokenizer=none warmup=1",
+            "--disable-tqdm",
+        ),
+        // Whole lines.
+        (
+            "vllm bench serve --model m --num-prompts 10 --random-input-len 16 --random-output-len 8 --max-concurrency 2",
+            "model=m num_prompts=10 random_input_len=16 random_output_len=8 max_concurrency=2",
+            "",
+        ),
+        (
+            "single vllm bench serve --model m --request-rate 4",
+            "model=m request_rate=4 num_prompts=1000 random_input_len=1024 random_output_len=128",
+            "as `vllm bench serve` has it: --random-input-len 1024, --random-output-len 128, --num-prompts 1000",
+        ),
+        (
+            "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name hf --no-stream --dataset-path x",
+            "",
+            "!--dataset-name: must be one of",
+        ),
+        (
+            "vllm bench serve --model m --dataset-name sharegpt --dataset-path s.json --no-stream --num-prompts 7",
+            "model=m dataset_name=sharegpt dataset_path=s.json num_prompts=7 max_concurrency=7",
+            "left out: --no-stream; as `vllm bench serve` has it: --max-concurrency 7",
+        ),
+        (
+            "python3 benchmarks/benchmark_serving.py --backend vllm --model m --dataset-path s.json --request-rate 1.0 --num-prompts 200 --trust-remote-code",
+            "backend=vllm model=m dataset_path=s.json dataset_name=sharegpt request_rate=1.0 num_prompts=200",
+            "as benchmark_serving.py has it: --dataset-name sharegpt",
+        ),
+        (
+            "docker exec -it c vllm bench serve --model m --num-prompts 3 --input-len 8 --output-len 4 --max-concurrency 1",
+            "model=m num_prompts=3 input_len=8 output_len=4 max_concurrency=1",
+            "",
+        ),
+        (
+            "python -m sglang.bench_serving --backend sglang --dataset-name random --random-input 1000 --random-output 100 --random-range-ratio 0.5 --num-prompts 50 --max-concurrency 4",
+            "backend=sglang dataset_name=random random_input_len=750 random_output_len=75 random_range_ratio=0.3333 num_prompts=50 max_concurrency=4 port=30000",
+            "read as: lengths from n * 0.5 to n",
+        ),
+        (
+            "single python3 -m sglang.bench_serving --backend sglang-oai-chat --host 127.0.0.1 --port 30001 --dataset-name random-ids --random-range-ratio 1.0 --random-input-len 64 --random-output-len 32 --num-prompts 8 --request-rate 2 --output-file out/r.jsonl --flush-cache --disable-ignore-eos",
+            "backend=openai-chat host=127.0.0.1 port=30001 dataset_name=random random_input_len=64 random_output_len=32 random_range_ratio=0.0000 num_prompts=8 request_rate=2 save_result=true append_result=true result_dir=out result_filename=r.jsonl natural_length=true",
+            "--flush-cache (prompts are new in every run)",
+        ),
+        (
+            "python3 -m sglang.bench_serving --dataset-name generated-shared-prefix --gsp-num-groups 4 --gsp-system-prompt-len 2048 --gsp-question-len 128 --gsp-output-len 256 --num-prompts 64 --warmup-requests 0 --tag x",
+            "backend=sglang dataset_name=prefix_repetition prefix_repetition_num_prefixes=4 prefix_repetition_prefix_len=2048 prefix_repetition_suffix_len=128 prefix_repetition_output_len=256 num_prompts=64 max_concurrency=64 warmup=0 label=x port=30000",
+            "read as: --dataset-name generated-shared-prefix as prefix_repetition",
+        ),
+        (
+            "python3 llm_bench/main.py single --model m --base-url http://h:8000 --num-prompts 5",
+            "model=m base_url=http://h:8000 num_prompts=5",
+            "",
+        ),
+        ("python3 main.py batch --config config.yaml", "config=config.yaml", ""),
+        (
+            "bench serve --model m --duration 10s --max-concurrency 2",
+            "model=m duration=10s max_concurrency=2 random_input_len=1024 random_output_len=128",
+            "as `vllm bench serve` has it: --random-input-len 1024",
+        ),
+    ];
+    let wrong: Vec<String> =
+        table.iter().filter_map(|(line, params, note)| wrong(line, params, note)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(table.len() >= 40, "{}", table.len());
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_by_name_with_what_to_use_instead() {
+    for (line, sentence) in [
+        (
+            "single --use-beam-search",
+            "--use-beam-search is not available here\n  try: --extra-body '{\"use_beam_search\": true}'",
+        ),
+        ("single --best-of 4", "--best-of 4 is not available here\n  try: --extra-body '{\"best_of\": N}'"),
+        (
+            "single --dataset s.json",
+            "--dataset is not available here\n  try: --dataset-name sharegpt --dataset-path FILE",
+        ),
+        (
+            "single --dataset-name random-mm",
+            "--dataset-name random-mm is not available here\n  try: record prompts",
+        ),
+        (
+            "single --random-mm-base-items-per-request 2",
+            "--random-mm-base-items-per-request is not available here",
+        ),
+        ("single --backend openai-embeddings-chat", "--backend openai-embeddings-chat is not available here"),
+        (
+            "single --tensor_parallel_size 8",
+            "--tensor-parallel-size is not available here\n  try: it is an option of the server",
+        ),
+        ("single --api-key sk-1", "OPENAI_API_KEY=... rampant single"),
+        ("single --config c.yaml", "`rampant batch --config FILE`"),
+        ("single --num 5", "--num is the beginning of several flags: --num-prompts, --num-warmups"),
+        ("single --ramp-up-s linear", "--ramp-up-start-rps, --ramp-up-strategy"),
+        ("single --max-concurency 4", "unexpected argument '--max-concurency' found"),
+        ("single --ready-check-timeout-sec", "a value is required for '--ready-check-timeout-sec'"),
+        ("vllm bench throughput --model m", "`vllm bench throughput` is no load test of a server"),
+        ("vllm bench latency --model m", "`vllm bench latency` is no load test of a server"),
+        ("vllm serve m --port 8000", "`vllm serve` is no load test of a server"),
+        ("python3 -m sglang.launch_server --model-path m", "`sglang.launch_server` is no load test"),
+        (
+            "OPENAI_API_KEY=sk-1 vllm bench serve --model m",
+            "put it in front: OPENAI_API_KEY=... rampant single",
+        ),
+        ("sglang.bench_serving --random-range-ratio 2 --dataset-name random", "--random-range-ratio"),
+        ("vllm bench serve --model m --apply-chat-template", "--backend openai-chat"),
+        ("single --lora-assignment round-robin", "--lora-assignment round-robin is not available here"),
+    ] {
+        let told = meaning(line).map(|(params, _)| params).expect_err(line);
+        assert!(told.contains(sentence), "{line}\n{told}");
+    }
+}
+
+#[test]
+fn every_flag_of_theirs_that_we_take_leads_to_one_of_ours() {
+    let session = session("single");
+    let root = command::root(Some(&session));
+    let known = flags::known(root.find_subcommand("single").unwrap());
+    let is_ours = |flag: &str| known.iter().any(|known| known.flag == flag);
+    for (name, meaning) in table::FLAGS {
+        assert!(
+            !name.contains('_') && table::FLAGS.iter().filter(|(other, _)| other == name).count() == 1,
+            "{name}"
+        );
+        match meaning {
+            Meaning::Same(flag) | Meaning::Seconds(flag) => assert!(is_ours(flag), "{name}: {flag}"),
+            Meaning::Is(args) => assert!(is_ours(args[0].trim_start_matches("--")), "{name}: {args:?}"),
+            Meaning::File => assert!(is_ours("result-dir") && is_ours("result-filename")),
+            Meaning::Nothing(..) => assert!(!is_ours(name), "{name} has a meaning"),
+            Meaning::NothingIf(_, instead) | Meaning::Instead(instead) => assert!(!instead.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn our_own_commands_are_not_taken_for_another_programs() {
+    for line in
+        ["script single", "run bench_serving.py", "check vllm", "docs serve", "--help", "engine --port 0"]
+    {
+        let argv: Vec<String> = std::iter::once("rampant".to_string()).chain(words(line)).collect();
+        let names: Vec<&str> = command::names().collect();
+        assert_eq!(super::command(&argv, &names).unwrap(), (argv, Origin::Ours), "{line}");
+    }
+}
