@@ -1,4 +1,4 @@
-//! Everything random, as a pure function of (seed, cell, stream, sequence number): never of
+//! Everything random, as a pure function of (seed, traffic, stream, sequence number): never of
 //! thread, rank or time.
 
 use rand::Rng;
@@ -6,19 +6,20 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
 
-/// A family of random streams for one purpose in one cell.
+/// A family of random streams for one purpose in one traffic.
 #[derive(Debug, Clone)]
 pub struct Stream {
     key: [u8; 32],
 }
 
 impl Stream {
-    /// `cell` is the run's name, `stream` the purpose, such as `"arrivals"`.
-    pub fn new(seed: u64, cell: &str, stream: &str) -> Self {
+    /// `traffic` is the plan's key (the run's name unless it says another), `stream` the purpose,
+    /// such as `"arrivals"`.
+    pub fn new(seed: u64, traffic: &str, stream: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
-        hash.update((cell.len() as u64).to_le_bytes());
-        hash.update(cell.as_bytes());
+        hash.update((traffic.len() as u64).to_le_bytes());
+        hash.update(traffic.as_bytes());
         hash.update(stream.as_bytes());
         Stream { key: hash.finalize().into() }
     }
@@ -91,8 +92,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_depends_on_seed_cell_stream_and_sequence_number() {
-        let draw = |seed, cell, stream, seq| Stream::new(seed, cell, stream).at(seq).random::<u64>();
+    fn a_number_depends_on_seed_traffic_stream_and_sequence_number() {
+        let draw = |seed, traffic, stream, seq| Stream::new(seed, traffic, stream).at(seq).random::<u64>();
         let one = draw(1, "a", "x", 5);
         assert_eq!(one, draw(1, "a", "x", 5));
         for other in [draw(2, "a", "x", 5), draw(1, "b", "x", 5), draw(1, "a", "y", 5), draw(1, "a", "x", 6)]

@@ -54,6 +54,8 @@ fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record 
         body_bytes: 0,
         reused: false,
         reconnects: 0,
+        connect_tries: 0,
+        unclosed: false,
     }
 }
 

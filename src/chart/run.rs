@@ -467,6 +467,8 @@ mod tests {
             body_bytes: 0,
             reused: false,
             reconnects: 0,
+            connect_tries: 0,
+            unclosed: false,
         }
     }
 

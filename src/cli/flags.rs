@@ -156,7 +156,10 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
             .help("Language of tables and charts [default: from the environment, else en]"),
         set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
-        set("same-bytes", "Send the same prompts in every cell and in the warm-up"),
+        set(
+            "same-bytes",
+            "No fresh words: the same traffic sends the same bytes, in every invocation and to a server that is asked again",
+        ),
         list("allow", "HOST[:PORT]", "Let the script reach this host"),
         list("allow-read", "DIR", "Let the script read files below this folder")
             .value_parser(value_parser!(PathBuf)),

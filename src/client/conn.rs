@@ -5,7 +5,7 @@ use crate::record::{Connect, Nanos};
 use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 use std::net::{self, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -121,21 +121,25 @@ impl Conn {
     }
 
     /// Hands over what one read brought, decrypted into `plain` where it must be: no bytes mean
-    /// that the peer has closed. `None`: a TLS record had nothing for us.
+    /// that the peer has closed, which it may have done in the same read. `None`: what was taken,
+    /// or a TLS record that had nothing for us, ends nothing.
     pub fn unseal<T>(
         &mut self,
         received: Received,
         bytes: &[u8],
         plain: &mut Vec<u8>,
-        take: impl FnOnce(Received, &[u8]) -> T,
+        mut take: impl FnMut(Received, &[u8]) -> Option<T>,
     ) -> io::Result<Option<T>> {
-        let Some(tls) = &mut self.tls else { return Ok(Some(take(received, bytes))) };
+        let Some(tls) = &mut self.tls else { return Ok(take(received, bytes)) };
         plain.clear();
-        let closed = open_records(tls, bytes, plain)? || bytes.is_empty();
-        if plain.is_empty() && !closed {
-            return Ok(None);
+        let opened = open_records(tls, bytes, plain);
+        if !plain.is_empty()
+            && let Some(taken) = take(Received { bytes: plain.len(), ..received }, plain)
+        {
+            return Ok(Some(taken));
         }
-        Ok(Some(take(Received { bytes: plain.len(), ..received }, plain)))
+        let closed = opened? || bytes.is_empty();
+        Ok(if closed { take(Received { bytes: 0, ..received }, &[]) } else { None })
     }
 }
 
@@ -205,19 +209,23 @@ fn feed(session: &mut ClientConnection, mut sealed: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Decrypts into `plain`; true when the peer has said goodbye.
+/// Decrypts into `plain`; true when the peer has said goodbye. What came before a fault is in
+/// `plain`.
 fn open_records(session: &mut ClientConnection, mut sealed: &[u8], plain: &mut Vec<u8>) -> io::Result<bool> {
     let mut closed = false;
     while !sealed.is_empty() && !closed {
         session.read_tls(&mut sealed)?;
-        let state = session
-            .process_new_packets()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let state = session.process_new_packets();
+        let mut reader = session.reader();
+        while let Ok(piece) = reader.fill_buf()
+            && !piece.is_empty()
+        {
+            plain.extend_from_slice(piece);
+            let taken = piece.len();
+            reader.consume(taken);
+        }
+        let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         closed = state.peer_has_closed();
-        let ready = state.plaintext_bytes_to_read();
-        let start = plain.len();
-        plain.resize(start + ready, 0);
-        session.reader().read_exact(&mut plain[start..])?;
     }
     Ok(closed)
 }

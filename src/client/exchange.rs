@@ -1,28 +1,37 @@
 //! `Exchange`: what one reply has told so far. Bytes in, a record out; no socket, no clock.
 
 use super::body::Body;
+use super::caps::Caps;
 use super::conn::Conn;
 use super::head::{Content, Head};
+use super::limits::{Course, Limits, Over};
 use super::order::Order;
 use super::protocol::{self, Api, Tally};
+use super::sniff::{self, Form};
 use super::sse;
-use super::target::Timeouts;
+use super::target::Target;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Kind, Nanos, Outcome, Packed, Parcel, Record, Timeout};
+use crate::record::{Clock, Connect, Kind, Nanos, Outcome, Packed, Parcel, Record};
 use bytes::Bytes;
 use std::io;
 
 /// Most bytes of an error body that are kept.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-/// Most bytes of a reply that is read as a whole.
-const REPLY_BYTES_MAX: usize = 64 << 20;
-
 /// Most bytes of a stream without events that are quoted.
 const OPENING_BYTES_MAX: usize = 120;
 
+/// A byte order mark, which some put before a text.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Most events for which room is made beforehand.
 const EVENTS_EXPECTED_MAX: usize = 4096;
+
+/// A connection that nobody has used for so long may be one that its server gives up.
+const LAIN_FROM: Nanos = 1_000_000_000;
+
+/// A 408 so soon after the send was no wait for that request.
+const GOODBYE_WITHIN: Nanos = 1_000_000_000;
 
 /// Why a request did not end well.
 #[derive(Debug)]
@@ -41,15 +50,20 @@ impl Fault {
 
 /// How the body of the reply is read.
 enum Reading {
+    /// Too little has come to say.
+    Unknown(Vec<u8>),
     /// Server-sent events.
     Events(sse::Parser),
     /// Gathered, then read as one JSON object.
     Whole(Vec<u8>),
+    /// A JSON object a line, each an event; the beginning of a line whose end has not arrived.
+    Lines(Vec<u8>),
 }
 
 /// One request and its reply so far. Times are absolute.
 pub struct Exchange {
     api: Api,
+    caps: Caps,
     reader: protocol::Reader,
     record: Box<Record>,
     /// Before TLS, for a second try; let go of once a reply has begun.
@@ -62,12 +76,17 @@ pub struct Exchange {
     reading: Reading,
     /// How a body began that is not called a stream of events.
     opening: Vec<u8>,
+    event_count: u32,
     tally: Tally,
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
     refusal: Option<Box<Fault>>,
-    first_output: bool,
-    last_event: Nanos,
+    /// The latest event once there was output, or the latest byte of a reply in one piece.
+    latest: Option<Nanos>,
+    /// Since when a connection is tried to be opened.
+    connecting: Option<Nanos>,
+    /// When everything had been said.
+    whole: Option<Nanos>,
     /// Events with output in the last read.
     outputs: u32,
     /// Most events that are wanted of the reply.
@@ -75,12 +94,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(api: Api, streamed: bool, mut order: Order) -> Exchange {
+    pub fn new(target: &Target, mut order: Order) -> Exchange {
+        let api = target.api;
         let keep_text = order.keep_text;
         let request = std::mem::take(&mut order.bytes);
-        let record = order.record(streamed);
+        let record = order.record(target.stream);
         Exchange {
             api,
+            caps: target.caps,
             reader: protocol::Reader::new(api),
             record,
             request,
@@ -91,11 +112,13 @@ impl Exchange {
             body: None,
             reading: Reading::Whole(Vec::new()),
             opening: Vec::new(),
+            event_count: 0,
             tally: Tally::new(api),
             text: String::new(),
             refusal: None,
-            first_output: false,
-            last_event: 0,
+            latest: None,
+            connecting: None,
+            whole: None,
             outputs: 0,
             events_max: usize::MAX,
         }
@@ -106,10 +129,23 @@ impl Exchange {
         self.request.clone()
     }
 
-    /// A connection is in hand.
+    /// A connection is tried to be opened for this request.
+    pub fn connects(&mut self, now: Nanos) {
+        self.record.connect_tries += 1;
+        self.connecting.get_or_insert(now);
+    }
+
+    pub fn connect_tries(&self) -> u32 {
+        self.record.connect_tries
+    }
+
+    /// A connection is in hand. What it took to wait for a server that refused is time of
+    /// connecting.
     pub fn begin(&mut self, conn: &Conn) {
         self.record.reused = conn.served > 0;
-        self.record.timeline.connect = (conn.served == 0).then_some(conn.opened);
+        let done = conn.opened.done;
+        let opened = self.connecting.take().map_or(conn.opened, |started| Connect { started, done });
+        self.record.timeline.connect = (conn.served == 0).then_some(opened);
         self.record.timeline.clock = if conn.stamped { Clock::Kernel } else { Clock::Read };
     }
 
@@ -128,7 +164,6 @@ impl Exchange {
         if self.events.is_empty() && self.record.streamed {
             self.events.reserve((self.record.asked_output as usize + 4).min(EVENTS_EXPECTED_MAX));
         }
-        self.last_event = sent;
     }
 
     pub fn was_sent(&self) -> bool {
@@ -175,19 +210,16 @@ impl Exchange {
         self.record.timeline.written = None;
     }
 
-    /// Until when the reply may stay silent, and which limit says so.
-    pub fn deadline(&self, limits: &Timeouts) -> (Nanos, Timeout) {
-        let sent = self.since();
-        let total = (sent.saturating_add(nanos(limits.total)), Timeout::Total);
-        if !self.record.streamed {
-            return total;
-        }
-        let next = if self.first_output {
-            (self.last_event.saturating_add(nanos(limits.idle)), Timeout::Idle)
-        } else {
-            (sent.saturating_add(nanos(limits.first_token)), Timeout::FirstToken)
-        };
-        if next.0 < total.0 { next } else { total }
+    /// How far the reply has come.
+    pub fn course(&self) -> Course {
+        Course { sent: self.since(), latest: self.latest, whole: self.whole }
+    }
+
+    /// The request went over a connection that had been open for a while, so that its server may
+    /// have given it up before it saw the request.
+    pub fn kept(&self) -> bool {
+        let lain = |opened: Connect| self.since() - opened.done >= LAIN_FROM;
+        self.record.reused || self.record.timeline.connect.is_some_and(lain)
     }
 
     /// Takes what one read brought; no bytes: the peer has closed. `Some`: the reply is
@@ -219,11 +251,18 @@ impl Exchange {
         if self.head.is_some() {
             return Ok(Some(bytes.into()));
         }
-        self.request = Bytes::new();
         self.head_bytes.extend_from_slice(bytes);
         let parsed = Head::parse(&self.head_bytes, false);
         let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, text))?;
         let Some((head, length)) = parsed else { return Ok(None) };
+        if head.status == 408 && self.kept() && at - self.since() < GOODBYE_WITHIN {
+            self.head_bytes = Vec::new();
+            return Err(Fault::new(
+                Outcome::Disconnected,
+                "the server gave the open connection up (status 408) before it saw the request",
+            ));
+        }
+        self.request = Bytes::new();
         self.record.timeline.head = Some(at);
         self.record.status = Some(head.status);
         let success = self.success_status();
@@ -234,10 +273,16 @@ impl Exchange {
             );
             return Err(Fault::new(Outcome::Protocol, text));
         }
-        if success && self.record.streamed && head.content != Content::Json {
-            self.reading = Reading::Events(sse::Parser::default());
-        } else if success {
-            self.record.streamed = false;
+        if let Some(other) = head.request_id.as_deref().filter(|id| is_another(&self.record.id, id)) {
+            let ours = &self.record.id;
+            let text = format!(
+                "the reply is that of another request: x-request-id {other:?} instead of {ours:?} \
+                 (look for a proxy that mixes connections up)"
+            );
+            return Err(Fault::new(Outcome::Protocol, text));
+        }
+        if success {
+            self.reading = Reading::Unknown(Vec::new());
         }
         self.body = Some(Body::new(head.framing));
         self.head = Some(head);
@@ -255,6 +300,9 @@ impl Exchange {
         self.body = Some(body);
         self.record.timeline.shared_reads += u32::from(self.shared());
         let fed = fed.map_err(|why| Fault::new(Outcome::Protocol, why))?;
+        if let Some(fault) = self.beyond_repair() {
+            return Err(fault);
+        }
         if self.events.len() > self.events_max {
             let text = format!("cut off after {} events", self.events_max);
             return Err(Fault::new(Outcome::Cancelled, text));
@@ -263,14 +311,59 @@ impl Exchange {
             return Ok(None);
         }
         self.complete(at);
+        if let Some(fault) = self.beyond_repair() {
+            return Err(fault);
+        }
         let keep_alive = self.head.as_ref().is_some_and(|head| head.keep_alive);
         Ok(Some(keep_alive && fed.used == bytes.len()))
     }
 
+    /// Why nothing can come of the reply any more, so that nobody waits for the rest of it.
+    fn beyond_repair(&self) -> Option<Fault> {
+        match &self.reading {
+            Reading::Whole(whole) if !self.success_status() => {
+                (whole.len() >= ERROR_BYTES_MAX).then(|| self.refused(whole))
+            }
+            _ => self.tally.beyond_repair().map(|why| Fault::new(Outcome::Protocol, why)),
+        }
+    }
+
     /// Takes body bytes.
     fn data(&mut self, data: &[u8], at: Nanos) {
-        let mut reading = std::mem::replace(&mut self.reading, Reading::Whole(Vec::new()));
+        let Reading::Unknown(begun) = &mut self.reading else { return self.known_data(data, at) };
+        let mut begun = std::mem::take(begun);
+        let begun = match begun.is_empty() {
+            // Some send blanks for minutes, to keep the connection alive.
+            true => data.trim_ascii_start(),
+            false => {
+                begun.extend_from_slice(data);
+                &begun
+            }
+        };
+        match sniff::form(begun, self.record.streamed) {
+            None if begun.len() < OPENING_BYTES_MAX => self.reading = Reading::Unknown(begun.to_vec()),
+            form => {
+                self.reading = self.known(form);
+                self.known_data(begun.strip_prefix(MARK).unwrap_or(begun), at);
+            }
+        }
+    }
+
+    /// How a body of this form is read.
+    fn known(&mut self, form: Option<Form>) -> Reading {
+        let events = form.map_or(self.record.streamed, |form| form == Form::Events);
+        self.record.streamed = events;
+        match events {
+            true => Reading::Events(sse::Parser::new(self.caps.held())),
+            false => Reading::Whole(Vec::new()),
+        }
+    }
+
+    /// Takes body bytes of a known form.
+    fn known_data(&mut self, data: &[u8], at: Nanos) {
+        let mut reading = std::mem::replace(&mut self.reading, Reading::Lines(Vec::new()));
         match &mut reading {
+            Reading::Unknown(_) => {}
             Reading::Events(parser) => {
                 self.quote(data);
                 if let Err(why) = parser.feed(data, |event| self.event(event, at)) {
@@ -278,15 +371,69 @@ impl Exchange {
                 }
             }
             Reading::Whole(whole) => {
-                let most = if self.success_status() { REPLY_BYTES_MAX } else { ERROR_BYTES_MAX };
-                if whole.len() < most {
-                    whole.extend_from_slice(data);
-                } else {
-                    self.tally.broken(format!("the reply is longer than {} MiB", REPLY_BYTES_MAX >> 20));
+                let success = self.success_status();
+                // Blanks keep a connection alive and are nothing of a reply; words of an error are
+                // none either.
+                if success && !data.trim_ascii().is_empty() {
+                    self.latest = Some(at);
+                }
+                let most = if success { self.caps.held() } else { ERROR_BYTES_MAX };
+                let room = most.saturating_sub(whole.len());
+                whole.extend_from_slice(&data[..data.len().min(room)]);
+                if room < data.len() {
+                    let mib = self.caps.mib;
+                    self.tally.broken(format!("the reply is longer than {mib} MiB (raise max_reply_mib)"));
+                }
+                if success && self.is_line_by_line(whole, data) {
+                    self.record.streamed = true;
+                    let whole = std::mem::take(whole);
+                    reading = Reading::Lines(Vec::new());
+                    if let Reading::Lines(line) = &mut reading {
+                        self.lines(line, &whole, at);
+                    }
                 }
             }
+            Reading::Lines(line) => self.lines(line, data, at),
         }
         self.reading = reading;
+        let bytes = self.record.body_bytes;
+        if let Some(why) = self.caps.passed(self.event_count, self.tally.text_bytes(), bytes) {
+            self.tally.broken(why);
+        }
+    }
+
+    /// The first line of a body is an object that must go on: it speaks of a choice, and ends none.
+    /// `latest`: the last part of `whole`.
+    fn is_line_by_line(&self, whole: &[u8], latest: &[u8]) -> bool {
+        let before = whole.len().saturating_sub(latest.len());
+        let Some(end) = latest.iter().position(|byte| *byte == b'\n') else { return false };
+        if whole[..before].contains(&b'\n') {
+            return false;
+        }
+        let first = protocol::read_event(self.api, &whole[..before + end], None);
+        first.is_ok_and(|first| first.choices != 0 && first.finishes.is_empty() && first.error.is_none())
+    }
+
+    /// Takes bytes of a body that is an object a line.
+    fn lines(&mut self, line: &mut Vec<u8>, data: &[u8], at: Nanos) {
+        for part in data.split_inclusive(|byte| *byte == b'\n') {
+            if line.len() + part.len() > self.caps.held() {
+                let mib = self.caps.mib;
+                return self.tally.broken(format!("a line of the stream is longer than {mib} MiB"));
+            }
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let whole = std::mem::take(line);
+                self.line(&whole, at);
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8], at: Nanos) {
+        let data = line.trim_ascii();
+        if !data.is_empty() {
+            self.event(sse::Event { data, fault: false }, at);
+        }
     }
 
     /// Keeps how a body begins that may turn out to be no stream of events.
@@ -302,9 +449,13 @@ impl Exchange {
         self.record.status.is_some_and(|status| (200..300).contains(&status))
     }
 
-    fn event(&mut self, data: &[u8], at: Nanos) {
+    fn event(&mut self, event: sse::Event, at: Nanos) {
+        self.event_count = self.event_count.saturating_add(1);
+        if self.event_count > self.caps.events {
+            return;
+        }
         let text = self.keep_text.then_some(&mut self.text);
-        let meaning = match self.reader.read(data, text) {
+        let meaning = match self.reader.read(event, text) {
             Ok(meaning) => meaning,
             Err(why) => return self.tally.broken(why),
         };
@@ -313,15 +464,50 @@ impl Exchange {
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
         self.events.push(at_us, meaning.kind, tokens, meaning.bytes);
         let output = meaning.kind.has(Kind::OUTPUT);
-        self.first_output |= output;
         self.outputs += u32::from(output);
-        self.last_event = at;
+        if output || self.latest.is_some() {
+            self.latest = Some(at);
+        }
+        let last = meaning.kind.has(Kind::DONE.with(Kind::ERROR));
+        if last && self.whole.is_none() && self.tally.complete() {
+            self.whole = Some(at);
+        }
+    }
+
+    /// What has come until `at` has not ended the reply: its time may have.
+    pub fn held_against(&mut self, limits: &Limits, at: Nanos) -> Option<Result<bool, Fault>> {
+        let course = self.course();
+        let (deadline, over) = limits.deadline(&course);
+        if at < deadline {
+            return None;
+        }
+        Some(match over {
+            Over::Late(limit) => Err(limits.fault(limit, course.sent, at)),
+            Over::Whole => {
+                self.leave_open();
+                Ok(false)
+            }
+        })
+    }
+
+    /// A reply that is whole is not waited for any longer, though its body has no end.
+    pub fn leave_open(&mut self) {
+        self.record.unclosed = true;
+        self.record.timeline.end = self.whole.unwrap_or(self.record.timeline.end);
+        self.complete(self.record.timeline.end);
     }
 
     /// Every byte of the body has arrived.
     fn complete(&mut self, at: Nanos) {
-        match std::mem::replace(&mut self.reading, Reading::Whole(Vec::new())) {
+        if let Reading::Unknown(begun) = &mut self.reading {
+            let begun = std::mem::take(begun);
+            self.reading = self.known(None);
+            self.known_data(&begun, at);
+        }
+        match std::mem::replace(&mut self.reading, Reading::Lines(Vec::new())) {
+            Reading::Unknown(_) => {}
             Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
+            Reading::Lines(line) => self.line(&line, at),
             Reading::Whole(whole) if !self.success_status() => {
                 self.refusal = Some(Box::new(self.refused(&whole)))
             }
@@ -411,6 +597,7 @@ impl Exchange {
             Ok(()) => {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
+                record.unclosed &= record.outcome.is_success();
                 let silent = record.outcome == Outcome::Unfinished && self.events.is_empty();
                 if silent && !self.opening.is_empty() {
                     let opening = String::from_utf8_lossy(&self.opening);
@@ -420,8 +607,11 @@ impl Exchange {
             }
             // What the server told before it cut the stream says more than the cut.
             Err(fault)
-                if fault.outcome == Outcome::Truncated
-                    && matches!(verdict.outcome, Outcome::ServerError | Outcome::Aborted) =>
+                if matches!(fault.outcome, Outcome::Truncated | Outcome::TimedOut(_))
+                    && matches!(
+                        verdict.outcome,
+                        Outcome::ServerError | Outcome::Aborted | Outcome::ContentFilter
+                    ) =>
             {
                 record.outcome = verdict.outcome;
                 record.error = verdict.error;
@@ -444,6 +634,12 @@ impl Exchange {
     }
 }
 
-fn nanos(duration: std::time::Duration) -> Nanos {
-    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+/// Whether an `x-request-id` that came back is that of another request of the same run. Servers
+/// that make up their own are no concern of ours.
+fn is_another(ours: &str, theirs: &str) -> bool {
+    let run = |id: &str| id.rsplit_once('-').map(|(run, _)| run.to_string());
+    let numbered = theirs.rsplit_once('-').is_some_and(|(_, seq)| {
+        !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    });
+    theirs != ours && numbered && run(ours) == run(theirs)
 }

@@ -3,12 +3,14 @@
 use super::conn::{Conn, Tls};
 use super::exchange::{Exchange, Fault};
 use super::head::RequestHead;
+use super::limits::Limits;
 use super::order::Order;
+use super::outage::{self, Outage};
 use super::pacer::Pacer;
 use super::pool::Pool;
-use super::reader::{Flight, Followed, Landed, Reader};
+use super::reader::{Flight, Followed, Landed, Look, Reader};
 use super::shot::{CallsOff, Shot};
-use super::target::{Target, Timeouts};
+use super::target::Target;
 use super::{Cancel, protocol, tls};
 use crate::error::{Error, Kind};
 use crate::os;
@@ -25,9 +27,6 @@ const NEAR: Nanos = 30_000;
 /// How often a request that has not been sent may lose its connection.
 const UNSENT_MAX: u32 = 3;
 
-/// When to look again at a reply that is over, or has something to be read.
-const SOON: Nanos = 1_000_000;
-
 /// A client of one server.
 pub struct Http {
     target: Arc<Target>,
@@ -35,6 +34,8 @@ pub struct Http {
     pool: Pool,
     pacer: Pacer,
     reader: Reader,
+    /// The first look at a reply is due when the shortest limit may be over.
+    first_look: Nanos,
 }
 
 impl Http {
@@ -63,11 +64,12 @@ impl Http {
         let shares = addresses.iter().all(|address| address.ip().is_loopback());
         let pacer = Pacer::start(shares)
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
-        let reader =
-            Reader::start().map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
+        let limits = Limits::new(&target.timeouts);
+        let reader = Reader::start(limits)
+            .map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
         let head = RequestHead::new(&target).map_err(Error::usage)?;
         let pool = Pool::new(addresses, tls, target.timeouts.connect, target.connections);
-        Ok(Http { target, head, pool, pacer, reader })
+        Ok(Http { target, head, pool, pacer, reader, first_look: limits.shortest() })
     }
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
@@ -89,9 +91,10 @@ impl Http {
     /// See [`super::Client::send`].
     pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         // Boxed, since it is handed on several times; the room of the order is free from here on.
-        let mut exchange = Box::new(Exchange::new(self.target.api, self.target.stream, *order));
+        let outage = order.outage.clone();
+        let mut exchange = Box::new(Exchange::new(&self.target, *order));
         exchange.events_max = self.target.events_max;
-        let (exchange, ended) = self.carry(exchange, cancel).await;
+        let (exchange, ended) = self.carry(exchange, outage.as_deref(), cancel).await;
         let mut parcel = exchange.finish(ended);
         // A server may repeat a key that it refused.
         let error = &mut parcel.record.error;
@@ -104,16 +107,21 @@ impl Http {
     async fn carry(
         &self,
         mut exchange: Box<Exchange>,
+        outage: Option<&Outage>,
         mut cancel: Cancel<'_>,
     ) -> (Box<Exchange>, Result<(), Fault>) {
         let mut fresh = false;
         let mut unsent = 0;
         loop {
-            let idle = Some(exchange.session()).filter(|_| !fresh);
+            let idle = if fresh { None } else { self.pool.take_idle(exchange.session()) };
             fresh = true;
-            let conn = match self.connection(idle, &mut cancel).await {
-                Ok(conn) => conn,
-                Err(fault) => return (exchange, Err(fault)),
+            // Boxed: most requests find a connection and need no room for this.
+            let conn = match idle {
+                Some(conn) => conn,
+                None => match Box::pin(self.connect(&mut exchange, outage, &mut cancel)).await {
+                    Ok(conn) => conn,
+                    Err(fault) => return (exchange, Err(fault)),
+                },
             };
             let reused = conn.served > 0;
             let mut landed = match self.launch(conn, exchange) {
@@ -137,7 +145,7 @@ impl Http {
                     return (exchange, Err(fault));
                 }
                 Err(_) if !exchange.was_sent() && unsent < UNSENT_MAX => unsent += 1,
-                Err(_) if exchange.was_sent() && reused => exchange.reconnect(),
+                Err(_) if exchange.was_sent() && exchange.kept() => exchange.reconnect(),
                 Err(fault) => return (exchange, Err(fault)),
             }
             if reused {
@@ -146,16 +154,42 @@ impl Http {
         }
     }
 
-    /// An idle connection for this session, if one is wanted and there is one; else a new one.
-    async fn connection(&self, idle: Option<u64>, cancel: &mut Cancel<'_>) -> Result<Conn, Fault> {
-        if let Some(conn) = idle.and_then(|session| self.pool.take_idle(session)) {
-            return Ok(conn);
-        }
-        tokio::select! {
-            biased;
-            // Boxed: most requests find a connection and need no room for this.
-            opened = Box::pin(self.pool.open()) => opened.map_err(connect_fault),
-            () = cancel => Err(given_up()),
+    /// A new connection. In an outage that is waited for, it is tried again until the server is
+    /// back.
+    async fn connect(
+        &self,
+        exchange: &mut Exchange,
+        outage: Option<&Outage>,
+        cancel: &mut Cancel<'_>,
+    ) -> Result<Conn, Fault> {
+        let began = os::now();
+        loop {
+            exchange.connects(os::now());
+            let error = tokio::select! {
+                biased;
+                opened = self.pool.open() => match opened {
+                    Ok(conn) => {
+                        outage.into_iter().for_each(Outage::ends);
+                        return Ok(conn);
+                    }
+                    Err(error) => error,
+                },
+                () = &mut *cancel => return Err(given_up()),
+            };
+            let now = os::now();
+            outage.into_iter().for_each(|outage| outage.goes_on(now));
+            let tries = exchange.connect_tries();
+            let pause =
+                outage.filter(|_| outage::may_end(&error)).and_then(|outage| outage.pause(tries, now));
+            let Some(pause) = pause else {
+                let fault = connect_fault(error);
+                return Err(if tries > 1 { tried(fault, tries, now - began) } else { fault });
+            };
+            tokio::select! {
+                biased;
+                () = &mut *cancel => return Err(given_up()),
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 
@@ -192,11 +226,9 @@ impl Http {
         cancel: &mut Cancel<'_>,
     ) -> Landed {
         let _unless_it_left = CallsOff(&shot);
-        let limits = &self.target.timeouts;
-        // The limit that counts may change meanwhile, but never to one that ends before this.
-        let look = || instant(os::now().saturating_add(limits.shortest()));
-        let sleep = tokio::time::sleep_until(look());
+        let sleep = tokio::time::sleep_until(instant(os::now().saturating_add(self.first_look)));
         tokio::pin!(sleep);
+        let mut overdue = None;
         let fault = loop {
             tokio::select! {
                 biased;
@@ -207,10 +239,9 @@ impl Http {
                         break broken(error);
                     }
                 }
-                () = &mut sleep => match self.reader.deadline(token, limits) {
-                    Some((deadline, limit, sent)) if os::now() >= deadline => break timed_out(limit, limits, sent),
-                    Some((deadline, ..)) => sleep.as_mut().reset(instant(deadline).min(look())),
-                    None => sleep.as_mut().reset(instant(os::now() + SOON)),
+                () = &mut sleep => match self.reader.look(token, &mut overdue) {
+                    Look::Over(fault) => break fault,
+                    Look::At(time) => sleep.as_mut().reset(instant(time)),
                 },
             }
         };
@@ -235,7 +266,14 @@ fn connect_fault(error: io::Error) -> Fault {
         }
         _ => "",
     };
-    Fault::new(outcome, format!("cannot connect: {error}{hint}"))
+    let told = tls::words(&error).unwrap_or_else(|| error.to_string());
+    Fault::new(outcome, format!("cannot connect: {told}{hint}"))
+}
+
+/// A server that stayed away.
+fn tried(fault: Fault, tries: u32, lasted: Nanos) -> Fault {
+    let text = format!("{} (tried {tries} times in {:.1} s)", fault.text, lasted as f64 / 1e9);
+    Fault { text, ..fault }
 }
 
 /// A connection that broke before we read anything of a response.
@@ -245,18 +283,6 @@ fn broken(error: io::Error) -> Fault {
 
 fn given_up() -> Fault {
     Fault::new(Outcome::Cancelled, "given up before it ended")
-}
-
-fn timed_out(limit: Timeout, limits: &Timeouts, sent: Nanos) -> Fault {
-    let (name, time) = match limit {
-        Timeout::Connect => ("connect", limits.connect),
-        Timeout::FirstToken => ("first-token", limits.first_token),
-        Timeout::Idle => ("idle", limits.idle),
-        Timeout::Total => ("total", limits.total),
-    };
-    let after = (os::now() - sent) as f64 / 1e9;
-    let text = format!("the {name} timeout of {} s was over {after:.3} s after the send", time.as_secs_f64());
-    Fault::new(Outcome::TimedOut(limit), text)
 }
 
 /// The runtime's clock for a time on ours.

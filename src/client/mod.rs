@@ -5,6 +5,7 @@
 //! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
 pub mod body;
+pub mod caps;
 mod conn;
 pub mod control;
 pub mod dialect;
@@ -12,7 +13,9 @@ mod exchange;
 pub mod fake;
 pub mod head;
 mod http;
+mod limits;
 mod order;
+pub mod outage;
 mod pacer;
 mod patience;
 mod pool;
@@ -21,6 +24,7 @@ mod reader;
 pub mod refusal;
 pub mod scrape;
 mod shot;
+mod sniff;
 pub mod sse;
 pub mod target;
 pub mod tls;
@@ -28,6 +32,7 @@ pub mod tls;
 pub use fake::Fake;
 pub use http::Http;
 pub use order::Order;
+pub use outage::Outage;
 pub use target::Target;
 
 use crate::record::{Nanos, Parcel, Request};

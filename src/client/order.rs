@@ -1,7 +1,9 @@
 //! `Order`: one request with its times, on its way to the socket.
 
+use super::outage::Outage;
 use crate::record::{Nanos, Outcome, Phase, Record, Request, Timeline, Usage};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// One request to be sent. Times are absolute on the monotonic clock.
 pub struct Order {
@@ -15,6 +17,8 @@ pub struct Order {
     pub admitted: Nanos,
     /// Keep the reply's text in the record.
     pub keep_text: bool,
+    /// What the run knows of its server's absence; alone, a request does not wait for it to end.
+    pub outage: Option<Arc<Outage>>,
 }
 
 impl Order {
@@ -42,6 +46,8 @@ impl Order {
             body_bytes: 0,
             reused: false,
             reconnects: 0,
+            connect_tries: 0,
+            unclosed: false,
         })
     }
 

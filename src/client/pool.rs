@@ -84,14 +84,18 @@ impl Pool {
         picked.map(|(_, conn)| conn)
     }
 
-    /// A new connection, within the time limit; every address of the host is tried.
+    /// A new connection, within the time limit; every address of the host is tried, each with its
+    /// share of what is left of the time.
     pub async fn open(&self) -> io::Result<Conn> {
         let first = self.answered.load(Ordering::Relaxed);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for i in 0..self.addresses.len() {
-            let at = (first + i) % self.addresses.len();
+        let limit = tokio::time::Instant::now() + self.connect_timeout;
+        let addresses = self.addresses.len();
+        for i in 0..addresses {
+            let at = (first + i) % addresses;
             let attempt = Conn::open(self.addresses[at], self.tls.as_ref());
-            match tokio::time::timeout(self.connect_timeout, attempt).await {
+            let left = limit.saturating_duration_since(tokio::time::Instant::now());
+            match tokio::time::timeout(left / (addresses - i) as u32, attempt).await {
                 Ok(Ok(conn)) => {
                     self.answered.store(at, Ordering::Relaxed);
                     let took = conn.opened.done - conn.opened.started;

@@ -6,15 +6,15 @@
 
 use super::conn::{Conn, READ_BYTES};
 use super::exchange::{Exchange, Fault};
+use super::limits::{GRACE, Limits, Over};
 use super::patience::Patience;
 use super::shot::Shot;
-use super::target::Timeouts;
 use crate::os::{self, Received};
-use crate::record::{Nanos, Outcome, Timeout};
+use crate::record::{Nanos, Outcome};
 use bytes::{Buf, Bytes};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -33,6 +33,12 @@ const ROUND_BYTES: usize = 4 * READ_BYTES;
 
 /// Full reads of one socket before others have their turn.
 const FULL_READS_MAX: usize = 8;
+
+/// When to look again at a reply that is over, or has something to be read.
+const SOON: Nanos = 1_000_000;
+
+/// What had arrived when a limit was passed is read within this time, or not at all.
+const HEARD_WITHIN: Nanos = 100_000_000;
 
 /// A request whose reply is awaited, with the connection that it has for itself.
 pub struct Flight {
@@ -69,6 +75,9 @@ struct Flights {
     waiting: HashMap<Token, Waiting>,
     /// Those of which something has been read.
     speaking: usize,
+    /// Replies that are whole and whose bodies may still end, and until when: in that order, since
+    /// each has the same time.
+    open: VecDeque<(Nanos, Token)>,
 }
 
 impl Flights {
@@ -77,12 +86,34 @@ impl Flights {
         self.speaking -= usize::from(waiting.flight.speaks);
         Some(waiting)
     }
+
+    /// Lets go of replies that are whole and whose bodies had the time to end.
+    fn leave_open(&mut self, now: Nanos) {
+        while let Some((until, token)) = self.open.front().copied().filter(|(until, _)| *until <= now) {
+            self.open.pop_front();
+            let whole = |waiting: &Waiting| waiting.flight.exchange.course().whole == Some(until - GRACE);
+            if self.waiting.get(&token).is_some_and(whole)
+                && let Some(Waiting { mut flight, done }) = self.remove(token)
+            {
+                flight.exchange.leave_open();
+                let _ = done.send(flight.lands(Ok(false)));
+            }
+        }
+    }
 }
 
 struct Shared {
     registry: Registry,
     flights: Mutex<Flights>,
     next: AtomicUsize,
+    limits: Limits,
+}
+
+/// What a look at a flight from outside came to.
+pub enum Look {
+    /// Nothing; when to look again.
+    At(Nanos),
+    Over(Fault),
 }
 
 /// The task and what it reads for. Dropping it ends the task.
@@ -93,10 +124,11 @@ pub struct Reader {
 
 impl Reader {
     /// Starts the task on the current runtime.
-    pub fn start() -> io::Result<Reader> {
+    pub fn start(limits: Limits) -> io::Result<Reader> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let shared = Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1) });
+        let shared =
+            Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1), limits });
         // SAFETY: a poller keeps its descriptor, and keeps it open, as long as it lives.
         let poll = unsafe { AsyncFd::register(poll) }?;
         let task = tokio::spawn(work(poll, shared.clone())).abort_handle();
@@ -134,17 +166,29 @@ impl Reader {
         self.shared.registry.reregister(&mut SourceFd(&fd), token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Until when the reply may stay silent, which limit says so, and when the request was sent;
-    /// before that there is no limit but the next look. `None`: the reply has ended, or has more to
-    /// be read.
-    pub fn deadline(&self, token: Token, limits: &Timeouts) -> Option<(Nanos, Timeout, Nanos)> {
+    /// Looks whether a limit was passed. What arrives is held against the limits when it is read;
+    /// this is for silence, and for a socket that nobody comes to read. `overdue`: since when, the
+    /// caller's to keep.
+    pub fn look(&self, token: Token, overdue: &mut Option<Nanos>) -> Look {
+        let (now, limits) = (os::now(), &self.shared.limits);
         let mut flights = self.shared.lock();
-        let flight = &mut flights.waiting.get_mut(&token)?.flight;
-        let (deadline, limit) = match flight.note_sent() {
-            true => flight.exchange.deadline(limits),
-            false => (os::now().saturating_add(limits.shortest()), Timeout::FirstToken),
-        };
-        flight.conn.silent().then_some((deadline, limit, flight.exchange.since()))
+        let Some(waiting) = flights.waiting.get_mut(&token) else { return Look::At(now + SOON) };
+        let flight = &mut waiting.flight;
+        // The limit that counts may change meanwhile, but never to one that ends before this.
+        let next = now.saturating_add(limits.shortest());
+        if !flight.note_sent() {
+            return Look::At(next);
+        }
+        let course = flight.exchange.course();
+        match limits.deadline(&course) {
+            // The round that reads it lets go of it.
+            (_, Over::Whole) => Look::At(next),
+            (deadline, _) if now < deadline => Look::At(deadline.min(next)),
+            (_, Over::Late(limit)) => {
+                let heard = now - *overdue.get_or_insert(now) >= HEARD_WITHIN || flight.conn.silent();
+                if heard { Look::Over(limits.fault(limit, course.sent, now)) } else { Look::At(now + SOON) }
+            }
+        }
     }
 
     /// Takes a flight back before its end; `None`: it has just ended.
@@ -244,16 +288,24 @@ impl Flight {
     }
 
     /// Takes one read apart; `Some`: the reply is over.
-    fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
+    fn take(
+        &mut self,
+        received: Received,
+        bytes: &[u8],
+        plain: &mut Vec<u8>,
+        limits: &Limits,
+    ) -> Option<Result<bool, Fault>> {
         let received = self.conn.doubted(received);
         let sent = self.note_sent();
         let exchange = &mut self.exchange;
-        let take =
-            |received, bytes: &[u8]| if sent { exchange.take(received, bytes) } else { Err(unasked()) };
+        let take = |received, bytes: &[u8]| {
+            if sent { exchange.take(received, bytes).transpose() } else { Some(Err(unasked())) }
+        };
         let taken = self.conn.unseal(received, bytes, plain, take);
-        self.speaks |= sent && matches!(taken, Ok(Some(_)));
+        self.speaks |= sent && !self.exchange.unread();
         match taken {
-            Ok(taken) => taken?.transpose(),
+            Ok(None) if sent => self.exchange.held_against(limits, received.at()),
+            Ok(over) => over,
             Err(error) => Some(self.exchange.broken(error)),
         }
     }
@@ -277,14 +329,29 @@ async fn work(mut poll: AsyncFd<Poll>, shared: Arc<Shared>) {
                 round.waited = wait.as_nanos() as Nanos;
             }
             _ if round.more() => tokio::task::yield_now().await,
-            _ => match poll.readable_mut().await {
-                // Before the look: what comes after it is told again.
-                Ok(mut ready) => ready.clear_ready(),
-                Err(_) => return,
-            },
+            _ => {
+                let open = shared.lock().open.front().map(|(until, _)| *until);
+                tokio::select! {
+                    biased;
+                    ready = poll.readable_mut() => match ready {
+                        // Before the look: what comes after it is told again.
+                        Ok(mut ready) => ready.clear_ready(),
+                        Err(_) => return,
+                    },
+                    () = until(open) => {}
+                }
+            }
         }
         idle = !round.turn(poll.get_mut(), &shared);
         round.waited = 0;
+    }
+}
+
+/// Ends at `time`; never without one.
+async fn until(time: Option<Nanos>) {
+    match time {
+        Some(time) => tokio::time::sleep(Duration::from_nanos((time - os::now()).max(0) as u64)).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -345,19 +412,21 @@ impl Round {
         let flights = &mut *shared.lock();
         let ready = std::mem::take(&mut self.ready);
         for ready in &ready {
-            self.receive(*ready, flights);
+            self.receive(*ready, flights, &shared.limits);
         }
         self.ready = ready;
-        self.digest(flights);
-        self.patience.choose(os::now(), flights.speaking);
+        self.digest(flights, &shared.limits);
+        let now = os::now();
+        flights.leave_open(now);
+        self.patience.choose(now, flights.speaking);
         !self.ready.is_empty()
     }
 
     /// Reads one socket until it is empty, or until others should have their turn.
-    fn receive(&mut self, (token, closed): Ready, flights: &mut Flights) {
+    fn receive(&mut self, (token, closed): Ready, flights: &mut Flights, limits: &Limits) {
         for _ in 0..FULL_READS_MAX {
             if self.room.len() - self.filled < READ_BYTES {
-                self.digest(flights);
+                self.digest(flights, limits);
             }
             let Some(waiting) = flights.waiting.get_mut(&token) else { return };
             waiting.flight.write_on();
@@ -385,22 +454,28 @@ impl Round {
     }
 
     /// Takes apart what was read, and lets go of replies that are over.
-    fn digest(&mut self, flights: &mut Flights) {
+    fn digest(&mut self, flights: &mut Flights, limits: &Limits) {
         self.filled = 0;
         for (token, read) in self.reads.drain(..) {
             let Some(waiting) = flights.waiting.get_mut(&token) else { continue };
             let flight = &mut waiting.flight;
-            let spoke = flight.speaks;
+            let (spoke, before) = (flight.speaks, flight.exchange.course().whole);
             let over = match read {
                 Ok((received, at)) => {
-                    let over = flight.take(received, &self.room[at], &mut self.plain);
+                    let over = flight.take(received, &self.room[at], &mut self.plain, limits);
                     self.patience.read(flight.exchange.shared(), received.stamp.is_some());
                     over
                 }
                 Err(error) => Some(flight.exchange.broken(error)),
             };
             flights.speaking += usize::from(flight.speaks && !spoke);
-            let Some(result) = over else { continue };
+            let whole = flight.exchange.course().whole;
+            let Some(result) = over else {
+                if let Some(whole) = whole.filter(|_| before.is_none()) {
+                    flights.open.push_back((whole + GRACE, token));
+                }
+                continue;
+            };
             if !flight.exchange.unread() {
                 self.patience.ended(flight.exchange.lasted());
             }

@@ -1,9 +1,9 @@
 //! `Target`: a server and how to talk to it, checked once.
 
+use super::caps::Caps;
 use super::dialect::Dialect;
 use super::protocol::Api;
 use crate::error;
-use crate::record::Nanos;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,14 +36,8 @@ pub struct Timeouts {
     /// Between events.
     pub idle: Duration,
     pub total: Duration,
-}
-
-impl Timeouts {
-    /// The shortest of those that count once a request is sent, nanoseconds.
-    pub fn shortest(&self) -> Nanos {
-        let shortest = self.first_token.min(self.idle).min(self.total);
-        Nanos::try_from(shortest.as_nanos()).unwrap_or(Nanos::MAX)
-    }
+    /// How long a server that refuses connections in the middle of a run is borne with.
+    pub reconnect: Duration,
 }
 
 impl Default for Timeouts {
@@ -53,6 +47,7 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(300),
             idle: Duration::from_secs(120),
             total: Duration::from_secs(6 * 3600),
+            reconnect: Duration::from_secs(30),
         }
     }
 }
@@ -123,6 +118,7 @@ pub struct Target {
     pub events_max: usize,
     pub connections: Connections,
     pub timeouts: Timeouts,
+    pub caps: Caps,
     /// Accept any certificate.
     pub insecure: bool,
     pub ca_cert: Option<PathBuf>,
@@ -209,6 +205,7 @@ impl Target {
             events_max: usize::MAX,
             connections: Connections::default(),
             timeouts: Timeouts::default(),
+            caps: Caps::default(),
             insecure: false,
             ca_cert: None,
         }
@@ -302,6 +299,7 @@ impl std::fmt::Debug for Target {
             .field("temperature", &self.temperature)
             .field("connections", &self.connections)
             .field("timeouts", &self.timeouts)
+            .field("caps", &self.caps)
             .field("insecure", &self.insecure)
             .field("ca_cert", &self.ca_cert)
             .finish()

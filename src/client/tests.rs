@@ -1,5 +1,10 @@
 //! The client against servers of a few lines, each of which does one thing that real ones do.
 
+mod heads;
+mod limits;
+mod outages;
+mod tls;
+
 use super::protocol::Api;
 use super::target::{Connections, Timeouts};
 use super::{Client, Http, Order, Target};
@@ -85,7 +90,7 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
         max_tokens: 2,
         extra: None,
     };
-    let id = format!("r{seq}");
+    let id = format!("run-{seq}");
     let bytes = client.encode(&request, &id);
     let now = os::now();
     Box::new(Order {
@@ -96,6 +101,7 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
         planned: now,
         admitted: now,
         keep_text: true,
+        outage: None,
     })
 }
 

@@ -105,4 +105,9 @@ pub struct Record {
     pub reused: bool,
     /// Second tries on a fresh connection after a reused one died unread (0 or 1).
     pub reconnects: u32,
+    /// Tries of this request to open a connection: 0 when it found one, above 1 when it waited for
+    /// a server that refused.
+    pub connect_tries: u32,
+    /// The reply said everything, `[DONE]` too, and its body had no end.
+    pub unclosed: bool,
 }

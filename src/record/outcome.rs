@@ -14,9 +14,9 @@ pub enum Timeout {
 /// Neither status 200 nor `[DONE]` is a success: see [`Outcome::Success`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Status 2xx, no event carried an error, every choice has a finish reason other than
-    /// abort or error (or, without a reason, `[DONE]` and a count of tokens that shows the reply
-    /// to be as long as it might be), and the body ended cleanly.
+    /// Status 2xx, no event carried an error, every choice has a finish reason that is known as a
+    /// good one (or, without a reason, `[DONE]` and a count of tokens that shows the reply to be as
+    /// long as it might be), and the body ended cleanly.
     Success,
     /// A status outside 2xx.
     Status,
@@ -24,15 +24,18 @@ pub enum Outcome {
     ServerError,
     /// Every byte arrived, but a choice never got a finish reason.
     Unfinished,
-    /// The server said that it gave the request up (finish reason abort or error).
+    /// The server said that it gave the request up (finish reason abort, error, timeout, or any
+    /// other that is not known as a good one).
     Aborted,
+    /// A filter cut the reply off or held it back (finish reason content_filter).
+    ContentFilter,
     /// The body was cut off.
     Truncated,
     /// The connection could not be opened (DNS, TCP, TLS).
     Connect,
     /// The connection broke before any byte of a response.
     Disconnected,
-    /// The bytes were no HTTP, no event stream or no JSON.
+    /// The bytes were no HTTP, no event stream or no JSON, or more than a reply may have.
     Protocol,
     TimedOut(Timeout),
     /// Over the concurrency cap of a plan that drops; never sent.
@@ -42,12 +45,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 15] = [
+    pub const ALL: [Outcome; 16] = [
         Outcome::Success,
         Outcome::Status,
         Outcome::ServerError,
         Outcome::Unfinished,
         Outcome::Aborted,
+        Outcome::ContentFilter,
         Outcome::Truncated,
         Outcome::Connect,
         Outcome::Disconnected,
@@ -72,6 +76,7 @@ impl Outcome {
             Outcome::ServerError => "server_error",
             Outcome::Unfinished => "unfinished",
             Outcome::Aborted => "aborted",
+            Outcome::ContentFilter => "content_filter",
             Outcome::Truncated => "truncated",
             Outcome::Connect => "connect",
             Outcome::Disconnected => "disconnected",

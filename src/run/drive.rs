@@ -5,7 +5,7 @@ use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Ahead, Prepared};
 use super::{Control, Message, Progress, Stop};
-use crate::client::{Client, Order};
+use crate::client::{Client, Order, Outage};
 use crate::error::Error;
 use crate::os;
 use crate::record::{Due, Health, Nanos, Outcome, Parcel, Phase, Reply};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Interval;
 
-/// Failures to connect in a row that end a run.
+/// Failures to connect in a row that end a run, once an outage has lasted too long.
 const CONNECT_FAILURES_MAX: u32 = 10;
 
 /// Finished requests before a share of failures is judged.
@@ -96,13 +96,24 @@ pub async fn run(
         places: Places::new(Some(plan.places().unwrap_or_else(|| connections_max().max(1)))),
         sessions: Sessions::new(),
         cancel: Cancel::default(),
-        shared: Arc::new(Shared { client, progress, out, zero, handing_over: AtomicI64::new(0) }),
+        shared: Arc::new(Shared {
+            client,
+            progress,
+            out,
+            zero,
+            // An open loop sends when it is time, whoever listens.
+            outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
+            handing_over: AtomicI64::new(0),
+        }),
         lead,
         window: None,
         measured: 0,
         seen: 0,
     };
     let reason = drive.send_all(control, &mut prepared).await;
+    if !matches!(reason, Reason::Requests | Reason::Schedule) {
+        drive.shared.outage.give_up();
+    }
     drive.cut_off(&mut prepared, &reason).await;
     drop(prepared);
     drive.drain(control).await;
@@ -136,6 +147,7 @@ struct Shared {
     progress: Arc<Progress>,
     out: mpsc::Sender<Message>,
     zero: Nanos,
+    outage: Arc<Outage>,
     /// How long finished requests waited for the collector, added up.
     handing_over: AtomicI64,
 }
@@ -288,6 +300,7 @@ impl<'a> Drive<'a> {
             planned,
             admitted: planned,
             keep_text: self.plan.keeps_text(),
+            outage: Some(self.shared.outage.clone()),
         };
         (next.session, Box::new(order))
     }
@@ -417,8 +430,12 @@ impl Watch<'_> {
 
     fn too_many_failures(&self) -> Option<String> {
         let progress = &self.shared.progress;
-        if progress.connect_failures_in_row.load(Relaxed) >= CONNECT_FAILURES_MAX {
-            return Some(format!("{CONNECT_FAILURES_MAX} failures in a row to connect"));
+        let in_row = progress.connect_failures_in_row.load(Relaxed);
+        if in_row >= CONNECT_FAILURES_MAX && self.shared.outage.is_too_long(os::now()) {
+            return Some(match self.shared.outage.borne() {
+                Duration::ZERO => format!("{CONNECT_FAILURES_MAX} failures in a row to connect"),
+                borne => format!("no connection for {} s ({in_row} failures in a row)", borne.as_secs_f64()),
+            });
         }
         let (finished, failed) = (progress.finished.load(Relaxed), progress.failed.load(Relaxed));
         match self.plan.max_errors? {
@@ -453,7 +470,11 @@ fn play(
         loop {
             let (phase, keep_text) = (order.phase, order.keep_text);
             let mut parcel = shared.client.send(order, pin!(cancel.given())).await;
-            let end = parcel.record.timeline.end;
+            let end = match parcel.record.unclosed {
+                // Its place was held until the body was given up.
+                true => os::now(),
+                false => parcel.record.timeline.end,
+            };
             parcel.record.timeline.rebase(shared.zero);
             shared.progress.finish(&parcel);
             let Some(request) = session.next(Some(&reply(&parcel))) else {
@@ -467,7 +488,8 @@ fn play(
             turn += 1;
             let id = format!("{first_id}.{turn}");
             let bytes = shared.client.encode(&request, &id);
-            let next = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text };
+            let outage = Some(shared.outage.clone());
+            let next = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text, outage };
             order = next.into();
         }
         drop(alive);

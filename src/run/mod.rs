@@ -7,6 +7,7 @@ mod drive;
 mod monitor;
 mod places;
 pub mod plan;
+pub mod planned;
 mod prepare;
 pub mod progress;
 

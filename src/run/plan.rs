@@ -4,7 +4,7 @@ use crate::client::Target;
 use crate::os;
 use crate::schedule::Shape;
 use crate::stats::Slo;
-use crate::workload::Workload;
+use crate::workload::{Traffic, Workload};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub enum Capture {
 pub struct Plan {
     /// The cell's name; unique within a results folder.
     pub name: String,
+    /// What lengths, words and arrivals depend on beside the seed; the name unless said otherwise.
+    pub traffic: String,
     pub target: Arc<Target>,
     pub workload: Workload,
     pub arrivals: Shape,
@@ -62,6 +64,8 @@ pub struct Plan {
     /// How long stragglers may take after the last request was sent; `None`: until they end.
     pub drain: Option<Duration>,
     pub seed: u64,
+    /// What makes the words fresh: the invocation's salt and the earlier runs of this traffic on
+    /// the same target.
     pub salt: u64,
     pub slo: Option<Slo>,
     pub capture: Capture,
@@ -88,6 +92,11 @@ impl Plan {
             (Some(cap), Some(places)) => Some(cap.min(places)),
             (cap, places) => cap.or(places),
         }
+    }
+
+    /// What its requests are drawn from.
+    pub fn traffic(&self) -> Traffic {
+        Traffic { seed: self.seed, key: self.traffic.clone(), salt: self.salt }
     }
 
     /// Arrivals do not wait for replies.

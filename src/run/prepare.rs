@@ -4,7 +4,7 @@
 use super::Plan;
 use crate::client::Client;
 use crate::record::{Request, Slot};
-use crate::workload::{Session, Traffic};
+use crate::workload::Session;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -49,9 +49,9 @@ pub fn start(
 ) -> std::io::Result<Ahead> {
     let places = plan.places().unwrap_or(128);
     let (queue, bundles) = mpsc::channel(places.saturating_mul(2).clamp(128, 4096) / BUNDLE_MAX);
-    let schedule = plan.arrivals.schedule(plan.seed, &plan.name);
+    let schedule = plan.arrivals.schedule(plan.seed, &plan.traffic);
     let workload = plan.workload.clone();
-    let traffic = Traffic { seed: plan.seed, cell: plan.name.clone(), salt: plan.salt };
+    let traffic = plan.traffic();
     let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     std::thread::Builder::new().name("prepare".into()).spawn(move || {
         let mut bundle = Vec::new();

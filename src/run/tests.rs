@@ -17,11 +17,14 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn plan(arrivals: Shape) -> Plan {
+pub(super) fn plan(arrivals: Shape) -> Plan {
     let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
+    let mut target = Target::new(base, Api::Completions);
+    target.timeouts.reconnect = Duration::ZERO;
     Plan {
         name: "cell".into(),
-        target: Arc::new(Target::new(base, Api::Completions)),
+        traffic: "cell".into(),
+        target: Arc::new(target),
         workload: Workload::Prompts(Prompts {
             class: "".into(),
             input: Length::Fixed(4),
@@ -169,6 +172,16 @@ fn ten_failures_in_a_row_to_connect_end_the_run_early() {
     assert_eq!(ended.reason, Reason::Early("10 failures in a row to connect".into()));
     assert!(records.len() < 500, "{}", records.len());
     assert!(records.iter().filter(|record| record.outcome == Outcome::Connect).count() >= 10);
+}
+
+#[test]
+fn failures_to_connect_end_no_run_as_long_as_an_outage_is_borne_with() {
+    let mut plan = Plan { requests: Some(40), ..plan(closed(2)) };
+    let mut target = (*plan.target).clone();
+    target.timeouts.reconnect = Duration::from_secs(3_600);
+    plan.target = Arc::new(target);
+    let (records, ended) = play(plan, Fake { takes: ms(1), outcome: |_| Outcome::Connect });
+    assert_eq!((records.len(), ended.reason), (40, Reason::Requests));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `Gaps`: the running sum of gaps with mean 1; gap `i` depends on (seed, cell, i) alone.
+//! `Gaps`: the running sum of gaps with mean 1; gap `i` depends on (seed, traffic, i) alone.
 
 use super::Process;
 use crate::random::Stream;
@@ -14,13 +14,13 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    pub(super) fn new(process: Process, seed: u64, cell: &str) -> Self {
+    pub(super) fn new(process: Process, seed: u64, traffic: &str) -> Self {
         let gamma = match process {
             // Mean shape x scale = 1, variance shape x scale^2 = cv^2.
             Process::Gamma { cv } => Gamma::new(1.0 / (cv * cv), cv * cv).ok(),
             Process::Poisson | Process::Even => None,
         };
-        Gaps { stream: Stream::new(seed, cell, "arrivals"), process, gamma, next: 0, sum: 0.0 }
+        Gaps { stream: Stream::new(seed, traffic, "arrivals"), process, gamma, next: 0, sum: 0.0 }
     }
 
     /// The sum of the gaps before the next arrival. Even arrivals begin at 0 and are whole

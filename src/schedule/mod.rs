@@ -191,9 +191,9 @@ impl Shape {
         Some(if t < 0.0 { 0.0 } else { rate })
     }
 
-    /// The schedule of this shape for one cell.
-    pub fn schedule(&self, seed: u64, cell: &str) -> Schedule {
-        let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, cell), curve);
+    /// The schedule of this shape in one traffic.
+    pub fn schedule(&self, seed: u64, traffic: &str) -> Schedule {
+        let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, traffic), curve);
         let source = match self {
             Shape::AtOnce => Source::AtOnce,
             Shape::Rate { per_second, process } => {
@@ -290,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_and_cell_give_the_same_schedule() {
+    fn the_same_seed_and_traffic_give_the_same_schedule() {
         let shape = Shape::Rate { per_second: 50.0, process: Process::Poisson };
-        let first = |seed, cell| shape.schedule(seed, cell).take(100).collect::<Vec<_>>();
+        let first = |seed, traffic| shape.schedule(seed, traffic).take(100).collect::<Vec<_>>();
         assert_eq!(first(7, "a"), first(7, "a"));
         assert_ne!(first(7, "a"), first(7, "b"));
         assert_ne!(first(7, "a"), first(8, "a"));

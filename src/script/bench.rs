@@ -20,7 +20,7 @@ use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,6 +46,10 @@ pub struct Bench {
     names: Mutex<HashSet<String>>,
     /// Changes the words of every prompt, so that a rerun meets no warm prefix cache.
     pub salt: u64,
+    /// The same bytes for the same traffic, whoever was asked before.
+    same_bytes: bool,
+    /// Runs so far of a traffic on a server.
+    asked: Mutex<HashMap<(String, String), u64>>,
 }
 
 /// One finished run.
@@ -56,12 +60,14 @@ pub struct Finished {
     pub ended: Arc<Ended>,
     pub folder: Arc<Folder>,
     pub tokenizer: String,
+    /// What was asked and when, as planned.
+    pub traffic_hash: String,
     /// How the server's own metrics were read.
     pub scrapes: Arc<Scrapes>,
 }
 
 impl Bench {
-    /// `same_bytes`: no salt, the same prompts in every invocation.
+    /// `same_bytes`: no salt; the same traffic gives the same bytes in every invocation.
     pub fn new(same_bytes: bool) -> Result<Bench> {
         let runtime = run::runtime()
             .map_err(|error| Error::run(format!("cannot start the threads that send requests: {error}")))?;
@@ -73,6 +79,8 @@ impl Bench {
             runs: AtomicU32::new(0),
             names: Mutex::default(),
             salt,
+            same_bytes,
+            asked: Mutex::default(),
         })
     }
 
@@ -123,6 +131,7 @@ impl Bench {
         let folder = self.need_folder(state, Some(&plan.target.model))?;
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
+        let traffic_hash = run::planned::hash(&plan);
         let client = Arc::new(self.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
@@ -156,6 +165,7 @@ impl Bench {
             ended: Arc::new(ended),
             folder: folder.clone(),
             tokenizer: ready.tokens.name(),
+            traffic_hash,
             scrapes: Arc::new(scrapes),
         };
         runs::append(folder.path(), super::row::row(&finished, index, written))?;
@@ -209,6 +219,15 @@ impl Bench {
             state.problem(format!("run {name}: {failed} of {requests} requests failed{told}"));
         }
         Ok(())
+    }
+
+    /// The salt of the next run of a traffic on a server: two servers get the same words, and one
+    /// that is asked again gets fresh ones, or its prefix cache would answer.
+    pub fn salt_of(&self, traffic: &str, target: &Target) -> u64 {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = asked.entry((traffic.into(), target.base.to_string())).or_default();
+        let earlier = std::mem::replace(runs, *runs + 1);
+        if self.same_bytes { 0 } else { self.salt.wrapping_add(earlier) }
     }
 
     /// `name`, or `run-1`; with a number behind it when an earlier run has that name.
@@ -270,7 +289,7 @@ impl Collector {
     ) -> Result<Collector> {
         let plan = plan.clone();
         let zero_ms = os::wall() / 1_000_000;
-        let mut writer = Writer::start(folder.path(), &plan.name, index, zero_ms)?;
+        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index, zero_ms)?;
         let work = move || {
             let window = Window { start: None, end: None };
             let mut summary = Summary::new(window, plan.slo.clone(), plan.open());

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// A running engine; dropping it ends the process.
@@ -22,6 +23,8 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            // Ctrl-C in a terminal goes to a whole group, and would end the replies in flight.
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let mut line = String::new();

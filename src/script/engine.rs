@@ -1,6 +1,5 @@
 //! The engine: the script language as we set it up.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rhai::{Dynamic, Engine, FloatWrapper, OptimizationLevel, Position, Token};
 
 use super::bind;
+use super::compare;
 use super::resolver::{Library, Resolver};
 use super::state::State;
 use super::vocabulary::Vocabulary;
@@ -61,7 +61,7 @@ fn restrict(engine: &mut Engine) {
     engine.set_max_variables(10_000);
     engine.set_max_functions(2_000);
     infinity(engine);
-    comparisons(engine);
+    compare::register(engine);
 }
 
 /// `inf` is a number like any other. As a word of the language it is also one where parameters are
@@ -74,34 +74,6 @@ fn infinity(engine: &mut Engine) {
         }
         other => other,
     });
-}
-
-/// The language compares floats with a tolerance of its own, in which infinity minus infinity makes
-/// every comparison with `inf` false, `inf == inf` too. Ours differ in that alone; for them to be
-/// asked, the shortcut around registered operators has to be off: 35 to 130 ns an operation.
-fn comparisons(engine: &mut Engine) {
-    engine.set_fast_operators(false);
-    macro_rules! compare {
-        ($($sign:literal: $holds:expr;)*) => {$(
-            engine.register_fn($sign, |x: f64, y: f64| $holds(order(x, y)));
-            engine.register_fn($sign, |x: f64, y: i64| $holds(order(x, y as f64)));
-            engine.register_fn($sign, |x: i64, y: f64| $holds(order(x as f64, y)));
-        )*};
-    }
-    compare! {
-        "==": |order: Option<Ordering>| order == Some(Ordering::Equal);
-        "!=": |order: Option<Ordering>| order != Some(Ordering::Equal);
-        "<": |order: Option<Ordering>| order == Some(Ordering::Less);
-        ">": |order: Option<Ordering>| order == Some(Ordering::Greater);
-        "<=": |order: Option<Ordering>| matches!(order, Some(Ordering::Less | Ordering::Equal));
-        ">=": |order: Option<Ordering>| matches!(order, Some(Ordering::Greater | Ordering::Equal));
-    }
-}
-
-/// As the language has it: numbers that differ in the last bit only are equal. `None` with a NaN.
-fn order(x: f64, y: f64) -> Option<Ordering> {
-    let near = (x - y).abs() <= f64::EPSILON * x.abs().max(y.abs());
-    if near && x.is_finite() && y.is_finite() { Some(Ordering::Equal) } else { x.partial_cmp(&y) }
 }
 
 fn redirect_output(engine: &mut Engine, state: &Arc<State>) {

@@ -19,7 +19,7 @@ const PLANS: &[(&str, &str)] = &[
     ),
     (
         "arrivals: closed(1), requests: 1, typo: 1",
-        "run: unknown option `typo` (options: name, target, workload, ",
+        "run: unknown option `typo` (options: name, traffic, target, workload, ",
     ),
     ("arrivals: closed(1e12), duration: 1", "cannot have 1000000000000 requests in flight: "),
     (

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rhai::{AST, ASTNode, Engine, Expr, FnAccess, FnCallExpr, Map, Position, Stmt};
 
 use super::fault::{explain_parse, unknown};
+use super::literals;
 use super::param::Param;
 use super::resolver::Library;
 use super::scan;
@@ -148,6 +149,7 @@ impl Pass<'_> {
                     .into(),
             ),
             Seen::Param(declared) => return self.param(source, position, declared),
+            Seen::Wrong(told) => Some(told),
         };
         if let Some(told) = told {
             self.error(source, position, &told);
@@ -200,6 +202,8 @@ enum Seen {
     Pointer(String),
     InnerImport,
     Param(Declared),
+    /// Wrong whatever else the script says.
+    Wrong(String),
 }
 
 /// A call of `param`, as far as it is written down.
@@ -235,6 +239,7 @@ fn see(path: &[ASTNode], top: bool, seen: &mut Vec<(Position, Seen)>) {
 
 fn see_call(call: &FnCallExpr, position: Position, seen: &mut Vec<(Position, Seen)>) {
     if call.is_operator_call() {
+        seen.extend(literals::comparison(call).map(|told| (position, Seen::Wrong(told))));
         return;
     }
     let name = call.name.to_string();

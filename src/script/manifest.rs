@@ -44,7 +44,10 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
     run.insert("target".into(), plan.target.name.clone().into());
     run.insert("arrivals".into(), plan.arrivals.to_string().into());
     run.insert("max_in_flight".into(), plan.places().into());
+    run.insert("traffic".into(), plan.traffic.clone().into());
+    run.insert("traffic_hash".into(), finished.traffic_hash.clone().into());
     run.insert("seed".into(), plan.seed.to_string().into());
+    run.insert("salt".into(), format!("{:016x}", plan.salt).into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());

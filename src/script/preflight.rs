@@ -309,6 +309,7 @@ impl<'a> Preflight<'a> {
                 planned: now,
                 admitted: now,
                 keep_text: false,
+                outage: None,
             };
             let parcel = client.send(Box::new(order), pin!(std::future::pending())).await;
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
@@ -330,7 +331,7 @@ impl<'a> Preflight<'a> {
             tokens: self.tokens.clone(),
         });
         let salt = self.bench.salt ^ os::wall() as u64;
-        let traffic = Traffic { seed: 0, cell: "preflight".into(), salt };
+        let traffic = Traffic { seed: 0, key: "preflight".into(), salt };
         workload.session(&traffic, 0).next(None).expect("a plain session has one request")
     }
 

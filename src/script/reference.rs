@@ -37,7 +37,7 @@ struct Chapter {
     register: fn(&mut Engine, &Arc<State>),
 }
 
-const CHAPTERS: [Chapter; 18] = [
+const CHAPTERS: [Chapter; 19] = [
     Chapter { title: "Parameters", handle: "", register: bind::param::register },
     Chapter { title: "Targets", handle: "target", register: bind::target::register },
     Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
@@ -52,6 +52,7 @@ const CHAPTERS: [Chapter; 18] = [
     Chapter { title: "Charts", handle: "chart", register: bind::chart::register },
     Chapter { title: "Files and earlier results", handle: "", register: bind::files::register },
     Chapter { title: "Numbers and text", handle: "", register: bind::numbers::register },
+    Chapter { title: "Lists", handle: "", register: bind::lists::register },
     Chapter { title: "Time", handle: "", register: bind::time::register },
     Chapter { title: "Random values", handle: "rng", register: bind::random::register },
     Chapter { title: "Secrets", handle: "secret", register: bind::secret::register },

@@ -19,6 +19,8 @@ pub fn row(finished: &Finished, index: u32, written: Written) -> Map<String, Val
         row.entry(key.clone()).or_insert_with(|| plain(value));
     }
     row.insert("target".into(), plan.target.name.clone().into());
+    row.insert("traffic".into(), plan.traffic.clone().into());
+    row.insert("traffic_hash".into(), finished.traffic_hash.clone().into());
     row.insert("seed".into(), plan.seed.to_string().into());
     row.insert("salt".into(), format!("{:016x}", plan.salt).into());
     for (key, value) in finished.summary.columns() {

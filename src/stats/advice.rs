@@ -293,6 +293,8 @@ struct Words {
     handing_over: &'static str,
     writer: &'static str,
     reconnects: &'static str,
+    outlasted: &'static str,
+    unclosed: &'static str,
     retransmits: &'static str,
     out_of_order: &'static str,
     rtt: &'static str,
@@ -318,6 +320,8 @@ const ENGLISH: Words = Words {
     handing_over: "waiting for the collector",
     writer: "waiting for the disk",
     reconnects: "reconnects",
+    outlasted: "requests that waited for the server to come back",
+    unclosed: "bodies that stayed open after [DONE]",
     retransmits: "requests with retransmits",
     out_of_order: "replies out of order",
     rtt: "shortest round trip p10/p90",
@@ -343,6 +347,8 @@ const CHINESE: Words = Words {
     handing_over: "等待收集",
     writer: "等待磁盘",
     reconnects: "重连",
+    outlasted: "等待服务器恢复的请求",
+    unclosed: "[DONE] 之后未结束的响应体",
     retransmits: "有重传的请求",
     out_of_order: "乱序的回复",
     rtt: "最短往返 p10/p90",
@@ -401,6 +407,11 @@ fn client(evidence: &Evidence, words: &Words) -> Vec<String> {
 
 fn network(evidence: &Evidence, words: &Words) -> Vec<String> {
     let mut parts = vec![format!("{} {}", words.reconnects, grouped(evidence.reconnects))];
+    for (name, count) in [(words.outlasted, evidence.outlasted), (words.unclosed, evidence.unclosed)] {
+        if count > 0 {
+            parts.push(format!("{name} {}", grouped(count)));
+        }
+    }
     if let Some(share) = evidence.retransmits {
         parts.push(format!("{} {}", words.retransmits, percent(share)));
     }

@@ -30,6 +30,10 @@ pub struct Conduct {
     pub events: u64,
     pub shared_events: u64,
     pub reconnects: u64,
+    /// Requests that waited for a server which refused connections, and got one.
+    pub outlasted: u64,
+    /// Replies that said everything and whose bodies had no end.
+    pub unclosed: u64,
     pub connect_failures: u64,
     /// Requests whose connection was asked, and what it told.
     pub tcp_asked: u64,
@@ -68,6 +72,8 @@ impl Default for Conduct {
             events: 0,
             shared_events: 0,
             reconnects: 0,
+            outlasted: 0,
+            unclosed: 0,
             connect_failures: 0,
             tcp_asked: 0,
             retransmitted: 0,
@@ -100,6 +106,8 @@ impl Conduct {
             self.shared_events += shared(&flow.gaps_us);
         }
         self.reconnects += u64::from(record.reconnects);
+        self.outlasted += u64::from(record.connect_tries > 1 && timeline.sent.is_some());
+        self.unclosed += u64::from(record.unclosed);
         let unreached = matches!(record.outcome, Outcome::Connect | Outcome::TimedOut(Timeout::Connect));
         self.connect_failures += u64::from(unreached);
         if let Some(retransmits) = timeline.tcp_retransmits {
@@ -187,6 +195,8 @@ impl Conduct {
         self.events += other.events;
         self.shared_events += other.shared_events;
         self.reconnects += other.reconnects;
+        self.outlasted += other.outlasted;
+        self.unclosed += other.unclosed;
         self.connect_failures += other.connect_failures;
         self.tcp_asked += other.tcp_asked;
         self.retransmitted += other.retransmitted;

@@ -37,6 +37,8 @@ pub fn reply(seq: u64, at_ms: Nanos) -> Reply {
         body_bytes: 0,
         reused: false,
         reconnects: 0,
+        connect_tries: 0,
+        unclosed: false,
     })
 }
 

@@ -1,7 +1,7 @@
 //! `Slo`: what makes one request good, and what makes a run good. Parsed before any load.
 
 use super::Summary;
-use super::names::{Metric, Name, Unit, metric_named};
+use super::names::{Metric, Name, Statistic, Unit, metric_named};
 use super::sample::supports;
 use super::words::{Lang, Said, span};
 use crate::record::Record;
@@ -63,6 +63,17 @@ impl Slo {
         record.success() && self.limits.iter().all(|limit| limit.holds(record, open && !self.from_sent))
     }
 
+    /// Whether a run as a whole is good: every overall condition holds, and no more than 1 % of
+    /// its requests are over a limit or failed. What was not observed does not hold, and
+    /// objectives that ask for nothing are not met.
+    pub fn met(&self, summary: &Summary) -> bool {
+        let response = summary.is_open() && !self.from_sent;
+        let limits = self.limits.iter().map(|limit| limit.met_by_most(response, summary));
+        let overall = self.judge(summary).into_iter().map(|ruling| ruling.holds == Some(true));
+        let mut all = limits.chain(overall).peekable();
+        all.peek().is_some() && all.all(|held| held)
+    }
+
     /// Every overall condition against a finished run. In an open loop `ttft` and `e2el` are
     /// read as their response_ times, as limits are.
     pub fn judge(&self, summary: &Summary) -> Vec<Ruling> {
@@ -106,6 +117,21 @@ impl Limit {
             Ok(ms) if ms.is_finite() && ms >= 0.0 => Ok(Limit { metric: metric.trim().into(), ms }),
             _ => Err(format!("the goodput limit of {metric} must be a number of milliseconds, got \"{ms}\"")),
         }
+    }
+
+    /// Whether 99 % of all requests, failed ones included, are within the limit.
+    fn met_by_most(&self, from_planned_time: bool, summary: &Summary) -> bool {
+        let Ok(metric) = limited(&self.metric) else { return false };
+        let metric = match metric {
+            // The mean gap of a request: pooled gaps would weigh long replies more.
+            Metric::Itl => Metric::ItlRequest,
+            metric if from_planned_time => from_planned(metric),
+            metric => metric,
+        };
+        let name = Name { metric, statistic: Statistic::Percentile(99.0) };
+        let text = format!("{} <= {}ms", name, self.ms);
+        let condition = Condition { value: name.to_string(), text, op: Op::LessEqual, bound: self.ms };
+        condition.judge_as(name, summary).holds == Some(true)
     }
 
     /// A value that was not observed fails the limits that every reply must have a value for,
@@ -412,6 +438,38 @@ mod tests {
         let verdict = Condition::parse("itl.p50 < 50ms").unwrap().judge(&summary(false, []));
         assert_eq!((verdict.measured, verdict.holds), (None, None));
         assert_eq!(verdict.text, "itl.p50 < 50ms: not observed");
+    }
+
+    #[test]
+    fn a_run_meets_objectives_when_no_more_than_one_percent_is_over_a_limit() {
+        let run = |slow: u32| {
+            let replies =
+                (0..1000).map(|i| reply(i, 0).tokens_at(&[if i < u64::from(slow) { 500 } else { 20 }, 520]));
+            summary(false, replies)
+        };
+        let ttft = slo(&[("ttft", "400ms")]);
+        assert!(ttft.met(&run(0)) && ttft.met(&run(9)));
+        assert!(!ttft.met(&run(11)) && !ttft.met(&run(1000)));
+        let both = slo(&[("ttft", "400ms"), ("e2el", "519ms")]);
+        assert!(!both.met(&run(0)), "every limit counts");
+        let failed = (0..100).map(|i| reply(i, 0).fails(Outcome::Status, "500"));
+        let replies = (100..1100).map(|i| reply(i, 0).tokens_at(&[20, 30]));
+        assert!(!ttft.met(&summary(false, replies.chain(failed))), "failures count as slow");
+    }
+
+    #[test]
+    fn what_was_not_observed_is_not_met() {
+        let nothing = summary(false, []);
+        let whole = summary(false, (0..200).map(|i| reply(i, 0).not_streamed(50).usage(5, 9)));
+        for metric in ["ttft", "ttfo", "itl", "tpot", "e2el"] {
+            let goal = slo(&[(metric, "1h")]);
+            assert!(!goal.met(&nothing), "{metric}");
+            assert_eq!(goal.met(&whole), metric == "e2el", "{metric}");
+        }
+        let overall = |text| Slo { overall: vec![Condition::parse(text).unwrap()], ..Slo::default() };
+        assert!(!overall("itl.p50 < 1h").met(&whole));
+        assert!(overall("e2el.p50 < 1h").met(&whole));
+        assert!(!Slo::default().met(&whole), "objectives that ask for nothing");
     }
 
     #[test]

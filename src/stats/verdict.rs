@@ -61,6 +61,10 @@ pub struct Evidence {
     pub places: Option<(usize, f64)>,
     pub shared_events: Option<f64>,
     pub reconnects: u64,
+    /// Requests that waited for a server that refused connections, and replies whose bodies stayed
+    /// open.
+    pub outlasted: u64,
+    pub unclosed: u64,
     pub connect_failures: u64,
     pub retransmits: Option<f64>,
     pub out_of_order: Option<f64>,

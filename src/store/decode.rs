@@ -44,6 +44,9 @@ pub(super) struct Rows<'a> {
     body_bytes: &'a Int64Array,
     reused: &'a BooleanArray,
     reconnects: &'a Int64Array,
+    /// Newer, too.
+    connect_tries: Option<&'a Int64Array>,
+    unclosed: Option<&'a BooleanArray>,
     events: Lists<'a>,
     text: &'a StringArray,
 }
@@ -102,6 +105,8 @@ impl<'a> Rows<'a> {
             body_bytes: column(batch, "body_bytes")?,
             reused: column(batch, "reused")?,
             reconnects: column(batch, "reconnects")?,
+            connect_tries: newer(batch, "connect_tries")?,
+            unclosed: newer(batch, "unclosed")?,
             events: Lists::new(batch)?,
             text: column(batch, "text")?,
         })
@@ -147,6 +152,8 @@ impl<'a> Rows<'a> {
             body_bytes: required(self.body_bytes, i)?,
             reused: self.reused.value(i),
             reconnects: required(self.reconnects, i)?,
+            connect_tries: self.connect_tries.map_or(Ok(0), |tries| required(tries, i))?,
+            unclosed: self.unclosed.is_some_and(|unclosed| unclosed.value(i)),
         })
     }
 
@@ -273,7 +280,7 @@ mod tests {
     #[test]
     fn columns_that_an_older_file_lacks_were_not_observed() {
         let records = sample::records(5);
-        let batch = encode::batch("a", 0, &records);
+        let batch = encode::batch("a", "a", 0, &records);
         let old: Vec<usize> = (0..batch.num_columns())
             .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
             .collect();

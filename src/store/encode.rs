@@ -10,9 +10,9 @@ use arrow::buffer::OffsetBuffer;
 use std::sync::Arc;
 
 /// Records as one batch of the schema, in the same order.
-pub(super) fn batch(run: &str, zero_ms: i64, records: &[Record]) -> RecordBatch {
+pub(super) fn batch(run: &str, traffic: &str, zero_ms: i64, records: &[Record]) -> RecordBatch {
     let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(schema::schema().fields().len());
-    who(&mut columns, run, records);
+    who(&mut columns, run, traffic, records);
     how(&mut columns, zero_ms, records);
     tokens(&mut columns, records);
     latencies(&mut columns, records);
@@ -29,7 +29,7 @@ pub(super) fn batch(run: &str, zero_ms: i64, records: &[Record]) -> RecordBatch 
 
 type Columns<'a> = Vec<(&'a str, ArrayRef)>;
 
-fn who(columns: &mut Columns, run: &str, records: &[Record]) {
+fn who(columns: &mut Columns, run: &str, traffic: &str, records: &[Record]) {
     columns.extend([
         ("run", words(records, |_| Some(run))),
         ("seq", whole(records, |r| r.seq as i64)),
@@ -38,6 +38,7 @@ fn who(columns: &mut Columns, run: &str, records: &[Record]) {
         ("session", whole(records, |r| r.session as i64)),
         ("turn", whole(records, |r| i64::from(r.turn))),
         ("class", words(records, |r| Some(&r.class))),
+        ("traffic", words(records, |_| Some(traffic))),
     ]);
 }
 
@@ -128,6 +129,8 @@ fn times(columns: &mut Columns, records: &[Record]) {
         ("body_bytes", whole(records, |r| r.body_bytes as i64)),
         ("reused", flags(records, |r| r.reused)),
         ("reconnects", count(records, |r| Some(r.reconnects))),
+        ("connect_tries", count(records, |r| Some(r.connect_tries))),
+        ("unclosed", flags(records, |r| r.unclosed)),
     ]);
 }
 
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn only_a_success_has_latencies_but_a_failure_keeps_its_delays() {
         let records = sample::records(60);
-        let batch = batch("a", 0, &records);
+        let batch = batch("a", "a", 0, &records);
         for (i, record) in records.iter().enumerate() {
             let ttft = if record.success() { record.ttft_ms() } else { None };
             assert_eq!(reals(&batch, "ttft_ms")[i], ttft);
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn the_wall_clock_of_a_request_is_the_zero_of_its_run_and_its_own_time() {
         let records = sample::records(2);
-        let batch = batch("a", 1_000, &records);
+        let batch = batch("a", "a", 1_000, &records);
         let column = batch.column_by_name("sent_at").unwrap();
         let sent_at = column.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
         assert!(sent_at.is_null(0), "a dropped request was never sent");

@@ -155,7 +155,7 @@ mod tests {
     fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (index, run) in runs.iter().enumerate() {
-            let mut writer = Writer::start(folder.path(), run, index as u32, 0).unwrap();
+            let mut writer = Writer::start(folder.path(), run, run, index as u32, 0).unwrap();
             writer.write(sample::parcels(&sample::records(10))).unwrap();
             writer.finish().unwrap();
         }
@@ -237,7 +237,7 @@ mod tests {
         let properties = schema::packed().set_key_value_metadata(Some(vec![newer])).build();
         let file = File::create(&path).unwrap();
         let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
-        parquet.write(&encode::batch("c1", 0, &sample::records(3))).unwrap();
+        parquet.write(&encode::batch("c1", "c1", 0, &sample::records(3))).unwrap();
         parquet.close().unwrap();
         let error = requests(folder.path(), None, |_, _| ()).unwrap_err();
         assert!(error.message.contains("a newer rampant wrote it (schema version 2"), "{error}");

@@ -40,6 +40,8 @@ fn record(seq: u64) -> Record {
         body_bytes: seq * 97,
         reused: seq % 2 == 1,
         reconnects: u32::from(outcome == Outcome::Disconnected),
+        connect_tries: if outcome == Outcome::Connect { 9 } else { u32::from(seq % 2 == 0) },
+        unclosed: seq % 11 == 5,
     };
     if outcome != Outcome::Dropped {
         send(&mut record);

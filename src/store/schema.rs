@@ -62,6 +62,7 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("session", Number, false),
     ("turn", Number, false),
     ("class", Word, false),
+    ("traffic", Word, false),
     ("outcome", Word, false),
     ("error", Word, true),
     ("status", Code, true),
@@ -106,6 +107,8 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("body_bytes", Number, false),
     ("reused", Bool, false),
     ("reconnects", Number, false),
+    ("connect_tries", Number, false),
+    ("unclosed", Bool, false),
     ("event_us", Noise, false),
     ("event_kind", Repeats, false),
     ("event_tokens", Repeats, false),
@@ -145,7 +148,7 @@ pub fn schema() -> SchemaRef {
 
 /// The columns that a record is rebuilt from; the others are derived.
 pub(super) fn raw_columns() -> impl Iterator<Item = &'static str> {
-    let derived = ["input_tokens", "output_tokens", "output_tokens_source"];
+    let derived = ["traffic", "input_tokens", "output_tokens", "output_tokens_source"];
     let raw = COLUMNS.iter().filter(|(_, store, _)| !matches!(store, Real | Instant));
     raw.map(|column| column.0).filter(move |name| !derived.contains(name))
 }
@@ -255,8 +258,16 @@ mod tests {
     #[test]
     fn every_number_says_its_unit() {
         let units = ["_ns", "_us", "_ms", "_tokens", "_bytes", "_tokens_usage"];
-        let counts =
-            ["seq", "session", "turn", "shared_reads", "reconnects", "tcp_retransmits", "tcp_out_of_order"];
+        let counts = [
+            "seq",
+            "session",
+            "turn",
+            "shared_reads",
+            "reconnects",
+            "connect_tries",
+            "tcp_retransmits",
+            "tcp_out_of_order",
+        ];
         for (name, store, _) in COLUMNS {
             if matches!(store, Number | Real) {
                 assert!(

@@ -35,8 +35,8 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread. Parts go to `<folder>/requests/part-<run index>-<part>.parquet`.
     /// `zero_ms`: the wall clock of the run's zero, milliseconds since 1970.
-    pub fn start(folder: &Path, run: &str, run_index: u32, zero_ms: i64) -> Result<Writer> {
-        let parts = RunParts::new(folder, run, run_index, zero_ms)?;
+    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32, zero_ms: i64) -> Result<Writer> {
+        let parts = RunParts::new(folder, run, traffic, run_index, zero_ms)?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let thread = std::thread::Builder::new()
             .name("results".to_string())
@@ -122,6 +122,7 @@ fn write_all(queue: &Queue<Vec<Parcel>>, mut parts: RunParts) -> Result<RunParts
 struct RunParts {
     folder: PathBuf,
     run: String,
+    traffic: String,
     index: u32,
     zero_ms: i64,
     /// Number of the first part: above 0 when the run index was used before.
@@ -142,7 +143,7 @@ struct OpenPart {
 }
 
 impl RunParts {
-    fn new(folder: &Path, run: &str, index: u32, zero_ms: i64) -> Result<RunParts> {
+    fn new(folder: &Path, run: &str, traffic: &str, index: u32, zero_ms: i64) -> Result<RunParts> {
         let requests = requests_folder(folder);
         fs::create_dir_all(&requests)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", requests.display())))?;
@@ -151,6 +152,7 @@ impl RunParts {
         Ok(RunParts {
             folder: folder.to_path_buf(),
             run: run.to_string(),
+            traffic: traffic.to_string(),
             index,
             zero_ms,
             from,
@@ -189,7 +191,7 @@ impl RunParts {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let batch = encode::batch(&self.run, self.zero_ms, &self.waiting);
+        let batch = encode::batch(&self.run, &self.traffic, self.zero_ms, &self.waiting);
         let mut part = match self.open.take() {
             Some(part) => part,
             None => self.open_part()?,
@@ -279,7 +281,7 @@ mod tests {
     fn what_is_written_is_read_back_equal() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(3_000);
-        let mut writer = Writer::start(folder.path(), "c8", 4, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "c8", "c8", 4, ZERO_MS).unwrap();
         for some in records.chunks(700) {
             writer.write(sample::parcels(some)).unwrap();
         }
@@ -302,7 +304,7 @@ mod tests {
     #[test]
     fn a_part_is_closed_five_seconds_after_its_first_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs_f64(seconds);
         parts.add(sample::parcels(&sample::records(3)), start).unwrap();
@@ -323,7 +325,7 @@ mod tests {
     #[test]
     fn a_part_holds_at_most_65536_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         let few_bytes =
             Record { timeline: crate::record::Timeline::planned(0, 0), ..sample::records(1)[0].clone() };
         parts.add(sample::parcels(&vec![few_bytes; schema::GROUP_ROWS + 10]), Instant::now()).unwrap();
@@ -337,7 +339,7 @@ mod tests {
     fn a_finished_run_is_merged_into_one_part_with_every_row_once() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(900);
-        let mut parts = RunParts::new(folder.path(), "a", 2, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 2, ZERO_MS).unwrap();
         for some in records.chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -353,7 +355,7 @@ mod tests {
     fn large_parts_are_merged_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(10_000);
-        let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         for some in records.chunks(5_000) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn a_merge_that_is_killed_before_it_deletes_doubles_no_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         for some in sample::records(200).chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -389,7 +391,7 @@ mod tests {
     fn a_run_index_that_was_used_before_overwrites_nothing() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
+            let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
             writer.write(sample::parcels(&sample::records(5))).unwrap();
             writer.finish().unwrap();
         }
@@ -399,7 +401,7 @@ mod tests {
     #[test]
     fn a_writer_that_is_dropped_closes_its_last_part() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         drop(writer);
         assert_eq!(rows_of(folder.path()).0.len(), 7);
@@ -408,7 +410,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
-        let written = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap().finish().unwrap();
+        let written = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap().finish().unwrap();
         assert_eq!((written.rows, written.parts), (0, 0));
         assert!(names(folder.path()).is_empty());
     }
@@ -416,7 +418,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_comes_back_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         let error = writer.finish().unwrap_err();
@@ -427,7 +429,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_stops_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());
         assert!(failed.expect("the thread gave up").message.contains("cannot write results"));

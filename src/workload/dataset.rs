@@ -1,6 +1,6 @@
 //! `Dataset`: prompts that were read from a file before the run.
 
-use super::{Draw, Extra, Length, merged};
+use super::{Asked, Draw, Extra, Length, merged};
 use crate::random::Shuffle;
 use crate::record::{Message, Prompt, Request};
 use crate::tokens::Tokens;
@@ -51,6 +51,17 @@ pub struct Dataset {
     pub tokens: Arc<Tokens>,
 }
 
+impl Ask {
+    /// Tokens where only a length was recorded, else bytes: neither depends on a tokenizer.
+    fn size(&self) -> u64 {
+        match self {
+            Ask::Text(text) => text.len() as u64,
+            Ask::Messages(messages) => messages.iter().map(|message| message.content.len() as u64).sum(),
+            Ask::Tokens(n) => u64::from((*n).max(1)),
+        }
+    }
+}
+
 impl Row {
     pub(super) fn new(ask: Ask) -> Self {
         Row { ask, counted: None, output: None, extra: None, tags: Map::new() }
@@ -65,9 +76,19 @@ impl Dataset {
         self.output.check().map_err(|problem| format!("output: {problem}"))
     }
 
+    /// Tokens to allow for the reply of a row.
+    fn reply(&self, row: &Row, draw: &Draw) -> u32 {
+        row.output.unwrap_or_else(|| self.output.sample(&mut draw.rng("lengths"))).max(1)
+    }
+
+    pub(super) fn asked(&self, draw: &Draw) -> Asked {
+        let row = &self.rows[self.index(draw)];
+        Asked { input: row.ask.size(), output: self.reply(row, draw) }
+    }
+
     pub(super) fn request(&self, draw: &Draw) -> Request {
         let row = &self.rows[self.index(draw)];
-        let output = row.output.unwrap_or_else(|| self.output.sample(&mut draw.rng("lengths")));
+        let output = self.reply(row, draw);
         let (prompt, asked, counted) = match &row.ask {
             Ask::Text(text) => (Prompt::Text(text.clone()), None, row.counted),
             Ask::Messages(messages) => (Prompt::Messages(messages.clone()), None, row.counted),
@@ -88,7 +109,7 @@ impl Dataset {
             prompt,
             asked_input: asked,
             counted_input: counted,
-            max_tokens: output.max(1),
+            max_tokens: output,
             extra: merged(&self.extra, &row.extra),
         }
     }
@@ -126,8 +147,8 @@ mod tests {
         dataset((0..10).map(|n| Row::new(Ask::Text(n.to_string()))).collect(), order)
     }
 
-    fn asked(dataset: Dataset, cell: &str, count: u64) -> Vec<String> {
-        let requests = requests(&Workload::Dataset(dataset), &traffic(cell, 0), count);
+    fn asked(dataset: Dataset, key: &str, count: u64) -> Vec<String> {
+        let requests = requests(&Workload::Dataset(dataset), &traffic(key, 0), count);
         requests.iter().map(|request| text(request).to_string()).collect()
     }
 
@@ -138,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn shuffled_rows_are_each_used_once_a_round_in_an_order_of_the_cell() {
+    fn shuffled_rows_are_each_used_once_a_round_in_an_order_of_the_traffic() {
         let texts = asked(numbered(Order::Shuffled), "a", 20);
         for round in texts.chunks(10) {
             let mut sorted = round.to_vec();
@@ -155,8 +176,10 @@ mod tests {
         let row = Row { output: Some(9), ..Row::new(Ask::Tokens(25)) };
         let dataset = dataset(vec![row], Order::Sequential);
         let tokens = dataset.tokens.clone();
-        let requests = requests(&Workload::Dataset(dataset), &traffic("a", 0), 2);
+        let workload = Workload::Dataset(dataset);
+        let requests = requests(&workload, &traffic("a", 0), 2);
         for request in &requests {
+            assert_eq!(workload.asked(&traffic("a", 0), request.seq), Asked { input: 25, output: 9 });
             assert_eq!((request.asked_input, request.counted_input), (Some(25), Some(25)));
             assert_eq!(tokens.count(text(request)), Some(25));
             assert_eq!(request.max_tokens, 9);

@@ -24,9 +24,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Traffic {
     pub seed: u64,
-    /// The run's name: different cells and the warm-up get different prompts.
-    pub cell: String,
-    /// A nonce per invocation, so that a rerun does not hit the server's prefix cache.
+    /// The plan's `traffic`, which is the run's name unless it says another.
+    pub key: String,
+    /// A nonce, so that a server that was asked before does not answer from its prefix cache.
     /// It changes the words, never the lengths.
     pub salt: u64,
 }
@@ -66,13 +66,44 @@ impl Workload {
 
     /// The `seq`-th session of a run.
     pub fn session(&self, traffic: &Traffic, seq: u64) -> Session {
-        Session { request: Some(self.request(&Draw { traffic, part: String::new(), seq })) }
+        Session { request: Some(self.request(&self.draw(traffic, seq))) }
+    }
+
+    /// How much the first request of the `seq`-th session asks, without making its text.
+    pub fn asked(&self, traffic: &Traffic, seq: u64) -> Asked {
+        self.asked_in(&self.draw(traffic, seq))
+    }
+
+    fn draw<'a>(&self, traffic: &'a Traffic, seq: u64) -> Draw<'a> {
+        let part = self.class().map_or(String::new(), |class| part_key(Some(class), 0));
+        Draw { traffic, part, seq }
+    }
+
+    fn asked_in(&self, draw: &Draw) -> Asked {
+        match self {
+            Workload::Prompts(prompts) => prompts.asked(draw),
+            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.asked_in(draw)),
+            Workload::Dataset(dataset) => dataset.asked(draw),
+            Workload::Sonnet(sonnet) => Asked { input: u64::from(sonnet.input), output: sonnet.output },
+            Workload::Models(models) => models.workload.asked_in(draw),
+        }
+    }
+
+    /// The label of its requests; a mix has none of its own.
+    fn class(&self) -> Option<&str> {
+        match self {
+            Workload::Prompts(prompts) => Some(&prompts.class),
+            Workload::Mix(_) => None,
+            Workload::Dataset(dataset) => Some(&dataset.class),
+            Workload::Sonnet(sonnet) => Some(&sonnet.class),
+            Workload::Models(models) => models.workload.class(),
+        }
     }
 
     fn request(&self, draw: &Draw) -> Request {
         match self {
             Workload::Prompts(prompts) => prompts.request(draw),
-            Workload::Mix(parts) => mix::request(parts, draw),
+            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.request(draw)),
             Workload::Dataset(dataset) => dataset.request(draw),
             Workload::Sonnet(sonnet) => sonnet.request(draw),
             Workload::Models(models) => models.request(draw),
@@ -87,10 +118,30 @@ impl Session {
     }
 }
 
-/// Where one request draws its random numbers: one run, one part of a mix, one sequence number.
+/// What a request asks: how much, not what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Tokens of a made prompt; bytes of a recorded one.
+    pub input: u64,
+    /// Tokens to allow for the reply.
+    pub output: u32,
+}
+
+/// By what a workload draws: its class, so that it draws the same alone and in any mix. `rank`
+/// counts those of the same class before it in the mix, which must share neither numbers nor words.
+fn part_key(class: Option<&str>, rank: usize) -> String {
+    match (class, rank) {
+        (Some(""), 0) => String::new(),
+        (Some(class), 0) => format!("/{}:{class}", class.len()),
+        (Some(class), _) => format!("/{}:{class}#{rank}", class.len()),
+        (None, _) => format!("/*{rank}"),
+    }
+}
+
+/// Where one request draws its random numbers: one traffic, one part of a mix, one sequence number.
 struct Draw<'a> {
     traffic: &'a Traffic,
-    /// The path to the part of a mix: parts share neither numbers nor prefixes.
+    /// The keys of the parts around it, outer ones first.
     part: String,
     seq: u64,
 }
@@ -102,16 +153,16 @@ impl Draw<'_> {
     }
 
     fn stream(&self, purpose: &str) -> Stream {
-        Stream::new(self.traffic.seed, &self.traffic.cell, &[purpose, &self.part].concat())
+        Stream::new(self.traffic.seed, &self.traffic.key, &[purpose, &self.part].concat())
     }
 
-    /// A stream that the salt makes fresh in every invocation.
+    /// A stream that the salt makes fresh.
     fn salted(&self, purpose: &str) -> Stream {
         self.stream(&format!("{purpose} {:x} ", self.traffic.salt))
     }
 
-    fn at_part(&self, index: usize) -> Draw<'_> {
-        Draw { traffic: self.traffic, part: format!("{}/{index}", self.part), seq: self.seq }
+    fn at_part(&self, key: &str) -> Draw<'_> {
+        Draw { traffic: self.traffic, part: [&self.part, key].concat(), seq: self.seq }
     }
 }
 
@@ -133,8 +184,8 @@ mod testing {
     use super::*;
     use crate::record::Prompt;
 
-    pub(super) fn traffic(cell: &str, salt: u64) -> Traffic {
-        Traffic { seed: 0, cell: cell.into(), salt }
+    pub(super) fn traffic(key: &str, salt: u64) -> Traffic {
+        Traffic { seed: 0, key: key.into(), salt }
     }
 
     pub(super) fn request(workload: &Workload, traffic: &Traffic, seq: u64) -> Request {

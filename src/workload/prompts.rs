@@ -1,6 +1,6 @@
 //! `Prompts`: random words of given lengths, with or without a shared prefix.
 
-use super::{Draw, Extra, Length, TOKENS_MAX};
+use super::{Asked, Draw, Extra, Length, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::Tokens;
 use rand::Rng;
@@ -44,9 +44,20 @@ impl Prompts {
         }
     }
 
+    /// Tokens of the prompt without its prefix, and of the reply.
+    fn lengths(&self, draw: &Draw) -> (u32, u32) {
+        let rng = &mut draw.rng("lengths");
+        (self.input.sample(rng), self.output.sample(rng))
+    }
+
+    pub(super) fn asked(&self, draw: &Draw) -> Asked {
+        let (input, output) = self.lengths(draw);
+        let prefix = self.prefix.as_ref().map_or(0, |prefix| prefix.tokens);
+        Asked { input: u64::from(prefix.saturating_add(input)), output }
+    }
+
     pub(super) fn request(&self, draw: &Draw) -> Request {
-        let lengths = &mut draw.rng("lengths");
-        let (input, output) = (self.input.sample(lengths), self.output.sample(lengths));
+        let (input, output) = self.lengths(draw);
         let words = &mut draw.salted("words").at(draw.seq);
         let (text, asked, counted) = match &self.prefix {
             None => {
@@ -110,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_differ_between_requests_cells_and_salts() {
+    fn prompts_differ_between_requests_traffics_and_salts() {
         let workload = Workload::Prompts(prompts(Tokens::Words));
         let mut seen = HashSet::new();
         for run in [traffic("a", 1), traffic("b", 1), traffic("a", 2)] {
@@ -137,9 +148,12 @@ mod tests {
         for tokens in [Tokens::Words, sample::byte_level()] {
             let prompts = prompts(tokens);
             let tokens = prompts.tokens.clone();
-            for request in requests(&Workload::Prompts(prompts), &traffic("a", 1), 40) {
+            let workload = Workload::Prompts(prompts);
+            for request in requests(&workload, &traffic("a", 1), 40) {
                 let asked = request.asked_input.expect("asked");
                 assert!((20..=60).contains(&asked));
+                let known = workload.asked(&traffic("a", 1), request.seq);
+                assert_eq!((known.input, known.output), (u64::from(asked), request.max_tokens));
                 assert_eq!(text(&request).split(' ').count(), asked as usize);
                 assert_eq!(request.counted_input, tokens.count(text(&request)));
                 assert!(request.counted_input.is_none_or(|counted| counted == asked));
@@ -153,8 +167,8 @@ mod tests {
         let mut prompts = Prompts { prefix, ..prompts(sample::byte_level()) };
         prompts.input = Length::Fixed(20);
         let workload = Workload::Prompts(prompts.clone());
-        let of = |cell, salt| {
-            let requests = requests(&workload, &traffic(cell, salt), 60);
+        let of = |key, salt| {
+            let requests = requests(&workload, &traffic(key, salt), 60);
             requests.iter().map(|r| text(r).split_at(text(r).match_indices(' ').nth(39).expect("60").0)).fold(
                 (HashSet::new(), HashSet::new()),
                 |(mut prefixes, mut own), (prefix, rest)| {
@@ -168,9 +182,10 @@ mod tests {
         assert_eq!((prefixes.len(), own.len()), (3, 60));
         assert_eq!(of("a", 1).0, prefixes);
         assert!(of("a", 2).0.is_disjoint(&prefixes), "the salt changes the prefix");
-        assert!(of("b", 1).0.is_disjoint(&prefixes), "the cell changes the prefix");
+        assert!(of("b", 1).0.is_disjoint(&prefixes), "the traffic changes the prefix");
         for request in requests(&workload, &traffic("a", 1), 5) {
             assert_eq!((request.asked_input, request.counted_input), (Some(60), Some(60)));
+            assert_eq!(workload.asked(&traffic("a", 1), request.seq).input, 60);
             assert_eq!(prompts.tokens.count(text(&request)), Some(60));
         }
     }

@@ -1,5 +1,7 @@
 //! Servers that misbehave: every request has its row, under the right name.
 
+use rampant::record::Record;
+
 use crate::lab::{Engine, Lab, manifest, outcomes, records, runs};
 
 /// Forty requests to an engine that spoils every tenth; the preflight is the first generation,
@@ -62,12 +64,12 @@ fn a_server_that_closes_after_every_reply_costs_connections_and_nothing_else() {
 #[test]
 fn a_server_that_dies_leaves_classified_failures_and_a_readable_folder() {
     let (lab, mut engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms"));
-    let args = crate::lab::single(&engine.url, &["--num-prompts", "100000", "--max-concurrency", "4"]);
-    let running = lab.start(&args);
+    let more = ["--num-prompts", "100000", "--max-concurrency", "4", "--reconnect-for", "300ms"];
+    let running = lab.start(&crate::lab::single(&engine.url, &more));
     engine.until(|engine| engine.truth().len() > 20);
     engine.kill();
     let done = running.finish().exits(1);
-    assert!(done.error().contains("ended early: 10 failures in a row to connect"), "{}", done.err);
+    assert!(done.error().contains("ended early: no connection for 0.3 s ("), "{}", done.err);
 
     let records = records(&lab.result());
     let counts = outcomes(&records);
@@ -80,6 +82,60 @@ fn a_server_that_dies_leaves_classified_failures_and_a_readable_folder() {
     assert_eq!(manifest["exit_code"], 1);
     assert!(manifest["problems"][0].as_str().unwrap().contains("ended early"));
     assert_eq!(runs(&lab.result()).len(), 1);
+}
+
+#[test]
+fn a_closed_loop_loses_only_what_was_in_flight_when_its_server_is_started_again() {
+    let config = "ttft=2ms,itl=1ms";
+    let (lab, mut engine) = (Lab::new(), Engine::start(config));
+    let running =
+        lab.start(&crate::lab::single(&engine.url, &["--num-prompts", "300", "--max-concurrency", "4"]));
+    engine.until(|engine| engine.truth().len() > 20);
+    engine.kill();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    engine.start_again(config);
+    let done = running.finish().exits(0);
+
+    let records = records(&lab.result());
+    let counts = outcomes(&records);
+    assert_eq!(records.len(), 300, "each is one row");
+    assert!(counts["success"] >= 296, "{counts:?}");
+    assert!(!counts.contains_key("connect"), "{counts:?}");
+    let waited: Vec<_> = records.iter().filter(|record| record.connect_tries > 1).collect();
+    assert!((1..=4).contains(&waited.len()), "{} waited in 4 places", waited.len());
+    for record in &waited {
+        assert!(record.success() && record.reconnects == 0, "{record:?}");
+        let lateness = record.timeline.lateness().expect("sent");
+        assert!(
+            record.queue_delay_ms().expect("sent") * 1e6 > lateness as f64,
+            "the wait is not our lateness"
+        );
+    }
+    let told = format!("requests that waited for the server to come back {}", waited.len());
+    assert!(done.out.contains(&told), "{}", done.out);
+    assert_eq!(runs(&lab.result())[0]["outlasted"], waited.len());
+}
+
+#[test]
+fn an_open_loop_goes_on_through_a_restart_and_each_refused_request_is_a_failure() {
+    let config = "ttft=2ms,itl=1ms";
+    let (lab, mut engine) = (Lab::new(), Engine::start(config));
+    let more = ["--num-prompts", "400", "--request-rate", "200"];
+    let running = lab.start(&crate::lab::single(&engine.url, &more));
+    engine.until(|engine| engine.truth().len() > 20);
+    engine.kill();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    engine.start_again(config);
+    let done = running.finish();
+    assert!(matches!(done.code, Some(0 | 1)), "{}", done.err);
+    assert!(!done.err.contains("ended early"), "{}", done.err);
+
+    let records = records(&lab.result());
+    let counts = outcomes(&records);
+    assert_eq!(records.len(), 400);
+    assert!(counts["connect"] > 10, "more in a row than once ended a run: {counts:?}");
+    assert!(records.iter().all(|record| record.connect_tries <= 1));
+    assert!(records.iter().rev().take(10).all(Record::success), "it is back: {counts:?}");
 }
 
 #[test]

@@ -55,6 +55,25 @@ fn an_interrupted_batch_does_not_begin_its_next_cell() {
     assert_eq!(names, ["io8x4_mc1_np2", "io8x4_mc2_np100000"]);
 }
 
+#[test]
+fn ctrl_c_in_a_terminal_lets_the_built_in_engine_finish_what_is_in_flight() {
+    let lab = Lab::new();
+    let script = "let t = target(\"builtin:ttft=20ms,itl=20ms\");\n\
+        run(#{ target: t, workload: prompts(#{ input: 8, output: 20 }), arrivals: closed(4), requests: 100000 });\n";
+    lab.file("long.rhai", script);
+    let running = lab.start_as_leader(&["run", "long.rhai"]);
+    until(|| {
+        let rows = |folder: &std::path::PathBuf| {
+            std::fs::read_dir(folder.join("requests")).into_iter().flatten().count() > 0
+        };
+        lab.results().iter().any(rows)
+    });
+    running.signal_group(libc::SIGINT);
+    running.finish().exits(130);
+    let records = records(&lab.result());
+    assert_eq!(outcomes(&records), [("success", records.len())].into());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_script_leaves_no_engine_behind() {

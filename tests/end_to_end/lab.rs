@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -45,10 +46,22 @@ impl Lab {
 
     /// Starts the binary. The environment is empty save what the lab was given.
     pub fn start(&self, args: &[&str]) -> Running {
+        self.start_in(args, None)
+    }
+
+    /// The same as the leader of a group of its own, as a shell with a terminal starts it.
+    pub fn start_as_leader(&self, args: &[&str]) -> Running {
+        self.start_in(args, Some(0))
+    }
+
+    fn start_in(&self, args: &[&str], group: Option<i32>) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rampant"));
         command.args(args).current_dir(self.path()).env_clear().env("HOME", self.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(group) = group {
+            command.process_group(group);
+        }
         let mut child = command.spawn().expect("the binary starts");
         let out = gather(child.stdout.take().expect("piped"));
         let err = gather(child.stderr.take().expect("piped"));
@@ -114,6 +127,12 @@ impl Running {
     pub fn signal(&self, signal: libc::c_int) {
         // SAFETY: the child has not been waited for, so the number is still its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+
+    /// To the group that it leads: what a terminal does with Ctrl-C.
+    pub fn signal_group(&self, signal: libc::c_int) {
+        // SAFETY: as above; the group is named after its leader.
+        unsafe { libc::kill(-(self.child.id() as libc::pid_t), signal) };
     }
 
     /// Waits for the end; kills and fails when it does not come.
@@ -185,8 +204,18 @@ pub struct Engine {
 impl Engine {
     /// Starts it on a free port with settings such as `ttft=5ms,itl=1ms`.
     pub fn start(config: &str) -> Engine {
+        Engine::start_at("0", config)
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self, config: &str) {
+        let (_, port) = self.url.rsplit_once(':').expect("a port");
+        *self = Engine::start_at(&port.to_string(), config);
+    }
+
+    fn start_at(port: &str, config: &str) -> Engine {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rampant"))
-            .args(["engine", "--port", "0", "--until-stdin-closes", "--config", config])
+            .args(["engine", "--port", port, "--until-stdin-closes", "--config", config])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -15,3 +15,4 @@ mod recorder;
 mod scripts;
 mod secrets;
 mod single;
+mod traffic;

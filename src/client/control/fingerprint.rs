@@ -6,6 +6,7 @@ use crate::client::protocol::Api;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Bytes of a server's description of itself, beyond which its simple values are kept only.
 const INFO_BYTES_MAX: usize = 32 << 10;
@@ -20,6 +21,10 @@ const PROPS: [&str; 6] =
 /// Parts of a key whose value is not for a file that is shared.
 const SECRET: [&str; 10] =
     ["key", "keys", "token", "password", "passwd", "secret", "secrets", "credential", "credentials", "auth"];
+
+/// Limit of the look at `/metrics`, of which only the names are wanted: one that hangs must not
+/// delay a short run.
+const METRICS: Duration = Duration::from_secs(1);
 
 impl Control {
     /// What tells one server from another: its version, its `server` header, its models with
@@ -56,7 +61,7 @@ impl Control {
                 info.into_iter().filter(|(key, value)| kept.contains(&key.as_str()) && !value.is_null()),
             );
         }
-        if let Ok((status, text)) = self.metrics_now(LOOK).await
+        if let Ok((status, text)) = self.metrics_now(METRICS).await
             && status.is_success()
         {
             let names = metric_names(&text);

@@ -1,6 +1,6 @@
 //! The server's own words about a failure, in whatever shape it says them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Most characters that are kept of them.
 const WORDS_MAX: usize = 500;
@@ -12,16 +12,115 @@ pub fn error_words(body: &[u8]) -> String {
     said.unwrap_or_else(|| short(&String::from_utf8_lossy(&body[..body.len().min(4 * WORDS_MAX)])))
 }
 
-/// The words in an error value. `None`: null, false and "" are ways of saying that there is no
-/// error.
+/// Where an object has its words, the likeliest first.
+const KEYS: [&str; 16] = [
+    "message",
+    "error",
+    "detail",
+    "msg",
+    "errmsg",
+    "err_msg",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "error_description",
+    "Message",
+    "Error",
+    "errors",
+    "exception",
+    "fault",
+    "reason",
+];
+
+fn is_none(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("none")
+}
+
+/// The words of an error that came in the place of a reply, or of an event of one, with whatever
+/// status: OpenAI's `error`, FastAPI's `detail`, and the `code` and `message` of gateways, which
+/// say it with status 200.
+pub(super) fn in_reply(reply: &Map<String, Value>) -> Option<String> {
+    let whole = || Value::Object(reply.clone());
+    if let Some(said) = ["error", "Error", "errors"].iter().find_map(|key| words(reply.get(*key)?)) {
+        // `"error": true` and `"error": 500` have their words beside them.
+        let bare = ["error", "Error", "errors"]
+            .iter()
+            .any(|key| reply.get(*key).is_some_and(|said| said.is_boolean() || said.is_number()));
+        return Some(if bare { words(&whole()).unwrap_or(said) } else { said });
+    }
+    let named = |key: &str, word: &str| reply.get(key).and_then(Value::as_str) == Some(word);
+    if named("object", "error") || named("type", "error") {
+        return Some(KEYS.iter().find_map(|key| words(reply.get(*key)?)).unwrap_or_default());
+    }
+    if super::odd::choices(reply).is_some() {
+        return None;
+    }
+    let refused = ["success", "ok", "Success"].iter().any(|key| reply.get(*key) == Some(&Value::Bool(false)));
+    match code(reply) {
+        _ if refused => words(&whole()),
+        Code::Bad => words(&whole()),
+        Code::Good => None,
+        Code::None => KEYS
+            .iter()
+            // A message that is an object is a reply of another API, and one with a type an event of it.
+            .filter(|key| reply.get(**key).is_some_and(|said| said.is_string() || **key == "detail"))
+            .filter(|key| **key == "detail" || !reply.contains_key("type"))
+            .find_map(|key| words(&reply[*key])),
+    }
+}
+
+/// What a `code` beside a message says.
+enum Code {
+    None,
+    Good,
+    Bad,
+}
+
+fn code(reply: &Map<String, Value>) -> Code {
+    let names = [
+        "code",
+        "errcode",
+        "error_code",
+        "errorCode",
+        "status_code",
+        "statusCode",
+        "errno",
+        "status",
+        "Code",
+    ];
+    let mut codes = names.iter().filter_map(|name| match (reply.get(*name)?, *name) {
+        (Value::Number(code), _) => Some(match code.as_i64() {
+            Some(0 | 200..=299) => Code::Good,
+            _ => Code::Bad,
+        }),
+        // A status may say anything of a reply that is being made.
+        (Value::String(code), "status") => {
+            let bad =
+                ["error", "failed", "fail", "failure"].iter().any(|word| code.eq_ignore_ascii_case(word));
+            bad.then_some(Code::Bad)
+        }
+        (Value::String(code), _) => Some(match code.to_ascii_lowercase().as_str() {
+            "" | "0" | "200" | "ok" | "success" | "succeeded" => Code::Good,
+            _ => Code::Bad,
+        }),
+        _ => None,
+    });
+    codes.next().unwrap_or(Code::None)
+}
+
+/// The words in an error value. `None`: null, false, 0, "", "none" and an empty list are ways of
+/// saying that there is no error.
 pub(super) fn words(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Bool(false) => None,
-        Value::String(text) if text.is_empty() => None,
+        Value::Number(number) if number.as_f64() == Some(0.0) => None,
+        Value::Array(items) if items.is_empty() => None,
+        Value::String(text) if is_none(text) => None,
         Value::String(text) => Some(short(text)),
-        Value::Object(fields) => ["message", "error", "detail", "msg"]
+        Value::Object(fields) => KEYS
             .into_iter()
-            .find_map(|key| fields.get(key).and_then(words))
+            .find_map(|key| fields.get(key).filter(|said| !said.is_boolean()).and_then(words))
             .map(|said| match (place(value), particulars(fields)) {
                 (Some(place), _) => short(&format!("{place}: {said}")),
                 (None, Some(more)) => short(&format!("{said}: {more}")),

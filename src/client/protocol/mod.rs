@@ -4,12 +4,19 @@
 
 mod chat;
 mod completions;
+mod event;
 mod fault;
+mod finish;
+mod foreign;
+mod json;
+mod odd;
 mod openai;
 mod tally;
 mod template;
 mod tensorrt;
+mod text;
 mod tgi;
+mod usage;
 
 #[cfg(test)]
 mod replay;
@@ -80,6 +87,10 @@ pub struct Meaning {
     pub finishes: Vec<(u32, String)>,
     /// Indexes of the choices that this event speaks of, as a bit set of the first 64.
     pub choices: u64,
+    /// The others of them.
+    pub choices_beyond: Vec<u32>,
+    /// The output is the message of a choice as a whole: where it was streamed, a repetition.
+    pub whole: bool,
     pub error: Option<String>,
 }
 
@@ -108,7 +119,23 @@ impl Meaning {
     }
 
     fn choice(&mut self, index: u32) {
-        self.choices |= 1_u64.checked_shl(index).unwrap_or(0);
+        match 1_u64.checked_shl(index) {
+            Some(bit) => self.choices |= bit,
+            None => self.choices_beyond.push(index),
+        }
+    }
+
+    /// A choice ended, for this reason.
+    fn finish(&mut self, index: u32, reason: &str) {
+        self.add(Kind::FINISH);
+        self.finishes.push((index, reason.to_string()));
+    }
+
+    /// Takes the output out of it.
+    fn silence(&mut self) {
+        self.kind = Kind(self.kind.0 & !Kind::OUTPUT.0);
+        (self.bytes, self.reasoning_bytes, self.tokens) = (0, 0, 0);
+        *self = std::mem::take(self).sealed();
     }
 
     /// An event that says nothing of interest is an empty one.
@@ -160,18 +187,37 @@ pub fn own_fields(target: &Target) -> Vec<String> {
 
 /// Reads the data of one server-sent event. `text`: where to append output text (reasoning,
 /// content, tool names and arguments of all choices, in order of arrival), when it is kept.
-/// `Err`: not JSON of this API, as a sentence.
+/// `Err`: no JSON object, as a sentence.
 pub fn read_event(api: Api, data: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
-    if data.trim_ascii() == b"[DONE]" {
-        return Ok(Meaning { kind: Kind::DONE, ..Meaning::default() });
+    match data.trim_ascii() {
+        b"[DONE]" => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
+        bare if !matches!(bare, [b'{' | b'[', ..]) && is_keep_alive(bare) => Ok(Meaning::default().sealed()),
+        bare if bare.len() <= 10 && is_done(bare) => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
+        _ => read_reply(api, data, text),
     }
-    read_reply(api, data, text)
+}
+
+/// `[DONE]` in other letters, or as a string.
+fn is_done(data: &[u8]) -> bool {
+    let word = data.strip_prefix(b"\"").and_then(|data| data.strip_suffix(b"\"")).unwrap_or(data);
+    [b"[done]".as_slice(), b"done"].iter().any(|done| word.eq_ignore_ascii_case(done))
+}
+
+/// What a server says that has nothing to say.
+fn is_keep_alive(data: &[u8]) -> bool {
+    let words = ["null", "\"\"", "ping", "\"ping\"", "pong", "keep-alive", "keepalive", "heartbeat"];
+    data.starts_with(b":") || words.iter().any(|word| data.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The data of an event that is named `error`: a failure, whatever else it says.
+pub fn read_fault(data: &[u8]) -> Meaning {
+    Meaning::error(error_words(data))
 }
 
 /// Reads the whole body of a reply that was not streamed.
 pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
     let read = match api {
-        Api::Completions | Api::Chat => openai::read(body, text),
+        Api::Completions | Api::Chat => event::read(body, text),
         Api::Tgi => tgi::read(body, text),
         Api::TensorRt => tensorrt::read(body, text),
     };
@@ -333,13 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_json_of_the_api_are_an_error_that_shows_them() {
+    fn bytes_that_are_no_object_are_an_error_that_shows_them() {
         for api in [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt] {
             for data in ["", "hello", "[1]", "\"x\"", "{\"choices\":[{\"delta\":{\"content\":5}}]", "{"] {
                 let error = read_event(api, data.as_bytes(), None).expect_err(data);
                 assert!(error.starts_with(&format!("cannot read {data:?} as a reply of ")), "{error}");
             }
         }
-        assert!(read_event(Api::Chat, b"{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}", None).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Replays what real engines put on the wire, through every pure part at once, cut anywhere.
 
-use super::{Api, Tally, Verdict, read_event};
+use super::{Api, Reader, Tally, Verdict};
 use crate::client::body::Body;
 use crate::client::head::{Content, Head};
-use crate::client::sse::Parser;
+use crate::client::sse::{Event, Parser};
 use crate::record::{Kind, Outcome, Usage};
 
 #[derive(Debug, PartialEq)]
@@ -26,9 +26,10 @@ fn replay(api: Api, wire: &[u8], cut: usize) -> Replay {
         }
     };
     assert_eq!((head.status, head.content), (200, Content::EventStream));
-    let (mut body, mut parser, mut tally) = (Body::new(head.framing), Parser::default(), Tally::new(api));
+    let (mut body, mut parser, mut tally) = (Body::new(head.framing), Parser::new(1 << 20), Tally::new(api));
     let (mut kinds, mut text, mut tokens) = (Vec::new(), String::new(), Vec::new());
-    let mut event = |data: &[u8]| match read_event(api, data, Some(&mut text)) {
+    let mut reader = Reader::new(api);
+    let mut event = |event: Event| match reader.read(event, Some(&mut text)) {
         Ok(meaning) => {
             tokens.push(tally.add(&meaning));
             kinds.push(letters(meaning.kind));

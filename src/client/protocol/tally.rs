@@ -1,6 +1,7 @@
 //! `Tally`: adds the meanings of one reply up, and says how the request ended.
 
-use super::{Api, Meaning};
+use super::finish::Finish;
+use super::{Api, Meaning, usage};
 use crate::record::{Kind, Outcome, Usage};
 
 /// What one reply has said so far.
@@ -8,17 +9,23 @@ use crate::record::{Kind, Outcome, Usage};
 pub struct Tally {
     api: Api,
     events: u32,
+    /// Events with output, and the bytes of their text.
+    outputs: u32,
+    bytes: u64,
     done: bool,
     error: Option<String>,
     broken: Option<String>,
     /// Of the choice with the lowest index.
     finish: Option<(u32, String)>,
-    abort: Option<String>,
+    /// The first reason that is no good one.
+    bad: Option<(Finish, String)>,
     choices: Vec<Choice>,
-    /// Usage in events without choices: how many, the latest, and their sum.
+    /// Usage in events without choices: how many told something, the latest, and their sum.
     apart: u32,
     apart_last: Usage,
     apart_sum: Usage,
+    /// The latest usage came without choices.
+    apart_latest: bool,
 }
 
 /// What is known of one choice.
@@ -43,20 +50,27 @@ pub struct Verdict {
     pub usage: Usage,
 }
 
+/// Most choices of a reply that are told apart: no server makes more, but one that counts its
+/// index up for ever would cost more and more.
+const CHOICES_MAX: usize = 1024;
+
 impl Tally {
     pub fn new(api: Api) -> Self {
         Tally {
             api,
             events: 0,
+            outputs: 0,
+            bytes: 0,
             done: false,
             error: None,
             broken: None,
             finish: None,
-            abort: None,
+            bad: None,
             choices: Vec::new(),
             apart: 0,
             apart_last: Usage::default(),
             apart_sum: Usage::default(),
+            apart_latest: false,
         }
     }
 
@@ -64,12 +78,14 @@ impl Tally {
     /// tokens that it carried, 0 when nothing tells: by its own word, or by how far usage went
     /// on since the choice's last event, provided that usage comes with every output event.
     pub fn add(&mut self, meaning: &Meaning) -> u32 {
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
+        self.outputs = self.outputs.saturating_add(meaning.kind.has(Kind::OUTPUT).into());
+        self.bytes += u64::from(meaning.bytes);
         self.done |= meaning.kind.has(Kind::DONE);
         if self.error.is_none() {
             self.error.clone_from(&meaning.error);
         }
-        self.see(meaning.choices);
+        self.see(meaning);
         for (index, reason) in &meaning.finishes {
             self.finished(*index, reason);
         }
@@ -82,6 +98,23 @@ impl Tally {
         if self.broken.is_none() {
             self.broken = Some(why.into());
         }
+    }
+
+    /// Why the reply can come to nothing any more, whatever follows: bytes that could not be read.
+    pub fn beyond_repair(&self) -> Option<&str> {
+        self.broken.as_deref().filter(|_| self.error.is_none() && self.bad.is_none())
+    }
+
+    /// Bytes of output text so far.
+    pub fn text_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// All has been said: an error, or `[DONE]` with a reason for each choice that spoke. A server
+    /// may keep the body open all the same.
+    pub fn complete(&self) -> bool {
+        let finished = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished);
+        self.error.is_some() || self.done && (finished || self.bad.is_some())
     }
 
     /// The end. `clean_end`: every byte of the body arrived. `asked`: the most tokens that the
@@ -109,8 +142,15 @@ impl Tally {
             let said = if words.is_empty() { "an error without a word" } else { words };
             return (Outcome::ServerError, Some(said.to_string()));
         }
-        if let Some(reason) = &self.abort {
-            return (Outcome::Aborted, Some(format!("the server gave up: finish reason {reason:?}")));
+        match &self.bad {
+            Some((Finish::Filtered, reason)) => {
+                let words = format!("a filter ended the {what}: finish reason {reason:?}");
+                return (Outcome::ContentFilter, Some(words));
+            }
+            Some((_, reason)) => {
+                return (Outcome::Aborted, Some(format!("the server gave up: finish reason {reason:?}")));
+            }
+            None => {}
         }
         if !clean_end {
             let after = if self.done { " after [DONE]" } else { "" };
@@ -144,31 +184,38 @@ impl Tally {
         self.done && asked > 0 && self.total().output == Some(asked)
     }
 
-    /// Usage for the whole request. Servers differ with several choices: vLLM sends one usage
-    /// for all at the end, llama.cpp one for each choice, in an event without choices (chat) or
-    /// in the choice's last event (completions), and continuous usage counts each choice by
-    /// itself until the total comes.
+    /// Usage for the whole request, the latest that says something. Servers differ with several
+    /// choices: vLLM sends one usage for all at the end, llama.cpp one for each choice, in an event
+    /// without choices (chat) or in the choice's last event (completions), and continuous usage
+    /// counts each choice by itself until the total comes.
     fn total(&self) -> Usage {
-        let each = self.choices.iter().map(|choice| choice.usage).fold(Usage::default(), sum);
+        let each = self.choices.iter().map(|choice| choice.usage).fold(Usage::default(), usage::sum);
         let one_each = self.apart > 1 && self.apart as usize == self.choices.len();
-        match self.apart {
-            0 => each,
-            _ if one_each => largest_input(self.apart_sum, each),
-            _ => largest_input(self.apart_last, each),
+        let apart = if one_each { self.apart_sum } else { self.apart_last };
+        match self.apart_latest {
+            true => usage::over(apart, each),
+            false => usage::over(each, apart),
         }
     }
 
-    fn see(&mut self, choices: u64) {
-        let mut rest = choices;
+    fn see(&mut self, meaning: &Meaning) {
+        let mut rest = meaning.choices;
         while rest != 0 {
             self.choice(rest.trailing_zeros());
             rest &= rest - 1;
+        }
+        for index in &meaning.choices_beyond {
+            self.choice(*index);
         }
     }
 
     fn choice(&mut self, index: u32) -> &mut Choice {
         let at = match self.choices.iter().position(|choice| choice.index == index) {
             Some(at) => at,
+            None if self.choices.len() == CHOICES_MAX => {
+                self.broken(format!("the reply has more than {CHOICES_MAX} choices"));
+                CHOICES_MAX - 1
+            }
             None => {
                 // One, for nearly every reply.
                 self.choices.reserve_exact(1);
@@ -181,8 +228,9 @@ impl Tally {
 
     fn finished(&mut self, index: u32, reason: &str) {
         self.choice(index).finished = true;
-        if self.abort.is_none() && ABORTS.contains(&reason) {
-            self.abort = Some(reason.to_string());
+        let finish = Finish::of(reason);
+        if self.bad.is_none() && matches!(finish, Finish::Badly | Finish::Filtered) {
+            self.bad = Some((finish, reason.to_string()));
         }
         if self.finish.as_ref().is_none_or(|(first, _)| index < *first) {
             self.finish = Some((index, reason.to_string()));
@@ -192,53 +240,33 @@ impl Tally {
     /// Takes the usage of an event; gives by how many tokens it went on.
     fn usage(&mut self, meaning: &Meaning) -> u32 {
         let has_usage = meaning.kind.has(Kind::USAGE);
-        if meaning.choices == 0 {
+        let several = meaning.choices.count_ones() as usize + meaning.choices_beyond.len();
+        if several == 0 {
             if has_usage {
-                self.apart += 1;
-                self.apart_last = meaning.usage;
-                self.apart_sum = sum(self.apart_sum, meaning.usage);
+                self.apart += u32::from(meaning.usage.output.is_some_and(|n| n > 0));
+                self.apart_last = usage::over(meaning.usage, self.apart_last);
+                self.apart_sum = usage::sum(self.apart_sum, meaning.usage);
+                self.apart_latest = true;
             }
             return 0;
         }
-        let several = meaning.choices.count_ones() > 1;
-        let choice = self.choice(meaning.choices.trailing_zeros());
+        let index = match meaning.choices {
+            0 => meaning.choices_beyond[0],
+            choices => choices.trailing_zeros(),
+        };
+        let choice = self.choice(index);
         if !has_usage {
             choice.gap |= meaning.kind.has(Kind::OUTPUT);
             return 0;
         }
         let before = choice.usage.output.unwrap_or(0);
-        choice.usage = meaning.usage;
-        if several || choice.gap {
+        choice.usage = usage::over(meaning.usage, choice.usage);
+        let gap = choice.gap;
+        self.apart_latest = false;
+        if several > 1 || gap {
             return 0;
         }
         meaning.usage.output.map_or(0, |output| output.saturating_sub(before))
-    }
-}
-
-/// Finish reasons by which a server says that it did not finish.
-const ABORTS: [&str; 5] = ["abort", "aborted", "error", "cancelled", "canceled"];
-
-/// The usage of two choices together: they share the prompt.
-fn sum(a: Usage, b: Usage) -> Usage {
-    let add = |a: Option<u32>, b: Option<u32>| match (a, b) {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (a, b) => a.or(b),
-    };
-    Usage {
-        input: a.input.max(b.input),
-        output: add(a.output, b.output),
-        cached: a.cached.max(b.cached),
-        reasoning: add(a.reasoning, b.reasoning),
-    }
-}
-
-/// `total`, with what only the usage of the single choices told.
-fn largest_input(total: Usage, each: Usage) -> Usage {
-    Usage {
-        input: total.input.max(each.input),
-        output: total.output.or(each.output),
-        cached: total.cached.max(each.cached),
-        reasoning: total.reasoning.or(each.reasoning),
     }
 }
 
@@ -312,9 +340,16 @@ mod tests {
 
     #[test]
     fn a_server_that_gave_up_is_no_success() {
-        for reason in ABORTS {
-            let abort = STOP.replace("stop", reason);
-            assert_eq!(judged(&[RED, &abort, DONE], true).0, Outcome::Aborted);
+        for (reason, outcome) in [
+            ("abort", Outcome::Aborted),
+            ("failed", Outcome::Aborted),
+            ("timeout", Outcome::Aborted),
+            ("anything else", Outcome::Aborted),
+            ("content_filter", Outcome::ContentFilter),
+            ("length", Outcome::Success),
+        ] {
+            let ended = STOP.replace("stop", reason);
+            assert_eq!(judged(&[RED, &ended, DONE], true).0, outcome, "{reason}");
         }
     }
 

@@ -5,7 +5,8 @@
 //! same with another length. Anything else is parsed. At 16 tokens a write this is most of what
 //! an event costs.
 
-use super::{Api, Meaning, read_event};
+use super::{Api, Meaning, read_event, read_fault};
+use crate::client::sse::Event;
 use crate::record::{Kind, Usage};
 
 /// Events that may teach a template; a stream in which every event has something of its own
@@ -31,15 +32,22 @@ pub struct Reader {
     template: Option<Template>,
     lessons: u32,
     word: String,
+    /// Output came in pieces.
+    streamed: bool,
 }
 
 impl Reader {
     pub fn new(api: Api) -> Reader {
-        Reader { api, template: None, lessons: LESSONS, word: String::new() }
+        Reader { api, template: None, lessons: LESSONS, word: String::new(), streamed: false }
     }
 
-    /// The same as [`read_event`].
-    pub fn read(&mut self, data: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
+    /// The same as [`read_event`], but for an event named `error`, which is one whatever it says,
+    /// and for a message that repeats what was streamed: it is no output again.
+    pub fn read(&mut self, event: Event, text: Option<&mut String>) -> Result<Meaning, String> {
+        let data = event.data;
+        if event.fault {
+            return Ok(read_fault(data));
+        }
         if let Some(template) = &self.template
             && let Some(word) = template.word(data)
         {
@@ -48,15 +56,19 @@ impl Reader {
             }
             return Ok(template.meaning_of(word));
         }
-        if self.lessons == 0 {
-            return read_event(self.api, data, text);
-        }
         self.word.clear();
-        let meaning = read_event(self.api, data, Some(&mut self.word))?;
+        let teaches = self.lessons > 0;
+        let wanted = teaches || text.is_some();
+        let mut meaning = read_event(self.api, data, wanted.then_some(&mut self.word))?;
+        if meaning.whole && self.streamed {
+            meaning.silence();
+            return Ok(meaning);
+        }
+        self.streamed |= !meaning.whole && meaning.kind.has(Kind::OUTPUT);
         if let Some(text) = text {
             text.push_str(&self.word);
         }
-        if plain(&meaning) {
+        if teaches && plain(&meaning) {
             self.lessons -= 1;
             self.template = Template::learn(self.api, data, &self.word, &meaning);
             self.word = String::new();
@@ -71,6 +83,7 @@ fn plain(meaning: &Meaning) -> bool {
     text.contains(&meaning.kind)
         && meaning.choices.count_ones() == 1
         && meaning.finishes.is_empty()
+        && !meaning.whole
         && meaning.error.is_none()
 }
 
@@ -112,9 +125,8 @@ impl Template {
             bytes,
             reasoning_bytes,
             usage: self.usage,
-            finishes: Vec::new(),
             choices: self.choices,
-            error: None,
+            ..Meaning::default()
         }
     }
 }
@@ -129,6 +141,10 @@ mod tests {
         r#"{"id":"x","model":" the","choices":[{"index":0,"delta":{"content":"@"},"finish_reason":null}]}"#;
     const TEXT: &str =
         r#"{"id":"y","choices":[{"index":0,"text":"@","logprobs":null,"finish_reason":null}],"usage":null}"#;
+
+    fn plain(data: &[u8]) -> Event<'_> {
+        Event { data, fault: false }
+    }
 
     fn event(form: &str, word: &str) -> Vec<u8> {
         form.replace('@', word).into_bytes()
@@ -172,7 +188,7 @@ mod tests {
                 let form = if rng.random_bool(0.8) { form } else { forms.choose(&mut rng).expect("forms") };
                 let data = event(form, words.choose(&mut rng).expect("words"));
                 let shown = String::from_utf8_lossy(&data).into_owned();
-                let quick = reader.read(&data, Some(&mut with));
+                let quick = reader.read(plain(&data), Some(&mut with));
                 let slow = read_event(Api::Chat, &data, Some(&mut without));
                 assert_eq!(quick.is_ok(), slow.is_ok(), "{shown}");
                 if let (Ok(quick), Ok(slow)) = (quick, slow) {
@@ -186,7 +202,7 @@ mod tests {
     #[test]
     fn the_second_event_of_a_form_is_not_parsed() {
         let mut reader = Reader::new(Api::Completions);
-        reader.read(&event(TEXT, " one"), None).expect("reads");
+        reader.read(plain(&event(TEXT, " one")), None).expect("reads");
         let template = reader.template.clone().expect("learnt from one event");
         assert_eq!(template.word(&event(TEXT, " two")), Some(" two"));
         assert_eq!(template.word(&event(TEXT, "a\\n")), None);
@@ -199,9 +215,9 @@ mod tests {
     #[test]
     fn a_word_that_stands_twice_teaches_nothing() {
         let mut reader = Reader::new(Api::Chat);
-        reader.read(&event(CHAT, " the"), None).expect("reads");
+        reader.read(plain(&event(CHAT, " the")), None).expect("reads");
         assert!(reader.template.is_none(), "the model has that name");
-        reader.read(&event(CHAT, " a"), None).expect("reads");
+        reader.read(plain(&event(CHAT, " a")), None).expect("reads");
         assert!(reader.template.is_some());
     }
 
@@ -211,7 +227,7 @@ mod tests {
         for i in 0..20 {
             let data = event(CHAT, " a").to_vec();
             let data = String::from_utf8(data).expect("text").replace("\"x\"", &format!("\"x{i}\""));
-            assert_eq!(reader.read(data.as_bytes(), None).expect("reads").bytes, 2);
+            assert_eq!(reader.read(plain(data.as_bytes()), None).expect("reads").bytes, 2);
         }
         assert_eq!(reader.lessons, 0);
     }

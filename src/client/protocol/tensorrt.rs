@@ -1,8 +1,8 @@
 //! TensorRT-LLM behind Triton, `/v2/models/<model>/generate_stream`: text and nothing else; the
 //! end of the stream is the only sign that it is complete.
 
-use super::openai::{self, Text};
-use super::{Meaning, completions, extras, fault, lay_over};
+use super::text::Text;
+use super::{Meaning, completions, extras, fault, json, lay_over, odd, openai};
 use crate::client::Target;
 use crate::client::target::Exact;
 use crate::record::{Kind, Request};
@@ -25,22 +25,34 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     fields
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow)]
-    text_output: Option<Text<'a>>,
+    text_output: Text<'a>,
+    #[serde(default)]
     error: Option<Value>,
 }
 
+/// An event is its text. One without is an error, or says nothing.
 pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
-    let event: Event = openai::object(data)?;
-    if let Some(words) = event.error.as_ref().and_then(fault::words) {
-        return Ok(Meaning::error(words));
-    }
     let mut meaning = Meaning::default();
     meaning.choice(0);
-    meaning.output(Kind::CONTENT, event.text_output.as_ref().map_or("", Text::as_str), &mut text);
+    match json::object::<Event>(data) {
+        Ok(event) if event.error.as_ref().and_then(fault::words).is_none() => {
+            meaning.output(Kind::CONTENT, event.text_output.as_str(), &mut text);
+        }
+        read => {
+            let fields = json::mended(data).map_err(|error| read.err().unwrap_or(error))?;
+            if let Some(words) = fault::in_reply(&fields) {
+                return Ok(Meaning::error(words));
+            }
+            // With several outputs it is a list.
+            let pieces = fields.get("text_output").map_or(&[][..], odd::items);
+            for piece in pieces.iter().filter_map(Value::as_str) {
+                meaning.output(Kind::CONTENT, piece, &mut text);
+            }
+        }
+    }
     Ok(meaning)
 }
 

@@ -1,8 +1,10 @@
 //! TGI `/generate_stream` and `/generate`: one event a token, the last one with the whole text
 //! and the finish reason.
 
-use super::openai::{self, Text};
-use super::{Meaning, completions, extras, fault, lay_over};
+use super::finish::Finish;
+use super::text::Text;
+use super::usage::Count;
+use super::{Meaning, completions, extras, fault, json, lay_over, odd};
 use crate::client::Target;
 use crate::client::target::Exact;
 use crate::record::{Kind, Request, Usage};
@@ -84,43 +86,77 @@ struct Token<'a> {
 struct Details<'a> {
     #[serde(borrow)]
     finish_reason: Option<Text<'a>>,
-    generated_tokens: Option<u32>,
-    input_length: Option<u32>,
+    generated_tokens: Count,
+    input_length: Count,
 }
 
 /// A reply that was not streamed comes as an object or, from the path `/`, as a list of one.
-pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
-    let event: Event = if data.trim_ascii_start().starts_with(b"[") {
-        let [only] = serde_json::from_slice(data)?;
-        only
-    } else {
-        openai::object(data)?
+pub(super) fn read(data: &[u8], text: Option<&mut String>) -> serde_json::Result<Meaning> {
+    let data = match data.trim_ascii() {
+        [b'[', only @ .., b']'] => only,
+        data => data,
     };
-    if let Some(words) = event.error.as_ref().and_then(fault::words) {
-        return Ok(Meaning::error(words));
+    match json::object::<Event>(data) {
+        Ok(event) if event.error.is_none() && event.says_something() => Ok(event.read(text)),
+        read => {
+            let fields = json::mended(data).map_err(|error| read.err().unwrap_or(error))?;
+            match fault::in_reply(&fields) {
+                Some(words) => Ok(Meaning::error(words)),
+                None => Ok(Event::loosely(&fields).read(text)),
+            }
+        }
     }
-    let mut meaning = Meaning::default();
-    meaning.choice(0);
-    if let Some(token) = &event.token {
-        // The text of a special token such as `</s>` is no part of the reply.
-        let piece = token.text.as_ref().filter(|_| !token.special).map_or("", Text::as_str);
-        meaning.output(Kind::CONTENT, piece, &mut text);
-        meaning.tokens = 1;
-    } else if let Some(whole) = &event.generated_text {
-        meaning.output(Kind::CONTENT, whole.as_str(), &mut text);
+}
+
+impl<'a> Event<'a> {
+    fn says_something(&self) -> bool {
+        self.token.is_some() || self.generated_text.is_some() || self.details.is_some()
     }
-    let details = event.details.as_ref();
-    if event.generated_text.is_some() || details.is_some() {
-        meaning.add(Kind::FINISH);
-        let reason = details.and_then(|details| details.finish_reason.as_ref()).map_or("", Text::as_str);
-        meaning.finishes.push((0, reason.to_string()));
+
+    /// Whatever of the event is as it should be.
+    fn loosely(fields: &'a Map<String, Value>) -> Event<'a> {
+        let details = fields.get("details").and_then(Value::as_object);
+        Event {
+            token: fields.get("token").map(|token| Token {
+                text: token.get("text").or(Some(token)).and_then(Text::of),
+                special: token.get("special").and_then(Value::as_bool).unwrap_or(false),
+            }),
+            generated_text: fields.get("generated_text").and_then(Text::of),
+            details: details.map(|details| Details {
+                finish_reason: details.get("finish_reason").map(odd::word).map(Text::from),
+                generated_tokens: details.get("generated_tokens").map(Count::of).unwrap_or_default(),
+                input_length: details.get("input_length").map(Count::of).unwrap_or_default(),
+            }),
+            error: None,
+        }
     }
-    if let Some(output) = details.and_then(|details| details.generated_tokens) {
-        meaning.add(Kind::USAGE);
-        let input = details.and_then(|details| details.input_length);
-        meaning.usage = Usage { input, output: Some(output), ..Usage::default() };
+
+    fn read(&self, mut text: Option<&mut String>) -> Meaning {
+        let mut meaning = Meaning::default();
+        meaning.choice(0);
+        if let Some(token) = &self.token {
+            // The text of a special token such as `</s>` is no part of the reply.
+            let piece = token.text.as_ref().filter(|_| !token.special).map_or("", Text::as_str);
+            meaning.output(Kind::CONTENT, piece, &mut text);
+            meaning.tokens = 1;
+        } else if let Some(whole) = &self.generated_text {
+            meaning.output(Kind::CONTENT, whole.as_str(), &mut text);
+            meaning.whole = true;
+        }
+        let details = self.details.as_ref();
+        if self.generated_text.is_some() || details.is_some() {
+            let reason = details.and_then(|details| details.finish_reason.as_ref()).map_or("", Text::as_str);
+            if reason.is_empty() || Finish::of(reason) != Finish::Not {
+                meaning.finish(0, reason);
+            }
+        }
+        if let Some(output) = details.and_then(|details| details.generated_tokens.0) {
+            meaning.add(Kind::USAGE);
+            let input = details.and_then(|details| details.input_length.0);
+            meaning.usage = Usage { input, output: Some(output), ..Usage::default() };
+        }
+        meaning
     }
-    Ok(meaning)
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ use tokio::sync::oneshot;
 
 /// The distance of two scrapes.
 const EVERY: Nanos = 1_000_000_000;
-/// Limits of the first scrape, which the run waits for, of those during the run, and of the last.
-const FIRST: Duration = Duration::from_secs(2);
+/// Limits of the first scrape, which the run waits for, of those during the run, and of the last,
+/// which waits for nothing from a server that has not answered at all.
+const FIRST: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(2);
 const WORDS_MAX: usize = 20_000;
@@ -125,7 +126,9 @@ async fn follow(
             }
         }
     }
-    teller.tell(scrape(control, LAST).await);
+    if teller.scrapes.answers > 0 {
+        teller.tell(scrape(control, LAST).await);
+    }
     teller.scrapes
 }
 

@@ -54,6 +54,7 @@ pub mod arrivals;
 pub mod chart;
 pub mod error;
 pub mod files;
+pub mod lists;
 pub mod numbers;
 pub mod output;
 pub mod param;
@@ -75,6 +76,7 @@ pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
     chart::register(engine, state);
     error::register(engine, state);
     files::register(engine, state);
+    lists::register(engine, state);
     numbers::register(engine, state);
     output::register(engine, state);
     param::register(engine, state);

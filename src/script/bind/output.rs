@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Engine, NativeCallContext};
 
 use crate::error::{Error, Kind};
 use crate::script::columns::columns;
-use crate::script::fault::{Fallible, raise};
+use crate::script::fault::{Fallible, raise, shown};
 use crate::script::state::State;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -69,15 +69,24 @@ mod functions {
     }
 
     /// Records a verdict and goes on; the process ends with exit code 99 when one did not hold.
-    /// Returns `held`.
-    #[rhai_fn(volatile)]
-    pub fn check(context: NativeCallContext, name: &str, held: bool) -> bool {
+    /// Returns `held`, which must be true or false.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn check(context: NativeCallContext, name: &str, held: Dynamic) -> Fallible<bool> {
         let state = State::of(&context);
+        let Ok(held) = held.as_bool() else {
+            let advice = match held.is_unit() {
+                true => "; () is a value that was not observed or not given",
+                false => "",
+            };
+            let got = if held.is_unit() { "()".into() } else { shown(&held) };
+            let told = format!("check: {name:?} must be true or false, got {got}{advice}");
+            return Err(raise(Error::usage(told)));
+        };
         state.check(name, held);
         if !held {
             state.warn(&format!("check failed: {name}"));
         }
-        held
+        Ok(held)
     }
 
     /// Keeps a value in the manifest of the results folder, under `key`.
@@ -90,7 +99,7 @@ mod functions {
 
 #[cfg(test)]
 mod tests {
-    use crate::script::testing::printed;
+    use crate::script::testing::{error, printed};
 
     #[test]
     fn rows_of_cells_become_a_table_with_numbers_on_the_right() {
@@ -98,6 +107,25 @@ mod tests {
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines[1], "│ rate      ms │");
         assert_eq!(&lines[3..5], ["│ 4      0.125 │", "│ 16      12.5 │"]);
+    }
+
+    #[test]
+    fn a_check_takes_true_or_false_and_nothing_else() {
+        for (value, got) in [
+            ("()", "(); () is a value that was not observed or not given"),
+            ("1", "1"),
+            ("0", "0"),
+            ("0.5", "0.5"),
+            ("\"yes\"", "\"yes\""),
+            ("[true]", "[true]"),
+            ("#{ held: true }", "#{\"held\": true}"),
+        ] {
+            let told = error(&format!("check(\"fast\", {value});"));
+            let wanted = format!("check: \"fast\" must be true or false, got {got}\n  --> test.rhai:1:1\n");
+            assert!(told.starts_with(&wanted), "{told}");
+        }
+        assert_eq!(printed("print(check(\"fast\", true));"), "true\n");
+        assert_eq!(error("check(\"fast\", false)"), "1 of 1 checks failed: fast");
     }
 
     #[test]

@@ -87,6 +87,7 @@ mod functions {
                 planned: now,
                 admitted: now,
                 keep_text: true,
+                outage: None,
             };
             client.send(Box::new(order), pin!(stopped(host))).await.open()
         });

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
 use crate::schedule::Shape;
+use crate::script::bench::Bench;
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
@@ -30,6 +31,7 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// A plan whose server has not been asked anything yet.
 pub struct Draft {
     name: Option<String>,
+    traffic: Option<String>,
     server: target::Handle,
     workload: WorkloadSource,
     arrivals: Shape,
@@ -53,6 +55,7 @@ impl Draft {
         let mut opts = Opts::new(call, map);
         let draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
+            traffic: opts.take::<String>("traffic")?.filter(|traffic| !traffic.is_empty()),
             server: need_handle(&mut opts, "target", "target(\"http://127.0.0.1:8000\")")?,
             workload: need_handle(&mut opts, "workload", "prompts(#{ input: 512, output: 128 })")?,
             arrivals: need_handle(&mut opts, "arrivals", "poisson(4.0) or closed(16)")?,
@@ -104,15 +107,18 @@ impl Draft {
         Err(raise(Error::usage(told).hint(hint)))
     }
 
-    fn plan(self, state: &State, ready: &Ready, name: String, salt: u64) -> Fallible<Plan> {
+    fn plan(self, state: &State, ready: &Ready, name: String, bench: &Bench) -> Fallible<Plan> {
         let workload = self.workload.build(&ready.tokens).map_err(raise)?;
         let counts = matches!(*ready.tokens, Tokens::Real(_));
         let capture = match self.capture {
             Capture::None if counts => Capture::Count,
             capture => capture,
         };
+        let traffic = self.traffic.unwrap_or_else(|| name.clone());
         Ok(Plan {
             name,
+            salt: bench.salt_of(&traffic, &ready.target),
+            traffic,
             target: ready.target.clone(),
             workload,
             arrivals: self.arrivals,
@@ -124,7 +130,6 @@ impl Draft {
             warmup: self.warmup,
             drain: self.drain,
             seed: state.switches.seed.unwrap_or(self.seed),
-            salt,
             slo: self.slo,
             capture,
             tags: json::object(&self.tags),
@@ -141,7 +146,7 @@ impl Draft {
         let ready = server.ready(state, &bench, self.workload.extra()).map_err(raise)?;
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;
-        let plan = self.plan(state, &ready, name, bench.salt)?;
+        let plan = self.plan(state, &ready, name, &bench)?;
         let finished = bench.run(state, plan, &ready).map_err(raise)?;
         if !cooldown.is_zero() {
             state.pause(cooldown)?;
@@ -251,7 +256,8 @@ fn bound(context: &NativeCallContext, mut map: Map) -> Map {
 mod functions {
     /// Runs a plan and waits for its end. `target`, `workload` and `arrivals` are needed, and
     /// `duration` or `requests` (both count measured traffic; warm-up comes on top). Further:
-    /// `name`, `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
+    /// `name`, `traffic` (runs of the same traffic and seed ask for the same lengths at the same
+    /// planned times; by default the run's name), `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
     /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
     /// replies), `tags`.
     #[rhai_fn(name = "run", volatile, return_raw)]

@@ -6,7 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 
 use crate::error::Error;
-use crate::script::fault::{Fallible, raise_at};
+use crate::script::fault::{Fallible, raise, raise_at};
 use crate::script::state::State;
 use crate::stats::{Condition, Limit, Slo};
 
@@ -47,6 +47,10 @@ pub fn read(options: &Map) -> Fallible<Slo> {
             }
         }
     }
+    if slo.limits.is_empty() && slo.overall.is_empty() {
+        let told = "slo: it asks for nothing; give a limit such as `ttft: \"400ms\"`, or `overall`";
+        return Err(raise(Error::usage(told)));
+    }
     Ok(slo)
 }
 
@@ -85,5 +89,17 @@ mod functions {
         let limits = slo.limits.iter().map(|limit| format!("{} <= {} ms", limit.metric, limit.ms));
         let overall = slo.overall.iter().map(|condition| condition.text.clone());
         limits.chain(overall).collect::<Vec<_>>().join(", ").into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::testing::error;
+
+    #[test]
+    fn objectives_that_everything_would_meet_are_refused() {
+        for empty in ["#{}", "#{ overall: [] }", "#{ from: \"sent\" }"] {
+            assert!(error(&format!("slo({empty})")).starts_with("slo: it asks for nothing; give a limit"));
+        }
     }
 }

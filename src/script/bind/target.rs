@@ -147,6 +147,7 @@ fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
         first_token: limit("first_token_timeout", usual.first_token)?,
         idle: limit("idle_timeout", usual.idle)?,
         total: limit("timeout", usual.total)?,
+        reconnect: opts.take::<Duration>("reconnect_for")?.unwrap_or(usual.reconnect),
     })
 }
 
@@ -179,7 +180,8 @@ mod functions {
     /// `extra_body`, `insecure`, `ca_cert`, `stream`, `exact` (ask for replies of the exact
     /// length), `temperature`, `connections` (`"pooled"`, `"per-request"`, `"sticky"`: a session
     /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
-    /// `first_token_timeout`, `idle_timeout`, `timeout`.
+    /// `first_token_timeout`, `idle_timeout`, `timeout`, `reconnect_for` (how long a closed loop
+    /// waits for a server that refuses connections in the middle of a run).
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
         start(&context, url, options)
