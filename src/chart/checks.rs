@@ -41,6 +41,8 @@ fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record 
         class: "chat".into(),
         asked_input: Some(512),
         asked_output: 256,
+        forced_length: false,
+        synthetic_text: false,
         streamed: true,
         timeline,
         outcome: Outcome::Success,

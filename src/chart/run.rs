@@ -454,6 +454,8 @@ mod tests {
             class: "".into(),
             asked_input: None,
             asked_output: 8,
+            forced_length: false,
+            synthetic_text: false,
             streamed: true,
             timeline: Timeline::planned(seq as i64, seq as i64),
             outcome,

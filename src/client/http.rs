@@ -89,7 +89,8 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+    pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+        order.request.forced_length = protocol::forces_length(&self.target, &order.request);
         // Boxed, since it is handed on several times; the room of the order is free from here on.
         let outage = order.outage.clone();
         let mut exchange = Box::new(Exchange::new(&self.target, *order));

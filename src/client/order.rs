@@ -33,6 +33,8 @@ impl Order {
             class: self.request.class,
             asked_input: self.request.asked_input,
             asked_output: self.request.max_tokens,
+            forced_length: self.request.forced_length,
+            synthetic_text: self.request.synthetic,
             streamed,
             timeline: Timeline::planned(self.planned, self.admitted),
             outcome: Outcome::Cancelled,

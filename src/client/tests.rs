@@ -88,6 +88,8 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
         asked_input: None,
         counted_input: None,
         max_tokens: 2,
+        synthetic: false,
+        forced_length: false,
         extra: None,
     };
     let id = format!("run-{seq}");

@@ -85,6 +85,10 @@ pub struct Record {
     pub asked_input: Option<u32>,
     /// Output tokens that the request allowed (`max_tokens`).
     pub asked_output: u32,
+    /// The request kept the model from ending its reply (`ignore_eos`, `min_tokens`).
+    pub forced_length: bool,
+    /// The prompt was made of random words.
+    pub synthetic_text: bool,
     pub streamed: bool,
     pub timeline: Timeline,
     pub outcome: Outcome,

@@ -79,6 +79,8 @@ mod tests {
             class: "".into(),
             asked_input: None,
             asked_output: 3,
+            forced_length: false,
+            synthetic_text: false,
             streamed: true,
             timeline,
             outcome: Outcome::Success,

@@ -30,6 +30,10 @@ pub struct Request {
     /// Tokens that our tokenizer counts in the prompt.
     pub counted_input: Option<u32>,
     pub max_tokens: u32,
+    /// The prompt is made of random words.
+    pub synthetic: bool,
+    /// The body keeps the model from ending its reply itself; known once it is on its way.
+    pub forced_length: bool,
     /// Sampling and other body fields of this request; they win over the target's.
     pub extra: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
 }

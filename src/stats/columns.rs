@@ -27,6 +27,8 @@ pub fn columns(summary: &Summary) -> Vec<(String, Option<f64>)> {
     add(Metric::CachedTokens, &[Sum, Share]);
     add(Metric::UncachedInputTokens, &[Sum, Rate]);
     add(Metric::WastedTokens, &[Sum]);
+    add(Metric::ForcedLength, &[Share]);
+    add(Metric::SyntheticText, &[Share]);
     add(Metric::Stall, &[Count, Max, Sum]);
 
     let concurrency = summary.concurrency();

@@ -24,6 +24,8 @@ pub fn reply(seq: u64, at_ms: Nanos) -> Reply {
         class: "".into(),
         asked_input: None,
         asked_output: 4,
+        forced_length: false,
+        synthetic_text: false,
         streamed: true,
         timeline,
         outcome: Outcome::Success,
@@ -109,6 +111,13 @@ impl Reply {
     pub fn dropped(mut self) -> Reply {
         self.0.timeline.sent = None;
         self.fails(Outcome::Dropped, "no free place")
+    }
+
+    /// What kind of load it is.
+    pub fn load(mut self, forced_length: bool, synthetic_text: bool) -> Reply {
+        self.0.forced_length = forced_length;
+        self.0.synthetic_text = synthetic_text;
+        self
     }
 
     pub fn record(self) -> Record {

@@ -26,6 +26,8 @@ pub enum Metric {
     CachedTokens,
     UncachedInputTokens,
     WastedTokens,
+    ForcedLength,
+    SyntheticText,
     Concurrency,
     Duration,
 }
@@ -77,7 +79,7 @@ const ALIASES: [(&str, &str); 5] = [
 ];
 
 impl Metric {
-    pub const ALL: [Metric; 25] = [
+    pub const ALL: [Metric; 27] = [
         Metric::Ttft,
         Metric::Ttfo,
         Metric::ItlRequest,
@@ -101,6 +103,8 @@ impl Metric {
         Metric::CachedTokens,
         Metric::UncachedInputTokens,
         Metric::WastedTokens,
+        Metric::ForcedLength,
+        Metric::SyntheticText,
         Metric::Concurrency,
         Metric::Duration,
     ];
@@ -130,6 +134,8 @@ impl Metric {
             Metric::CachedTokens => "cached_tokens",
             Metric::UncachedInputTokens => "uncached_input_tokens",
             Metric::WastedTokens => "wasted_tokens",
+            Metric::ForcedLength => "forced_length",
+            Metric::SyntheticText => "synthetic_text",
             Metric::Concurrency => "concurrency",
             Metric::Duration => "duration",
         }
@@ -160,6 +166,7 @@ impl Metric {
             Metric::CachedTokens => matches!(statistic, Sum | Share),
             Metric::UncachedInputTokens => matches!(statistic, Sum | Rate),
             Metric::WastedTokens | Metric::Duration => statistic == Sum,
+            Metric::ForcedLength | Metric::SyntheticText => matches!(statistic, Count | Share),
             Metric::Concurrency => matches!(statistic, Mean | Max),
             _ => self.is_sample() && !matches!(statistic, Rate | Share | Peak),
         }

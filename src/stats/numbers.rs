@@ -43,6 +43,10 @@ impl Summary {
                 Some(tally.cached.input_tokens.saturating_sub(tally.cached.tokens) as f64)
             }
             (UncachedInputTokens, Rate) => self.per_second(self.arrivals.uncached_tokens as f64),
+            (Metric::ForcedLength, Count) => Some(tally.forced_length as f64),
+            (Metric::ForcedLength, Share) => share(tally.forced_length, tally.requests),
+            (Metric::SyntheticText, Count) => Some(tally.synthetic_text as f64),
+            (Metric::SyntheticText, Share) => share(tally.synthetic_text, tally.requests),
             (Metric::WastedTokens, Sum) => Some(tally.wasted_tokens as f64),
             (Concurrency, Mean) => self.concurrency().map(|c| c.mean),
             (Concurrency, Max) => self.concurrency().map(|c| c.max as f64),

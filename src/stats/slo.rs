@@ -190,7 +190,13 @@ impl Condition {
                 .find_map(|(sign, op)| rest.strip_prefix(sign).map(|bound| (op, bound.trim())))
                 .ok_or_else(|| wrong("it needs one of < <= > >=".into()))?;
         let name = Name::parse(value).map_err(wrong)?;
-        let bound = bound_of(bound, name).map_err(wrong)?;
+        let (written, bound) = (bound, bound_of(bound, name).map_err(wrong)?);
+        let upward = matches!(op, Op::Greater | Op::GreaterEqual);
+        if name.unit() == Unit::Share && bound == 1.0 && !upward && !written.ends_with('%') {
+            return Err(wrong(
+                "a share of 1 is all of them, which nearly always holds; say \"1%\" or \"100%\"".into(),
+            ));
+        }
         Ok(Condition { text: text.trim().into(), value: value.into(), op, bound })
     }
 
@@ -258,7 +264,8 @@ fn bound_of(text: &str, name: Name) -> Result<f64, String> {
         Unit::Ms => time_ms(text),
         Unit::Seconds => Ok(time_ms(text)? / 1e3),
         Unit::Share => match (text.strip_suffix('%').map(plain), plain(text)) {
-            (Some(Some(percent)), _) => Ok(percent / 100.0),
+            (Some(Some(percent)), _) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+            (Some(Some(percent)), _) => Err(format!("a share is from 0% to 100%, got {percent}%")),
             (None, Some(share)) if (0.0..=1.0).contains(&share) => Ok(share),
             (None, Some(number)) => Err(format!("a share is from 0 to 1; say \"{number}%\"")),
             _ => Err(format!("\"{text}\" is no share; say \"1%\" or 0.01")),
@@ -330,6 +337,8 @@ mod tests {
             ("duration > 1h", Op::Greater, 3_600.0),
             ("errors.share < 1%", Op::Less, 0.01),
             ("goodput.share >= 0.95", Op::GreaterEqual, 0.95),
+            ("goodput.share >= 1", Op::GreaterEqual, 1.0),
+            ("errors.share <= 100%", Op::LessEqual, 1.0),
             ("output_tokens.rate >= 1000", Op::GreaterEqual, 1_000.0),
             ("requests.rate > 2.5/s", Op::Greater, 2.5),
             ("errors.count < 3", Op::Less, 3.0),
@@ -348,6 +357,12 @@ mod tests {
             ("ttft.p99 < soon", "\"soon\" is no time; say a number with a unit, such as \"500ms\""),
             ("ttfft.p99 < 5ms", "there is no metric \"ttfft\"; did you mean \"ttft.p99\"?"),
             ("errors.share < 5", "a share is from 0 to 1; say \"5%\""),
+            (
+                "errors.share < 1",
+                "a share of 1 is all of them, which nearly always holds; say \"1%\" or \"100%\"",
+            ),
+            ("errors.share < 150%", "a share is from 0% to 100%, got 150%"),
+            ("errors.share < -1%", "a share is from 0% to 100%, got -1%"),
             ("errors.share < x%", "\"x%\" is no share; say \"1%\" or 0.01"),
             ("requests.rate > fast", "\"fast\" is no rate; say a number per second, such as 1000"),
         ] {

@@ -121,6 +121,9 @@ fn lengths(summary: &Summary, lang: Lang, row: &mut impl FnMut(&str, String)) {
     if tally.asked_output.compared > 0 {
         row(words.output_length, lang.lengths(&tally.asked_output));
     }
+    if let Some(load) = lang.load(tally.synthetic_text, tally.forced_length, tally.requests) {
+        row(words.load, load);
+    }
     if tally.cached.reports > 0 {
         let tokens = number(summary, Metric::CachedTokens, Statistic::Sum, 0);
         let share = percent(summary.number(Name::new(Metric::CachedTokens, Statistic::Share)));
@@ -315,6 +318,24 @@ mod tests {
 
     fn empty() -> Summary {
         summary(None, false, [])
+    }
+
+    #[test]
+    fn the_kind_of_load_is_told_where_it_is_not_what_people_ask() {
+        let line = |forced: u64, synthetic: u64, lang: &str| {
+            let replies = (0..4).map(|i| reply(i, 0).tokens_at(&[10, 20]).load(i < forced, i < synthetic));
+            let summary = summary(None, false, replies);
+            assert_eq!(summary.value("forced_length.share"), Ok(Some(forced as f64 / 4.0)));
+            assert_eq!(summary.value("synthetic_text.count"), Ok(Some(synthetic as f64)));
+            let table = table(&summary, None, lang);
+            let line = table.lines().find(|line| line.contains(Lang::named(lang).words().load));
+            line.and_then(|line| line.split('│').nth(2)).unwrap_or_default().trim().to_string()
+        };
+        assert_eq!(line(0, 0, "en"), "");
+        assert_eq!(line(4, 4, "en"), "random words, replies of forced length");
+        assert_eq!(line(0, 4, "en"), "random words");
+        assert_eq!(line(1, 0, "en"), "replies of forced length (1 of 4 requests)");
+        assert_eq!(line(4, 2, "zh"), "随机词（2 / 4 请求），回复长度被强制");
     }
 
     const ENGLISH: &str = r"io1024x4_poisson10

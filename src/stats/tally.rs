@@ -17,6 +17,10 @@ pub struct Tally {
     pub sources: Sources,
     pub asked_output: Asked,
     pub asked_input: Asked,
+    /// Requests that kept the model from ending its reply.
+    pub forced_length: u64,
+    /// Requests whose prompt was made of random words.
+    pub synthetic_text: u64,
     pub failures: Failures,
     /// A first event of content came later than the first event of output, or never.
     pub ttfo_differs: bool,
@@ -105,6 +109,8 @@ impl Tally {
     pub fn add(&mut self, record: &Record) {
         let timeline = &record.timeline;
         self.requests += 1;
+        self.forced_length += u64::from(record.forced_length);
+        self.synthetic_text += u64::from(record.synthetic_text);
         self.first_planned = least(self.first_planned, Some(timeline.planned));
         self.last_end = self.last_end.max(Some(timeline.end));
         if !record.success() {
@@ -136,6 +142,8 @@ impl Tally {
     pub fn merge(&mut self, other: &Tally) {
         self.requests += other.requests;
         self.succeeded += other.succeeded;
+        self.forced_length += other.forced_length;
+        self.synthetic_text += other.synthetic_text;
         self.good += other.good;
         self.wasted_tokens += other.wasted_tokens;
         self.cached.reports += other.cached.reports;

@@ -67,6 +67,7 @@ pub struct Words {
     pub input_tokens: &'static str,
     pub output_tokens: &'static str,
     pub output_length: &'static str,
+    pub load: &'static str,
     pub cached_tokens: &'static str,
     pub wasted_tokens: &'static str,
     pub stalls: &'static str,
@@ -96,6 +97,7 @@ const ENGLISH: Words = Words {
     input_tokens: "input tokens",
     output_tokens: "output tokens",
     output_length: "output length",
+    load: "kind of load",
     cached_tokens: "cached input tokens",
     wasted_tokens: "wasted output tokens",
     stalls: "stalls",
@@ -125,6 +127,7 @@ const CHINESE: Words = Words {
     input_tokens: "总输入令牌数",
     output_tokens: "总输出令牌数",
     output_length: "输出长度",
+    load: "负载性质",
     cached_tokens: "缓存命中令牌数",
     wasted_tokens: "失败请求的输出令牌数",
     stalls: "停顿",
@@ -259,6 +262,22 @@ impl Lang {
             Lang::English => format!("{met} of {of} replies had the asked {tokens} tokens"),
             Lang::Chinese => format!("{of} 个回复中 {met} 个达到要求的 {tokens} 令牌"),
         }
+    }
+
+    /// In what the load differs from what people ask: `None` where it does not.
+    pub fn load(self, synthetic: u64, forced: u64, of: u64) -> Option<String> {
+        let (words, held, comma) = match self {
+            Lang::English => ("random words", "replies of forced length", ", "),
+            Lang::Chinese => ("随机词", "回复长度被强制", "，"),
+        };
+        let part = |what: &str, count: u64| match (self, count) {
+            (_, 0) => None,
+            (_, all) if all == of => Some(what.to_string()),
+            (Lang::English, some) => Some(format!("{what} ({} of {} requests)", grouped(some), grouped(of))),
+            (Lang::Chinese, some) => Some(format!("{what}（{} / {} 请求）", grouped(some), grouped(of))),
+        };
+        let parts: Vec<String> = part(words, synthetic).into_iter().chain(part(held, forced)).collect();
+        (!parts.is_empty()).then(|| parts.join(comma))
     }
 
     /// What the server counted against what was asked, where that differs.

@@ -27,6 +27,8 @@ pub(super) struct Rows<'a> {
     streamed: &'a BooleanArray,
     asked_input: &'a Int64Array,
     asked_output: &'a Int64Array,
+    /// Columns that older files do not have.
+    load: [Option<&'a BooleanArray>; 2],
     usage: [&'a Int64Array; 4],
     counted: [&'a Int64Array; 2],
     planned: &'a Int64Array,
@@ -80,6 +82,7 @@ impl<'a> Rows<'a> {
             streamed: column(batch, "streamed")?,
             asked_input: column(batch, "asked_input_tokens")?,
             asked_output: column(batch, "asked_output_tokens")?,
+            load: [newer(batch, "forced_length")?, newer(batch, "synthetic_text")?],
             usage: [
                 column(batch, "input_tokens_usage")?,
                 column(batch, "output_tokens_usage")?,
@@ -119,6 +122,8 @@ impl<'a> Rows<'a> {
     pub(super) fn record(&self, i: usize, classes: &mut Classes) -> Result<Record, Broken> {
         let [input, output, cached, reasoning] = self.usage;
         let [counted_input, counted_output] = self.counted;
+        let [forced_length, synthetic_text] =
+            self.load.map(|flags| flags.is_some_and(|flags| flags.is_valid(i) && flags.value(i)));
         let status = number(self.status.is_valid(i).then(|| i64::from(self.status.value(i))))?;
         Ok(Record {
             seq: required(self.seq, i)?,
@@ -133,6 +138,8 @@ impl<'a> Rows<'a> {
             class: classes.share(self.class.value(i)),
             asked_input: optional(self.asked_input, i)?,
             asked_output: required(self.asked_output, i)?,
+            forced_length,
+            synthetic_text,
             streamed: self.streamed.value(i),
             timeline: self.timeline(i)?,
             outcome: Outcome::from_name(self.outcome.value(i))

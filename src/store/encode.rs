@@ -65,6 +65,8 @@ fn tokens(columns: &mut Columns, records: &[Record]) {
     columns.extend([
         ("asked_input_tokens", count(records, |r| r.asked_input)),
         ("asked_output_tokens", count(records, |r| Some(r.asked_output))),
+        ("forced_length", flags(records, |r| r.forced_length)),
+        ("synthetic_text", flags(records, |r| r.synthetic_text)),
         ("input_tokens", count(records, Record::input_tokens)),
         ("output_tokens", Arc::new(counts) as ArrayRef),
         ("output_tokens_source", Arc::new(sources)),

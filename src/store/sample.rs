@@ -27,6 +27,8 @@ fn record(seq: u64) -> Record {
         class: class.into(),
         asked_input: (!seq.is_multiple_of(3)).then_some(1_000),
         asked_output: 64,
+        forced_length: seq % 3 == 1,
+        synthetic_text: seq.is_multiple_of(2),
         streamed: seq % 7 != 6,
         timeline: Timeline::planned(seq as i64 * 1_000_003, seq as i64 * 1_000_003 + 7),
         outcome,

@@ -71,6 +71,8 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("sent_at", Instant, true),
     ("asked_input_tokens", Number, true),
     ("asked_output_tokens", Number, false),
+    ("forced_length", Bool, false),
+    ("synthetic_text", Bool, false),
     ("input_tokens", Number, true),
     ("output_tokens", Number, true),
     ("output_tokens_source", Word, true),

@@ -110,6 +110,8 @@ impl Dataset {
             asked_input: asked,
             counted_input: counted,
             max_tokens: output,
+            synthetic: matches!(row.ask, Ask::Tokens(_)),
+            forced_length: false,
             extra: merged(&self.extra, &row.extra),
         }
     }
@@ -181,6 +183,7 @@ mod tests {
         for request in &requests {
             assert_eq!(workload.asked(&traffic("a", 0), request.seq), Asked { input: 25, output: 9 });
             assert_eq!((request.asked_input, request.counted_input), (Some(25), Some(25)));
+            assert!(request.synthetic);
             assert_eq!(tokens.count(text(request)), Some(25));
             assert_eq!(request.max_tokens, 9);
         }
@@ -203,6 +206,7 @@ mod tests {
         assert_eq!(requests[1].extra, fields(r#"{"top_p": 0.9, "top_k": 3}"#));
         assert_eq!((&*requests[0].class, &*requests[1].class), ("code", "file"));
         assert_eq!((requests[0].max_tokens, requests[0].asked_input), (32, None));
+        assert!(!requests[0].synthetic && !requests[1].synthetic, "the words of a file are somebody's");
     }
 
     #[test]

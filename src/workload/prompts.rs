@@ -82,6 +82,8 @@ impl Prompts {
             asked_input: Some(asked),
             counted_input: counted,
             max_tokens: output,
+            synthetic: true,
+            forced_length: false,
             extra: self.extra.clone(),
         }
     }

@@ -75,6 +75,8 @@ impl Sonnet {
             counted_input: self.tokens.count(&text),
             prompt: Prompt::Text(text),
             max_tokens: self.output,
+            synthetic: false,
+            forced_length: false,
             extra: self.extra.clone(),
         }
     }

@@ -133,3 +133,25 @@ fn without_the_key_a_run_is_its_own_traffic() {
     assert_eq!(manifest["runs"][1]["traffic"], "two");
     assert_eq!(manifest["runs"][1]["traffic_hash"], rows[1]["traffic_hash"]);
 }
+
+#[test]
+fn rows_say_what_kind_of_load_they_are() {
+    let load = |more: &[&str]| {
+        let (lab, server) = (Lab::new(), Recorder::start());
+        lab.file("recorded.jsonl", "{\"prompt\": \"hello there\"}\n");
+        let done =
+            lab.single(&server.url, &[&["--num-prompts", "3", "--backend", "vllm"], more].concat()).exits(0);
+        let folder = lab.result();
+        let mut seen = Vec::new();
+        reader::requests(&folder, None, |_, record| seen.push((record.forced_length, record.synthetic_text)))
+            .expect("rows");
+        seen.dedup();
+        let run = runs::read(&folder).expect("a run").remove(0);
+        let shares = ["forced_length_share", "synthetic_text_share"].map(|share| run[share].as_f64());
+        (seen, shares, done.out.contains("kind of load"))
+    };
+    assert_eq!(load(&[]), (vec![(true, true)], [Some(1.0), Some(1.0)], true));
+    assert_eq!(load(&["--natural-length"]), (vec![(false, true)], [Some(0.0), Some(1.0)], true));
+    let file = ["--dataset-name", "custom", "--dataset-path", "recorded.jsonl", "--natural-length"];
+    assert_eq!(load(&file), (vec![(false, false)], [Some(0.0), Some(0.0)], false));
+}

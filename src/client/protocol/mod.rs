@@ -7,6 +7,7 @@ mod completions;
 mod event;
 mod fault;
 mod finish;
+mod forced;
 mod foreign;
 mod json;
 mod odd;
@@ -22,6 +23,7 @@ mod usage;
 mod replay;
 
 pub use fault::error_words;
+pub use forced::forces_length;
 pub use tally::{Tally, Verdict};
 pub use template::Reader;
 
@@ -176,6 +178,8 @@ pub fn own_fields(target: &Target) -> Vec<String> {
         asked_input: Some(1),
         counted_input: None,
         max_tokens: 1,
+        synthetic: false,
+        forced_length: false,
         extra: None,
     };
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(&body(&bare, &request)) else {
@@ -271,6 +275,8 @@ mod tests {
             asked_input: Some(3),
             counted_input: None,
             max_tokens: 16,
+            synthetic: false,
+            forced_length: false,
             extra: extra.as_object().map(|extra| Arc::new(extra.clone())),
         }
     }

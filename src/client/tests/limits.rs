@@ -39,6 +39,8 @@ fn exchange(streamed: bool) -> Exchange {
         asked_input: None,
         counted_input: None,
         max_tokens: 2,
+        synthetic: false,
+        forced_length: false,
         extra: None,
     };
     let order = Order {

@@ -56,6 +56,8 @@ fn read(options: Map) -> Fallible<Request> {
         asked_input: None,
         counted_input: None,
         max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
+        synthetic: false,
+        forced_length: false,
         extra: (!sampling.is_empty()).then(|| Arc::new(json::object(&sampling))),
     })
 }
