@@ -87,8 +87,9 @@ pub struct Exchange {
     connecting: Option<Nanos>,
     /// When everything had been said.
     whole: Option<Nanos>,
-    /// Events with output in the last read.
+    /// Events with output in the last read, and in the reads before it.
     outputs: u32,
+    outputs_before: u64,
     /// Most events that are wanted of the reply.
     pub events_max: usize,
 }
@@ -120,6 +121,7 @@ impl Exchange {
             connecting: None,
             whole: None,
             outputs: 0,
+            outputs_before: 0,
             events_max: usize::MAX,
         }
     }
@@ -186,6 +188,16 @@ impl Exchange {
         self.outputs > 1
     }
 
+    /// Events with output in the last read.
+    pub fn outputs(&self) -> u32 {
+        self.outputs
+    }
+
+    /// Events with output so far.
+    pub fn outputs_in_all(&self) -> u64 {
+        self.outputs_before + u64::from(self.outputs)
+    }
+
     /// When it was sent; before that, when it is due.
     pub fn since(&self) -> Nanos {
         self.record.timeline.sent.unwrap_or_else(|| self.due())
@@ -226,7 +238,7 @@ impl Exchange {
     /// complete, and whether its connection may be used again.
     pub fn take(&mut self, received: Received, bytes: &[u8]) -> Result<Option<bool>, Fault> {
         let at = received.at();
-        self.outputs = 0;
+        self.outputs_before += u64::from(std::mem::take(&mut self.outputs));
         self.record.timeline.end = at;
         if let Some(lag) = received.lag() {
             let lag = u32::try_from(lag / 1_000).unwrap_or(u32::MAX);

@@ -4,6 +4,7 @@ use super::conn::{Conn, Tls};
 use super::exchange::{Exchange, Fault};
 use super::head::RequestHead;
 use super::limits::Limits;
+use super::live::Live;
 use super::order::Order;
 use super::outage::{self, Outage};
 use super::pacer::Pacer;
@@ -34,6 +35,7 @@ pub struct Http {
     pool: Pool,
     pacer: Pacer,
     reader: Reader,
+    live: Arc<Live>,
     /// The first look at a reply is due when the shortest limit may be over.
     first_look: Nanos,
 }
@@ -65,11 +67,12 @@ impl Http {
         let pacer = Pacer::start(shares)
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
         let limits = Limits::new(&target.timeouts);
-        let reader = Reader::start(limits)
+        let live = Arc::<Live>::default();
+        let reader = Reader::start(limits, live.clone())
             .map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
         let head = RequestHead::new(&target).map_err(Error::usage)?;
         let pool = Pool::new(addresses, tls, target.timeouts.connect, target.connections);
-        Ok(Http { target, head, pool, pacer, reader, first_look: limits.shortest() })
+        Ok(Http { target, head, pool, pacer, reader, live, first_look: limits.shortest() })
     }
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
@@ -88,6 +91,11 @@ impl Http {
         self.pool.connect_time()
     }
 
+    /// What arrives meanwhile.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.clone()
+    }
+
     /// See [`super::Client::send`].
     pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         order.request.forced_length = protocol::forces_length(&self.target, &order.request);
@@ -96,7 +104,11 @@ impl Http {
         let mut exchange = Box::new(Exchange::new(&self.target, *order));
         exchange.events_max = self.target.events_max;
         let (exchange, ended) = self.carry(exchange, outage.as_deref(), cancel).await;
+        let outputs = exchange.outputs_in_all();
         let mut parcel = exchange.finish(ended);
+        if let Some(tokens) = parcel.record.usage.output {
+            self.live.told(outputs, u64::from(tokens));
+        }
         // A server may repeat a key that it refused.
         let error = &mut parcel.record.error;
         *error = error.take().map(|words| self.target.scrub(&words));

@@ -14,6 +14,7 @@ pub mod fake;
 pub mod head;
 mod http;
 mod limits;
+pub mod live;
 mod order;
 pub mod outage;
 mod pacer;
@@ -31,6 +32,7 @@ pub mod tls;
 
 pub use fake::Fake;
 pub use http::Http;
+pub use live::Live;
 pub use order::Order;
 pub use outage::Outage;
 pub use target::Target;
@@ -38,6 +40,7 @@ pub use target::Target;
 use crate::record::{Nanos, Parcel, Request};
 use bytes::Bytes;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// What sends requests: a server behind HTTP, or a stand-in for tests.
 pub enum Client {
@@ -70,6 +73,14 @@ impl Client {
         match self {
             Client::Http(http) => http.connect_time(),
             Client::Fake(_) => 0,
+        }
+    }
+
+    /// What arrives meanwhile.
+    pub fn live(&self) -> Arc<Live> {
+        match self {
+            Client::Http(http) => http.live(),
+            Client::Fake(_) => Arc::default(),
         }
     }
 

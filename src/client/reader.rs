@@ -7,6 +7,7 @@
 use super::conn::{Conn, READ_BYTES};
 use super::exchange::{Exchange, Fault};
 use super::limits::{GRACE, Limits, Over};
+use super::live::{Arrived, Live};
 use super::patience::Patience;
 use super::shot::Shot;
 use crate::os::{self, Received};
@@ -107,6 +108,7 @@ struct Shared {
     flights: Mutex<Flights>,
     next: AtomicUsize,
     limits: Limits,
+    live: Arc<Live>,
 }
 
 /// What a look at a flight from outside came to.
@@ -124,11 +126,11 @@ pub struct Reader {
 
 impl Reader {
     /// Starts the task on the current runtime.
-    pub fn start(limits: Limits) -> io::Result<Reader> {
+    pub fn start(limits: Limits, live: Arc<Live>) -> io::Result<Reader> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let shared =
-            Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1), limits });
+        let (flights, next) = (Mutex::default(), AtomicUsize::new(1));
+        let shared = Arc::new(Shared { registry, flights, next, limits, live });
         // SAFETY: a poller keeps its descriptor, and keeps it open, as long as it lives.
         let poll = unsafe { AsyncFd::register(poll) }?;
         let task = tokio::spawn(work(poll, shared.clone())).abort_handle();
@@ -377,6 +379,7 @@ struct Round {
     patience: Patience,
     /// How long arrivals were left to gather before this round.
     waited: Nanos,
+    arrived: Arrived,
 }
 
 impl Round {
@@ -392,6 +395,7 @@ impl Round {
             plain: Vec::new(),
             patience: Patience::default(),
             waited: 0,
+            arrived: Arrived::default(),
         }
     }
 
@@ -416,6 +420,7 @@ impl Round {
         }
         self.ready = ready;
         self.digest(flights, &shared.limits);
+        shared.live.add(&mut self.arrived);
         let now = os::now();
         flights.leave_open(now);
         self.patience.choose(now, flights.speaking);
@@ -459,11 +464,13 @@ impl Round {
         for (token, read) in self.reads.drain(..) {
             let Some(waiting) = flights.waiting.get_mut(&token) else { continue };
             let flight = &mut waiting.flight;
-            let (spoke, before) = (flight.speaks, flight.exchange.course().whole);
+            let (spoke, before) = (flight.speaks, flight.exchange.course());
             let over = match read {
                 Ok((received, at)) => {
                     let over = flight.take(received, &self.room[at], &mut self.plain, limits);
                     self.patience.read(flight.exchange.shared(), received.stamp.is_some());
+                    let (outputs, sent) = (flight.exchange.outputs(), flight.exchange.since());
+                    self.arrived.add(outputs, received.at(), sent, before.latest);
                     over
                 }
                 Err(error) => Some(flight.exchange.broken(error)),
@@ -471,7 +478,7 @@ impl Round {
             flights.speaking += usize::from(flight.speaks && !spoke);
             let whole = flight.exchange.course().whole;
             let Some(result) = over else {
-                if let Some(whole) = whole.filter(|_| before.is_none()) {
+                if let Some(whole) = whole.filter(|_| before.whole.is_none()) {
                     flights.open.push_back((whole + GRACE, token));
                 }
                 continue;

@@ -116,6 +116,7 @@ pub async fn run(
     }
     drive.cut_off(&mut prepared, &reason).await;
     drop(prepared);
+    drive.shared.progress.drain();
     drive.drain(control).await;
     let window_start = drive.window.unwrap_or(0);
     Ok(Ended {
@@ -258,7 +259,7 @@ impl<'a> Drive<'a> {
             return;
         };
         order.admitted = place.free_since.max(order.planned);
-        self.shared.progress.started.fetch_add(1, Relaxed);
+        self.shared.progress.start(phase);
         let alive = self.sessions.start();
         tokio::spawn(play(session, order, place, self.shared.clone(), self.cancel.clone(), alive));
     }
@@ -285,6 +286,7 @@ impl<'a> Drive<'a> {
         // before the first measured one, and must not fall out of the window.
         if self.window.is_none_or(|known| start < known) {
             self.window = Some(start);
+            self.shared.progress.open_window(start);
             let _ = self.shared.out.send(Message::Window(start)).await;
         }
         Phase::Measured
@@ -363,7 +365,7 @@ impl<'a> Drive<'a> {
     async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {
         let mut parcel = Parcel::from(*order.unsent(outcome, message, os::now()));
         parcel.record.timeline.rebase(self.shared.zero);
-        self.shared.progress.started.fetch_add(1, Relaxed);
+        self.shared.progress.start(parcel.record.phase);
         self.shared.progress.finish(&parcel);
         self.shared.hand_over(parcel).await;
     }
@@ -484,7 +486,7 @@ fn play(
             };
             let first_id = first_id.get_or_insert_with(|| parcel.record.id.clone());
             shared.hand_over(parcel).await;
-            shared.progress.started.fetch_add(1, Relaxed);
+            shared.progress.start(phase);
             turn += 1;
             let id = format!("{first_id}.{turn}");
             let bytes = shared.client.encode(&request, &id);

@@ -135,7 +135,7 @@ impl Bench {
         let client = Arc::new(self.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::of(client.live()));
         let control = watching(state, &progress);
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
         let display = Display::start(state, &plan, progress.clone());

@@ -1,9 +1,14 @@
 //! `Display`: the live bar of a run, or a line now and then where no terminal is.
 
 use super::state::State;
+use super::status::{Goal, Stage, Status};
+use crate::host::Host;
+use crate::os;
+use crate::run::plan::Warmup;
 use crate::run::{Plan, Progress};
+use crate::stats::words::Lang;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -13,6 +18,12 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 /// How often a log file gets a line.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Columns of the bar; it is left out where the line would have to lose words for it.
+const BAR: usize = 12;
+
+/// Columns of a terminal that does not tell.
+const WIDTH: usize = 80;
 
 /// Shows a run's progress on standard error until it is finished.
 pub struct Display {
@@ -27,15 +38,11 @@ impl Display {
         if state.switches.quiet {
             return Display { done, thread: None };
         }
-        let shown = Shown::new(plan, state.cell_label());
+        let shown = Shown::new(state, plan, progress);
         let theirs = done.clone();
-        let thread = std::thread::Builder::new().name("display".into()).spawn(move || {
-            if std::io::stderr().is_terminal() {
-                shown.bar(&progress, &theirs)
-            } else {
-                shown.lines(&progress, &theirs)
-            }
-        });
+        let thread = std::thread::Builder::new()
+            .name("display".into())
+            .spawn(move || if shown.host.is_terminal() { shown.bar(&theirs) } else { shown.lines(&theirs) });
         // A display that cannot start is no reason not to measure.
         Display { done, thread: thread.ok() }
     }
@@ -52,100 +59,108 @@ impl Display {
 
 /// What is shown, and against which goal.
 struct Shown {
+    host: Host,
     label: String,
-    requests: Option<u64>,
-    time: Option<Duration>,
+    lang: Lang,
+    goal: Goal,
+    progress: Arc<Progress>,
+    /// What the cells after this one take, if each takes what those before it took.
+    after: Option<Duration>,
 }
 
 impl Shown {
-    fn new(plan: &Plan, cell: String) -> Shown {
-        use crate::run::plan::Warmup;
-        let (warm_requests, warm_time) = match plan.warmup {
-            Warmup::None => (0, Duration::ZERO),
-            Warmup::Requests(n) => (n, Duration::ZERO),
-            Warmup::Time(time) => (0, time),
+    fn new(state: &State, plan: &Plan, progress: Arc<Progress>) -> Shown {
+        let warm = match plan.warmup {
+            Warmup::Time(time) => time,
+            _ => Duration::ZERO,
         };
-        let length = plan.arrivals.length().map(Duration::from_secs_f64);
+        let length =
+            plan.arrivals.length().map(|seconds| Duration::from_secs_f64(seconds).saturating_sub(warm));
         Shown {
-            label: format!("{cell}{}", plan.name),
-            requests: plan.requests.map(|n| n + warm_requests),
-            time: plan.duration.map(|time| time + warm_time).or(length),
+            host: state.host.clone(),
+            label: format!("{}{}", state.cell_label(), plan.name),
+            lang: Lang::named(state.switches.lang.name()),
+            goal: Goal { warmup: plan.warmup, requests: plan.requests, time: plan.duration.or(length) },
+            progress,
+            after: state.cells_left(),
         }
     }
 
-    fn bar(&self, progress: &Progress, done: &AtomicBool) {
+    fn bar(&self, done: &AtomicBool) {
         let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}").expect("a template of ours");
-        bar.set_style(style.progress_chars("=> "));
-        bar.set_prefix(self.label.clone());
-        let started = Instant::now();
+        let style = |text: &str| ProgressStyle::with_template(text).expect("a template of ours");
+        let (with, without) =
+            (style(&format!("{{msg}} [{{bar:{BAR}}}]")).progress_chars("=> "), style("{msg}"));
         let mut rate = Rate::new();
         while !done.load(Relaxed) {
-            bar.set_position((1000.0 * self.share(progress, started.elapsed())) as u64);
-            bar.set_message(self.message(progress, started.elapsed(), rate.next(progress)));
+            let status = self.status(&mut rate);
+            let width =
+                terminal_size::terminal_size_of(std::io::stderr()).map_or(WIDTH, |(w, _)| usize::from(w.0));
+            let line = |width: usize| self.goal.line(&status, &self.label, self.after, self.lang, width);
+            let (whole, beside) = (line(width.saturating_sub(1)), line(width.saturating_sub(BAR + 4)));
+            bar.set_style(if whole == beside { with.clone() } else { without.clone() });
+            bar.set_position((1000.0 * self.goal.share(&status)) as u64);
+            bar.set_message(whole);
             std::thread::park_timeout(REDRAW);
         }
         bar.finish_and_clear();
     }
 
-    fn lines(&self, progress: &Progress, done: &AtomicBool) {
+    fn lines(&self, done: &AtomicBool) {
         let started = Instant::now();
         let mut rate = Rate::new();
         let mut next = LINE_EVERY;
         while !done.load(Relaxed) {
+            let status = self.status(&mut rate);
             if started.elapsed() >= next {
                 next += LINE_EVERY;
-                eprintln!(
-                    "{}: {}",
-                    self.label,
-                    self.message(progress, started.elapsed(), rate.next(progress))
-                );
+                self.host.err(&self.goal.line(&status, &self.label, self.after, self.lang, usize::MAX));
             }
             std::thread::park_timeout(REDRAW);
         }
     }
 
-    /// How much of the run is done, by whichever goal is nearer.
-    fn share(&self, progress: &Progress, elapsed: Duration) -> f64 {
-        let by_requests = self.requests.map(|n| progress.finished.load(Relaxed) as f64 / n.max(1) as f64);
-        let by_time = self.time.map(|time| elapsed.as_secs_f64() / time.as_secs_f64().max(1e-3));
-        by_requests.unwrap_or(0.0).max(by_time.unwrap_or(0.0)).min(1.0)
-    }
-
-    fn message(&self, progress: &Progress, elapsed: Duration, tokens_per_s: f64) -> String {
-        let finished = progress.finished.load(Relaxed);
-        let of = self.requests.map(|n| format!("/{n}")).unwrap_or_default();
-        let until = self.time.map(|time| format!("/{}", time.as_secs())).unwrap_or_default();
-        let failed = match progress.failed.load(Relaxed) {
-            0 => String::new(),
-            n => format!(", {n} FAILED"),
+    fn status(&self, rate: &mut Rate) -> Status {
+        let (progress, now) = (&self.progress, os::now());
+        let since_zero = progress.zero().map_or(0, |zero| (now - zero).max(0));
+        let measured = progress.measured();
+        let stage = match (progress.drains(), progress.window()) {
+            (true, _) => Stage::Drain,
+            (false, Some(_)) => Stage::Measured,
+            (false, None) if matches!(self.goal.warmup, Warmup::None) => Stage::Measured,
+            (false, None) => Stage::Warmup,
         };
-        let in_flight = progress.in_flight();
-        let seconds = elapsed.as_secs();
-        format!(
-            "{finished}{of} done, {in_flight} in flight{failed}, {tokens_per_s:.0} tok/s, {seconds}{until} s"
-        )
+        let start = if stage == Stage::Warmup { 0 } else { progress.window().unwrap_or(0) };
+        let (ttft, itl) = progress.live.typical(now);
+        Status {
+            stage,
+            part: if stage == Stage::Warmup { progress.warmup() } else { measured },
+            failed: progress.failed.load(Relaxed),
+            tokens_per_s: rate.next(progress.live.tokens()),
+            ttft,
+            itl,
+            elapsed: Duration::from_nanos((since_zero - start).max(0) as u64),
+        }
     }
 }
 
 /// Output tokens per second, over the last few seconds.
 struct Rate {
-    seen: std::collections::VecDeque<(Instant, u64)>,
+    seen: VecDeque<(Instant, f64)>,
 }
 
 impl Rate {
     fn new() -> Rate {
-        Rate { seen: std::collections::VecDeque::new() }
+        Rate { seen: VecDeque::from([(Instant::now(), 0.0)]) }
     }
 
-    fn next(&mut self, progress: &Progress) -> f64 {
+    fn next(&mut self, tokens: f64) -> f64 {
         let now = Instant::now();
-        let tokens = progress.output_tokens.load(Relaxed);
         self.seen.push_back((now, tokens));
         while self.seen.len() > 2 && now - self.seen[0].0 > Duration::from_secs(5) {
             self.seen.pop_front();
         }
         let (then, before) = self.seen[0];
-        (tokens - before) as f64 / (now - then).as_secs_f64().max(0.1)
+        (tokens - before).max(0.0) / (now - then).as_secs_f64().max(0.1)
     }
 }

@@ -44,6 +44,7 @@ pub mod server;
 pub mod source;
 pub mod sources;
 pub mod state;
+pub mod status;
 pub mod vllm;
 pub mod vocabulary;
 pub mod yaml;

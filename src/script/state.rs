@@ -142,6 +142,16 @@ pub struct Tally {
     pub problems: Vec<String>,
 }
 
+/// Which cell of how many a sweep is at; 0: no sweep.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    at: usize,
+    of: usize,
+    /// When the sweep's first cell and this one began.
+    first: Nanos,
+    began: Nanos,
+}
+
 /// What natives share. Reach it with [`State::of`] inside a native function.
 pub struct State {
     pub host: Host,
@@ -160,8 +170,7 @@ pub struct State {
     params: std::sync::OnceLock<Vec<Param>>,
     tally: Mutex<Tally>,
     bench: std::sync::OnceLock<Arc<Bench>>,
-    /// Which cell of how many a sweep is at; 0: no sweep.
-    cell: Mutex<(usize, usize)>,
+    cell: Mutex<Cell>,
     load_sent: AtomicBool,
     vocabulary: std::sync::OnceLock<Vocabulary>,
 }
@@ -282,17 +291,33 @@ impl State {
         self.bench.get().cloned()
     }
 
-    /// A sweep is at cell `at` of `of`; 0 of 0 when it has ended.
+    /// A sweep is at cell `at` of `of`, from 1 on; 0 of 0 when it has ended.
     pub fn set_cell(&self, at: usize, of: usize) {
-        *self.cell.lock().expect("nobody panics while holding the cell") = (at, of);
+        let mut cell = self.cell.lock().expect("nobody panics while holding the cell");
+        let began = crate::os::now();
+        let first = if at <= 1 { began } else { cell.first };
+        *cell = Cell { at, of, first, began };
+    }
+
+    fn cell(&self) -> Cell {
+        *self.cell.lock().expect("nobody panics while holding the cell")
     }
 
     /// `[2/8] ` inside a sweep, for the progress line.
     pub fn cell_label(&self) -> String {
-        match *self.cell.lock().expect("nobody panics while holding the cell") {
-            (_, 0) => String::new(),
-            (at, of) => format!("[{at}/{of}] "),
+        match self.cell() {
+            Cell { of: 0, .. } => String::new(),
+            Cell { at, of, .. } => format!("[{at}/{of}] "),
         }
+    }
+
+    /// What the cells after this one take, if each takes what those before it took on average;
+    /// `None` outside a sweep and in its first and last cells.
+    pub fn cells_left(&self) -> Option<std::time::Duration> {
+        let Cell { at, of, first, began } = self.cell();
+        let (before, after) = (at.checked_sub(1).filter(|n| *n > 0)?, of.checked_sub(at).filter(|n| *n > 0)?);
+        let taken = std::time::Duration::from_nanos((began - first).max(0) as u64);
+        Some(taken.mul_f64(after as f64 / before as f64))
     }
 
     /// Waits, unless Ctrl-C is pressed.
