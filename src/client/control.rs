@@ -12,7 +12,7 @@ pub(in crate::client) use prometheus::{labels, samples};
 
 use super::protocol::{Api, error_words};
 use super::target::HeaderValue;
-use super::{Target, tls};
+use super::{Target, tls, trouble};
 use crate::error::{self, Error, Kind, Result};
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
@@ -118,10 +118,11 @@ impl Control {
         loop {
             let limit = LOOK.min(patience.left().max(PAUSE));
             let Err(reason) = patience.over(self.look(limit, named)).await? else { return Ok(()) };
-            if reason.contains("certificate") {
-                let message = format!("cannot trust {}: {reason}", self.target.name);
-                return Err(self.hinted(Error::new(Kind::NotReady, message)));
+            if reason.kind == Kind::NotReady {
+                let doing = if reason.message.contains("certificate") { "trust" } else { "talk to" };
+                return Err(reason.context(format!("cannot {doing} {}", self.target.name)));
             }
+            let reason = reason.message;
             if patience.again(None, &format!("{} is not ready: {reason}", self.target.name)).await?
                 != Again::Yes
             {
@@ -133,8 +134,8 @@ impl Control {
         }
     }
 
-    /// One look; the error is why it is not ready.
-    async fn look(&self, limit: Duration, named: bool) -> std::result::Result<(), String> {
+    /// One look; the error is why it is not ready: [`Kind::NotReady`] when it never will be.
+    async fn look(&self, limit: Duration, named: bool) -> Result<()> {
         let paths: &[&str] = match self.target.api {
             Api::TensorRt => &["/v2/health/ready", "/health", "/v1/models"],
             _ => &["/health", "/v1/models"],
@@ -142,13 +143,13 @@ impl Control {
         let mut reasons = Vec::new();
         for path in paths {
             // A failed call says nothing of this path alone: the next one would fail as well.
-            let answer = self.call(Method::GET, path, limit).await.map_err(|error| error.message)?;
+            let answer = self.call(Method::GET, path, limit).await?;
             if answer.is_alive(named) {
                 return Ok(());
             }
             reasons.push(format!("{path} says {}", answer.said(&self.target)));
         }
-        Err(reasons.join("; "))
+        Err(Error::run(reasons.join("; ")))
     }
 
     /// The target's metrics, as Prometheus text.
@@ -217,12 +218,13 @@ impl Control {
 
     async fn call(&self, method: Method, path: &str, limit: Duration) -> Result<Answer> {
         let fail = |error: reqwest::Error| {
-            let reason = self.target.scrub(&cause(&error));
-            let certificate = reason.contains("certificate");
-            match Error::run(reason) {
-                error if certificate => self.hinted(error),
-                error => error,
-            }
+            let strange = no_http(&error, &self.target);
+            let kind = if trouble::lasts(&error) || strange.is_some() { Kind::NotReady } else { Kind::Run };
+            let words = trouble::words(&error).or(strange);
+            let words = words.unwrap_or_else(|| self.target.scrub(&cause(&error)));
+            let certificate = kind == Kind::NotReady && words.contains("certificate");
+            let error = Error::new(kind, words);
+            if certificate { self.hinted(error) } else { error }
         };
         let (plain, query) = path.split_once('?').map_or((path, None), |(plain, query)| (plain, Some(query)));
         let mut url = self.target.url(plain);
@@ -319,6 +321,14 @@ fn same_host(attempt: redirect::Attempt) -> redirect::Action {
     attempt.follow()
 }
 
+/// A server that answers plain HTTP with something else, as one of TLS does.
+fn no_http(error: &reqwest::Error, target: &Target) -> Option<String> {
+    let strange = cause(error).contains("invalid HTTP version");
+    (strange && target.base.scheme() == "http").then(|| {
+        "what answers at this port speaks no HTTP: write https:// in the base URL if it is TLS".to_string()
+    })
+}
+
 /// The innermost reason, without the URL.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -328,24 +338,7 @@ fn cause(error: &reqwest::Error) -> String {
     while let Some(inner) = reason.source() {
         reason = inner;
     }
-    certificate_words(reason.to_string())
-}
-
-/// What is wrong with a certificate, in words; any other reason as it is.
-fn certificate_words(reason: String) -> String {
-    let known = [
-        ("UnknownIssuer", "it is signed by an authority that is not known here"),
-        ("CaUsedAsEndEntity", "it is self-signed"),
-        ("NotValidForName", "it is for another host name"),
-        ("Expired", "it has expired"),
-    ];
-    if !reason.contains("certificate") {
-        return reason;
-    }
-    match known.into_iter().find(|(name, _)| reason.contains(name)) {
-        Some((_, words)) => format!("invalid peer certificate: {words}"),
-        None => reason,
-    }
+    reason.to_string()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::reader::{Flight, Followed, Landed, Look, Reader};
 use super::shot::{CallsOff, Shot};
 use super::target::Target;
-use super::{Cancel, protocol, tls};
+use super::{Cancel, protocol, tls, trouble};
 use crate::error::{Error, Kind};
 use crate::os;
 use crate::record::{Nanos, Outcome, Parcel, Request, Timeout};
@@ -279,7 +279,7 @@ fn connect_fault(error: io::Error) -> Fault {
         }
         _ => "",
     };
-    let told = tls::words(&error).unwrap_or_else(|| error.to_string());
+    let told = trouble::words(&error).unwrap_or_else(|| error.to_string());
     Fault::new(outcome, format!("cannot connect: {told}{hint}"))
 }
 

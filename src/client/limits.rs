@@ -61,7 +61,7 @@ impl Limits {
             Some(latest) => (latest.saturating_add(self.idle), Timeout::Idle),
             None => (course.sent.saturating_add(self.first_token), Timeout::FirstToken),
         };
-        if next < total { (next, Over::Late(limit)) } else { (total, Over::Late(Timeout::Total)) }
+        if next <= total { (next, Over::Late(limit)) } else { (total, Over::Late(Timeout::Total)) }
     }
 
     /// A limit was passed, which was noticed at `now`.

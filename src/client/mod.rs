@@ -29,6 +29,7 @@ mod sniff;
 pub mod sse;
 pub mod target;
 pub mod tls;
+mod trouble;
 
 pub use fake::Fake;
 pub use http::Http;

@@ -186,52 +186,6 @@ impl ServerCertVerifier for BelieveAll {
     }
 }
 
-/// What went wrong between us and a TLS server, in words. `None`: this is about something else.
-pub fn words(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls, InvalidMessage};
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    let tls = match inner {
-        Some(inner) => inner.downcast_ref::<Tls>(),
-        None => error.downcast_ref::<Tls>(),
-    }?;
-    let alert = |told: &str| format!("the server refuses the TLS handshake: {told}");
-    Some(match tls {
-        Tls::InvalidCertificate(bad) => format!(
-            "invalid peer certificate: {}",
-            match bad {
-                Bad::UnknownIssuer => "it is signed by an authority that is not known here".into(),
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. } =>
-                    "it is for another host name".into(),
-                Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
-                Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet".into(),
-                Bad::Revoked => "it was revoked".into(),
-                other => match format!("{other:?}") {
-                    told if told.contains("CaUsedAsEndEntity") => "it is self-signed".into(),
-                    told if told.contains("UnsupportedCertVersion") => "it is of X.509 version 1".into(),
-                    told => told,
-                },
-            }
-        ),
-        Tls::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the server does not speak TLS at this port: write http:// in the base URL".into()
-        }
-        Tls::InvalidMessage(_) | Tls::DecryptError | Tls::PeerSentOversizedRecord => {
-            format!("what the server sends is no TLS that holds together ({tls})")
-        }
-        Tls::AlertReceived(Alert::ProtocolVersion) => {
-            alert("it has no version of TLS that is spoken here (1.2, 1.3)")
-        }
-        Tls::AlertReceived(Alert::NoApplicationProtocol) => alert("it does not speak HTTP/1.1"),
-        Tls::AlertReceived(Alert::UnrecognisedName) => alert("it does not know this host name"),
-        Tls::AlertReceived(Alert::CertificateRequired) => {
-            alert("it wants a certificate of the client, which is not supported")
-        }
-        Tls::AlertReceived(other) => alert(&format!("it says {other:?}")),
-        Tls::PeerIncompatible(_) => format!("the server speaks no TLS that is spoken here (1.2, 1.3): {tls}"),
-        other => other.to_string(),
-    })
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

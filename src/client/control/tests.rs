@@ -87,6 +87,33 @@ async fn nobody_waits_for_a_certificate_to_become_good() {
 }
 
 #[tokio::test]
+async fn whoever_speaks_another_language_is_not_waited_for() {
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = plain.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut socket in plain.incoming().flatten() {
+            let _ = std::io::Read::read(&mut socket, &mut [0; 100]);
+            let _ = std::io::Write::write_all(&mut socket, answer(400, "").as_bytes());
+        }
+    });
+    let base = Target::base_url(&format!("https://127.0.0.1:{port}")).expect("a base URL");
+    let mut target = Target::new(base, Api::Chat);
+    target.insecure = true;
+    let error = ready(&target, Duration::from_secs(600), false).await.expect_err("plain HTTP");
+    let told = format!(
+        "cannot talk to {}: the server does not speak TLS at this port: write http:// in the base URL",
+        target.name
+    );
+    assert_eq!((error.kind, error.message, error.hint), (Kind::NotReady, told, None));
+
+    let (mut target, _) = tls_server();
+    target.base.set_scheme("http").expect("a scheme");
+    let error = ready(&target, Duration::from_secs(600), false).await.expect_err("TLS");
+    assert_eq!(error.kind, Kind::NotReady);
+    assert!(error.message.ends_with("write https:// in the base URL if it is TLS"), "{error}");
+}
+
+#[tokio::test]
 async fn certificates_are_believed_as_the_target_says() {
     let (mut target, _) = tls_server();
     target.insecure = true;
