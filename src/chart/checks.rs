@@ -239,7 +239,7 @@ fn run_figures() -> Vec<(String, Figure)> {
         for lang in ["en", "zh"] {
             let figures = [
                 ("distributions", run::distributions("DeepSeek-R1", &records, lang)),
-                ("over_time", run::over_time("DeepSeek-R1", &records, lang)),
+                ("over_time", run::over_time("DeepSeek-R1", &records, Some(0), lang)),
                 ("timeline", run::timeline("DeepSeek-R1", &records, lang)),
             ];
             all.extend(figures.map(|(kind, figure)| (format!("{kind}_{name}_{lang}"), figure)));

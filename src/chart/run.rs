@@ -140,8 +140,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// Output tokens per second and requests in flight over time.
-pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
+/// Output tokens per second and requests in flight over time. `start`: of the measured window.
+pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: &str) -> Figure {
     let end = seconds(records.iter().map(|record| record.timeline.end).max().unwrap_or(0));
     let failed = records.iter().filter(|record| !record.success()).count();
     let bin = bin_width(end);
@@ -157,7 +157,7 @@ pub fn over_time(name: &str, records: &[Record], lang: &str) -> Figure {
                 note: rates
                     .is_empty()
                     .then(|| say(lang, "no data: no output tokens", "没有数据：没有输出令牌")),
-                series: [Some(Series::new("", Style::Area, rates)), warmup_mark(records, lang)]
+                series: [Some(Series::new("", Style::Area, rates)), warmup_mark(records, start, lang)]
                     .into_iter()
                     .flatten()
                     .collect(),
@@ -216,15 +216,11 @@ fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
     }
 }
 
-/// Where the measured part begins, when there was a warm-up.
-pub(super) fn warmup_mark(records: &[Record], lang: &str) -> Option<Series> {
-    let planned = |phase: Phase| {
-        let of_phase = records.iter().filter(move |record| record.phase == phase);
-        of_phase.map(|record| record.timeline.planned).min()
-    };
-    planned(Phase::Warmup)?;
+/// Where the measured window begins, when there was a warm-up.
+pub(super) fn warmup_mark(records: &[Record], start: Option<Nanos>, lang: &str) -> Option<Series> {
+    let start = start.filter(|_| records.iter().any(|record| record.phase == Phase::Warmup))?;
     let label = say(lang, "warm-up ends", "预热结束");
-    Some(Series::new("", Style::Marks(vec![label]), vec![(seconds(planned(Phase::Measured)?), 0.0)]))
+    Some(Series::new("", Style::Marks(vec![label]), vec![(seconds(start), 0.0)]))
 }
 
 /// A round bin (seconds) that gives about a hundred bins.

@@ -7,7 +7,7 @@
 use super::Cancel;
 use super::order::Order;
 use crate::os;
-use crate::record::{Clock, Kind, Nanos, Outcome, Parcel, Usage};
+use crate::record::{Clock, Kind, Nanos, Outcome, Parcel, Record, Usage};
 use std::time::Duration;
 
 /// How the fake answers.
@@ -15,17 +15,28 @@ pub struct Fake {
     pub takes: Duration,
     /// How the request with this sequence number ends.
     pub outcome: fn(u64) -> Outcome,
+    /// Replies differ by their number, in length, in events, and in what is told of them.
+    pub varied: bool,
 }
 
 impl Fake {
     /// Answers well after `takes`.
     pub fn after(takes: Duration) -> Fake {
-        Fake { takes, outcome: |_| Outcome::Success }
+        Fake { takes, outcome: |_| Outcome::Success, varied: false }
+    }
+
+    /// Answers after up to `takes`, each request in its own way, and one of nine not well.
+    pub fn varied(takes: Duration) -> Fake {
+        let outcome = |seq| if seq % 9 == 4 { Outcome::Status } else { Outcome::Success };
+        Fake { takes, outcome, varied: true }
     }
 
     /// See [`super::Client::send`].
     pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
-        let takes = self.takes.as_nanos() as Nanos;
+        let mut takes = self.takes.as_nanos() as Nanos;
+        if self.varied {
+            takes -= takes * (order.request.seq * 7 % 10) as Nanos / 10;
+        }
         let mut record = order.record(true);
         let sent = record.timeline.planned.max(record.timeline.admitted);
         record.timeline.clock = Clock::Read;
@@ -48,9 +59,26 @@ impl Fake {
             record.status = Some(200);
             record.finish = Some("length".into());
             record.usage = Usage { input: Some(1), output: Some(1), ..Usage::default() };
+            if self.varied {
+                vary(&mut record, at_us);
+            }
         }
         Parcel::from(*record)
     }
+}
+
+/// Up to seven events, the last at the end, or none; sometimes with their tokens, sometimes
+/// without any count.
+fn vary(record: &mut Record, at_us: u32) {
+    let seq = record.seq as u32;
+    let (events, told) = (1 + seq % 7, seq.is_multiple_of(3));
+    record.timeline.events.clear();
+    record.streamed = !seq.is_multiple_of(5);
+    for i in (0..events).filter(|_| record.streamed) {
+        record.timeline.events.push(at_us * (i + 1) / events, Kind::CONTENT, if told { 1 + i } else { 0 }, 4);
+    }
+    record.usage.input = Some(10 + seq);
+    record.usage.output = (!seq.is_multiple_of(4)).then_some(1 + seq % 11);
 }
 
 async fn sleep_until(time: Nanos) {

@@ -58,10 +58,6 @@ pub struct Ended {
     pub zero: Nanos,
     /// Wall clock of the run's zero, milliseconds since 1970.
     pub zero_ms: i64,
-    /// Planned time of the earliest measured request.
-    pub window_start: Nanos,
-    /// Where the window ends, when a duration says so.
-    pub window_end: Option<Nanos>,
     /// Time from zero to the end of the last request.
     pub lasted: Nanos,
     /// What happened to this process and its machine meanwhile.
@@ -89,6 +85,11 @@ pub async fn run(
     let zero = os::now() + LEAD / 2 + at_start as Nanos * HANDING_OVER;
     let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
     progress.begin(zero);
+    let window = plan.window_start();
+    if let Some(start) = window {
+        progress.open_window(start);
+        let _ = out.send(Message::Window(start)).await;
+    }
     let lead = LEAD.max(3 * client.connect_time());
     let mut drive = Drive {
         plan,
@@ -104,9 +105,10 @@ pub async fn run(
             // An open loop sends when it is time, whoever listens.
             outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
             handing_over: AtomicI64::new(0),
+            last_end: AtomicI64::new(0),
         }),
         lead,
-        window: None,
+        window,
         measured: 0,
         seen: 0,
     };
@@ -118,14 +120,11 @@ pub async fn run(
     drop(prepared);
     drive.shared.progress.drain();
     drive.drain(control).await;
-    let window_start = drive.window.unwrap_or(0);
     Ok(Ended {
         reason,
         zero,
         zero_ms,
-        window_start,
-        window_end: plan.duration.map(|duration| window_start + duration.as_nanos() as Nanos),
-        lasted: os::now() - zero,
+        lasted: drive.shared.last_end.load(Relaxed),
         health: monitor.finish(drive.shared.handing_over.load(Relaxed)),
     })
 }
@@ -151,11 +150,14 @@ struct Shared {
     outage: Arc<Outage>,
     /// How long finished requests waited for the collector, added up.
     handing_over: AtomicI64,
+    /// End of the last request so far, since zero.
+    last_end: AtomicI64,
 }
 
 impl Shared {
     /// Gives a record to the collector.
     async fn hand_over(&self, parcel: Parcel) {
+        self.last_end.fetch_max(parcel.record.timeline.end, Relaxed);
         let message = Message::Record(parcel);
         let Err(TrySendError::Full(message)) = self.out.try_send(message) else { return };
         let begun = os::now();
@@ -172,7 +174,7 @@ struct Drive<'a> {
     cancel: Cancel,
     shared: Arc<Shared>,
     lead: Nanos,
-    /// Start of the measured window, once known.
+    /// Where the measured window begins, once known.
     window: Option<Nanos>,
     /// Measured slots so far, and all slots so far.
     measured: u64,
@@ -277,17 +279,12 @@ impl<'a> Drive<'a> {
             return Phase::Warmup;
         }
         self.measured += 1;
-        let start = match self.plan.warmup {
-            Warmup::None => 0,
-            Warmup::Requests(_) => planned,
-            Warmup::Time(time) => time.as_nanos() as Nanos,
-        };
         // Places come back a little out of order: in a closed loop a later slot may have been due
         // before the first measured one, and must not fall out of the window.
-        if self.window.is_none_or(|known| start < known) {
-            self.window = Some(start);
-            self.shared.progress.open_window(start);
-            let _ = self.shared.out.send(Message::Window(start)).await;
+        if self.window.is_none_or(|known| planned < known) {
+            self.window = Some(planned);
+            self.shared.progress.open_window(planned);
+            let _ = self.shared.out.send(Message::Window(planned)).await;
         }
         Phase::Measured
     }
@@ -309,14 +306,7 @@ impl<'a> Drive<'a> {
 
     /// The end of the measured time, once its start is known.
     fn window_end(&self) -> Option<Nanos> {
-        let duration = self.plan.duration?.as_nanos() as Nanos;
-        let start = match (self.window, self.plan.warmup) {
-            (Some(start), _) => start,
-            (None, Warmup::Time(time)) => time.as_nanos() as Nanos,
-            (None, Warmup::None) => 0,
-            (None, Warmup::Requests(_)) => return None,
-        };
-        Some(start + duration)
+        Some(self.window? + self.plan.duration?.as_nanos() as Nanos)
     }
 
     fn watch<'b>(&self, control: &'b Control) -> Watch<'b>

@@ -21,7 +21,8 @@ use std::sync::Arc;
 /// What a run tells whoever listens.
 #[derive(Debug)]
 pub enum Message {
-    /// The planned time of the earliest measured request so far; before any record from there on.
+    /// Where the measured window begins: before anything is sent where that is known, else the
+    /// planned time of the earliest measured request so far, before its record.
     Window(Nanos),
     Record(Parcel),
 }
@@ -60,4 +61,4 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

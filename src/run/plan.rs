@@ -2,7 +2,8 @@
 
 use crate::client::Target;
 use crate::os;
-use crate::schedule::Shape;
+use crate::record::{Due, Nanos};
+use crate::schedule::{Schedule, Shape};
 use crate::stats::Slo;
 use crate::workload::{Traffic, Workload};
 use std::sync::Arc;
@@ -115,6 +116,24 @@ impl Plan {
             Warmup::None => self.requests,
             Warmup::Requests(warmup) => self.requests.map(|requests| requests.saturating_add(warmup)),
             Warmup::Time(_) => None,
+        }
+    }
+
+    /// Every slot, warm-up first.
+    pub(super) fn schedule(&self) -> Schedule {
+        self.arrivals.schedule(self.seed, &self.traffic)
+    }
+
+    /// Where the measured window begins, if that is known before anything was sent. A warm-up of
+    /// so many requests ends in a closed loop when the first request after it has a place.
+    pub(super) fn window_start(&self) -> Option<Nanos> {
+        match self.warmup {
+            Warmup::None => Some(0),
+            Warmup::Time(time) => Some(time.as_nanos() as Nanos),
+            Warmup::Requests(n) => match self.schedule().nth(usize::try_from(n).ok()?)?.due {
+                Due::At(planned) => Some(planned),
+                Due::Free { .. } => None,
+            },
         }
     }
 

@@ -17,7 +17,7 @@ pub fn hash(plan: &Plan) -> String {
     let requests = plan.slots().map_or(REQUESTS_MAX, |slots| slots.min(REQUESTS_MAX as u64) as usize);
     let mut lines = String::new();
     let mut end = None;
-    for slot in plan.arrivals.schedule(plan.seed, &plan.traffic).take(requests) {
+    for slot in plan.schedule().take(requests) {
         if let Due::At(due) = slot.due {
             end = end.or_else(|| end_of(plan, slot.seq, due));
             if end.is_some_and(|end| due >= end) {

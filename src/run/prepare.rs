@@ -49,7 +49,7 @@ pub fn start(
 ) -> std::io::Result<Ahead> {
     let places = plan.places().unwrap_or(128);
     let (queue, bundles) = mpsc::channel(places.saturating_mul(2).clamp(128, 4096) / BUNDLE_MAX);
-    let schedule = plan.arrivals.schedule(plan.seed, &plan.traffic);
+    let schedule = plan.schedule();
     let workload = plan.workload.clone();
     let traffic = plan.traffic();
     let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);

@@ -17,7 +17,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-pub(super) fn plan(arrivals: Shape) -> Plan {
+pub(crate) fn plan(arrivals: Shape) -> Plan {
     let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
     let mut target = Target::new(base, Api::Completions);
     target.timeouts.reconnect = Duration::ZERO;
@@ -63,24 +63,32 @@ fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
 }
 
 fn play_until(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended) {
+    let (records, ended, _) = gather(plan, fake, control);
+    (records, ended)
+}
+
+/// Records in order of their slots, how the run ended, and where it said that its window begins,
+/// with the number of records that came before.
+fn gather(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended, Vec<(i64, usize)>) {
     let runtime = super::runtime().expect("a runtime");
     runtime.block_on(async {
         let (out, mut inbox) = mpsc::channel(1024);
         let progress = Arc::new(Progress::default());
         let client = Arc::new(Client::Fake(fake));
         let gather = tokio::spawn(async move {
-            let mut records = Vec::new();
+            let (mut records, mut starts) = (Vec::new(), Vec::new());
             while let Some(message) = inbox.recv().await {
-                if let Message::Record(parcel) = message {
-                    records.push(*parcel.open());
+                match message {
+                    Message::Record(parcel) => records.push(*parcel.open()),
+                    Message::Window(start) => starts.push((start, records.len())),
                 }
             }
-            records
+            (records, starts)
         });
         let ended = run(&plan, client, &control, progress, out, "id").await.expect("it starts");
-        let mut records = gather.await.expect("it gathers");
+        let (mut records, starts) = gather.await.expect("it gathers");
         records.sort_by_key(|record| record.seq);
-        (records, ended)
+        (records, ended, starts)
     })
 }
 
@@ -127,11 +135,29 @@ fn a_closed_place_plans_its_next_request_at_the_end_of_the_last() {
 #[test]
 fn a_count_of_requests_is_kept_exactly_and_warmup_comes_on_top() {
     let plan = Plan { requests: Some(7), warmup: Warmup::Requests(3), ..plan(closed(4)) };
-    let (records, ended) = play(plan, Fake::after(ms(2)));
+    let (records, _, starts) = gather(plan, Fake::after(ms(2)), Control::watching(|| Stop::No));
     let warm = records.iter().filter(|record| record.phase == Phase::Warmup).count();
     assert_eq!((records.len(), warm), (10, 3));
     assert!(records[..3].iter().all(|record| record.phase == Phase::Warmup));
-    assert_eq!(ended.window_start, records[3].timeline.planned);
+    let first = records[3..].iter().map(|record| record.timeline.planned).min();
+    assert_eq!(starts.last().map(|(start, _)| *start), first);
+}
+
+#[test]
+fn where_the_window_begins_is_told_before_anything_that_may_arrive_in_it() {
+    let wait = Plan { cap: Some(1), requests: Some(2), warmup: Warmup::Requests(3), ..plan(even(1_000.0)) };
+    let time = Plan { duration: Some(ms(40)), warmup: Warmup::Time(ms(30)), ..plan(closed(1)) };
+    let none = Plan { requests: Some(2), ..plan(closed(1)) };
+    for (plan, start) in [(wait, 3_000_000), (time, 30_000_000), (none, 0)] {
+        let (_, _, starts) = gather(plan, Fake::after(ms(5)), Control::watching(|| Stop::No));
+        assert_eq!(starts, [(start, 0)]);
+    }
+}
+
+#[test]
+fn a_run_lasts_until_its_last_request_has_ended() {
+    let (records, ended) = play(Plan { requests: Some(4), ..plan(closed(2)) }, Fake::after(ms(5)));
+    assert_eq!(Some(ended.lasted), records.iter().map(|record| record.timeline.end).max());
 }
 
 #[test]
@@ -140,7 +166,6 @@ fn a_duration_counts_from_the_end_of_a_timed_warmup() {
     let (records, ended) = play(plan, Fake::after(ms(1)));
     assert_eq!(records.len(), 10, "100 ms at 100/s");
     assert_eq!(records.iter().filter(|record| record.phase == Phase::Warmup).count(), 4);
-    assert_eq!((ended.window_start, ended.window_end), (40_000_000, Some(100_000_000)));
     assert_eq!(ended.reason, Reason::Duration);
 }
 
@@ -167,7 +192,10 @@ fn ten_failures_in_a_row_to_connect_end_the_run_early() {
     let plan = Plan { requests: Some(500), ..plan(closed(2)) };
     let (records, ended) = play(
         plan,
-        Fake { takes: ms(1), outcome: |seq| if seq < 5 { Outcome::Success } else { Outcome::Connect } },
+        Fake {
+            outcome: |seq| if seq < 5 { Outcome::Success } else { Outcome::Connect },
+            ..Fake::after(ms(1))
+        },
     );
     assert_eq!(ended.reason, Reason::Early("10 failures in a row to connect".into()));
     assert!(records.len() < 500, "{}", records.len());
@@ -180,13 +208,13 @@ fn failures_to_connect_end_no_run_as_long_as_an_outage_is_borne_with() {
     let mut target = (*plan.target).clone();
     target.timeouts.reconnect = Duration::from_secs(3_600);
     plan.target = Arc::new(target);
-    let (records, ended) = play(plan, Fake { takes: ms(1), outcome: |_| Outcome::Connect });
+    let (records, ended) = play(plan, Fake { outcome: |_| Outcome::Connect, ..Fake::after(ms(1)) });
     assert_eq!((records.len(), ended.reason), (40, Reason::Requests));
 }
 
 #[test]
 fn failures_that_connect_do_not_end_a_run_unless_asked() {
-    let failing = || Fake { takes: ms(1), outcome: |_| Outcome::Status };
+    let failing = || Fake { outcome: |_| Outcome::Status, ..Fake::after(ms(1)) };
     let (records, ended) = play(Plan { requests: Some(40), ..plan(closed(4)) }, failing());
     assert_eq!((records.len(), ended.reason), (40, Reason::Requests));
     let asked = Plan { requests: Some(4000), max_errors: Some(MaxErrors::Share(0.5)), ..plan(closed(4)) };

@@ -291,8 +291,7 @@ impl Collector {
         let zero_ms = os::wall() / 1_000_000;
         let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index, zero_ms)?;
         let work = move || {
-            let window = Window { start: None, end: None };
-            let mut summary = Summary::new(window, plan.slo.clone(), plan.open());
+            let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<Parcel> = Vec::new();
             let mut room = Events::default();
@@ -302,8 +301,8 @@ impl Collector {
                 while let Some(message) = next {
                     match message {
                         Message::Window(at) => {
-                            let end = plan.duration.map(|duration| at + duration.as_nanos() as i64);
-                            summary.set_window(Window { start: Some(at), end });
+                            let latest = plan.duration.map(|duration| at + duration.as_nanos() as i64);
+                            summary.set_window(Window::Running { start: Some(at), latest });
                         }
                         Message::Record(mut parcel) => {
                             parcel.show(&mut room, |record| {
@@ -325,6 +324,7 @@ impl Collector {
                 std::thread::sleep(GATHER);
             }
             let written = writer.finish();
+            summary.close();
             Collected { summary, written: failed.map_or(written, Err), series }
         };
         let thread = std::thread::Builder::new()
@@ -351,7 +351,7 @@ fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
 
 /// The facts of a run that are not in its summary.
 pub fn facts(finished: &Finished) -> Map<String, Value> {
-    let ended = &finished.ended;
+    let (ended, span) = (&finished.ended, finished.summary.span());
     let failures: Vec<String> = finished.summary.failures().iter().map(Failed::to_string).collect();
     let reason = match &ended.reason {
         Reason::Requests => "requests".to_string(),
@@ -362,8 +362,8 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
     };
     let Value::Object(map) = json!({
         "zero_ms": ended.zero_ms,
-        "window_start_ns": ended.window_start,
-        "window_end_ns": ended.window_end,
+        "window_start_ns": span.map(|(start, _)| start),
+        "window_end_ns": span.map(|(_, end)| end),
         "stopped_by": reason,
         "failures": failures.join(", "),
         "server_scrapes": finished.scrapes.answers,
@@ -376,3 +376,6 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
     };
     map
 }
+
+#[cfg(test)]
+mod recount;

@@ -124,13 +124,14 @@ impl Shown {
         let (progress, now) = (&self.progress, os::now());
         let since_zero = progress.zero().map_or(0, |zero| (now - zero).max(0));
         let measured = progress.measured();
-        let stage = match (progress.drains(), progress.window()) {
+        let window = progress.window().filter(|start| since_zero >= *start);
+        let stage = match (progress.drains(), window) {
             (true, _) => Stage::Drain,
             (false, Some(_)) => Stage::Measured,
             (false, None) if matches!(self.goal.warmup, Warmup::None) => Stage::Measured,
             (false, None) => Stage::Warmup,
         };
-        let start = if stage == Stage::Warmup { 0 } else { progress.window().unwrap_or(0) };
+        let start = if stage == Stage::Warmup { 0 } else { window.unwrap_or(0) };
         let (ttft, itl) = progress.live.typical(now);
         Status {
             stage,

@@ -13,6 +13,10 @@ pub fn intent(plan: &Plan) -> Intent {
     Intent {
         places: plan.arrivals.places().and(plan.places()),
         places_from,
+        rate: match plan.arrivals {
+            Shape::Rate { per_second, .. } => Some(per_second),
+            _ => None,
+        },
         level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. }),
         shared_tokens: shared_tokens(&plan.workload),
     }

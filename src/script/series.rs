@@ -29,6 +29,10 @@ pub fn line(state: &State, result: &Handle, name: &str, window: Duration) -> Res
             .hint("a window is a time such as \"1s\""));
     }
     if let Some(metric) = name.strip_prefix(SERVER) {
+        result.whole(
+            "series",
+            "ask the whole run for what the server told; the client's own series are there for parts, too",
+        )?;
         return server_line(result, metric, width);
     }
     let mut series = ClientSeries::new(width);

@@ -54,15 +54,15 @@ impl Doubt {
                 "finished requests waited {} of the run to be collected: give the client more cores, or a faster disk for results",
                 percent(*share)
             ),
-            Doubt::Rate { asked, sent, capped: true } => format!(
-                "{} of the {} requests/s asked for were sent, the cap kept the rest waiting: raise max_in_flight, or ask for less than the server can carry",
+            Doubt::Rate { scheduled, sent, capped: true } => format!(
+                "{} of the {} requests/s of the schedule were sent, the cap kept the rest waiting: raise max_in_flight, or ask for less than the server can carry",
                 fixed(*sent, 2),
-                fixed(*asked, 2)
+                fixed(*scheduled, 2)
             ),
-            Doubt::Rate { asked, sent, .. } => format!(
-                "{} of the {} requests/s asked for were sent: ask for less, or send from more cores",
+            Doubt::Rate { scheduled, sent, .. } => format!(
+                "{} of the {} requests/s of the schedule were sent: ask for less, or send from more cores",
                 fixed(*sent, 2),
-                fixed(*asked, 2)
+                fixed(*scheduled, 2)
             ),
             Doubt::SentLate { ms, gap_ms } => format!(
                 "requests left {} and more after their time, with {} between two: free CPU for the client, or ask for a lower rate",
@@ -160,13 +160,13 @@ impl Doubt {
             Doubt::HandedOverLate { share } => {
                 format!("已完成的请求有 {} 的时间在等待收集：请增加核数，或换更快的磁盘", percent(*share))
             }
-            Doubt::Rate { asked, sent, capped } => {
+            Doubt::Rate { scheduled, sent, capped } => {
                 let advice = if *capped {
                     "，其余在并发上限处等待：请提高 max_in_flight，或降低速率"
                 } else {
                     "：请降低速率，或用更多的核发送"
                 };
-                format!("要求 {} 请求/s，实际发送 {}{advice}", fixed(*asked, 2), fixed(*sent, 2))
+                format!("计划 {} 请求/s，实际发送 {}{advice}", fixed(*scheduled, 2), fixed(*sent, 2))
             }
             Doubt::SentLate { ms, gap_ms } => format!(
                 "请求比计划晚 {} 以上发出，而平均间隔为 {}：请为客户端留出 CPU，或降低速率",
@@ -279,6 +279,8 @@ struct Words {
     client: &'static str,
     network: &'static str,
     rate: [&'static str; 2],
+    /// Behind a rate that was drawn at random.
+    drawn: &'static str,
     places: [&'static str; 2],
     late: &'static str,
     lag: &'static str,
@@ -306,6 +308,7 @@ const ENGLISH: Words = Words {
     client: "client",
     network: "network",
     rate: ["requests/s", "of"],
+    drawn: " (drawn at random for {})",
     places: ["in flight", "of"],
     late: "late p50/p99/max",
     lag: "late p50/p99",
@@ -333,6 +336,7 @@ const CHINESE: Words = Words {
     client: "客户端",
     network: "网络",
     rate: ["请求/s", "/"],
+    drawn: "（按 {} 随机抽取）",
     places: ["进行中", "/"],
     late: "滞后 p50/p99/最大",
     lag: "滞后 p50/p99",
@@ -356,9 +360,11 @@ const CHINESE: Words = Words {
 
 fn sent(evidence: &Evidence, words: &Words) -> Vec<String> {
     let mut parts = Vec::new();
-    if let Some((asked, sent)) = evidence.rates {
+    if let Some((scheduled, sent)) = evidence.rates {
         let [unit, of] = words.rate;
-        parts.push(format!("{} {of} {} {unit}", fixed(sent, 2), fixed(asked, 2)));
+        let drawn = evidence.asked_rate.filter(|asked| fixed(*asked, 2) != fixed(scheduled, 2));
+        let drawn = drawn.map_or(String::new(), |asked| words.drawn.replace("{}", &fixed(asked, 2)));
+        parts.push(format!("{} {of} {} {unit}{drawn}", fixed(sent, 2), fixed(scheduled, 2)));
     }
     if let Some((places, mean)) = evidence.places {
         let [unit, of] = words.places;

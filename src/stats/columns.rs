@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn an_empty_run_has_the_same_columns_as_a_full_one() {
-        let mut full = Summary::new(Window { start: None, end: None }, None, false);
+        let mut full = Summary::new(Window::UNKNOWN, None, false);
         let empty = full.clone();
         full.add(&reply(0, 0).tokens_at(&[10, 20, 30]).usage(8, 3).record());
         let names =
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn columns_carry_their_unit_and_say_what_value_says() {
-        let mut summary = Summary::new(Window { start: None, end: None }, None, false);
+        let mut summary = Summary::new(Window::UNKNOWN, None, false);
         summary.add(&reply(0, 0).tokens_at(&[10, 20, 40]).usage(8, 3).record());
         let columns = summary.columns();
         let column = |name: &str| columns.iter().find(|(column, _)| column == name).map(|(_, value)| *value);

@@ -126,7 +126,7 @@ impl Reply {
 }
 
 /// A run that ends with its last request.
-pub const COUNT_BOUND: Window = Window { start: None, end: None };
+pub const COUNT_BOUND: Window = Window::UNKNOWN;
 
 pub fn filled(window: Window, replies: impl IntoIterator<Item = Reply>) -> Summary {
     let mut summary = Summary::new(window, None, false);
@@ -140,7 +140,7 @@ pub fn all(replies: impl IntoIterator<Item = Reply>) -> Summary {
 }
 
 pub fn seconds(start: Nanos, end: Nanos) -> Window {
-    Window { start: Some(start * 1_000 * MS), end: Some(end * 1_000 * MS) }
+    Window::Over { start: start * 1_000 * MS, end: end * 1_000 * MS }
 }
 
 /// Checks each name's value; `None` is null.

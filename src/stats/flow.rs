@@ -48,6 +48,11 @@ impl Flow {
         }
     }
 
+    /// A copy of what says when tokens arrived.
+    pub fn for_arrivals(&self) -> Flow {
+        Flow { at_us: self.at_us.clone(), tokens: self.tokens.clone(), known: self.known, ..Flow::default() }
+    }
+
     /// The mean gap, milliseconds.
     pub fn mean_gap_ms(&self) -> Option<f64> {
         let sum: u64 = self.gaps_us.iter().map(|gap| u64::from(*gap)).sum();

@@ -1,7 +1,7 @@
 //! Every run-level number, from records alone: `add`, `+=`, then ask. Pure.
 //!
 //! A [`Summary`] keeps samples (`sample`, `gaps`), counts (`tally`) and what arrived when
-//! (`rates`); `names` and `numbers` answer `metric.statistic`; [`Slo`] judges. `table`,
+//! (`rates`) in the [`Window`]; `names` and `numbers` answer `metric.statistic`; [`Slo`] judges. `table`,
 //! `columns`, `vllm` and `csv` write summaries down; `view` prepares records for charts;
 //! `series` and `counter` say what happened in each window of a run; `truth` lays records beside
 //! what their server says that it did.
@@ -12,7 +12,7 @@ mod conduct;
 pub mod counter;
 pub mod csv;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod flow;
 mod gaps;
 pub mod names;
@@ -30,8 +30,10 @@ pub mod truth;
 pub mod verdict;
 pub mod view;
 pub mod vllm;
+mod window;
 pub mod words;
 
 pub use series::ClientSeries;
 pub use slo::{Condition, Limit, Ruling, Slo};
-pub use summary::{Summary, Window};
+pub use summary::Summary;
+pub use window::Window;

@@ -25,7 +25,7 @@ impl Summary {
         match (name.metric, name.statistic) {
             (Duration, _) => self.seconds(),
             (Requests, Count) => Some(tally.requests as f64),
-            (Requests, Rate) => self.per_second(self.arrivals.ended as f64),
+            (Requests, Rate) => self.per_second(self.arrivals().ended as f64),
             (Errors, Count) => Some(tally.failed() as f64),
             (Errors, Share) => share(tally.failed(), tally.requests),
             (Goodput, _) if !self.has_limits() => None,
@@ -42,7 +42,7 @@ impl Summary {
             (UncachedInputTokens, Sum) => {
                 Some(tally.cached.input_tokens.saturating_sub(tally.cached.tokens) as f64)
             }
-            (UncachedInputTokens, Rate) => self.per_second(self.arrivals.uncached_tokens as f64),
+            (UncachedInputTokens, Rate) => self.per_second(self.arrivals().uncached_tokens as f64),
             (Metric::ForcedLength, Count) => Some(tally.forced_length as f64),
             (Metric::ForcedLength, Share) => share(tally.forced_length, tally.requests),
             (Metric::SyntheticText, Count) => Some(tally.synthetic_text as f64),
@@ -50,14 +50,20 @@ impl Summary {
             (Metric::WastedTokens, Sum) => Some(tally.wasted_tokens as f64),
             (Concurrency, Mean) => self.concurrency().map(|c| c.mean),
             (Concurrency, Max) => self.concurrency().map(|c| c.max as f64),
-            (Metric::OutputTokens, Peak) => self.arrivals.peak(),
+            (Metric::OutputTokens, Peak) => self.peak(),
             (metric, Rate) => self.token_rate(metric),
             (metric, statistic) => self.of_view(metric, statistic, &self.view(metric)),
         }
     }
 
+    /// In less than a second there is no most in one.
+    fn peak(&self) -> Option<f64> {
+        self.seconds().filter(|seconds| *seconds >= 1.0).and_then(|_| self.arrivals().peak())
+    }
+
     fn token_rate(&self, metric: Metric) -> Option<f64> {
-        let (input, output) = (self.arrivals.input_tokens as f64, self.arrivals.output_tokens());
+        let arrivals = self.arrivals();
+        let (input, output) = (arrivals.input_tokens as f64, arrivals.output_tokens());
         match metric {
             Metric::InputTokens => self.per_second(input),
             Metric::OutputTokens => self.per_second(output),

@@ -3,11 +3,39 @@
 use super::flow::Flow;
 use crate::record::{Nanos, Record};
 
-/// Parts of a token: replies are spread over their events in whole parts, so that sums are
-/// the same in any order.
+/// Parts of a token in the bins of the peak.
 const PARTS: u64 = 1_024;
 
-/// What arrived in the window from successful requests.
+/// Parts of a token in the sum of output tokens: whole numbers, so that it is the same in any
+/// order, and small enough that what is cut off shows in no table. The sum holds 10^12 tokens.
+const FINE: u64 = 1 << 24;
+
+/// What counts of a successful reply, beside its [`Flow`].
+#[derive(Debug, Clone, Copy)]
+pub struct Reply {
+    sent: Nanos,
+    pub end: Nanos,
+    input: Option<u32>,
+    cached: Option<u32>,
+    output: Option<u32>,
+}
+
+impl Reply {
+    /// `None`: nothing was sent, or no success came of it.
+    pub fn of(record: &Record) -> Option<Reply> {
+        let timeline = &record.timeline;
+        record.success().then_some(())?;
+        Some(Reply {
+            sent: timeline.sent?,
+            end: timeline.end,
+            input: record.input_tokens(),
+            cached: record.usage.cached,
+            output: record.output_tokens().map(|(n, _)| n),
+        })
+    }
+}
+
+/// What arrived in a window from successful requests.
 #[derive(Debug, Clone, Default)]
 pub struct Arrivals {
     /// Requests that ended.
@@ -15,51 +43,50 @@ pub struct Arrivals {
     pub input_tokens: u64,
     /// Input tokens that no prefix cache answered; only of requests that reported it.
     pub uncached_tokens: u64,
-    output_parts: u64,
+    output: u64,
     bins: Bins,
 }
 
 impl Arrivals {
-    /// Adds a success. `flow` is the record's; `window`: only what arrived in it counts
-    /// (`None`: all of it). An input counts when its first output arrives.
-    pub fn add(&mut self, record: &Record, flow: &Flow, window: Option<(Nanos, Nanos)>) {
-        let timeline = &record.timeline;
-        let Some(sent) = timeline.sent else { return };
-        let inside = |at: Nanos| window.is_none_or(|(start, end)| start <= at && at <= end);
-        let time = |at_us: u32| sent + Nanos::from(at_us) * 1_000;
+    /// Adds what arrived of `reply` after `from` and until `to`. An input counts when its first
+    /// output arrives.
+    pub fn add(&mut self, reply: &Reply, flow: &Flow, (from, to): (Nanos, Nanos)) {
+        let inside = |at: Nanos| from < at && at <= to;
+        let time = |at_us: u32| reply.sent + Nanos::from(at_us) * 1_000;
 
-        self.ended += u64::from(inside(timeline.end));
-        let answered = flow.at_us.first().map_or(timeline.end, |at| time(*at));
-        if let Some(input) = record.input_tokens().filter(|_| inside(answered)) {
+        self.ended += u64::from(inside(reply.end));
+        let answered = flow.at_us.first().map_or(reply.end, |at| time(*at));
+        if let Some(input) = reply.input.filter(|_| inside(answered)) {
             self.input_tokens += u64::from(input);
-            if let Some(cached) = record.usage.cached {
+            if let Some(cached) = reply.cached {
                 self.uncached_tokens += u64::from(input.saturating_sub(cached));
             }
         }
-        let Some((tokens, _)) = record.output_tokens() else { return };
+        let Some(tokens) = reply.output else { return };
         if flow.at_us.is_empty() {
-            let parts = if inside(timeline.end) { u64::from(tokens) * PARTS } else { 0 };
-            self.output_parts += parts;
-            self.bins.add(timeline.end.div_euclid(1_000), parts);
+            if inside(reply.end) {
+                self.output += u64::from(tokens) * FINE;
+                self.bins.add(reply.end.div_euclid(1_000), u64::from(tokens) * PARTS);
+            }
             return;
         }
         let last = flow.at_us.last().map_or(answered, |at| time(*at));
-        let sent_us = sent.div_euclid(1_000);
+        let sent_us = reply.sent.div_euclid(1_000);
         if inside(answered) && inside(last) {
-            self.output_parts += u64::from(tokens) * PARTS;
+            self.output += u64::from(tokens) * FINE;
             spread(flow, tokens, |at_us, parts| self.bins.add(sent_us + i64::from(at_us), parts));
-        } else {
-            spread(flow, tokens, |at_us, parts| {
-                if inside(time(at_us)) {
-                    self.output_parts += parts;
-                    self.bins.add(sent_us + i64::from(at_us), parts);
-                }
-            });
+            return;
         }
+        self.output += share(flow, tokens, |at_us| inside(time(at_us)));
+        spread(flow, tokens, |at_us, parts| {
+            if inside(time(at_us)) {
+                self.bins.add(sent_us + i64::from(at_us), parts);
+            }
+        });
     }
 
     pub fn output_tokens(&self) -> f64 {
-        self.output_parts as f64 / PARTS as f64
+        self.output as f64 / FINE as f64
     }
 
     /// The most output tokens in any window of 1 s that begins on a whole millisecond.
@@ -72,16 +99,30 @@ impl Arrivals {
         self.ended += other.ended;
         self.input_tokens += other.input_tokens;
         self.uncached_tokens += other.uncached_tokens;
-        self.output_parts += other.output_parts;
+        self.output += other.output;
         self.bins.merge(&other.bins);
     }
+}
+
+/// The part of `tokens` that came with the events that count, in [`FINE`] parts.
+fn share(flow: &Flow, tokens: u32, counts: impl Fn(u32) -> bool) -> u64 {
+    let weight = |n: &u32| if flow.known > 0 { u64::from(*n) } else { 1 };
+    let events = flow.at_us.iter().zip(&flow.tokens);
+    let inside: u64 = events.filter(|(at, _)| counts(**at)).map(|(_, n)| weight(n)).sum();
+    let whole = u128::from(tokens) * u128::from(FINE);
+    (whole * u128::from(inside) / u128::from(weights(flow))) as u64
+}
+
+/// What the weights of a reply's events add up to.
+fn weights(flow: &Flow) -> u64 {
+    if flow.known > 0 { flow.known } else { flow.at_us.len() as u64 }
 }
 
 /// Hands each event its share of `tokens`: by the tokens that the server said for each event,
 /// else evenly. The parts add up to exactly `tokens`.
 #[inline]
 fn spread(flow: &Flow, tokens: u32, mut each: impl FnMut(u32, u64)) {
-    let weights = if flow.known > 0 { flow.known } else { flow.at_us.len() as u64 };
+    let weights = weights(flow);
     if flow.known == 0 && weights == u64::from(tokens) {
         for at in &flow.at_us {
             each(*at, PARTS);
@@ -294,7 +335,8 @@ mod tests {
         let (mut arrivals, mut flow) = (Arrivals::default(), Flow::default());
         for record in records {
             flow.read(record);
-            arrivals.add(record, &flow, window);
+            let reply = Reply::of(record).expect("a success");
+            arrivals.add(&reply, &flow, window.unwrap_or((Nanos::MIN, Nanos::MAX)));
         }
         arrivals
     }
@@ -326,6 +368,26 @@ mod tests {
         let times: Vec<u32> = (1..=7).collect();
         let record = reply(0, 0).tokens_at(&times).usage(1, 128).record();
         assert_eq!(arrivals(&[record], None).output_tokens(), 128.0);
+    }
+
+    #[test]
+    fn what_arrives_at_the_start_is_of_what_was_before_and_at_the_end_of_the_window() {
+        let record = reply(0, 0).tokens_at(&[100, 200]).usage(8, 2).record();
+        let of = |window| {
+            let inside = arrivals(std::slice::from_ref(&record), Some(window));
+            (inside.ended, inside.output_tokens())
+        };
+        assert_eq!(of((100 * MS, 200 * MS)), (1, 1.0));
+        assert_eq!(of((0, 100 * MS)), (0, 1.0));
+        assert_eq!(of((200 * MS, 300 * MS)), (0, 0.0));
+    }
+
+    #[test]
+    fn the_part_of_a_reply_in_a_window_is_exact() {
+        // 7 events share 100 tokens; 3 of them come in the window.
+        let record = reply(0, 0).tokens_at(&[1, 2, 3, 4, 5, 6, 7]).usage(1, 100).record();
+        let inside = arrivals(&[record], Some((2 * MS, 5 * MS))).output_tokens();
+        assert!((inside - 300.0 / 7.0).abs() < 1e-7, "{inside}");
     }
 
     #[test]

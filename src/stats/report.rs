@@ -25,6 +25,8 @@ pub struct Intent {
     pub places_from: Nanos,
     /// The load has one level; a ramp has not.
     pub level: bool,
+    /// Requests per second of an open loop of one level.
+    pub rate: Option<f64>,
     /// Input tokens of a request that others share, on average. `None`: unknown.
     pub shared_tokens: Option<f64>,
 }
@@ -65,7 +67,8 @@ impl Report {
             "verdicts": self.verdicts().join(","),
             "read_lag_ms_p50": evidence.lag_ms.map(|(median, _)| median),
             "read_lag_ms_p99": evidence.lag_ms.map(|(_, high)| high),
-            "asked_rate": evidence.rates.map(|(asked, _)| asked),
+            "asked_rate": evidence.asked_rate.or(evidence.rates.map(|(scheduled, _)| scheduled)),
+            "scheduled_rate": evidence.rates.map(|(scheduled, _)| scheduled),
             "achieved_rate": evidence.rates.map(|(_, sent)| sent),
             "asked_concurrency": evidence.places.map(|(places, _)| places),
             "delivered_concurrency": evidence.places.map(|(_, mean)| mean),
@@ -142,6 +145,7 @@ fn evidence(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_
         lateness_ms: median_and_high(&lateness)
             .zip(lateness.max())
             .map(|((p50, high), max)| (p50, high, max)),
+        asked_rate: intent.rate.filter(|_| open),
         rates: if open { conduct.rates() } else { None },
         capped: conduct.at_cap > conduct.late,
         places: intent

@@ -322,7 +322,7 @@ mod tests {
     }
 
     fn summary(open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
-        let mut summary = Summary::new(Window { start: None, end: None }, None, open);
+        let mut summary = Summary::new(Window::UNKNOWN, None, open);
         replies.into_iter().for_each(|reply| summary.add(&reply.record()));
         summary
     }

@@ -4,32 +4,23 @@ use super::conduct::Conduct;
 use super::flow::Flow;
 use super::gaps::Gaps;
 use super::names::Metric;
-use super::rates::{Arrivals, Concurrency, InFlight};
+use super::rates::{Arrivals, Concurrency, InFlight, Reply};
 use super::report::Report;
 use super::sample::Sample;
 use super::slo::Slo;
-use super::tally::{Failed, Tally, least};
+use super::tally::{Failed, Tally};
+use super::window::{Waiting, Window};
 use crate::record::{Adaption, Nanos, Phase, Record};
+use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Which part of the run is measured.
-///
-/// A run that stops at a duration has an end known beforehand: throughputs count what arrived
-/// in [start, end]. A run that stops at a number of requests ends with its last request, as
-/// in every tool of the field: throughputs then count the measured requests alone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Window {
-    /// `None` until the first measured request is planned.
-    pub start: Option<Nanos>,
-    pub end: Option<Nanos>,
-}
 
 /// All numbers of one run, computed from its records in any order.
 ///
 /// Latencies, counts and shares are of the measured requests that were planned in the window,
 /// followed to their end; only successes have latencies and lengths, while `queue_delay` and
-/// `lateness` are of every request that was sent. Concurrency counts every request in flight,
-/// warm-up included. Memory: bounded samples, and 16 bytes a request.
+/// `lateness` are of every request that was sent. Rates are of what arrived in the window,
+/// whoever asked for it, and concurrency is of every request in flight: warm-up included.
+/// Memory: bounded samples, 16 bytes a request, and the warm-up's replies until [`Summary::close`].
 #[derive(Debug, Clone)]
 pub struct Summary {
     window: Window,
@@ -39,8 +30,12 @@ pub struct Summary {
     pub(super) samples: Vec<Sample>,
     pub(super) itl: Gaps,
     pub(super) tally: Tally,
-    pub(super) arrivals: Arrivals,
+    arrivals: Arrivals,
+    /// Replies of the warm-up of which it is not known yet what arrives in the window.
+    waiting: Waiting,
     in_flight: InFlight,
+    /// End of the last request, whichever.
+    last_end: Option<Nanos>,
     pub(super) conduct: Conduct,
     /// Fields of ours that the server does not take.
     pub(super) adaptions: Arc<Vec<Adaption>>,
@@ -64,7 +59,9 @@ impl Summary {
             itl: Gaps::default(),
             tally: Tally::default(),
             arrivals: Arrivals::default(),
+            waiting: Waiting::default(),
             in_flight: InFlight::default(),
+            last_end: None,
             conduct: Conduct::default(),
             adaptions: Arc::default(),
             report: None,
@@ -72,14 +69,7 @@ impl Summary {
         }
     }
 
-    /// The planned time of the first measured request, once known; before any measured record.
-    /// Without it the window begins with the earliest planned time that was added.
-    pub fn start_window(&mut self, at: Nanos) {
-        self.window.start = Some(at);
-    }
-
-    /// Replaces the window: when the end follows from a start that was not known before, or
-    /// with the true end of a run that was interrupted.
+    /// Replaces the window of a run that goes on: its start is known, or known better.
     pub fn set_window(&mut self, window: Window) {
         self.window = window;
     }
@@ -87,6 +77,14 @@ impl Summary {
     /// What every request went without, or with under another name.
     pub fn adapt(&mut self, adaptions: Arc<Vec<Adaption>>) {
         self.adaptions = adaptions;
+    }
+
+    /// Nothing more comes: the window is known from now on, and what waited for it is counted.
+    pub fn close(&mut self) {
+        if let Some((start, end)) = self.span() {
+            std::mem::take(&mut self.waiting).arrive(&mut self.arrivals, (start, end));
+            self.window = Window::Over { start, end };
+        }
     }
 
     pub fn is_open(&self) -> bool {
@@ -100,18 +98,11 @@ impl Summary {
     pub fn add(&mut self, record: &Record) {
         self.in_flight.add(record);
         self.flow.read(record);
-        if record.success() {
-            match self.window {
-                Window { start: Some(start), end: Some(end) } => {
-                    self.arrivals.add(record, &self.flow, Some((start, end)));
-                }
-                _ if record.phase == Phase::Warmup => {}
-                Window { end, .. } => {
-                    self.arrivals.add(record, &self.flow, end.map(|end| (Nanos::MIN, end)));
-                }
-            }
+        self.last_end = self.last_end.max(Some(record.timeline.end));
+        if let Some(reply) = Reply::of(record) {
+            self.arrive(reply, record.phase);
         }
-        if record.phase == Phase::Warmup || !self.planned_inside(record.timeline.planned) {
+        if !self.is_measured(record) {
             return;
         }
         self.tally.add(record);
@@ -126,9 +117,24 @@ impl Summary {
         }
     }
 
-    fn planned_inside(&self, planned: Nanos) -> bool {
-        self.window.start.is_none_or(|start| planned >= start)
-            && self.window.end.is_none_or(|end| planned <= end)
+    /// Counts what arrives of a reply in the window. That of a measured request ends with it at
+    /// the latest, or at the latest end; a request of the warm-up may go on behind both.
+    fn arrive(&mut self, reply: Reply, phase: Phase) {
+        let (start, latest) = (self.window.start(), self.window.latest());
+        match (self.window, phase) {
+            (Window::Running { .. }, Phase::Warmup) => self.waiting.add(reply, &self.flow, start),
+            _ => {
+                let window = (start.unwrap_or(Nanos::MIN), latest.unwrap_or(Nanos::MAX));
+                self.arrivals.add(&reply, &self.flow, window);
+            }
+        }
+    }
+
+    fn is_measured(&self, record: &Record) -> bool {
+        let planned = record.timeline.planned;
+        record.phase == Phase::Measured
+            && self.window.start().is_none_or(|start| planned >= start)
+            && self.window.latest().is_none_or(|latest| planned <= latest)
     }
 
     fn add_success(&mut self, record: &Record) {
@@ -169,12 +175,36 @@ impl Summary {
         &self.tally
     }
 
-    /// The measured part: from the first planned request to the known end, else to the last
-    /// end of a measured request.
+    /// The window: from its start, or the first planned request, to the end of the last measured
+    /// one or the latest end, whichever comes first. Where nothing was measured the last of all
+    /// requests stands in: a warm-up's replies may fill a whole window. `None`: there was none.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
-        let start = self.window.start.or(self.tally.first_planned)?;
-        let end = self.window.end.or(self.tally.last_end)?;
-        Some((start, end.max(start)))
+        let Window::Running { start, latest } = self.window else {
+            return self.window.start().zip(self.window.latest());
+        };
+        let start = start.or(self.tally.first_planned)?;
+        let last = match self.tally.last_end {
+            Some(last) => last.max(start),
+            None => self.last_end.filter(|last| *last > start)?,
+        };
+        Some((start, latest.map_or(last, |latest| latest.min(last))))
+    }
+
+    /// From the start of the window to the end of the last measured request, however much later
+    /// than the window that is.
+    pub(super) fn measuring(&self) -> Option<(Nanos, Nanos)> {
+        Some((self.span()?.0, self.tally.last_end?))
+    }
+
+    pub(super) fn arrivals(&self) -> Cow<'_, Arrivals> {
+        match self.span() {
+            Some(span) if !self.waiting.is_empty() => {
+                let mut arrivals = self.arrivals.clone();
+                self.waiting.arrive(&mut arrivals, span);
+                Cow::Owned(arrivals)
+            }
+            _ => Cow::Borrowed(&self.arrivals),
+        }
     }
 
     pub(super) fn has_limits(&self) -> bool {
@@ -225,15 +255,16 @@ impl Summary {
 impl std::ops::AddAssign<&Summary> for Summary {
     /// Adds the records of another part of the same run.
     fn add_assign(&mut self, other: &Summary) {
-        self.window.start = least(self.window.start, other.window.start);
-        self.window.end = self.window.end.max(other.window.end);
+        self.window = self.window.join(other.window);
         for (mine, theirs) in self.samples.iter_mut().zip(&other.samples) {
             mine.merge(theirs);
         }
         self.itl.merge(&other.itl);
         self.tally.merge(&other.tally);
         self.arrivals.merge(&other.arrivals);
+        self.waiting.merge(&other.waiting);
         self.in_flight.merge(&other.in_flight);
+        self.last_end = self.last_end.max(other.last_end);
         self.conduct.merge(&other.conduct);
     }
 }
@@ -246,7 +277,7 @@ mod tests {
     use crate::record::Outcome;
 
     #[test]
-    fn a_run_by_count_measures_its_requests_alone_until_the_last_has_ended() {
+    fn a_run_by_count_is_measured_until_its_last_request_has_ended() {
         let warmup = reply(0, 0).tokens_at(&[100, 1_500]).usage(9, 9).warmup();
         let summary = all([
             warmup,
@@ -257,10 +288,13 @@ mod tests {
             &summary,
             &[
                 ("duration", Some(2.0)),
-                ("requests.rate", Some(1.0)),
-                ("output_tokens.rate", Some(4.0)),
+                // The warm-up ends in the window, too, with half of its nine tokens.
+                ("requests.rate", Some(1.5)),
+                ("output_tokens.rate", Some(6.25)),
                 ("input_tokens.rate", Some(5.0)),
-                ("total_tokens.rate", Some(9.0)),
+                ("total_tokens.rate", Some(11.25)),
+                ("requests.count", Some(2.0)),
+                ("output_tokens.sum", Some(8.0)),
                 // 0.5 s of warm-up, 0.4 s and 2 s of measured requests in flight.
                 ("concurrency.mean", Some(1.45)),
                 ("concurrency.max", Some(3.0)),
@@ -314,14 +348,104 @@ mod tests {
         says(&summary, &[("requests.count", Some(2.0)), ("ttft.count", Some(2.0))]);
     }
 
+    fn running(start: Nanos, latest: Nanos) -> Window {
+        Window::Running { start: Some(start * MS), latest: Some(latest * MS) }
+    }
+
     #[test]
-    fn a_start_that_is_learnt_late_begins_the_window() {
+    fn a_run_that_is_done_before_its_time_ends_with_its_last_request() {
+        let replies = (0..4).map(|i| reply(i, 100 * i as Nanos).tokens_at(&[50, 100]).usage(1, 10));
+        let mut summary = filled(running(0, 30_000), replies);
+        let expected = [
+            ("duration", Some(0.4)),
+            ("requests.rate", Some(10.0)),
+            ("output_tokens.rate", Some(100.0)),
+            ("concurrency.mean", Some(1.0)),
+        ];
+        says(&summary, &expected);
+        summary.close();
+        says(&summary, &expected);
+        assert_eq!(summary.span(), Some((0, 400 * MS)));
+    }
+
+    #[test]
+    fn a_run_whose_time_is_up_ends_with_it_and_not_with_what_is_still_in_flight() {
+        let summary = filled(
+            running(0, 1_000),
+            [reply(0, 0).tokens_at(&[500]).usage(1, 3), reply(1, 900).tokens_at(&[50, 5_000]).usage(1, 2)],
+        );
+        says(
+            &summary,
+            &[("duration", Some(1.0)), ("requests.rate", Some(1.0)), ("output_tokens.rate", Some(4.0))],
+        );
+    }
+
+    #[test]
+    fn a_failure_is_an_end_too_or_a_server_that_died_would_look_fast() {
+        let dead = reply(1, 500).ends(1_500).fails(Outcome::Connect, "refused");
+        let summary = filled(running(0, 9_000), [reply(0, 0).tokens_at(&[500]).usage(1, 3), dead]);
+        says(&summary, &[("duration", Some(2.0)), ("requests.rate", Some(0.5))]);
+    }
+
+    #[test]
+    fn what_a_warm_up_by_time_brings_before_the_first_measured_request_is_not_lost() {
+        let early = reply(0, 0).tokens_at(&[900, 1_100, 1_200]).usage(7, 3).warmup();
+        let late = reply(1, 1_600).tokens_at(&[100, 400]).usage(5, 2);
         let mut summary = Summary::new(COUNT_BOUND, None, false);
-        summary.start_window(500 * MS);
-        summary.add(&reply(0, 1_000).tokens_at(&[500]).usage(1, 1).record());
-        says(&summary, &[("duration", Some(1.0))]);
-        summary.set_window(Window { start: Some(0), end: Some(2_000 * MS) });
-        says(&summary, &[("duration", Some(2.0))]);
+        summary.add(&early.record());
+        summary.set_window(running(1_000, 2_000));
+        summary.add(&late.record());
+        says(
+            &summary,
+            &[
+                ("duration", Some(1.0)),
+                ("requests.rate", Some(2.0)),
+                ("output_tokens.rate", Some(4.0)),
+                ("input_tokens.rate", Some(5.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_reply_that_gave_its_place_to_the_first_measured_request_is_before_the_window() {
+        let turn = |i: u64| reply(i, 100 * i as Nanos).tokens_at(&[50, 100]).usage(1, 2);
+        let mut replies = vec![turn(0).warmup()];
+        replies.extend((1..5).map(turn));
+        says(
+            &all(replies),
+            &[
+                ("duration", Some(0.4)),
+                ("requests.rate", Some(10.0)),
+                ("output_tokens.rate", Some(20.0)),
+                ("concurrency.mean", Some(1.0)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_window_that_replies_of_the_warm_up_fill_alone_has_their_throughput() {
+        let long = |i| reply(i, 0).tokens_at(&[500, 1_500, 2_500]).usage(4, 3).warmup();
+        let summary = filled(running(1_000, 2_000), [long(0), long(1)]);
+        says(
+            &summary,
+            &[
+                ("duration", Some(1.0)),
+                ("output_tokens.rate", Some(2.0)),
+                ("requests.rate", Some(0.0)),
+                ("requests.count", Some(0.0)),
+                ("concurrency.mean", Some(2.0)),
+            ],
+        );
+        let stopped_before = filled(running(9_000, 20_000), [long(0)]);
+        says(&stopped_before, &[("duration", None), ("requests.rate", None), ("output_tokens.rate", None)]);
+    }
+
+    #[test]
+    fn less_than_a_second_has_no_peak_within_one() {
+        let burst = |ends| all([reply(0, 0).tokens_at(&[1, 2, 3]).usage(1, 9).ends(ends)]);
+        says(&burst(999), &[("output_tokens.peak", None)]);
+        says(&burst(1_000), &[("output_tokens.peak", Some(9.0))]);
+        assert!(!burst(999).table("en").contains("in one second"));
     }
 
     #[test]

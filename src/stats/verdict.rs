@@ -52,7 +52,10 @@ pub struct Evidence {
     pub lag_ms: Option<(f64, f64)>,
     /// How late requests were sent: median, highest supported percentile up to 99, maximum.
     pub lateness_ms: Option<(f64, f64, f64)>,
-    /// Open loop: requests per second that the schedule wanted, and that were sent.
+    /// Open loop of one level: requests per second that were asked for. What a schedule draws at
+    /// random has another rate, which comes near to it in a long run only.
+    pub asked_rate: Option<f64>,
+    /// Open loop: requests per second that the schedule had, and that were sent.
     pub rates: Option<(f64, f64)>,
     /// The waiting at the cap is longer than what we were late by.
     pub capped: bool,
@@ -172,7 +175,7 @@ pub enum Doubt {
     Stolen { share: f64 },
     Paused { longest_ms: f64, share: f64 },
     HandedOverLate { share: f64 },
-    Rate { asked: f64, sent: f64, capped: bool },
+    Rate { scheduled: f64, sent: f64, capped: bool },
     SentLate { ms: f64, gap_ms: f64 },
     Places { asked: usize, mean: f64 },
     Unreached { share: f64 },
@@ -261,11 +264,11 @@ fn client(evidence: &Evidence) -> Vec<Doubt> {
 
 fn schedule(evidence: &Evidence) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    if let Some((asked, sent)) = evidence.rates {
-        if (sent - asked).abs() > RATE_SHARE * asked {
-            doubts.push(Doubt::Rate { asked, sent, capped: evidence.capped });
+    if let Some((scheduled, sent)) = evidence.rates {
+        if (sent - scheduled).abs() > RATE_SHARE * scheduled {
+            doubts.push(Doubt::Rate { scheduled, sent, capped: evidence.capped });
         }
-        let gap_ms = 1e3 / asked;
+        let gap_ms = 1e3 / scheduled;
         if let Some((_, ms, _)) =
             evidence.lateness_ms.filter(|(_, ms, _)| *ms > LATE_MS.max(LATE_SHARE * gap_ms))
         {

@@ -1,7 +1,9 @@
 //! `VllmResult`: the result JSON of vLLM's serving benchmark, which dashboards read.
 //!
-//! The keys are vLLM's, in its order; the numbers are ours, by our definitions. Statistics
-//! are milliseconds, the lists of single requests seconds.
+//! The keys are vLLM's, in its order; the numbers are ours, by our definitions, but for the
+//! throughputs: as vLLM has them they are the measured requests and their tokens, divided by the
+//! time to the end of the last one. (Those of the [`Summary`] are of what arrived in the window.)
+//! Statistics are milliseconds, the lists of single requests seconds.
 
 use super::names::Metric;
 use super::sample::View;
@@ -76,16 +78,23 @@ impl VllmResult {
             Some(number) => json!(number.round() as u64),
             None => Value::Null,
         };
+        let seconds = summary.measuring().map(|(start, end)| (end - start) as f64 / 1e9);
+        let per_second = |amount: f64| json!(seconds.filter(|s| *s > 0.0).map(|s| amount / s));
+        let tokens = |name: &str| summary.value(name).expect("a name of ours").unwrap_or_default();
+        let (input, output) = (tokens("input_tokens.sum"), tokens("output_tokens.sum"));
         let mut put = |key: &str, value: Value| map.insert(key.into(), value);
-        put("duration", value("duration"));
+        put("duration", json!(seconds));
         put("completed", json!(tally.succeeded));
         put("failed", json!(tally.failed()));
         put("total_input_tokens", whole("input_tokens.sum"));
         put("total_output_tokens", whole("output_tokens.sum"));
-        put("request_throughput", value("requests.rate"));
-        put("request_goodput", value("goodput.rate"));
-        put("output_throughput", value("output_tokens.rate"));
-        put("total_token_throughput", value("total_tokens.rate"));
+        put("request_throughput", per_second(tally.succeeded as f64));
+        put(
+            "request_goodput",
+            if summary.has_limits() { per_second(tally.good as f64) } else { Value::Null },
+        );
+        put("output_throughput", per_second(output));
+        put("total_token_throughput", per_second(input + output));
         put("max_output_tokens_per_s", value("peak_output_tokens_per_s"));
         put("max_concurrent_requests", whole("concurrency.max"));
         for metric in LATENCIES {
@@ -182,7 +191,7 @@ fn latency(map: &mut Map<String, Value>, metric: Metric, view: &View, percentile
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::reply;
+    use super::super::fixture::{MS, reply};
     use super::super::{Limit, Slo, Window};
     use super::*;
     use crate::record::Outcome;
@@ -197,7 +206,7 @@ mod tests {
     }
 
     fn summary(slo: Option<Slo>) -> Summary {
-        let mut summary = Summary::new(Window { start: None, end: None }, slo, false);
+        let mut summary = Summary::new(Window::UNKNOWN, slo, false);
         records().iter().for_each(|record| summary.add(record));
         summary
     }
@@ -238,8 +247,8 @@ mod tests {
             ("request_goodput", json!(0.5)),
             ("output_throughput", json!(3.0)),
             ("total_token_throughput", json!(12.0)),
-            ("max_output_tokens_per_s", json!(6.0)),
-            // The warm-up request was in flight too.
+            // A token of the warm-up arrived in the window, and its request was in flight too.
+            ("max_output_tokens_per_s", json!(7.0)),
             ("max_concurrent_requests", json!(2)),
             ("max_concurrency", json!(4)),
             ("mean_ttft_ms", json!(15.0)),
@@ -252,8 +261,29 @@ mod tests {
     }
 
     #[test]
+    fn throughputs_are_of_the_measured_requests_whatever_arrived_in_the_window() {
+        let window = Window::Running { start: Some(1_000 * MS), latest: Some(2_000 * MS) };
+        let mut summary = Summary::new(window, None, false);
+        summary.add(&reply(0, 0).tokens_at(&[500, 1_500]).usage(5, 8).warmup().record());
+        summary.add(&reply(1, 1_500).tokens_at(&[250, 1_500]).usage(10, 6).record());
+        summary.close();
+        assert_eq!(summary.value("duration"), Ok(Some(1.0)));
+        assert_eq!(summary.value("output_tokens.rate"), Ok(Some(7.0)));
+        let result = VllmResult::new(&summary, Meta::default());
+        for (key, value) in [
+            ("duration", json!(2.0)),
+            ("completed", json!(1)),
+            ("request_throughput", json!(0.5)),
+            ("output_throughput", json!(3.0)),
+            ("total_token_throughput", json!(8.0)),
+        ] {
+            assert_eq!(result.map()[key], value, "{key}");
+        }
+    }
+
+    #[test]
     fn what_was_not_observed_is_null() {
-        let mut summary = Summary::new(Window { start: None, end: None }, None, false);
+        let mut summary = Summary::new(Window::UNKNOWN, None, false);
         summary.add(&reply(0, 0).not_streamed(40).usage(3, 1).record());
         let result = VllmResult::new(&summary, Meta::default());
         for key in

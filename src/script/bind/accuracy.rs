@@ -103,8 +103,9 @@ mod functions {
 
     /// What the run measured of itself, under the names of the columns in `runs.parquet`:
     /// `client_cpu_share`, `read_lag_ms_p99`, `asked_rate`, `achieved_rate`, `verdict_reason` ...
-    #[rhai_fn(pure)]
-    pub fn evidence(result: &mut Handle) -> Map {
-        json::to_map(&result.run.summary.report().map(Report::columns).unwrap_or_default())
+    #[rhai_fn(pure, return_raw)]
+    pub fn evidence(result: &mut Handle) -> Fallible<Map> {
+        result.whole("evidence", "ask the whole run for it").map_err(raise)?;
+        Ok(json::to_map(&result.run.summary.report().map(Report::columns).unwrap_or_default()))
     }
 }

@@ -91,19 +91,38 @@ impl Handle {
             .collect())
     }
 
+    /// Fails for a part of a run where `what` is there for whole runs alone; `instead` is what to do.
+    pub fn whole(&self, what: &str, instead: &str) -> Result<()> {
+        match &self.part {
+            None => Ok(()),
+            Some(_) => {
+                let name = self.name();
+                let told =
+                    format!("{what}: {name:?} is a part of a run, and this is there for whole runs alone");
+                Err(Error::usage(told).hint(instead))
+            }
+        }
+    }
+
     /// The pictures of the run, as SVG and PNG. Returns their paths.
     fn draw(&self, state: &State) -> Result<Vec<PathBuf>> {
+        self.whole(
+            "charts",
+            "draw those of the whole run, or chart(#{ data: part, kind: \"cdf\", x: \"ttft\" }) of the part",
+        )?;
         let records = self.records(state)?;
         let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
+        let start = self.run.summary.span().map(|(start, _)| start);
         let mut figures = vec![
             ("distributions", chart::run::distributions(name, &records, lang)),
-            ("over_time", chart::run::over_time(name, &records, lang)),
+            ("over_time", chart::run::over_time(name, &records, start, lang)),
             ("timeline", chart::run::timeline(name, &records, lang)),
         ];
         let told = |metric: &str| chart::server::DRAWN.contains(&metric);
         let points = series::points(self, |point| point.source == Source::Server && told(&point.metric))?;
-        figures
-            .extend(chart::server::over_time(name, &records, &points, lang).map(|figure| ("server", figure)));
+        figures.extend(
+            chart::server::over_time(name, &records, &points, start, lang).map(|figure| ("server", figure)),
+        );
         let folder = self.run.folder.path().join("charts");
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
@@ -118,14 +137,16 @@ impl Handle {
         Ok(paths)
     }
 
-    /// The parts of the run with the same value of `label`.
+    /// The parts of the run with the same class. All of them have the window of the run, so that
+    /// their rates add up to its own.
     fn parts(&self, state: &State) -> Result<Vec<Handle>> {
+        self.whole("by", "a part is of one class already; split the whole run")?;
         let records = self.records(state)?;
         let mut parts: Vec<(String, Summary)> = Vec::new();
-        let ended = &self.run.ended;
+        let span = self.run.summary.span();
+        let window = span.map_or(Window::UNKNOWN, |(start, end)| Window::Over { start, end });
         for record in records.iter() {
             let at = parts.iter().position(|(class, _)| **class == *record.class).unwrap_or_else(|| {
-                let window = Window { start: Some(ended.window_start), end: ended.window_end };
                 parts.push((
                     record.class.to_string(),
                     Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open()),
@@ -182,7 +203,8 @@ mod functions {
     }
 
     /// One line over time as a list of `#{ t, value }`: `r.series("output_tokens.rate", "1s")`
-    /// from the client's records, `r.series("server.running", "1s")` from the server's metrics.
+    /// from the client's records, `r.series("server.running", "1s")` from the server's metrics
+    /// (of a whole run, since a server does not tell the classes of a mix apart).
     /// `t` is where a window ends, in seconds since the run's zero; windows in which nothing
     /// was observed have no point.
     #[rhai_fn(volatile, return_raw)]
@@ -235,7 +257,9 @@ mod functions {
             .collect()
     }
 
-    /// The parts of a mix as results of their own: `r.by("class").short["ttft.p99"]`.
+    /// The parts of a mix as results of their own: `r.by("class").short["ttft.p99"]`. Rates are
+    /// of the same window as those of the run; `charts()`, `save_vllm(...)`, `evidence()` and the
+    /// server's series are of the whole run alone.
     #[rhai_fn(volatile, return_raw)]
     pub fn by(context: NativeCallContext, result: &mut Handle, label: &str) -> Fallible<Map> {
         if label != "class" {
@@ -257,6 +281,8 @@ mod functions {
         let mut opts = Opts::new("save_vllm", options);
         let wanted = vllm::Wanted::read(&mut opts)?;
         opts.finish()?;
+        let instead = "save the whole run; a part's numbers are values such as part[\"ttft.p99\"]";
+        result.whole("save_vllm", instead).map_err(raise)?;
         let path = vllm::save(&state, result, &wanted).map_err(raise)?;
         Ok(path.display().to_string())
     }
@@ -277,16 +303,17 @@ mod functions {
     }
 
     /// What the run is worth as a measurement: `"valid"`, or the worst of what speaks against
-    /// it, such as `"client_bound"`.
+    /// it, such as `"client_bound"`. A part is worth what its run is worth.
     #[rhai_fn(get = "verdict", pure)]
     pub fn verdict(result: &mut Handle) -> String {
         result.run.summary.report().map_or("", |report| report.verdict().name()).into()
     }
 
-    /// How long the run took, in seconds.
-    #[rhai_fn(get = "duration", pure)]
-    pub fn duration(result: &mut Handle) -> f64 {
-        result.run.ended.lasted as f64 / 1e9
+    /// Seconds of the measured window, which all rates are divided by, the same as
+    /// `r["duration"]`; `()` when nothing was measured.
+    #[rhai_fn(get = "duration", pure, return_raw)]
+    pub fn duration(result: &mut Handle) -> Fallible<Dynamic> {
+        result.value("duration")
     }
 
     /// The results folder.

@@ -83,6 +83,12 @@ impl Draft {
                 format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
             return Err(raise(Error::usage(told)));
         }
+        if let (Shape::AtOnce, Warmup::Time(_)) = (&draft.arrivals, draft.warmup) {
+            let told = format!(
+                "{call}: at_once() has all its requests at time 0, and none after a `warmup` by time"
+            );
+            return Err(raise(Error::usage(told).hint("give `warmup` as a number of requests")));
+        }
         draft.fits(connections_max())?;
         Ok(draft)
     }

@@ -186,7 +186,7 @@ fn closed(dice: &mut Dice, n: usize, places: usize, sigma: f64, memory: f64, dri
 }
 
 fn verdict(records: &[Record], places: Option<usize>) -> Verdict {
-    let mut summary = Summary::new(Window { start: Some(0), end: None }, None, places.is_none());
+    let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, None, places.is_none());
     records.iter().for_each(|record| summary.add(record));
     let intent = Intent { places, level: true, ..Intent::default() };
     Report::new(&summary, &intent, &Health::default(), 0.0).verdict()
@@ -288,7 +288,7 @@ fn the_beginning_and_the_end_of_a_closed_loop_are_its_nature() {
 
 #[test]
 fn a_ramp_has_no_level_to_judge() {
-    let mut summary = Summary::new(Window { start: Some(0), end: None }, None, true);
+    let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, None, true);
     open(&mut Dice(1), 200, 3.0, 2, 0.0, 0.0).iter().for_each(|record| summary.add(record));
     let judged = |level| {
         let intent = Intent { level, ..Intent::default() };

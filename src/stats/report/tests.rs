@@ -8,7 +8,7 @@ use crate::record::Throttled;
 const MS: Nanos = 1_000_000;
 
 fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
-    let mut summary = Summary::new(Window { start: Some(0), end: None }, slo, open);
+    let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, slo, open);
     replies.into_iter().for_each(|reply| summary.add(&reply.record()));
     summary
 }
@@ -22,7 +22,8 @@ fn pairs(n: u64) -> impl Iterator<Item = Reply> {
     (0..n).map(|i| reply(i, 100 * (i / 2) as Nanos).tokens_at(&[40, 60, 80, 100]).usage(128, 4))
 }
 
-const TWO_PLACES: Intent = Intent { places: Some(2), places_from: 0, level: true, shared_tokens: Some(0.0) };
+const TWO_PLACES: Intent =
+    Intent { places: Some(2), places_from: 0, level: true, rate: None, shared_tokens: Some(0.0) };
 
 #[test]
 fn full_places_are_delivered_places() {
@@ -157,8 +158,8 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
             "stood still for 300 ms at once, 3.0 % of the run",
         ),
         (Doubt::HandedOverLate { share: 0.02 }, "to be collected"),
-        (Doubt::Rate { asked: 20.0, sent: 15.0, capped: true }, "raise max_in_flight"),
-        (Doubt::Rate { asked: 20.0, sent: 15.0, capped: false }, "15.00 of the 20.00 requests/s"),
+        (Doubt::Rate { scheduled: 20.0, sent: 15.0, capped: true }, "raise max_in_flight"),
+        (Doubt::Rate { scheduled: 20.0, sent: 15.0, capped: false }, "15.00 of the 20.00 requests/s"),
         (Doubt::SentLate { ms: 9.0, gap_ms: 50.0 }, "9 ms and more after their time, with 50 ms between two"),
         (Doubt::Places { asked: 8, mean: 7.1 }, "7.10 of 8 places"),
         (Doubt::Unreached { share: 0.5 }, "50.0 % of the requests could not open"),
@@ -184,6 +185,31 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
         assert!(!english.ends_with('.') && english.matches(": ").count() == 1, "{english}");
         let chinese = doubt.text(Lang::Chinese);
         assert_eq!(chinese.matches('：').count(), 1, "{chinese}");
+    }
+}
+
+#[test]
+fn the_rate_that_was_asked_for_is_not_the_one_that_chance_drew() {
+    let replies = |gap: Nanos| (0..40).map(move |i| reply(i, gap * i as Nanos).tokens_at(&[20, 40, 60]));
+    let five = Intent { level: true, rate: Some(5.0), ..Intent::default() };
+    for (gap, rows) in [
+        (
+            160,
+            ["6.25 of 6.25 requests/s (drawn at random for 5.00)", "6.25 / 6.25 请求/s（按 5.00 随机抽取）"],
+        ),
+        (200, ["5.00 of 5.00 requests/s, ", "5.00 / 5.00 请求/s，"]),
+    ] {
+        let report = report(&summary(None, true, replies(gap)), five);
+        for (lang, row) in [Lang::English, Lang::Chinese].into_iter().zip(rows) {
+            let sent = &report.rows(lang)[0][1];
+            assert!(sent.starts_with(row), "{sent}");
+        }
+        let columns = report.columns();
+        let drawn = 1e3 / gap as f64;
+        for (column, rate) in [("asked_rate", 5.0), ("scheduled_rate", drawn), ("achieved_rate", drawn)] {
+            assert_eq!(columns[column].as_f64(), Some(rate), "{column}");
+        }
+        assert_eq!(report.verdict(), Verdict::Valid);
     }
 }
 
