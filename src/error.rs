@@ -3,7 +3,10 @@
 //! Errors are data until `main` prints one of them, once. The text is a sentence for the
 //! user: lower case, what we were doing, with which thing, what to try.
 
+use std::cell::Cell;
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 /// Every reason for which the process ends with a code other than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +98,35 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Runs work of a library that may panic on broken input; the panic's words are the error, and
+/// nothing is printed.
+///
+/// ```
+/// let broken = rampant::error::caught(|| [1, 2][std::hint::black_box(2)]);
+/// assert!(broken.unwrap_err().starts_with("index out of bounds"));
+/// ```
+pub fn caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                others(info);
+            }
+        }));
+    });
+    let was = QUIET.replace(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(was);
+    done.map_err(|words| match words.downcast_ref::<&str>() {
+        Some(words) => words.to_string(),
+        None => words.downcast_ref::<String>().cloned().unwrap_or_default(),
+    })
+}
 
 /// The nearest of `names` to what was typed, when it is near enough to be a slip.
 ///

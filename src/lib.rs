@@ -12,8 +12,8 @@
 //! 8. [`stats`] computes every metric from records;
 //! 9. [`chart`] draws them.
 //!
-//! [`engine`] is the built-in simulated inference server. [`error`], [`host`], [`os`], [`random`],
-//! [`tokens`] are leaves that know nothing of the rest.
+//! [`engine`] is the built-in simulated inference server. [`csv`], [`error`], [`host`], [`os`], [`pages`],
+//! [`random`], [`tokens`] are leaves that know nothing of the rest.
 
 pub mod cli;
 pub mod script;
@@ -35,8 +35,10 @@ pub mod chart;
 
 pub mod engine;
 
+pub mod csv;
 pub mod error;
 pub mod host;
 pub mod os;
+pub mod pages;
 pub mod random;
 pub mod tokens;

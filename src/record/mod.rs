@@ -11,6 +11,7 @@ mod parcel;
 mod point;
 mod request;
 mod timeline;
+mod verbatim;
 
 pub use adaption::Adaption;
 pub use event::{Events, Kind};
@@ -20,8 +21,9 @@ pub use outcome::{Outcome, Timeout};
 pub use packed::Packed;
 pub use parcel::Parcel;
 pub use point::{Point, Source};
-pub use request::{Message, Prompt, Reply, Request};
+pub use request::{Prompt, Reply, Request};
 pub use timeline::{Clock, Connect, Timeline};
+pub use verbatim::{Key, Verbatim};
 
 use std::sync::Arc;
 

@@ -1,19 +1,14 @@
 //! `Request`: what is asked, before any protocol has turned it into bytes.
 
+use super::Verbatim;
 use std::sync::Arc;
-
-/// One message of a chat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    pub role: String,
-    pub content: String,
-}
 
 /// The text of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
     Text(String),
-    Messages(Vec<Message>),
+    /// Recorded messages, token ids or a whole body.
+    Verbatim(Arc<Verbatim>),
 }
 
 /// One request of a session.

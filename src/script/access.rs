@@ -25,6 +25,8 @@ pub struct Access {
     /// Files that the command line names; the hosts in their content become reachable.
     named: Vec<PathBuf>,
     hosts: Mutex<Vec<Reach>>,
+    /// Values of parameters, as they were typed.
+    values: Vec<String>,
 }
 
 /// A host that may be reached, on one port or on all.
@@ -66,6 +68,7 @@ impl Access {
             writable,
             named,
             hosts: Mutex::new(hosts),
+            values: values().map(str::to_string).collect(),
         }
     }
 
@@ -103,6 +106,16 @@ impl Access {
         Err(Error::usage(format!(
             "a script may not write {path:?}: it is neither in the results nor named on the command line"
         )))
+    }
+
+    /// True when there is a file or folder of that name, whether or not it may be read.
+    pub fn is_there(&self, path: &str) -> bool {
+        self.script_folder.join(path).exists() || self.cwd.join(path).exists()
+    }
+
+    /// True when a parameter on the command line has this value.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.values.iter().any(|value| value == name)
     }
 
     /// To be called with the text of a file that was read: when the command line named the file,

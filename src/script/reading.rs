@@ -3,6 +3,8 @@
 use super::json;
 use super::state::State;
 use crate::error::{Error, Result, nearest};
+use crate::workload;
+use crate::workload::read::{How, Rows};
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,44 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
 pub fn text(state: &State, path: &str) -> Result<String> {
     let (real, bytes) = bytes(state, path)?;
     learnt(state, path, &real, bytes)
+}
+
+/// Where a data set of the hub is: a file or folder, or `org/name` in the local cache, which a
+/// script may read when the command line names it.
+pub fn data_set(state: &State, path: &str) -> Result<PathBuf> {
+    match state.access.may_read(path) {
+        Err(error) if !state.access.is_there(path) && !path.starts_with(['.', '/', '~']) => {
+            let folder = workload::read::cached(path, |name| std::env::var_os(name))?;
+            match state.access.is_named(path) {
+                true => Ok(folder),
+                false => state.access.may_read(&folder.to_string_lossy()).map_err(|_| Error {
+                    message: format!("a script may not read {path:?}: it is not named on the command line"),
+                    ..error
+                }),
+            }
+        }
+        other => other,
+    }
+}
+
+/// The rows of a data set; what is left out of it is told. Reads on a thread of its own: what it
+/// takes is no memory of the script's.
+pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
+    let name = path.display();
+    let broken = |what: &str| Error::run(format!("cannot read \"{name}\": {what}"));
+    let rows = std::thread::scope(|scope| {
+        let work = || workload::read::read(path, &how);
+        let thread = std::thread::Builder::new().name("data set".into()).spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| broken(&format!("no thread for it: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(broken("its reader broke down")))
+    })?;
+    if let Some(note) = &rows.note {
+        state.inform(&format!("note: {name}: {note}"));
+    }
+    if let Some(skipped) = &rows.skipped {
+        state.warn(&format!("{name}: {skipped}"));
+    }
+    Ok(rows)
 }
 
 fn bytes(state: &State, path: &str) -> Result<(PathBuf, Vec<u8>)> {

@@ -3,8 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
-use crate::workload::read::{self, Format};
-use crate::workload::{Dataset, Length, Models, Order, Prompts, Sonnet, Workload};
+use crate::workload::read::{self, Rows};
+use crate::workload::{self, Ask, Dataset, Length, Models, Order, Prompts, Sonnet, Workload};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +12,24 @@ use std::sync::Arc;
 /// What `prompts`, `dataset` and `mix` return.
 #[derive(Debug, Clone)]
 pub enum WorkloadSource {
-    Prompts { shape: Prompts, models: Vec<String> },
-    Dataset { path: PathBuf, format: Format, order: Order, output: Option<u32>, common: Common },
-    Sonnet { path: PathBuf, input: u32, prefix: u32, output: u32, common: Common },
+    Prompts {
+        shape: Prompts,
+        models: Vec<String>,
+    },
+    /// Rows of a file, read when the script asked for it.
+    Dataset {
+        rows: Rows,
+        order: Order,
+        output: Option<u32>,
+        common: Common,
+    },
+    Sonnet {
+        path: PathBuf,
+        input: u32,
+        prefix: u32,
+        output: u32,
+        common: Common,
+    },
     Mix(Vec<(f64, WorkloadSource)>),
 }
 
@@ -42,6 +57,18 @@ impl WorkloadSource {
         }
     }
 
+    /// True when some request asks token ids, which only an API of completions can be sent.
+    pub fn has_token_ids(&self) -> bool {
+        match self {
+            WorkloadSource::Prompts { .. } | WorkloadSource::Sonnet { .. } => false,
+            WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.has_token_ids()),
+            WorkloadSource::Dataset { rows, .. } => rows.rows.iter().any(|row| match &row.ask {
+                Ask::Verbatim(asked) => asked.ids().is_some(),
+                _ => false,
+            }),
+        }
+    }
+
     /// Reads what must be read. Errors name the file, line and column.
     pub fn build(&self, tokens: &Arc<Tokens>) -> Result<Workload> {
         let workload = match self {
@@ -53,11 +80,12 @@ impl WorkloadSource {
                 let parts = parts.iter().map(|(weight, part)| Ok((*weight, part.build(tokens)?)));
                 Workload::Mix(parts.collect::<Result<_>>()?)
             }
-            WorkloadSource::Dataset { path, format, order, output, common } => {
-                let rows = read::read(path, *format, tokens, *output)?;
+            WorkloadSource::Dataset { rows, order, output, common } => {
+                let rows = &rows.rows;
                 let dataset = Dataset {
                     class: common.class.clone(),
-                    rows: Arc::new(rows.rows),
+                    counts: Arc::new(workload::count(rows, tokens, *output)),
+                    rows: rows.clone(),
                     order: *order,
                     output: Length::Fixed(REPLY_TOKENS),
                     extra: common.extra.clone(),

@@ -3,6 +3,7 @@
 //! Row 1 is English, row 2 Chinese, data from row 3; UTF-8 with a byte order mark, so that
 //! spreadsheets show the Chinese; quoted where needed; numbers at full precision; null empty.
 
+use crate::csv::{Record, Records, Unclosed};
 use serde_json::{Map, Value};
 
 /// The fixed columns in order, English and Chinese.
@@ -173,43 +174,15 @@ fn value(cell: &str) -> Value {
     }
 }
 
-/// The cells of every line, with the number of the line from 1.
+/// The cells of every record, with the number of its line from 1.
 fn cells(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
-    let (mut lines, mut line, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let (mut number, mut first) = (1, 1);
-    let (mut quoted, mut was_quoted) = (false, false);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        number += usize::from(c == '\n');
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if cell.is_empty() && !was_quoted => (quoted, was_quoted) = (true, true),
-            _ if quoted => cell.push(c),
-            ',' => {
-                line.push(std::mem::take(&mut cell));
-                was_quoted = false;
-            }
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' => {
-                line.push(std::mem::take(&mut cell));
-                lines.push((first, std::mem::take(&mut line)));
-                (first, was_quoted) = (number, false);
-            }
-            c => cell.push(c),
+    let read = |record: Result<Record, Unclosed>| match record {
+        Ok(record) => {
+            Ok((record.line, record.fields.into_iter().map(|field| field.text.into_owned()).collect()))
         }
-    }
-    if quoted {
-        return Err(format!("line {first} of the CSV opens a quote that is never closed"));
-    }
-    if !cell.is_empty() || !line.is_empty() {
-        line.push(cell);
-        lines.push((first, line));
-    }
-    Ok(lines)
+        Err(unclosed) => Err(format!("line {} of the CSV opens a quote that is never closed", unclosed.line)),
+    };
+    Records::new(text).map(read).collect()
 }
 
 #[cfg(test)]
@@ -323,6 +296,8 @@ mod tests {
                 ("mean_ttft_ms", json!(553.04)),
             ])]
         );
+        let semicolons = parse_csv("\u{feff}date;mean_ttft_ms\r20250301;553.04\r".as_bytes()).unwrap();
+        assert_eq!(semicolons, [map(&[("date", json!(20250301)), ("mean_ttft_ms", json!(553.04))])]);
         assert_eq!(parse_csv(b"a,b\n1,007").unwrap(), [map(&[("a", json!(1)), ("b", json!("007"))])]);
     }
 

@@ -5,10 +5,15 @@ use super::reader;
 use super::schema;
 use super::writer::cannot_write;
 use crate::error::Result;
+use crate::pages;
 use parquet::arrow::ArrowWriter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::ChunkReader;
+use parquet::file::writer::SerializedFileWriter;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 /// Rows of a merged part, at most (unless a single part holds more).
@@ -62,12 +67,7 @@ fn merge_group(folder: &Path, group: &[Part]) -> Result<()> {
 /// Rows of all parts into one file that is safely on disk, since its sources are deleted next.
 fn copy(group: &[Part], to: &Path) -> Result<()> {
     let (run, zero_ms) = reader::identity(&group[0].path)?;
-    let parquet = File::create(to)
-        .map_err(ParquetError::from)
-        .and_then(|file| {
-            ArrowWriter::try_new(file, schema::schema(), Some(schema::properties(&run, zero_ms)))
-        })
-        .map_err(|error| cannot_write(to, error))?;
+    let parquet = create(to, &run, zero_ms)?;
     let (mut rows, mut bytes, mut row_groups) = (0, 0, 0);
     for part in group {
         let footer = reader::footer(&part.path)?;
@@ -76,43 +76,71 @@ fn copy(group: &[Part], to: &Path) -> Result<()> {
         row_groups += footer.num_row_groups() as i64;
     }
     let large = rows >= LARGE_ROWS * row_groups || bytes >= LARGE_BYTES * row_groups;
-    let file = if large {
+    if large {
         let paths: Vec<&Path> = group.iter().map(|part| part.path.as_path()).collect();
-        copy_row_groups(&paths, parquet, to)?
-    } else {
-        encode_again(group, parquet, to)?
-    };
-    file.sync_all().map_err(|error| cannot_write(to, error.into()))
+        return on_disk(copy_row_groups(&paths, parquet, to)?, to);
+    }
+    let plain = to.with_extension("plain.tmp");
+    let sealed = create(&plain, &run, zero_ms)
+        .and_then(|plain_writer| encode_again(group, plain_writer, &plain))
+        .and_then(|()| copy_row_groups(&[&plain], parquet, to))
+        .and_then(|file| on_disk(file, to));
+    let _ = fs::remove_file(&plain);
+    sealed
 }
 
-/// Large row groups are copied as bytes: that is bound by the disk alone.
+fn on_disk(file: File, path: &Path) -> Result<()> {
+    file.sync_all().map_err(|error| cannot_write(path, error.into()))
+}
+
+/// A part of a run, empty so far.
+pub(super) fn create(path: &Path, run: &str, zero_ms: i64) -> Result<ArrowWriter<File>> {
+    File::create(path)
+        .map_err(ParquetError::from)
+        .and_then(|file| ArrowWriter::try_new(file, schema::schema(), Some(schema::properties(run, zero_ms))))
+        .map_err(|error| cannot_write(path, error))
+}
+
+/// Row groups are copied as bytes, which is bound by the disk alone; pages without a checksum get
+/// theirs.
 pub(super) fn copy_row_groups(from: &[&Path], parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
     let written = |error| cannot_write(to, error);
     let (mut parquet, _) = parquet.into_serialized_writer().map_err(written)?;
     for path in from {
         let footer = reader::footer(path)?;
         let source = File::open(path).map_err(|error| reader::cannot_read(path, error))?;
-        for row_group in footer.row_groups() {
-            let mut copy = parquet.next_row_group().map_err(written)?;
-            for column in row_group.columns() {
-                let chunk = ColumnCloseResult {
-                    bytes_written: column.compressed_size() as u64,
-                    rows_written: row_group.num_rows() as u64,
-                    metadata: column.clone(),
-                    bloom_filter: None,
-                    column_index: None,
-                    offset_index: None,
-                };
-                copy.append_column(&source, chunk).map_err(written)?;
-            }
-            copy.close().map_err(written)?;
-        }
+        append(&source, &footer, &mut parquet).map_err(written)?;
     }
     parquet.into_inner().map_err(written)
 }
 
+/// Appends all row groups of a file to another one of the same columns.
+pub(super) fn append<W: Write + Send>(
+    source: &impl ChunkReader,
+    footer: &ParquetMetaData,
+    parquet: &mut SerializedFileWriter<W>,
+) -> parquet::errors::Result<()> {
+    for row_group in footer.row_groups() {
+        let mut copy = parquet.next_row_group()?;
+        for column in row_group.columns() {
+            let (chunk, metadata) = pages::with_checksums(source, column)?;
+            let close = ColumnCloseResult {
+                bytes_written: metadata.compressed_size() as u64,
+                rows_written: row_group.num_rows() as u64,
+                metadata,
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            copy.append_column(&chunk, close)?;
+        }
+        copy.close()?;
+    }
+    Ok(())
+}
+
 /// Small ones are decoded and encoded again, so that they become large.
-fn encode_again(group: &[Part], mut parquet: ArrowWriter<File>, to: &Path) -> Result<File> {
+fn encode_again(group: &[Part], mut parquet: ArrowWriter<File>, to: &Path) -> Result<()> {
     let written = |error| cannot_write(to, error);
     for part in group {
         for batch in reader::batches(&part.path)? {
@@ -120,5 +148,5 @@ fn encode_again(group: &[Part], mut parquet: ArrowWriter<File>, to: &Path) -> Re
             parquet.write(&batch).map_err(written)?;
         }
     }
-    parquet.into_inner().map_err(written)
+    parquet.into_inner().map_err(written).map(drop)
 }

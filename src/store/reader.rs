@@ -3,8 +3,10 @@
 use super::decode::{Classes, Rows};
 use super::parts::{self, Part};
 use super::schema;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
+use crate::pages;
 use crate::record::Record;
+use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -60,7 +62,7 @@ fn read_part(
         return Ok(None);
     }
     let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns());
-    let reader = match builder.with_projection(mask).with_batch_size(BATCH_ROWS).build() {
+    let reader = match Batches::new(builder.with_projection(mask).with_batch_size(BATCH_ROWS)) {
         Ok(reader) => reader,
         Err(reason) => return warn(&reason, 0),
     };
@@ -94,10 +96,11 @@ pub fn rows(path: &Path) -> Result<u64> {
 }
 
 pub(super) fn footer(path: &Path) -> Result<ParquetMetaData> {
-    File::open(path)
-        .map_err(parquet::errors::ParquetError::from)
-        .and_then(|file| ParquetMetaDataReader::new().parse_and_finish(&file))
-        .map_err(|error| cannot_read(path, error))
+    let read = || {
+        let file = regular(path)?;
+        ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| error.to_string())
+    };
+    caught(read).unwrap_or_else(|_| Err(DAMAGED.into())).map_err(|error| cannot_read(path, error))
 }
 
 /// Run name and zero of a part (milliseconds since 1970).
@@ -110,14 +113,60 @@ pub(super) fn identity(path: &Path) -> Result<(String, i64)> {
 }
 
 /// Every batch of a Parquet file, all columns.
-pub(super) fn batches(path: &Path) -> Result<ParquetRecordBatchReader> {
+pub(super) fn batches(path: &Path) -> Result<Batches> {
     open(path)
-        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
+        .and_then(|builder| Batches::new(builder.with_batch_size(BATCH_ROWS)))
         .map_err(|error| cannot_read(path, error))
 }
 
-fn open(path: &Path) -> parquet::errors::Result<ParquetRecordBatchReaderBuilder<File>> {
-    ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+/// Batches of a file that may be damaged.
+pub(super) struct Batches(Option<ParquetRecordBatchReader>);
+
+impl Batches {
+    pub(super) fn new(builder: ParquetRecordBatchReaderBuilder<File>) -> std::result::Result<Self, String> {
+        let reader = caught(|| builder.build()).map_err(|_| DAMAGED.to_string())?;
+        reader.map(|reader| Batches(Some(reader))).map_err(|error| error.to_string())
+    }
+}
+
+impl Iterator for Batches {
+    type Item = std::result::Result<RecordBatch, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        // The library has asserts where a damaged file is wrong.
+        let batch = match caught(|| reader.next()) {
+            Ok(batch) => batch?.map_err(|error| error.to_string()),
+            Err(_) => Err(DAMAGED.into()),
+        };
+        if batch.is_err() {
+            self.0 = None;
+        }
+        Some(batch)
+    }
+}
+
+const DAMAGED: &str = "the file is damaged";
+
+/// A file whose footer is whole and whose pages declare sizes that it can have.
+pub(super) fn open(path: &Path) -> std::result::Result<ParquetRecordBatchReaderBuilder<File>, String> {
+    let read = || {
+        let file = regular(path)?;
+        let pages = file.try_clone().map_err(|error| error.to_string())?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+        pages::check(&pages, builder.metadata())?;
+        Ok(builder)
+    };
+    caught(read).unwrap_or_else(|_| Err(DAMAGED.into()))
+}
+
+/// Opens a file that is one: a pipe would be waited for.
+fn regular(path: &Path) -> std::result::Result<File, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !about.is_file() {
+        return Err("it is no regular file".into());
+    }
+    File::open(path).map_err(|error| error.to_string())
 }
 
 fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
@@ -216,6 +265,26 @@ mod tests {
         let (runs, warnings) = count(folder.path(), None);
         assert!(runs.is_empty());
         assert!(warnings[0].contains("part-000-0000.parquet"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_bit_that_flipped_is_found_by_the_checksum_of_its_page() {
+        let folder = folder_with_runs(&["c1"]);
+        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
+        let whole = fs::read(&path).unwrap();
+        let footer = footer(&path).unwrap();
+        let raw = ["planned_ns", "request_id", "event_us.list.element"];
+        let columns = footer.row_group(0).columns().iter();
+        for column in columns.filter(|column| raw.contains(&&*column.column_path().string())) {
+            let (start, length) = column.byte_range();
+            for at in start as usize..(start + length) as usize {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0x10;
+                fs::write(&path, bytes).unwrap();
+                let (_, warnings) = count(folder.path(), None);
+                assert_eq!(warnings.len(), 1, "byte {at} of {}", column.column_path().string());
+            }
+        }
     }
 
     #[test]

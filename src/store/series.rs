@@ -9,7 +9,7 @@
 use super::folder::write_aside_with;
 use super::merge::copy_row_groups;
 use super::parts::{parse, part_name, unfinished_name};
-use super::reader::{batches, cannot_read};
+use super::reader::{Batches, batches, cannot_read, open};
 use super::schema;
 use super::writer::cannot_write;
 use crate::error::Result;
@@ -17,7 +17,6 @@ use crate::record::{Nanos, Point, Source};
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
@@ -208,14 +207,14 @@ pub fn read(folder: &Path, run: &str, mut each: impl FnMut(Point)) -> Result<()>
 
 /// Reads the row groups in which the run may be, and says how many rows were its own.
 fn read_file(path: &Path, run: &str, each: &mut impl FnMut(Point)) -> Result<u64> {
-    let mut read = || -> parquet::errors::Result<u64> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let mut read = || -> std::result::Result<u64, String> {
+        let builder = open(path)?;
         let groups = builder.metadata().row_groups().iter().enumerate();
         let groups = groups.filter(|(_, group)| may_hold(group, run)).map(|(i, _)| i).collect();
         let mut words = Words::default();
         let mut found = 0;
-        for batch in builder.with_row_groups(groups).build()? {
-            found += read_batch(&batch?, run, &mut words, each)?;
+        for batch in Batches::new(builder.with_row_groups(groups))? {
+            found += read_batch(&batch?, run, &mut words, each).map_err(|error| error.to_string())?;
         }
         Ok(found)
     };

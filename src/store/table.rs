@@ -1,20 +1,21 @@
 //! `Table`: rows of named values as one Parquet file, types inferred over all rows.
 
 use super::folder::Folder;
-use super::reader::cannot_read;
+use super::merge;
+use super::reader::{Batches, cannot_read, open};
 use super::schema;
 use crate::error::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow::datatypes::{DataType, Field, Schema};
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::EnabledStatistics;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,9 +55,14 @@ pub(super) fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
             .set_dictionary_enabled(rows.len() >= MANY_ROWS)
             .build();
         let options = ArrowWriterOptions::new().with_properties(packed).with_skip_arrow_metadata(true);
-        let mut parquet = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+        let writer = || ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options.clone());
+        let mut parquet = writer()?;
         parquet.write(&batch)?;
-        parquet.into_inner()
+        let plain = Bytes::from(parquet.into_inner()?);
+        let footer = ParquetMetaDataReader::new().parse_and_finish(&plain)?;
+        let (mut sealed, _) = writer()?.into_serialized_writer()?;
+        merge::append(&plain, &footer, &mut sealed)?;
+        sealed.into_inner()
     };
     write().map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
 }
@@ -66,9 +72,9 @@ const MANY_ROWS: usize = 1_000;
 
 /// All rows of a Parquet file, each with every column.
 pub(super) fn from_parquet(path: &Path) -> Result<Vec<Row>> {
-    let read = || -> parquet::errors::Result<Vec<Row>> {
+    let read = || -> std::result::Result<Vec<Row>, String> {
         let mut rows = Vec::new();
-        for batch in ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()? {
+        for batch in Batches::new(open(path)?)? {
             let batch = batch?;
             let schema = batch.schema();
             for i in 0..batch.num_rows() {

@@ -210,11 +210,7 @@ impl RunParts {
         let number = self.from + self.written.parts;
         let name = part_name(self.index, number, number);
         let unfinished = requests_folder(&self.folder).join(unfinished_name(&name));
-        let properties = schema::properties(&self.run, self.zero_ms);
-        let parquet = File::create(&unfinished)
-            .map_err(parquet::errors::ParquetError::from)
-            .and_then(|file| ArrowWriter::try_new(file, schema::schema(), Some(properties)))
-            .map_err(|error| cannot_write(&unfinished, error))?;
+        let parquet = merge::create(&unfinished, &self.run, self.zero_ms)?;
         Ok(OpenPart { parquet, name, unfinished, rows: 0 })
     }
 
@@ -227,10 +223,22 @@ impl RunParts {
         if let Err(error) = part.parquet.finish() {
             return Err(part.lost(error));
         }
-        fs::rename(&part.unfinished, &finished).map_err(|error| cannot_write(&finished, error.into()))?;
+        self.seal(&part.unfinished, &finished)?;
         self.written.rows += part.rows as u64;
         self.written.parts += 1;
         Ok(())
+    }
+
+    /// Gives the pages of a finished part their checksums, and the part its name.
+    fn seal(&self, plain: &Path, finished: &Path) -> Result<()> {
+        let sealed = plain.with_extension("sealed.tmp");
+        let done = merge::create(&sealed, &self.run, self.zero_ms)
+            .and_then(|parquet| merge::copy_row_groups(&[plain], parquet, &sealed))
+            .and_then(|_| {
+                fs::rename(&sealed, finished).map_err(|error| cannot_write(finished, error.into()))
+            });
+        let _ = fs::remove_file(plain);
+        done.inspect_err(|_| drop(fs::remove_file(&sealed)))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn find(
     if !is_hub_name(name) {
         return Ok((Tokens::Words, Some(not_found(&format!("no tokenizer at \"{name}\"")))));
     }
-    match newest(&caches(variable), name) {
+    match newest(&hub_caches(variable), name) {
         Some(file) => Ok((Tokens::Real(Box::new(Real::load(&file, name)?)), None)),
         None => {
             let what = format!("no tokenizer.json of \"{name}\" in the local hub cache");
@@ -44,7 +44,7 @@ fn not_found(what: &str) -> String {
 }
 
 /// `model` or `org/model`; what looks like a path is none.
-fn is_hub_name(name: &str) -> bool {
+pub fn is_hub_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let parts: Vec<&str> = name.split('/').collect();
     parts.len() <= 2
@@ -53,7 +53,7 @@ fn is_hub_name(name: &str) -> bool {
 }
 
 /// The places where hub files are kept, the most specific first.
-fn caches(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+pub fn hub_caches(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let folder = |name: &str, below: &str| {
         variable(name).filter(|value| !value.is_empty()).map(|value| PathBuf::from(value).join(below))
     };

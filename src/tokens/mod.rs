@@ -9,6 +9,7 @@ mod vocabulary;
 mod words;
 
 use crate::error::Result;
+pub use find::{hub_caches, is_hub_name};
 pub use real::Real;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,17 +1,18 @@
 //! `Dataset`: prompts that were read from a file before the run.
 
-use super::{Asked, Draw, Extra, Length, merged};
+use super::sonnet::words;
+use super::{Asked, Draw, Extra, Length};
 use crate::random::Shuffle;
-use crate::record::{Message, Prompt, Request};
+use crate::record::{Prompt, Request, Verbatim};
 use crate::tokens::Tokens;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// What a row of a file asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
-    Text(String),
-    Messages(Vec<Message>),
+    Text(Box<str>),
+    /// Messages, token ids, or a whole body.
+    Verbatim(Arc<Verbatim>),
     /// Only a length was recorded: random words of so many tokens.
     Tokens(u32),
 }
@@ -20,14 +21,21 @@ pub enum Ask {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub ask: Ask,
-    /// Tokens of the text by the tokenizer, without BOS and chat template.
-    pub counted: Option<u32>,
     /// Tokens to allow for the reply, when the file says.
     pub output: Option<u32>,
-    /// Body fields of this request; they win over the dataset's.
-    pub extra: Extra,
-    /// The other columns. A column `class` replaces the dataset's class.
-    pub tags: Map<String, Value>,
+    /// The reply that was recorded: where `output` is not known its length is the one to allow.
+    pub reply: Option<Box<str>>,
+    /// Replaces the dataset's class.
+    pub class: Option<Arc<str>>,
+}
+
+/// What a tokenizer counts in a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tokens of the prompt's text, without BOS and chat template.
+    pub input: Option<u32>,
+    /// Tokens to allow for the reply.
+    pub output: Option<u32>,
 }
 
 /// In which order rows are asked. Both begin again when the rows are used up.
@@ -43,6 +51,8 @@ pub enum Order {
 pub struct Dataset {
     pub class: Arc<str>,
     pub rows: Arc<Vec<Row>>,
+    /// One for each row, see [`count`].
+    pub counts: Arc<Vec<Counts>>,
     pub order: Order,
     /// Tokens to allow for replies of rows that do not say.
     pub output: Length,
@@ -56,7 +66,7 @@ impl Ask {
     fn size(&self) -> u64 {
         match self {
             Ask::Text(text) => text.len() as u64,
-            Ask::Messages(messages) => messages.iter().map(|message| message.content.len() as u64).sum(),
+            Ask::Verbatim(recorded) => recorded.texts().iter().map(|text| text.len() as u64).sum(),
             Ask::Tokens(n) => u64::from((*n).max(1)),
         }
     }
@@ -64,7 +74,56 @@ impl Ask {
 
 impl Row {
     pub(super) fn new(ask: Ask) -> Self {
-        Row { ask, counted: None, output: None, extra: None, tags: Map::new() }
+        Row { ask, output: None, reply: None, class: None }
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> u64 {
+        let ask = match &self.ask {
+            Ask::Text(text) => text.len(),
+            Ask::Verbatim(recorded) => {
+                recorded.json.len() + recorded.fields.iter().map(|(_, json)| json.len()).sum::<usize>()
+            }
+            Ask::Tokens(_) => 0,
+        };
+        (ask + self.reply.as_ref().map_or(0, |reply| reply.len()) + size_of::<Row>()) as u64
+    }
+}
+
+/// Counts every row. `output` replaces the reply's length of all of them; a recorded reply is
+/// counted by the tokenizer, in words when there is none.
+pub fn count(rows: &[Row], tokens: &Tokens, output: Option<u32>) -> Vec<Counts> {
+    let texts: Vec<Vec<String>> = match tokens {
+        // Nothing would be counted.
+        Tokens::Words => vec![Vec::new(); rows.len()],
+        Tokens::Real(_) => rows.iter().map(texts).collect(),
+    };
+    let mut counted = tokens.count_batch(&texts.concat()).into_iter();
+    let recorded = |row: &Row| row.reply.clone().filter(|_| row.output.or(output).is_none());
+    let replies: Vec<Option<Box<str>>> = rows.iter().map(recorded).collect();
+    let known: Vec<&str> = replies.iter().flatten().map(|reply| &**reply).collect();
+    let mut lengths = tokens.count_batch(&known).into_iter();
+    let one = |((row, texts), reply): ((&Row, &Vec<String>), &Option<Box<str>>)| {
+        let ids = match &row.ask {
+            Ask::Verbatim(recorded) => recorded.ids(),
+            _ => None,
+        };
+        let input = match texts.len() {
+            0 => ids,
+            parts => counted.by_ref().take(parts).sum(),
+        };
+        let length = |reply: &str| lengths.next().flatten().unwrap_or_else(|| words(reply)).max(1);
+        Counts { input, output: output.or(row.output).or(reply.as_deref().map(length)) }
+    };
+    rows.iter().zip(&texts).zip(&replies).map(one).collect()
+}
+
+/// The texts that make up a prompt.
+fn texts(row: &Row) -> Vec<String> {
+    match &row.ask {
+        Ask::Text(text) => vec![text.to_string()],
+        Ask::Verbatim(recorded) => recorded.texts(),
+        Ask::Tokens(_) => Vec::new(),
     }
 }
 
@@ -73,25 +132,29 @@ impl Dataset {
         if self.rows.is_empty() {
             return Err("a dataset needs at least one row".into());
         }
+        if self.counts.len() != self.rows.len() {
+            return Err("a dataset needs counts of all its rows".into());
+        }
         self.output.check().map_err(|problem| format!("output: {problem}"))
     }
 
     /// Tokens to allow for the reply of a row.
-    fn reply(&self, row: &Row, draw: &Draw) -> u32 {
-        row.output.unwrap_or_else(|| self.output.sample(&mut draw.rng("lengths"))).max(1)
+    fn reply(&self, counts: Counts, draw: &Draw) -> u32 {
+        counts.output.unwrap_or_else(|| self.output.sample(&mut draw.rng("lengths"))).max(1)
     }
 
     pub(super) fn asked(&self, draw: &Draw) -> Asked {
-        let row = &self.rows[self.index(draw)];
-        Asked { input: row.ask.size(), output: self.reply(row, draw) }
+        let index = self.index(draw);
+        Asked { input: self.rows[index].ask.size(), output: self.reply(self.counts[index], draw) }
     }
 
     pub(super) fn request(&self, draw: &Draw) -> Request {
-        let row = &self.rows[self.index(draw)];
-        let output = self.reply(row, draw);
+        let index = self.index(draw);
+        let (row, counts) = (&self.rows[index], self.counts[index]);
+        let output = self.reply(counts, draw);
         let (prompt, asked, counted) = match &row.ask {
-            Ask::Text(text) => (Prompt::Text(text.clone()), None, row.counted),
-            Ask::Messages(messages) => (Prompt::Messages(messages.clone()), None, row.counted),
+            Ask::Text(text) => (Prompt::Text(text.to_string()), None, counts.input),
+            Ask::Verbatim(recorded) => (Prompt::Verbatim(recorded.clone()), None, counts.input),
             Ask::Tokens(n) => {
                 let n = (*n).max(1);
                 let made = self.tokens.after("", n, &mut draw.salted("words").at(draw.seq));
@@ -102,17 +165,14 @@ impl Dataset {
             seq: draw.seq,
             session: draw.seq,
             turn: 0,
-            class: match row.tags.get("class").and_then(Value::as_str) {
-                Some(class) => class.into(),
-                None => self.class.clone(),
-            },
+            class: row.class.clone().unwrap_or_else(|| self.class.clone()),
             prompt,
             asked_input: asked,
             counted_input: counted,
             max_tokens: output,
             synthetic: matches!(row.ask, Ask::Tokens(_)),
             forced_length: false,
-            extra: merged(&self.extra, &row.extra),
+            extra: self.extra.clone(),
         }
     }
 
@@ -130,23 +190,26 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Key;
     use crate::tokens::sample;
     use crate::workload::Workload;
     use crate::workload::testing::{requests, text, traffic};
 
     fn dataset(rows: Vec<Row>, order: Order) -> Dataset {
+        let tokens = sample::byte_level();
         Dataset {
             class: "file".into(),
+            counts: Arc::new(count(&rows, &tokens, None)),
             rows: Arc::new(rows),
             order,
             output: Length::Fixed(32),
             extra: None,
-            tokens: Arc::new(sample::byte_level()),
+            tokens: Arc::new(tokens),
         }
     }
 
     fn numbered(order: Order) -> Dataset {
-        dataset((0..10).map(|n| Row::new(Ask::Text(n.to_string()))).collect(), order)
+        dataset((0..10).map(|n| Row::new(Ask::Text(n.to_string().into()))).collect(), order)
     }
 
     fn asked(dataset: Dataset, key: &str, count: u64) -> Vec<String> {
@@ -191,22 +254,39 @@ mod tests {
     }
 
     #[test]
-    fn a_row_wins_over_the_dataset() {
-        let fields = |text: &str| Some(Arc::new(serde_json::from_str(text).expect("an object")));
-        let row = Row {
-            extra: fields(r#"{"top_p": 0.5}"#),
-            tags: Map::from_iter([("class".to_string(), "code".into())]),
-            ..Row::new(Ask::Messages(vec![Message { role: "user".into(), content: "hi".into() }]))
-        };
-        let plain = Row::new(Ask::Text("hi".into()));
-        let mut dataset = dataset(vec![row, plain], Order::Sequential);
-        dataset.extra = fields(r#"{"top_p": 0.9, "top_k": 3}"#);
+    fn a_row_has_its_class_and_what_was_recorded() {
+        let recorded = Arc::new(Verbatim::new(Key::Messages, r#"[{"role":"user","content":"the cat"}]"#));
+        let row = Row { class: Some("code".into()), ..Row::new(Ask::Verbatim(recorded.clone())) };
+        let dataset = dataset(vec![row, Row::new(Ask::Text("hi".into()))], Order::Sequential);
         let requests = requests(&Workload::Dataset(dataset), &traffic("a", 0), 2);
-        assert_eq!(requests[0].extra, fields(r#"{"top_p": 0.5, "top_k": 3}"#));
-        assert_eq!(requests[1].extra, fields(r#"{"top_p": 0.9, "top_k": 3}"#));
+        assert_eq!(requests[0].prompt, Prompt::Verbatim(recorded));
         assert_eq!((&*requests[0].class, &*requests[1].class), ("code", "file"));
         assert_eq!((requests[0].max_tokens, requests[0].asked_input), (32, None));
         assert!(!requests[0].synthetic && !requests[1].synthetic, "the words of a file are somebody's");
+        assert_eq!(requests[0].counted_input, Some(2));
+    }
+
+    #[test]
+    fn prompts_and_replies_are_counted_and_the_output_can_be_replaced() {
+        let messages = r#"[{"role":"system","content":"old"},{"role":"user","content":[{"type":"text","text":"red dog"}]}]"#;
+        let verbatim = |key, json: &str| Row::new(Ask::Verbatim(Arc::new(Verbatim::new(key, json))));
+        let rows = [
+            Row { output: Some(5), ..Row::new(Ask::Text("the cat".into())) },
+            Row { reply: Some("catdog".into()), ..verbatim(Key::Messages, messages) },
+            verbatim(Key::Prompt, "[1, 2, 3, 4]"),
+            Row::new(Ask::Tokens(9)),
+        ];
+        let counts = |tokens: &Tokens, output| -> Vec<(Option<u32>, Option<u32>)> {
+            count(&rows, tokens, output).iter().map(|counts| (counts.input, counts.output)).collect()
+        };
+        let real = sample::byte_level();
+        assert_eq!(
+            counts(&real, None),
+            [(Some(2), Some(5)), (Some(3), Some(2)), (Some(4), None), (None, None)]
+        );
+        assert!(counts(&real, Some(7)).iter().all(|(_, output)| *output == Some(7)));
+        let words = [(None, Some(5)), (None, Some(1)), (Some(4), None), (None, None)];
+        assert_eq!(counts(&Tokens::Words, None), words);
     }
 
     #[test]

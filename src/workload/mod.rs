@@ -11,7 +11,7 @@ mod sonnet;
 
 use crate::random::Stream;
 use crate::record::{Reply, Request};
-pub use dataset::{Ask, Dataset, Order, Row};
+pub use dataset::{Ask, Counts, Dataset, Order, Row, count};
 pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
@@ -203,7 +203,7 @@ mod testing {
     pub(super) fn text(request: &Request) -> &str {
         match &request.prompt {
             Prompt::Text(text) => text,
-            Prompt::Messages(_) => panic!("a text was expected"),
+            Prompt::Verbatim(_) => panic!("a text was expected"),
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Seen {
     /// The head as it came, in lower case.
     pub head: String,
     pub body: Value,
+    /// The body as it came.
+    pub sent: String,
 }
 
 impl Seen {
@@ -120,8 +122,9 @@ fn answer(
         looked.lock().expect("no panic while recording").push(path.clone());
         look(&path)
     } else {
-        let body = serde_json::from_slice(&body).expect("a JSON body");
-        let request = Seen { path, head, body };
+        let sent = String::from_utf8(body).expect("a body of text");
+        let body = serde_json::from_str(&sent).expect("a JSON body");
+        let request = Seen { path, head, body, sent };
         let text = reply(&request);
         seen.lock().expect("no panic while recording").push(request);
         text

@@ -1,6 +1,6 @@
 //! OpenAI `/v1/chat/completions`: the body. Events are read in `openai`.
 
-use super::{extras, lay_over, openai};
+use super::{completions, extras, lay_over, openai};
 use crate::client::Target;
 use crate::record::{Prompt, Request};
 use serde_json::{Map, Value, json};
@@ -21,14 +21,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     fields
 }
 
+/// Recorded messages take the place of these.
 fn messages(prompt: &Prompt) -> Value {
-    match prompt {
-        Prompt::Text(text) => json!([{ "role": "user", "content": text }]),
-        Prompt::Messages(messages) => messages
-            .iter()
-            .map(|message| json!({ "role": message.role, "content": message.content }))
-            .collect(),
-    }
+    json!([{ "role": "user", "content": completions::text(prompt) }])
 }
 
 /// Whether the user gives a token limit by either name: a server may take the wrong one of two.

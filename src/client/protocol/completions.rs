@@ -20,13 +20,10 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     fields
 }
 
-/// A prompt for an API without roles: the contents of the messages, one below the other.
+/// A prompt for an API without roles: the texts of the messages, one below the other.
 pub(super) fn text(prompt: &Prompt) -> Cow<'_, str> {
     match prompt {
         Prompt::Text(text) => Cow::Borrowed(text),
-        Prompt::Messages(messages) => {
-            let contents: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
-            Cow::Owned(contents.join("\n"))
-        }
+        Prompt::Verbatim(recorded) => Cow::Owned(recorded.texts().join("\n")),
     }
 }

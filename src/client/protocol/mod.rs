@@ -18,6 +18,7 @@ mod tensorrt;
 mod text;
 mod tgi;
 mod usage;
+mod verbatim;
 
 #[cfg(test)]
 mod replay;
@@ -154,7 +155,7 @@ fn length(text: &str) -> u32 {
 }
 
 /// The JSON body of a request: our fields, the target's `extra_body` laid over them, then the
-/// request's `extra`. Later ones win; objects are merged key by key; null takes a key away.
+/// request's `extra`, then what was recorded. Later ones win; objects are merged key by key; null takes a key away.
 pub fn body(target: &Target, request: &Request) -> Vec<u8> {
     let fields = match target.api {
         Api::Completions => completions::body(target, request),
@@ -162,7 +163,12 @@ pub fn body(target: &Target, request: &Request) -> Vec<u8> {
         Api::Tgi => tgi::body(target, request),
         Api::TensorRt => tensorrt::body(target, request),
     };
-    serde_json::to_vec(&fields).expect("a map of JSON values is JSON")
+    match (&request.prompt, target.api) {
+        (Prompt::Verbatim(recorded), Api::Completions | Api::Chat) => {
+            verbatim::body(fields, recorded, target.api)
+        }
+        _ => serde_json::to_vec(&fields).expect("a map of JSON values is JSON"),
+    }
 }
 
 /// Names of the fields that we send by ourselves, whatever the user lays over them; those of TGI
@@ -255,7 +261,7 @@ fn lay_over(fields: &mut Map<String, Value>, extra: &Map<String, Value>) {
 mod tests {
     use super::*;
     use crate::client::target::Exact;
-    use crate::record::Message;
+    use crate::record::{Key, Verbatim};
     use serde_json::json;
     use std::sync::Arc;
 
@@ -363,8 +369,8 @@ mod tests {
     #[test]
     fn prompts_fit_the_api() {
         let mut chat = request(json!({}));
-        let message = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
-        chat.prompt = Prompt::Messages(vec![message("system", "be brief"), message("user", "hi")]);
+        let messages = r#"[{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]"#;
+        chat.prompt = Prompt::Verbatim(Verbatim::new(Key::Messages, messages).into());
         assert_eq!(built(&target(Api::Completions), &chat)["prompt"], "be brief\nhi");
         assert_eq!(
             built(&target(Api::Chat), &chat)["messages"],

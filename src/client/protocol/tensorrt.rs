@@ -5,7 +5,7 @@ use super::text::Text;
 use super::{Meaning, completions, extras, fault, json, lay_over, odd, openai};
 use crate::client::Target;
 use crate::client::target::Exact;
-use crate::record::{Kind, Request};
+use crate::record::{Kind, Prompt, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,6 +21,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     target.dialect.apply(&mut fields);
     for extra in extras(target, request) {
         lay_over(&mut fields, extra);
+    }
+    if let Prompt::Verbatim(recorded) = &request.prompt {
+        lay_over(&mut fields, &recorded.values());
     }
     fields
 }

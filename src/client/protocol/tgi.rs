@@ -7,7 +7,7 @@ use super::usage::Count;
 use super::{Meaning, completions, extras, fault, json, lay_over, odd};
 use crate::client::Target;
 use crate::client::target::Exact;
-use crate::record::{Kind, Request, Usage};
+use crate::record::{Kind, Prompt, Request, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -36,6 +36,9 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
     target.dialect.apply(&mut fields);
     for extra in extras(target, request) {
         lay_over(&mut fields, &below_parameters(extra));
+    }
+    if let Prompt::Verbatim(recorded) = &request.prompt {
+        lay_over(&mut fields, &below_parameters(&recorded.values()));
     }
     fields
 }

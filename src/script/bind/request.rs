@@ -10,7 +10,7 @@ use super::target;
 use crate::client::Order;
 use crate::error::{Error, Kind};
 use crate::os;
-use crate::record::{Message, Phase, Prompt, Record, Request};
+use crate::record::{Key, Phase, Prompt, Record, Request, Verbatim};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
 use crate::script::opts::Opts;
@@ -24,14 +24,22 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
-fn messages(opts: &Opts, list: Array) -> Fallible<Vec<Message>> {
-    let message = |value: Dynamic| {
-        let map = value.try_cast::<Map>()?;
-        let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
-        Some(Message { role: text("role")?, content: text("content")? })
-    };
-    let read: Option<Vec<Message>> = list.into_iter().map(message).collect();
-    read.ok_or_else(|| opts.error("messages", "must be a list of #{ role: \"user\", content: \"...\" }"))
+/// Messages with all their keys.
+fn messages(opts: &Opts, list: Array) -> Fallible<Prompt> {
+    let must = "must be a list of #{ role: \"user\", content: \"...\" }";
+    let mut read = Vec::new();
+    for message in list {
+        let map = message.try_cast::<Map>().ok_or_else(|| opts.error("messages", must))?;
+        if map.get("role").is_none_or(|role| !role.is_string()) {
+            return Err(opts.error("messages", must));
+        }
+        read.push(json::faithful(&map).map_err(|what| opts.error("messages", &what))?);
+    }
+    if read.is_empty() {
+        return Err(opts.error("messages", must));
+    }
+    let text = serde_json::to_string(&read).expect("maps of JSON values are JSON");
+    Ok(Prompt::Verbatim(Verbatim::new(Key::Messages, text).into()))
 }
 
 fn read(options: Map) -> Fallible<Request> {
@@ -42,7 +50,7 @@ fn read(options: Map) -> Fallible<Request> {
     let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
     let prompt = match (prompt, chat) {
         (Some(text), None) => Prompt::Text(text),
-        (None, Some(list)) => Prompt::Messages(messages(&opts, list)?),
+        (None, Some(list)) => messages(&opts, list)?,
         (Some(_), Some(_)) => return Err(opts.error("messages", "and `prompt` exclude each other")),
         (None, None) => return Err(raise(Error::usage("request: give `prompt` or `messages`"))),
     };

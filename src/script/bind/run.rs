@@ -8,6 +8,7 @@ use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use super::result::Handle;
 use super::target;
+use crate::client::protocol::Api;
 use crate::error::Error;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
@@ -149,6 +150,12 @@ impl Draft {
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();
         bench.check_folder(state).map_err(raise)?;
+        if server.asked().api != Api::Completions && self.workload.has_token_ids() {
+            let api = server.asked().api.name();
+            let told = format!("run: the data set asks token ids, which {api} does not take");
+            let hint = "--backend vllm (or openai), whose /v1/completions does";
+            return Err(raise(Error::usage(told).hint(hint)));
+        }
         let ready = server.ready(state, &bench, self.workload.extra()).map_err(raise)?;
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;

@@ -9,10 +9,11 @@ use crate::error::{Error, nearest};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
 use crate::script::opts::{Opts, need, need_number, number};
+use crate::script::reading;
 use crate::script::source::{Common, WorkloadSource};
 use crate::script::state::State;
 use crate::tokens::Tokens;
-use crate::workload::read::Format;
+use crate::workload::read::{self, Format, How};
 use crate::workload::{Length, Order, Prefix, Prompts, TOKENS_MAX};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -91,17 +92,24 @@ fn prefix(opts: &mut Opts) -> Fallible<Option<Prefix>> {
 }
 
 fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<Format> {
-    // vLLM calls JSON lines "custom".
-    let name = if name == "custom" { "jsonl" } else { name };
-    if name == "auto" {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let by_ending = ending.and_then(|ending| match ending.as_str() {
-            "json" => Some(Format::ShareGpt),
-            "txt" | "md" => Some(Format::Lines),
-            other => Format::named(other),
-        });
-        return by_ending
-            .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
+    let lower = path.to_string_lossy().to_lowercase();
+    let by_ending = || match read::ending(&lower) {
+        _ if path.is_dir() => Some(Format::Hf),
+        "json" => Some(Format::ShareGpt),
+        "txt" | "md" => Some(Format::Lines),
+        "tsv" => Some(Format::Csv),
+        ending => Format::named(ending),
+    };
+    match name {
+        "auto" => {
+            return by_ending()
+                .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
+        }
+        // What vLLM calls custom are JSON lines, whatever the file's name.
+        "custom" => {
+            return Ok(by_ending().filter(|format| *format != Format::ShareGpt).unwrap_or(Format::Jsonl));
+        }
+        _ => {}
     }
     Format::named(name).ok_or_else(|| {
         let names: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet"]).collect();
@@ -197,9 +205,11 @@ mod functions {
         Ok(WorkloadSource::Prompts { shape, models: common.models })
     }
 
-    /// Prompts from a file. Options: `format` (`"jsonl"`, `"csv"`, `"lines"`, `"sharegpt"`,
-    /// `"openai-batch"`, `"burstgpt"`, `"sonnet"`; else by the file's ending), `output` (reply
-    /// tokens instead of the recorded ones), `order` (`"sequential"` or `"shuffle"`), `class`,
+    /// Prompts from a file, also a `.gz`. Options: `format` (`"jsonl"`, `"csv"`, `"lines"`,
+    /// `"sharegpt"`, `"openai-batch"`, `"burstgpt"`, `"sonnet"`, `"parquet"`, `"hf"`; else by the
+    /// file's ending), `prompt_column` and `reply_column` (where the file has other names),
+    /// `strict` (an entry that asks nothing is an error, and not left out), for hf `split` and
+    /// `subset`, `output` (reply tokens instead of the recorded ones), `order` (`"sequential"` or `"shuffle"`), `class`,
     /// `sampling`, `models`; for sonnet `input` and `prefix` too.
     #[rhai_fn(volatile, return_raw)]
     pub fn dataset(context: NativeCallContext, path: &str, options: Map) -> Fallible<WorkloadSource> {
@@ -207,10 +217,13 @@ mod functions {
         if path.is_empty() {
             return Err(raise(Error::usage("dataset: no file is named").hint("--dataset-path FILE")));
         }
-        let path = state.access.may_read(path).map_err(raise)?;
         let mut opts = Opts::new("dataset", options);
         let common = common(&mut opts)?;
         let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
+        let path = match format == "hf" {
+            true => reading::data_set(&state, path).map_err(raise)?,
+            false => state.access.may_read(path).map_err(raise)?,
+        };
         let order =
             opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
         let output = opts.take::<u64>("output")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -223,10 +236,19 @@ mod functions {
             opts.finish()?;
             return Ok(WorkloadSource::Sonnet { path, input, prefix, output: output.unwrap_or(150), common });
         }
-        let format = format_named(&opts, &format, &path)?;
+        let how = How {
+            format: format_named(&opts, &format, &path)?,
+            prompt_column: opts.take::<String>("prompt_column")?.filter(|name| !name.is_empty()),
+            reply_column: opts.take::<String>("reply_column")?.filter(|name| !name.is_empty()),
+            split: opts.take::<String>("split")?.filter(|name| !name.is_empty()),
+            subset: opts.take::<String>("subset")?.filter(|name| !name.is_empty()),
+            strict: opts.take::<bool>("strict")?.unwrap_or(false),
+            stop: Some(state.cancel.clone()),
+        };
         opts.finish()?;
+        let rows = reading::rows(&state, &path, how).map_err(raise)?;
         let order = order.unwrap_or(Order::Sequential);
-        Ok(WorkloadSource::Dataset { path, format, order, output, common })
+        Ok(WorkloadSource::Dataset { rows, order, output, common })
     }
 
     /// Prompts from a file, everything by default: the format is the one of the file's ending.

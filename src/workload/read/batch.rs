@@ -1,64 +1,119 @@
 //! Input files of OpenAI's batch API: a request body a line.
 
-use super::chat::Asked;
-use super::{File, Rows};
-use crate::error::Result;
-use crate::workload::Row;
-use serde_json::{Map, Value};
+use super::ask;
+use super::entry::{Cell, Entry, Fault, Field};
+use crate::record::{Key, Verbatim};
+use crate::workload::{Ask, Row};
 use std::sync::Arc;
-
-#[derive(serde::Deserialize)]
-struct Line {
-    custom_id: Option<Value>,
-    body: Asked,
-}
 
 /// Fields that the target decides: which model, and how it streams.
 const TARGET_DECIDES: [&str; 3] = ["model", "stream", "stream_options"];
 
-/// The other body fields are sent as they are; `custom_id` and the file's model become tags.
-pub(super) fn rows(file: &File) -> Result<Rows> {
-    let row = |(number, text): (usize, &str)| {
-        let line: Line = serde_json::from_str(text).map_err(|e| file.json_error(number, &e))?;
-        let Asked { ask, output, rest: mut extra } = line.body;
-        let decided = TARGET_DECIDES.map(|key| extra.shift_remove(key));
-        let [model, ..] = decided;
-        let named = [("custom_id", line.custom_id), ("model", model)];
-        let tags: Map<String, Value> =
-            named.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))).collect();
-        let extra = (!extra.is_empty()).then(|| Arc::new(extra));
-        Ok(Row { output, extra, tags, ..Row::new(ask) })
+const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+/// The body goes out as it is, but for what the target decides and for the name of the limit.
+pub(super) fn row(entry: &Entry) -> Result<Row, Fault> {
+    if let Some(url) = entry.get("url")
+        && let Some(path) = url.text()?
+        && !path.trim_end_matches('/').ends_with("completions")
+    {
+        return Err(url.fault(format!("it asks {path}, which generates no text")));
+    }
+    let field = entry.get("body").ok_or_else(|| Fault::whole("body is missing"))?;
+    let Some(json) = field.structure() else { return Err(field.fault("body: expected an object")) };
+    let body = Entry::object(&json).map_err(|fault| within(field, fault))?;
+    asked(&body).map_err(|fault| within(field, fault))
+}
+
+fn asked(body: &Entry) -> Result<Row, Fault> {
+    let (field, key) = match (body.get("prompt"), body.get("messages")) {
+        (Some(prompt), None) => (prompt, Key::Prompt),
+        (None, Some(messages)) => (messages, Key::Messages),
+        (None, None) => return Err(Fault::whole("prompt or messages is missing")),
+        (Some(_), Some(messages)) => {
+            return Err(messages.fault("there must be prompt or messages, not both"));
+        }
     };
-    Ok(Rows::new(file.lines().map(row).collect::<Result<_>>()?))
+    ask::ask(field)?;
+    let Cell::Json(json) = &field.cell else { return Err(field.fault("expected JSON")) };
+    let mut recorded = Verbatim::new(key, json.as_ref());
+    let mut output = None;
+    for field in &body.fields {
+        let Cell::Json(json) = &field.cell else { continue };
+        match &*field.name {
+            "prompt" | "messages" => {}
+            name if TARGET_DECIDES.contains(&name) => {}
+            name if LIMITS.contains(&name) => {
+                if json != "null" {
+                    output = Some(field.tokens()?);
+                }
+            }
+            name => recorded.fields.push((name.into(), json.as_ref().into())),
+        }
+    }
+    Ok(Row { output, ..Row::new(Ask::Verbatim(Arc::new(recorded))) })
+}
+
+/// A fault of the body, in its line.
+fn within(body: &Field, fault: Fault) -> Fault {
+    match &body.cell {
+        Cell::Json(json) if json.starts_with('{') => {
+            Fault { at: Some(body.at + fault.at.unwrap_or(0)), words: fault.words }
+        }
+        _ => body.fault(format!("body: {}", fault.words)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Ask;
     use crate::workload::read::Format;
-    use crate::workload::read::testing::{error, read};
-    use serde_json::json;
+    use crate::workload::read::testing::{read, skipped};
 
     #[test]
-    fn a_body_becomes_a_row_and_the_target_keeps_its_model() {
-        let line = json!({"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {
-            "model": "m", "messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 7,
-            "temperature": 0.5, "stream": false, "stop": ["x"]}});
-        let rows = read(&line.to_string(), Format::OpenAiBatch).rows;
-        let row = &rows[0];
-        assert!(matches!(&row.ask, Ask::Messages(messages) if messages[0].content == "hi"));
-        assert_eq!(row.output, Some(7));
-        let extra = row.extra.clone().expect("body fields");
-        assert_eq!(Value::Object((*extra).clone()), json!({"temperature": 0.5, "stop": ["x"]}));
-        assert_eq!(Value::Object(row.tags.clone()), json!({"custom_id": "r-1", "model": "m"}));
+    fn a_body_goes_out_as_it_is_and_the_target_keeps_its_model() {
+        let line = r#"{"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {
+            "model": "m", "messages": [{"role": "user", "content": "hi", "name": null, "x": 1.50}], "max_completion_tokens": 7,
+            "tools": [ {"b":1e2, "a":2} ], "temperature": 0.50, "stream": false, "stop": ["\u0041"]}}"#;
+        let rows = read(&line.replace('\n', ""), Format::OpenAiBatch).rows;
+        let Ask::Verbatim(recorded) = &rows[0].ask else { panic!("verbatim") };
+        assert_eq!(recorded.key, Key::Messages);
+        assert_eq!(&*recorded.json, r#"[{"role": "user", "content": "hi", "name": null, "x": 1.50}]"#);
+        let fields: Vec<(&str, &str)> =
+            recorded.fields.iter().map(|(name, json)| (&**name, &**json)).collect();
+        let expected =
+            [("tools", r#"[ {"b":1e2, "a":2} ]"#), ("temperature", "0.50"), ("stop", r#"["\u0041"]"#)];
+        assert_eq!((fields.as_slice(), rows[0].output), (expected.as_slice(), Some(7)));
     }
 
     #[test]
-    fn a_line_without_a_body_is_named_by_line_and_column() {
-        assert_eq!(
-            error("{\"custom_id\": \"r-1\"}", Format::OpenAiBatch),
-            "cannot read \"file\" line 1 column 20: missing field `body`"
-        );
+    fn prompts_may_be_text_and_token_ids() {
+        let line = |prompt: &str| format!(r#"{{"body": {{"prompt": {prompt}, "max_tokens": null}}}}"#);
+        for prompt in [r#""a\/b""#, "[1, 2,3]", "[[1],[2]]", r#"["a", "b"]"#] {
+            let rows = read(&line(prompt), Format::OpenAiBatch).rows;
+            let expected = Ask::Verbatim(Arc::new(Verbatim::new(Key::Prompt, prompt)));
+            assert_eq!((&rows[0].ask, rows[0].output), (&expected, None));
+        }
+    }
+
+    #[test]
+    fn a_line_that_asks_nothing_is_skipped_and_told() {
+        for (line, told) in [
+            (r#"{"custom_id": "r-1"}"#, "line 2: body is missing"),
+            (r#"{"body": 5}"#, "line 2 column 10: body: expected an object"),
+            (r#"{"body": {"n": 1}}"#, "line 2 column 10: prompt or messages is missing"),
+            (
+                r#"{"body": {"prompt": [1.5]}}"#,
+                "line 2 column 22: expected token ids (whole numbers) or texts",
+            ),
+            (
+                r#"{"url": "/v1/embeddings", "body": {"input": "a"}}"#,
+                "line 2 column 9: it asks /v1/embeddings, which generates no text",
+            ),
+            (r#"{"body": {"messages": [{"content": "x"}]}}"#, "line 2 column 24: a message has no role"),
+        ] {
+            let text = [r#"{"body": {"prompt": "a"}}"#, line].join("\n");
+            assert_eq!(skipped(&text, Format::OpenAiBatch), (1, told.into()), "{line}");
+        }
     }
 }

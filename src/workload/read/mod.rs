@@ -1,25 +1,36 @@
-//! Files that users already have, read into rows before a run. A bad line is an error that
-//! names file, line and column.
+//! Files that users already have, read into rows before a run. An entry that asks nothing is
+//! left out and counted; what makes the rest unreadable is an error that names file and line.
 
+mod ask;
 mod batch;
 mod burstgpt;
-mod chat;
-mod csv;
-mod jsonl;
+mod bytes;
+mod container;
+mod entry;
+mod gather;
+mod hub;
+mod json;
 mod sharegpt;
+mod table;
+mod usual;
 
-use super::sonnet::words;
-use super::{Ask, Line, Row};
+use super::{Line, Row};
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
-use std::fmt::Display;
+use bytes::Content;
+use gather::Gather;
+pub use hub::cached;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What a file of prompts looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// One JSON object a line: `prompt` or `messages`, optional `output_tokens`; the other
-    /// fields become tags.
+    /// One JSON object a line, or all in one list: `prompt` (text or token ids) or `messages`,
+    /// optional `output_tokens`. A line may also be a list of messages.
+    #[default]
     Jsonl,
     /// A header and the same columns; `messages` holds JSON.
     Csv,
@@ -31,25 +42,71 @@ pub enum Format {
     OpenAiBatch,
     /// `Request tokens` and `Response tokens`; the text is made.
     BurstGpt,
+    /// A table whose columns of prompts and replies are named, or have usual names.
+    Parquet,
+    /// The same from a data set of the hub: a file, a folder with splits, the local cache.
+    Hf,
+}
+
+/// How to read a file.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    pub format: Format,
+    /// The column that holds prompts or messages, and the one that holds replies or their tokens.
+    pub prompt_column: Option<String>,
+    pub reply_column: Option<String>,
+    /// Which files of a data set of the hub: `train` and the only subset, unless they are named.
+    pub split: Option<String>,
+    pub subset: Option<String>,
+    /// An entry that asks nothing is an error.
+    pub strict: bool,
+    /// Set by Ctrl-C.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// The rows of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
-    pub rows: Vec<Row>,
-    /// Entries that ask nothing: a conversation without a reply, a failed request of a trace.
-    pub skipped: usize,
+    pub rows: Arc<Vec<Row>>,
+    /// Entries that ask nothing: no JSON, a conversation without a reply, a failed request.
+    pub skipped: Option<Skipped>,
+    /// Which columns were taken, where the file does not use our names.
+    pub note: Option<String>,
+}
+
+/// Entries that were left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub count: u64,
+    pub of: u64,
+    /// Place and fault of the first.
+    pub first: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "skipped {} of {}: first at {}", thousands(self.count), thousands(self.of), self.first)
+    }
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
 }
 
 impl Format {
     /// The name that scripts and the command line use, and its format.
-    pub const NAMES: [(&str, Format); 6] = [
+    pub const NAMES: [(&str, Format); 8] = [
         ("jsonl", Format::Jsonl),
         ("csv", Format::Csv),
         ("lines", Format::Lines),
         ("sharegpt", Format::ShareGpt),
         ("openai-batch", Format::OpenAiBatch),
         ("burstgpt", Format::BurstGpt),
+        ("parquet", Format::Parquet),
+        ("hf", Format::Hf),
     ];
 
     pub fn named(name: &str) -> Option<Format> {
@@ -57,148 +114,83 @@ impl Format {
     }
 }
 
-/// Reads a file and counts its prompts. `output` replaces the output length of every row.
-/// Without it, a ShareGPT row allows as many tokens as its reply has by the tokenizer, or words
-/// when there is none.
-pub fn read(path: &Path, format: Format, tokens: &Tokens, output: Option<u32>) -> Result<Rows> {
+/// Reads a file.
+pub fn read(path: &Path, how: &How) -> Result<Rows> {
+    let mut gather = Gather::new(how);
     let name = path.display().to_string();
-    parse(&name, &load(path)?, format, tokens, output)
+    if how.format != Format::Hf {
+        file(path, &name, &mut gather)?;
+        return gather.finish(&name);
+    }
+    let files = hub::files(path, how.split.as_deref(), how.subset.as_deref())?;
+    gather.several = files.len() > 1;
+    for path in files {
+        file(&path, &path.display().to_string(), &mut gather)?;
+    }
+    gather.finish(&name)
 }
 
-/// The lines of a text file that hold text, counted, for [`super::Sonnet`].
-pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<Line>> {
-    let text = load(path)?;
-    let lines: Vec<Line> =
-        text.lines().filter(|line| !line.trim().is_empty()).map(|line| Line::new(line, tokens)).collect();
-    match lines.is_empty() {
-        true => Err(Error::usage(format!("cannot use \"{}\": it holds no line of text", path.display()))),
-        false => Ok(lines),
-    }
+/// As [`read`], from bytes; `name` stands for the file in errors.
+pub fn parse(name: &str, bytes: &[u8], how: &How) -> Result<Rows> {
+    let mut gather = Gather::new(how);
+    let content = bytes::content(name, bytes.to_vec())?;
+    gather.begin(name, bytes.len() as u64);
+    entries(content, name, &mut gather)?;
+    gather.finish(name)
 }
 
-/// As [`read`], from a text; `name` stands for the file in errors.
-pub fn parse(name: &str, text: &str, format: Format, tokens: &Tokens, output: Option<u32>) -> Result<Rows> {
-    let file = File { name, text: text.strip_prefix('\u{feff}').unwrap_or(text) };
-    let mut rows = match format {
-        Format::Jsonl => jsonl::rows(&file),
-        Format::Csv => csv::rows(&file),
-        Format::Lines => Ok(lines(&file)),
-        Format::ShareGpt => sharegpt::rows(&file, tokens, output.is_none()),
-        Format::OpenAiBatch => batch::rows(&file),
-        Format::BurstGpt => burstgpt::rows(&file),
-    }?;
-    if rows.rows.is_empty() {
-        let hint = match rows.skipped {
-            0 => "look at the file and its format".to_string(),
-            skipped => format!("all of its {skipped} entries lack a prompt or a reply"),
-        };
-        return Err(Error::usage(format!("cannot use \"{name}\": it holds no prompts")).hint(hint));
-    }
-    count(&mut rows.rows, tokens);
-    if output.is_some() {
-        rows.rows.iter_mut().for_each(|row| row.output = output);
-    }
-    Ok(rows)
+fn file(path: &Path, name: &str, gather: &mut Gather) -> Result<()> {
+    let (content, size) = bytes::load(path, name)?;
+    gather.begin(name, size);
+    gather.go_on()?;
+    entries(content, name, gather)
 }
 
-impl Rows {
-    fn new(rows: Vec<Row>) -> Rows {
-        Rows { rows, skipped: 0 }
-    }
-
-    /// Leaves out (and counts as skipped) rows with fewer than `least` tokens of prompt or of
-    /// reply, with more than `prompt_most` of prompt, or more than `total_most` of both. vLLM
-    /// does so with ShareGPT, at 4, 1024 and 2048. Words count where no tokenizer did.
-    pub fn keep_within(&mut self, least: u32, prompt_most: u32, total_most: u32) {
-        let before = self.rows.len();
-        self.rows.retain(|row| {
-            let prompt = row.counted.unwrap_or_else(|| row.ask.words());
-            let reply = row.output.unwrap_or(least);
-            prompt >= least
-                && reply >= least
-                && prompt <= prompt_most
-                && prompt.saturating_add(reply) <= total_most
-        });
-        self.skipped += before - self.rows.len();
-    }
-}
-
-impl Ask {
-    fn words(&self) -> u32 {
-        match self {
-            Ask::Text(text) => words(text),
-            Ask::Messages(messages) => messages.iter().map(|message| words(&message.content)).sum(),
-            Ask::Tokens(n) => *n,
+fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
+    let text = match content {
+        Content::Parquet(bytes) => {
+            if matches!(gather.format, Format::Jsonl | Format::Csv | Format::Lines) {
+                gather.format = Format::Parquet;
+            }
+            return table::rows(bytes, gather);
+        }
+        Content::Text(text) => text,
+    };
+    match gather.format {
+        Format::Jsonl | Format::ShareGpt | Format::OpenAiBatch => container::json(&text, gather),
+        Format::Csv | Format::BurstGpt => container::table(&text, gather),
+        Format::Lines => container::lines(&text, gather),
+        Format::Hf => match ending(name) {
+            "csv" | "tsv" => container::table(&text, gather),
+            "txt" | "text" => container::lines(&text, gather),
+            _ => container::json(&text, gather),
+        },
+        Format::Parquet => {
+            let what = if text.is_empty() { "it is empty" } else { "it is no Parquet file" };
+            Err(Error::usage(format!("cannot read \"{name}\": {what}")))
         }
     }
 }
 
-/// A file's text on its way to rows.
-struct File<'a> {
-    name: &'a str,
-    text: &'a str,
+/// The ending of a file's name, without that of its packing.
+pub fn ending(name: &str) -> &str {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
-impl File<'_> {
-    /// `line` and `column` count from 1.
-    fn error(&self, line: usize, column: usize, problem: impl Display) -> Error {
-        Error::usage(format!("cannot read \"{}\" line {line} column {column}: {problem}", self.name))
-    }
-
-    /// An error of the JSON parser in a part of the file that begins at line `first`.
-    fn json_error(&self, first: usize, error: &serde_json::Error) -> Error {
-        let whole = error.to_string();
-        let problem = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem);
-        let line = first + error.line().max(1) - 1;
-        let text = self.text.lines().nth(line - 1).unwrap_or("").as_bytes();
-        // The parser counts bytes, and says 0 for a line that it has not begun.
-        let before = error.column().saturating_sub(1).min(text.len());
-        self.error(line, String::from_utf8_lossy(&text[..before]).chars().count() + 1, problem)
-    }
-
-    /// Lines that are not blank, with their numbers from 1.
-    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let numbered = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
-        numbered.filter(|(_, line)| !line.trim().is_empty())
-    }
-}
-
-fn load(path: &Path) -> Result<String> {
-    let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|e| Error::usage(format!("cannot read \"{shown}\": {e}")))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = good.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
-        let name = shown.to_string();
-        File { name: &name, text: "" }.error(line, column, "the text is not UTF-8")
-    })
-}
-
-fn lines(file: &File) -> Rows {
-    Rows::new(file.lines().map(|(_, line)| Row::new(Ask::Text(line.trim().into()))).collect())
-}
-
-/// Fills in what the tokenizer counts in each prompt.
-fn count(rows: &mut [Row], tokens: &Tokens) {
-    let texts: Vec<&str> = rows.iter().flat_map(|row| parts(&row.ask)).collect();
-    let mut counts = tokens.count_batch(&texts).into_iter();
-    for row in rows {
-        row.counted = match parts(&row.ask).count() {
-            0 => None,
-            parts => counts.by_ref().take(parts).sum(),
-        };
-    }
-}
-
-/// The texts that make up a prompt.
-fn parts(ask: &Ask) -> impl Iterator<Item = &str> {
-    let (text, messages) = match ask {
-        Ask::Text(text) => (Some(text.as_str()), [].as_slice()),
-        Ask::Messages(messages) => (None, messages.as_slice()),
-        Ask::Tokens(_) => (None, [].as_slice()),
+/// The lines of a text file that hold text, counted, for [`super::Sonnet`].
+pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<Line>> {
+    let name = path.display().to_string();
+    let lines: Vec<Line> = match bytes::load(path, &name)?.0 {
+        Content::Parquet(_) => Vec::new(),
+        Content::Text(text) => {
+            text.lines().filter(|line| !line.trim().is_empty()).map(|line| Line::new(line, tokens)).collect()
+        }
     };
-    text.into_iter().chain(messages.iter().map(|message| message.content.as_str()))
+    match lines.is_empty() {
+        true => Err(Error::usage(format!("cannot use \"{name}\": it holds no line of text"))),
+        false => Ok(lines),
+    }
 }
 
 /// What the tests of all readers share.
@@ -207,86 +199,98 @@ mod testing {
     use super::*;
 
     pub(super) fn read(text: &str, format: Format) -> Rows {
-        parse("file", text, format, &Tokens::Words, None).expect("a good file")
+        read_how(text, &How { format, ..How::default() })
+    }
+
+    pub(super) fn read_how(text: &str, how: &How) -> Rows {
+        parse("file", text.as_bytes(), how).expect("a good file")
+    }
+
+    /// How many entries were left out, and the first of them.
+    pub(super) fn skipped(text: &str, format: Format) -> (u64, String) {
+        let skipped = read(text, format).skipped.expect("something is skipped");
+        (skipped.count, skipped.first)
     }
 
     pub(super) fn error(text: &str, format: Format) -> String {
-        parse("file", text, format, &Tokens::Words, None).expect_err("a bad file").message
+        error_how(text, &How { format, ..How::default() })
+    }
+
+    pub(super) fn error_how(text: &str, how: &How) -> String {
+        parse("file", text.as_bytes(), how).expect_err("a bad file").message
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Message;
-    use crate::tokens::sample;
-
-    #[test]
-    fn every_line_of_text_is_a_prompt() {
-        let rows = testing::read("\u{feff}one\r\n\n two words \n", Format::Lines);
-        let expected = ["one", "two words"].map(|text| Row::new(Ask::Text(text.into())));
-        assert_eq!(rows, Rows::new(expected.to_vec()));
-    }
-
-    #[test]
-    fn prompts_are_counted_and_the_output_can_be_replaced() {
-        let text = r#"{"prompt": "the cat", "output_tokens": 5}
-            {"messages": [{"role": "system", "content": "old"}, {"role": "user", "content": "red dog"}]}"#;
-        let tokens = sample::byte_level();
-        let rows = parse("file", text, Format::Jsonl, &tokens, Some(9)).expect("good").rows;
-        assert_eq!(rows.iter().map(|row| row.counted).collect::<Vec<_>>(), [Some(2), Some(3)]);
-        assert_eq!(rows.iter().map(|row| row.output).collect::<Vec<_>>(), [Some(9), Some(9)]);
-        let rows = parse("file", text, Format::Jsonl, &Tokens::Words, None).expect("good").rows;
-        assert_eq!(rows.iter().map(|row| row.counted).collect::<Vec<_>>(), [None, None]);
-        assert_eq!(rows.iter().map(|row| row.output).collect::<Vec<_>>(), [Some(5), None]);
-        assert_eq!(
-            rows[1].ask,
-            Ask::Messages(vec![
-                Message { role: "system".into(), content: "old".into() },
-                Message { role: "user".into(), content: "red dog".into() },
-            ])
-        );
-    }
 
     #[test]
     fn a_file_without_prompts_is_an_error() {
-        for format in [Format::Jsonl, Format::Lines, Format::ShareGpt, Format::OpenAiBatch] {
+        for format in
+            [Format::Jsonl, Format::Lines, Format::ShareGpt, Format::OpenAiBatch, Format::Csv, Format::Hf]
+        {
             assert_eq!(testing::error(" \n", format), "cannot use \"file\": it holds no prompts");
+        }
+        let error = parse("file", b"{}\n5", &How::default()).expect_err("nothing to ask");
+        let hint = "none of its 2 entries asks anything: the first at line 1: prompt or messages is missing";
+        assert_eq!(error.hint.as_deref(), Some(hint));
+    }
+
+    #[test]
+    fn a_strict_reader_leaves_nothing_out() {
+        let text = "{\"prompt\": \"a\"}\n{\"prompt\": 5}\n";
+        let how = How { strict: true, ..How::default() };
+        let told = "cannot read \"file\" line 2 column 12: expected text or a list, got a number";
+        assert_eq!(testing::error_how(text, &how), told);
+        assert_eq!(testing::read_how(text, &How::default()).rows.len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_out_is_one_sentence() {
+        let skipped = Skipped { count: 3, of: 90_000, first: "line 17: no JSON".into() };
+        assert_eq!(skipped.to_string(), "skipped 3 of 90,000: first at line 17: no JSON");
+        assert_eq!([thousands(7), thousands(1_234_567)], ["7", "1,234,567"]);
+    }
+
+    #[test]
+    fn every_text_format_may_be_packed() {
+        for (text, format) in [
+            ("{\"prompt\": \"a\"}", Format::Jsonl),
+            ("prompt\na\n", Format::Csv),
+            ("a\n", Format::Lines),
+            (
+                "[{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"},{\"from\":\"gpt\",\"value\":\"b\"}]}]",
+                Format::ShareGpt,
+            ),
+            ("{\"body\":{\"prompt\":\"a\"}}", Format::OpenAiBatch),
+            ("Request tokens,Response tokens\n1,2\n", Format::BurstGpt),
+        ] {
+            let how = How { format, ..How::default() };
+            let packed = bytes::packed(text.as_bytes());
+            assert_eq!(
+                parse("file", &packed, &how).expect("good"),
+                parse("file", text.as_bytes(), &how).expect("good")
+            );
         }
     }
 
     #[test]
-    fn a_file_that_is_missing_or_not_text_is_an_error() {
+    fn a_file_is_read_from_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("prompts.txt");
-        let message = || read(&path, Format::Lines, &Tokens::Words, None).expect_err("bad").message;
-        assert!(message().starts_with(&format!("cannot read \"{}\": ", path.display())), "{}", message());
-        std::fs::write(&path, b"good\nba\xffd\n").expect("written");
-        let expected = format!("cannot read \"{}\" line 2 column 3: the text is not UTF-8", path.display());
-        assert_eq!(message(), expected);
+        let how = How { format: Format::Lines, ..How::default() };
+        let message = read(&path, &how).expect_err("not there").message;
+        assert!(message.starts_with(&format!("cannot read \"{}\": ", path.display())), "{message}");
         std::fs::write(&path, "Shall I\n\ncompare\n").expect("written");
+        assert_eq!(read(&path, &how).expect("good").rows.len(), 2);
         let lines = poem(&path, &Tokens::Words).expect("a poem");
         assert_eq!(lines, ["Shall I", "compare"].map(|text| Line::new(text, &Tokens::Words)));
     }
 
     #[test]
-    fn rows_outside_the_limits_are_left_out_and_counted() {
-        let row = |words: usize, output| Row { output, ..Row::new(Ask::Text("a ".repeat(words))) };
-        let mut rows = Rows::new(vec![
-            row(3, Some(10)),
-            row(4, Some(3)),
-            row(4, Some(4)),
-            row(4, None),
-            row(11, Some(4)),
-            row(10, Some(11)),
-        ]);
-        rows.keep_within(4, 10, 20);
-        assert_eq!(rows, Rows { rows: vec![row(4, Some(4)), row(4, None)], skipped: 4 });
-    }
-
-    #[test]
     fn every_format_has_a_name() {
         assert!(Format::NAMES.iter().all(|(name, format)| Format::named(name) == Some(*format)));
-        assert_eq!(Format::named("parquet"), None);
+        assert_eq!([ending("a.jsonl.gz"), ending("b/c.CSV"), ending("d")], ["jsonl", "CSV", ""]);
     }
 }

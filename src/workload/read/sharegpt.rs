@@ -1,69 +1,121 @@
-//! ShareGPT: a JSON array of conversations (or one a line), of which the first prompt that has
-//! a reply counts.
+//! Conversations: which prompt is sent, and which reply was recorded.
 
-use super::{File, Rows, words};
-use crate::error::Result;
-use crate::tokens::Tokens;
+use super::entry::{Cell, Entry, Fault, Field};
+use super::{ask, json};
+use crate::record::Key;
 use crate::workload::{Ask, Row};
 
-#[derive(serde::Deserialize)]
-struct Conversation {
-    conversations: Vec<Turn>,
-}
-
-#[derive(serde::Deserialize)]
+/// One turn of a conversation: `from` and `value`, or `role` and `content`.
 struct Turn {
-    #[serde(alias = "role")]
-    from: String,
-    #[serde(alias = "content")]
-    value: String,
+    role: Role,
+    text: String,
+    /// The message as it was recorded, where it has the form that servers take.
+    message: Option<String>,
 }
 
-/// With `count_replies`, a row allows as many tokens as its reply has.
-pub(super) fn rows(file: &File, tokens: &Tokens, count_replies: bool) -> Result<Rows> {
-    let conversations = conversations(file)?;
-    let total = conversations.len();
-    let pairs: Vec<(String, String)> = conversations.into_iter().filter_map(first_pair).collect();
-    let mut rows: Vec<Row> = Vec::with_capacity(pairs.len());
-    let replies: Vec<&str> = pairs.iter().map(|(_, reply)| reply.as_str()).collect();
-    let counts = if count_replies { tokens.count_batch(&replies) } else { vec![None; pairs.len()] };
-    for ((prompt, reply), counted) in pairs.into_iter().zip(counts) {
-        let output = count_replies.then(|| counted.unwrap_or_else(|| words(&reply)).max(1));
-        rows.push(Row { output, ..Row::new(Ask::Text(prompt)) });
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    System,
+    User,
+    Assistant,
+    Other,
+}
+
+/// ShareGPT: the first prompt that has a reply counts.
+pub(super) fn row(entry: &Entry) -> Result<Row, Fault> {
+    let names = ["conversations", "conversation", "messages"];
+    let field = names.iter().find_map(|name| entry.get(name));
+    let field = field.ok_or_else(|| Fault::whole("conversations is missing"))?;
+    let turns = turns(field)?;
+    let (prompt, reply) = first_pair(&turns).ok_or_else(|| field.fault("no prompt with a reply"))?;
+    let ask = Ask::Text(turns[prompt].text.as_str().into());
+    Ok(Row { reply: Some(turns[reply].text.as_str().into()), ..Row::new(ask) })
+}
+
+/// A conversation that may be whole or may wait for its last reply. A whole one asks its first
+/// prompt that has a reply, behind the system's message; the other is asked as it is.
+pub(super) fn conversation(field: &Field) -> Result<Row, Fault> {
+    let turns = turns(field)?;
+    if turns.last().is_some_and(|turn| turn.role != Role::Assistant) {
+        let all: Vec<usize> = (0..turns.len()).collect();
+        return Ok(Row::new(messages(&turns, &all)));
     }
-    Ok(Rows { skipped: total - rows.len(), rows })
+    let (prompt, reply) = first_pair(&turns).ok_or_else(|| field.fault("no prompt with a reply"))?;
+    let mut asked: Vec<usize> = (0..prompt).filter(|index| turns[*index].role == Role::System).collect();
+    asked.push(prompt);
+    Ok(Row { reply: Some(turns[reply].text.as_str().into()), ..Row::new(messages(&turns, &asked)) })
 }
 
-fn conversations(file: &File) -> Result<Vec<Conversation>> {
-    if file.text.trim_start().starts_with('[') {
-        return serde_json::from_str(file.text).map_err(|e| file.json_error(1, &e));
+fn messages(turns: &[Turn], asked: &[usize]) -> Ask {
+    let message = |index: &usize| {
+        let turn = &turns[*index];
+        let role = match turn.role {
+            Role::System => "system",
+            Role::Assistant => "assistant",
+            Role::User | Role::Other => "user",
+        };
+        let built = || serde_json::json!({ "role": role, "content": turn.text }).to_string();
+        turn.message.clone().unwrap_or_else(built)
+    };
+    let list: Vec<String> = asked.iter().map(message).collect();
+    ask::verbatim(Key::Messages, &format!("[{}]", list.join(",")))
+}
+
+fn turns(field: &Field) -> Result<Vec<Turn>, Fault> {
+    let list =
+        field.structure().ok_or_else(|| field.fault(format!("{}: expected a list of turns", field.name)))?;
+    let mut turns = Vec::new();
+    for element in json::elements(&list) {
+        let element = element.map_err(|wrong| field.inside(wrong))?;
+        let at = |wrong: json::Wrong| json::Wrong { at: element.at + wrong.at, ..wrong };
+        let fields = json::fields(element.json).map_err(|wrong| field.inside(at(wrong)))?;
+        let turn = Entry {
+            fields: fields
+                .into_iter()
+                .map(|(name, piece)| Field { name, cell: Cell::Json(piece.json.into()), at: piece.at })
+                .collect(),
+        };
+        let fault = |words: &str| field.inside(at(json::Wrong { at: 0, words: words.into() }));
+        let own = turn.get("role").is_some() && turn.get("from").is_none();
+        let who =
+            turn.get("from").or(turn.get("role")).ok_or_else(|| fault("a turn says not whose it is"))?;
+        let role = match who.text().ok().flatten().as_deref() {
+            Some("human" | "user") => Role::User,
+            Some("gpt" | "assistant" | "chatgpt" | "bing" | "bard" | "model") => Role::Assistant,
+            Some("system") => Role::System,
+            Some(_) => Role::Other,
+            None => return Err(fault("a turn says not whose it is")),
+        };
+        let text = match turn.get("value").or(turn.get("content")) {
+            None => String::new(),
+            Some(value) => match value.text() {
+                Ok(Some(text)) => text.into_owned(),
+                _ => {
+                    let parts = ask::verbatim(Key::Messages, &format!("[{}]", element.json));
+                    let Ask::Verbatim(parts) = parts else { continue };
+                    parts.texts().join("\n")
+                }
+            },
+        };
+        turns.push(Turn { role, text, message: own.then(|| element.json.to_string()) });
     }
-    let one =
-        |(number, line): (usize, &str)| serde_json::from_str(line).map_err(|e| file.json_error(number, &e));
-    file.lines().map(one).collect()
-}
-
-fn first_pair(conversation: Conversation) -> Option<(String, String)> {
-    let mut turns = conversation.conversations.into_iter().peekable();
-    while let Some(turn) = turns.next() {
-        let asks = matches!(turn.from.as_str(), "human" | "user") && !turn.value.trim().is_empty();
-        if let Some(reply) = turns.next_if(|next| asks && is_reply(&next.from)) {
-            return Some((turn.value, reply.value));
-        }
+    match turns.is_empty() {
+        true => Err(field.fault(format!("{} is empty", field.name))),
+        false => Ok(turns),
     }
-    None
 }
 
-fn is_reply(from: &str) -> bool {
-    matches!(from, "gpt" | "assistant" | "chatgpt" | "bing")
+fn first_pair(turns: &[Turn]) -> Option<(usize, usize)> {
+    let asks = |turn: &Turn| turn.role == Role::User && !turn.text.trim().is_empty();
+    let pair = |index: &usize| asks(&turns[*index]) && turns[index + 1].role == Role::Assistant;
+    (0..turns.len().saturating_sub(1)).find(pair).map(|index| (index, index + 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::sample;
-    use crate::workload::read::testing::{error, read};
-    use crate::workload::read::{Format, parse};
+    use crate::workload::read::Format;
+    use crate::workload::read::testing::{error, read, skipped};
 
     const FILE: &str = r#"[
         {"id": "a", "conversations": [
@@ -75,48 +127,34 @@ mod tests {
         {"id": "d", "conversations": [{"role": "user", "content": "dogs"}, {"role": "assistant", "content": ""}]}
     ]"#;
 
-    fn asks(rows: &Rows) -> Vec<(&str, Option<u32>)> {
-        rows.rows.iter().map(|row| (text(row), row.output)).collect()
-    }
-
-    fn text(row: &Row) -> &str {
-        match &row.ask {
-            Ask::Text(text) => text,
-            _ => panic!("a text was expected"),
-        }
+    fn asks(text: &str) -> Vec<(String, String)> {
+        let pair = |row: &Row| match (&row.ask, &row.reply) {
+            (Ask::Text(text), Some(reply)) => (text.to_string(), reply.to_string()),
+            _ => panic!("a text and a reply were expected"),
+        };
+        read(text, Format::ShareGpt).rows.iter().map(pair).collect()
     }
 
     #[test]
     fn the_first_prompt_with_a_reply_counts() {
-        let rows = read(FILE, Format::ShareGpt);
-        assert_eq!(asks(&rows), [("the cat", Some(4)), ("dogs", Some(1))]);
-        assert_eq!(rows.skipped, 2);
-    }
-
-    #[test]
-    fn replies_are_counted_by_the_tokenizer_unless_the_output_is_given() {
-        let text = FILE.replace("sat on a mat", "catdog");
-        let by =
-            |output| parse("file", &text, Format::ShareGpt, &sample::byte_level(), output).expect("good");
-        assert_eq!(asks(&by(None))[0], ("the cat", Some(2)));
-        assert_eq!(asks(&by(Some(99)))[1], ("dogs", Some(99)));
+        let own = |pair: (&str, &str)| (pair.0.to_string(), pair.1.to_string());
+        assert_eq!(asks(FILE), [("the cat", "sat on a mat"), ("dogs", "")].map(own));
+        assert_eq!(skipped(FILE, Format::ShareGpt), (2, "line 6 column 38: no prompt with a reply".into()));
     }
 
     #[test]
     fn one_conversation_a_line_is_read_as_well() {
         let line = r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b c"}]}"#;
-        assert_eq!(asks(&read(&[line, line].join("\n"), Format::ShareGpt)), [("a", Some(2)); 2]);
-        assert_eq!(
-            error(&[line, "{}"].join("\n"), Format::ShareGpt),
-            "cannot read \"file\" line 2 column 2: missing field `conversations`"
-        );
+        assert_eq!(asks(&[line, line].join("\n")).len(), 2);
+        let bad = [line, "{}"].join("\n");
+        assert_eq!(skipped(&bad, Format::ShareGpt), (1, "line 2: conversations is missing".into()));
     }
 
     #[test]
-    fn a_bad_entry_is_named_by_line_and_column() {
+    fn a_list_that_is_no_json_is_named_by_line_and_column() {
         assert_eq!(
-            error("[\n{\"conversations\": [{\"from\": \"human\", \"value\": 5}]}]", Format::ShareGpt),
-            "cannot read \"file\" line 2 column 47: invalid type: integer `5`, expected a string"
+            error("[\n{\"conversations\": [}]", Format::ShareGpt),
+            "cannot read \"file\" line 2 column 20: expected value"
         );
     }
 }

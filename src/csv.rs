@@ -1,0 +1,240 @@
+//! `Records`: the records of a CSV text, each field with its place.
+//!
+//! As programs write it: separated by commas, semicolons, tabs or bars (the header tells which),
+//! lines that end in LF, CRLF or CR, quoted fields with line breaks and doubled quotes.
+
+use std::borrow::Cow;
+
+/// One value and the byte of the text at which it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field<'a> {
+    pub text: Cow<'a, str>,
+    pub at: usize,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub fields: Vec<Field<'a>>,
+    /// The line, from 1, on which it begins.
+    pub line: usize,
+    /// Where text stands behind a closing quote: it was taken as it is.
+    pub torn: Option<usize>,
+}
+
+/// A quoted field that begins at this byte and has no end, so that the rest of the text is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unclosed {
+    pub at: usize,
+    /// The line, from 1, on which its record begins.
+    pub line: usize,
+}
+
+/// Records of a text; blank lines are none.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    text: &'a str,
+    separator: u8,
+    at: usize,
+    line: usize,
+}
+
+const SEPARATORS: [u8; 4] = *b",;\t|";
+
+impl<'a> Records<'a> {
+    /// Takes the separator that the first line has most of, or the one that a line `sep=;`
+    /// in front of it names, as spreadsheets write it.
+    pub fn new(text: &'a str) -> Self {
+        let mut records = Records { text, separator: b',', at: 0, line: 1 };
+        while records.end_of_line() {}
+        let first = records.rest().split(['\n', '\r']).next().unwrap_or_default();
+        if let Some(&[separator]) = first.strip_prefix("sep=").map(str::as_bytes)
+            && separator.is_ascii()
+            && separator != b'"'
+        {
+            records.at += first.len();
+            records.separator = separator;
+            return records;
+        }
+        // `max_by_key` takes the last of equals, and a comma is the first choice.
+        let most = SEPARATORS.into_iter().rev().max_by_key(|separator| outside_quotes(first, *separator));
+        records.separator = most.unwrap_or(b',');
+        records
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Steps over a line break, if one is here.
+    fn end_of_line(&mut self) -> bool {
+        let step = match self.rest().as_bytes() {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => return false,
+        };
+        self.at += step;
+        self.line += 1;
+        true
+    }
+
+    fn ends(&self, byte: u8) -> bool {
+        byte == self.separator || byte == b'\n' || byte == b'\r'
+    }
+
+    /// Length of the text up to what ends a field.
+    fn plain(&self, text: &str) -> usize {
+        text.bytes().position(|byte| self.ends(byte)).unwrap_or(text.len())
+    }
+
+    /// One field; what follows it is a separator, a line break, or nothing.
+    fn field(&mut self, torn: &mut Option<usize>) -> Result<Field<'a>, Unclosed> {
+        let (at, rest) = (self.at, self.rest());
+        let Some(quoted) = rest.strip_prefix('"') else {
+            let text = &rest[..self.plain(rest)];
+            self.at += text.len();
+            return Ok(Field { text: text.into(), at });
+        };
+        let mut from = 0;
+        let end = loop {
+            let quote = from + quoted[from..].find('"').ok_or(Unclosed { at, line: self.line })?;
+            match quoted.as_bytes().get(quote + 1) {
+                Some(b'"') => from = quote + 2,
+                _ => break quote,
+            }
+        };
+        let (inside, behind) = (&quoted[..end], &quoted[end + 1..]);
+        self.line += line_breaks(inside);
+        let mut text: Cow<str> =
+            if inside.contains('"') { inside.replace("\"\"", "\"").into() } else { inside.into() };
+        let more = self.plain(behind);
+        self.at += 1 + end + 1;
+        if more > 0 {
+            torn.get_or_insert(self.at);
+            text.to_mut().push_str(&behind[..more]);
+            self.at += more;
+        }
+        Ok(Field { text, at })
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, Unclosed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.end_of_line() {}
+        if self.at >= self.text.len() {
+            return None;
+        }
+        let (line, mut fields, mut torn) = (self.line, Vec::new(), None);
+        loop {
+            match self.field(&mut torn) {
+                Ok(field) => fields.push(field),
+                Err(unclosed) => {
+                    self.at = self.text.len();
+                    return Some(Err(Unclosed { line, ..unclosed }));
+                }
+            }
+            match self.rest().as_bytes().first() {
+                Some(byte) if *byte == self.separator => self.at += 1,
+                _ => return Some(Ok(Record { fields, line, torn })),
+            }
+        }
+    }
+}
+
+fn outside_quotes(line: &str, separator: u8) -> usize {
+    let mut quoted = false;
+    let mut count = 0;
+    for byte in line.bytes() {
+        quoted ^= byte == b'"';
+        count += usize::from(byte == separator && !quoted);
+    }
+    count
+}
+
+/// Line breaks of a text, CRLF as one.
+pub fn line_breaks(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is_break = |(i, byte): &(usize, &u8)| match byte {
+        b'\n' => true,
+        b'\r' => bytes.get(i + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    bytes.iter().enumerate().filter(is_break).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Vec<String>> {
+        let texts = |record: Record| record.fields.iter().map(|field| field.text.to_string()).collect();
+        Records::new(text).map(|record| texts(record.expect("closed"))).collect()
+    }
+
+    #[test]
+    fn fields_may_be_quoted_hold_line_breaks_and_be_empty() {
+        let text = "a,\"b, \"\"c\"\"\nd\",e\r\n\r\n,ü,\n";
+        assert_eq!(read(text), [vec!["a", "b, \"c\"\nd", "e"], vec!["", "ü", ""]]);
+        let places: Vec<(usize, Vec<usize>)> = Records::new(text)
+            .map(|record| record.expect("closed"))
+            .map(|record| (record.line, record.fields.iter().map(|field| field.at).collect()))
+            .collect();
+        assert_eq!(places, [(1, vec![0, 2, 15]), (4, vec![20, 21, 24])]);
+        assert_eq!(read("a,b"), [["a", "b"]]);
+        assert!(read("").is_empty() && read("\n\n\r\r\n").is_empty());
+    }
+
+    #[test]
+    fn every_end_of_line_ends_a_record() {
+        for end in ["\n", "\r\n", "\r"] {
+            for last in ["", end] {
+                let text = ["a,b", end, "1,\"2\"", end, end, "3,4", last].concat();
+                assert_eq!(read(&text), [["a", "b"], ["1", "2"], ["3", "4"]], "{text:?}");
+            }
+        }
+        assert_eq!(read("a\r"), [["a"]]);
+        assert_eq!(line_breaks("a\r\nb\rc\n"), 3);
+    }
+
+    #[test]
+    fn the_header_tells_the_separator() {
+        for (text, record) in [
+            ("a;b\n1,5;2\n", ["1,5", "2"]),
+            ("a\tb\n1\t2", ["1", "2"]),
+            ("a|b\n1|2", ["1", "2"]),
+            ("\"x;y;z\",b\n1;,2", ["1;", "2"]),
+            ("sep=;\r\na;b\r\n1;2", ["1", "2"]),
+        ] {
+            assert_eq!(read(text).last().expect("records"), &record, "{text}");
+        }
+        assert_eq!(read("prompt\none; two, three"), [vec!["prompt"], vec!["one; two", " three"]]);
+    }
+
+    #[test]
+    fn a_quote_without_its_end_is_told_and_ends_the_text() {
+        let mut records = Records::new("a\n\"b\nc");
+        assert!(records.next().expect("a header").is_ok());
+        assert_eq!(records.next(), Some(Err(Unclosed { at: 2, line: 2 })));
+        assert_eq!(records.next(), None);
+        let torn = Records::new("\"a\"b,c").next().expect("one").expect("closed");
+        assert_eq!((torn.torn, &*torn.fields[0].text, &*torn.fields[1].text), (Some(3), "ab", "c"));
+    }
+
+    #[test]
+    fn any_text_ends() {
+        let pieces = ["a", "\"", ",", ";", "\r", "\n", "ü", "\"\"", "\t", "sep=", ""];
+        for seed in 0..20_000_usize {
+            let mut n = seed;
+            let text: String = std::iter::repeat_with(|| {
+                n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                pieces[(n >> 33) % pieces.len()]
+            })
+            .take(seed % 12)
+            .collect();
+            let count = Records::new(&text).take(1_000).count();
+            assert!(count <= text.len(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `Gather`: takes the entries of files one by one, keeps what can be asked, and counts the rest.
+
+use super::entry::{Entry, Fault, Origin};
+use super::usual::{self, Columns};
+use super::{Format, How, Rows, Skipped, ask, batch, burstgpt, sharegpt};
+use crate::error::{Error, Kind, Result, nearest};
+use crate::workload::Row;
+use std::sync::atomic::Ordering;
+
+/// Most entries of a data set.
+const ENTRIES_MAX: u64 = 50_000_000;
+
+/// Most bytes of text that rows may hold, above what their file holds.
+const ROWS_BYTES_MAX: u64 = 256 << 20;
+/// The same as a multiple of the file.
+const ROWS_BYTES_TIMES: u64 = 100;
+
+pub(super) struct Gather<'h> {
+    pub(super) how: &'h How,
+    /// The format of the file that is being read.
+    pub(super) format: Format,
+    /// The file that is being read, as a person knows it, and its bytes.
+    pub(super) name: String,
+    bytes: u64,
+    columns: Option<Columns>,
+    rows: Vec<Row>,
+    held: u64,
+    entries: u64,
+    skipped: u64,
+    first: Option<String>,
+    /// In several files the place of an entry begins with its file.
+    pub(super) several: bool,
+}
+
+impl<'h> Gather<'h> {
+    pub(super) fn new(how: &'h How) -> Gather<'h> {
+        Gather {
+            how,
+            format: how.format,
+            name: String::new(),
+            bytes: 0,
+            columns: None,
+            rows: Vec::new(),
+            held: 0,
+            entries: 0,
+            skipped: 0,
+            first: None,
+            several: false,
+        }
+    }
+
+    /// The next file.
+    pub(super) fn begin(&mut self, name: &str, bytes: u64) {
+        self.name = name.to_string();
+        self.bytes += bytes;
+        self.columns = None;
+        self.format = self.how.format;
+    }
+
+    /// The names of a table's columns: some must be there.
+    pub(super) fn columns(&mut self, names: &[&str]) -> Result<()> {
+        let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+        let missing = match self.format {
+            Format::Parquet | Format::Hf => {
+                self.columns =
+                    Some(usual::columns(names, self.how).map_err(|words| self.no_columns(&words))?);
+                return Ok(());
+            }
+            Format::BurstGpt => burstgpt::COLUMNS.into_iter().find(|name| !has(name)),
+            Format::Jsonl | Format::Csv | Format::Lines => match &self.how.prompt_column {
+                Some(named) => Some(named.as_str()).filter(|named| !has(named)),
+                None => Some("prompt").filter(|_| !has("prompt") && !has("messages")),
+            },
+            Format::ShareGpt | Format::OpenAiBatch => None,
+        };
+        let Some(missing) = missing else { return Ok(()) };
+        let error = self.broken("line 1", &format!("there is no column \"{missing}\""));
+        Err(match nearest(missing, names.iter().copied()) {
+            Some(near) => {
+                error.hint(format!("rename the column {near:?}, or name it: --prompt-column {near}"))
+            }
+            None => error.hint(format!("name one of the columns with --prompt-column: {}", names.join(", "))),
+        })
+    }
+
+    fn no_columns(&self, words: &str) -> Error {
+        Error::usage(format!("cannot read \"{}\": {words}", self.name))
+            .hint("name the column with --prompt-column NAME, and that of replies with --reply-column NAME")
+    }
+
+    /// One entry. Fails with `strict` when it asks nothing.
+    pub(super) fn take(&mut self, origin: &Origin, entry: std::result::Result<Entry, Fault>) -> Result<()> {
+        self.entries += 1;
+        if self.entries % 1024 == 0 {
+            self.go_on()?;
+        }
+        if self.entries > ENTRIES_MAX {
+            return Err(self.too_large(&format!("it holds more than {ENTRIES_MAX} entries")));
+        }
+        let row = match entry {
+            Ok(entry) => self.row(&entry)?,
+            Err(fault) => Err(fault),
+        };
+        match row {
+            Ok(row) => {
+                self.held += row.bytes();
+                if self.held > ROWS_BYTES_MAX && self.held > self.bytes.saturating_mul(ROWS_BYTES_TIMES) {
+                    return Err(self.too_large("its entries take more than a hundred times its size"));
+                }
+                self.rows.push(row);
+                Ok(())
+            }
+            Err(fault) => {
+                let place = origin.place(fault.at);
+                if self.how.strict {
+                    return Err(self
+                        .broken(&place, &fault.words)
+                        .hint("without --strict-data such entries are left out and counted"));
+                }
+                self.skipped += 1;
+                if self.first.is_none() {
+                    let file = if self.several { format!("{} ", self.name) } else { String::new() };
+                    self.first = Some(format!("{file}{place}: {}", fault.words));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn row(&mut self, entry: &Entry) -> Result<std::result::Result<Row, Fault>> {
+        Ok(match self.format {
+            Format::Jsonl | Format::Csv | Format::Lines => ask::recorded(entry, self.how),
+            Format::ShareGpt => sharegpt::row(entry),
+            Format::OpenAiBatch => batch::row(entry),
+            Format::BurstGpt => burstgpt::row(entry),
+            Format::Parquet | Format::Hf => {
+                if self.columns.is_none() {
+                    let names: Vec<&str> = entry.fields.iter().map(|field| &*field.name).collect();
+                    self.columns(&names)?;
+                }
+                match &self.columns {
+                    Some(columns) => usual::row(entry, columns, self.how.reply_column.is_some()),
+                    None => Err(Fault::whole("it has no columns")),
+                }
+            }
+        })
+    }
+
+    /// Fails after Ctrl-C.
+    pub(super) fn go_on(&self) -> Result<()> {
+        match self.how.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            true => Err(Error::new(Kind::Interrupted, "interrupted")),
+            false => Ok(()),
+        }
+    }
+
+    /// What makes the rest of the file unreadable.
+    pub(super) fn broken(&self, place: &str, words: &str) -> Error {
+        Error::usage(format!("cannot read \"{}\" {place}: {words}", self.name))
+    }
+
+    fn too_large(&self, words: &str) -> Error {
+        Error::usage(format!("cannot read \"{}\": {words}", self.name)).hint("take a part of it")
+    }
+
+    /// All rows. Fails when there are none.
+    pub(super) fn finish(self, name: &str) -> Result<Rows> {
+        let skipped = self.first.map(|first| Skipped { count: self.skipped, of: self.entries, first });
+        if self.rows.is_empty() {
+            let error = Error::usage(format!("cannot use \"{name}\": it holds no prompts"));
+            return Err(match skipped {
+                None => error.hint("look at the file and its format"),
+                Some(Skipped { of: 1, first, .. }) => {
+                    error.hint(format!("its only entry asks nothing: {first}"))
+                }
+                Some(Skipped { of, first, .. }) => {
+                    error.hint(format!("none of its {of} entries asks anything: the first at {first}"))
+                }
+            });
+        }
+        let note = self.columns.map(|Columns { prompt, reply }| match reply {
+            Some(reply) => format!("prompts are in the column {prompt:?}, replies in {reply:?}"),
+            None => format!("prompts are in the column {prompt:?}"),
+        });
+        Ok(Rows { rows: self.rows.into(), skipped, note })
+    }
+}

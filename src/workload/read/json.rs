@@ -1,0 +1,263 @@
+//! JSON text taken apart without being rebuilt: fields of an object, elements of an array, each
+//! as the text that it is.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::borrow::Cow;
+
+/// A value and the byte of the text at which it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub(super) json: &'a str,
+    pub(super) at: usize,
+}
+
+/// What is wrong, and at which byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) at: usize,
+    pub(super) words: String,
+}
+
+/// The fields of an object that is the whole text, in order.
+pub(super) fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, Piece<'_>)>, Wrong> {
+    let mut scan = Scan { text, at: 0 };
+    scan.open(b'{', "an object")?;
+    let mut fields = Vec::new();
+    while scan.goes_on(b'}', fields.is_empty())? {
+        let name = scan.value()?;
+        if !name.json.starts_with('"') {
+            return Err(scan.wrong(name.at, "expected the name of a field in quotes"));
+        }
+        scan.expect(b':', "expected `:` after the name of a field")?;
+        fields.push((string(name.json).map_err(|words| scan.wrong(name.at, &words))?, scan.value()?));
+    }
+    scan.end()?;
+    Ok(fields)
+}
+
+/// The elements of an array that is the whole text, one by one; after an error there are none.
+pub(super) fn elements(text: &str) -> Elements<'_> {
+    Elements { scan: Scan { text, at: 0 }, state: State::Before }
+}
+
+pub(super) struct Elements<'a> {
+    scan: Scan<'a>,
+    state: State,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Before,
+    First,
+    Inside,
+    Done,
+}
+
+impl<'a> Elements<'a> {
+    fn step(&mut self) -> Result<Option<Piece<'a>>, Wrong> {
+        if self.state == State::Before {
+            self.scan.open(b'[', "a list")?;
+            self.state = State::First;
+        }
+        if !self.scan.goes_on(b']', self.state == State::First)? {
+            self.state = State::Done;
+            return self.scan.end().map(|()| None);
+        }
+        self.state = State::Inside;
+        self.scan.value().map(Some)
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Piece<'a>, Wrong>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Done {
+            return None;
+        }
+        let step = self.step();
+        if step.is_err() {
+            self.state = State::Done;
+        }
+        step.transpose()
+    }
+}
+
+/// A JSON string as text.
+pub(super) fn string(json: &str) -> Result<Cow<'_, str>, String> {
+    let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    match plain.filter(|plain| !plain.contains('\\')) {
+        Some(plain) => Ok(plain.into()),
+        None => serde_json::from_str::<String>(json).map(Cow::Owned).map_err(|error| words(&error)),
+    }
+}
+
+/// The words of a parser's error, without its place.
+pub(super) fn words(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem).to_string()
+}
+
+/// The byte of `text` that an error of its parser means.
+pub(super) fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let start: usize = lines.map(str::len).sum();
+    floor(text, start + error.column().saturating_sub(1))
+}
+
+/// The nearest boundary of a character at or below a byte of the text.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn wrong(&self, at: usize, words: &str) -> Wrong {
+        Wrong { at: floor(self.text, at), words: words.into() }
+    }
+
+    /// Steps over white space and shows the byte behind it.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let space = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.at += space.unwrap_or(rest.len());
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8, otherwise: &str) -> Result<(), Wrong> {
+        match self.peek() {
+            Some(found) if found == byte => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => Err(self.wrong(self.at, otherwise)),
+        }
+    }
+
+    fn open(&mut self, byte: u8, what: &str) -> Result<(), Wrong> {
+        match self.peek() {
+            Some(found) if found == byte => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => {
+                // What is no JSON at all has the parser's words.
+                let at = self.at;
+                if self.value().is_err_and(|wrong| wrong.at > at) || self.at == at {
+                    return Err(self.wrong(at, "this is no JSON"));
+                }
+                let found = kind(&self.text[at..]);
+                Err(self.wrong(at, &format!("expected {what}, got {found}")))
+            }
+        }
+    }
+
+    /// Steps to the next element, or over `close`.
+    fn goes_on(&mut self, close: u8, first: bool) -> Result<bool, Wrong> {
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(_) if first => Ok(true),
+            None => Err(self.wrong(self.at, "the JSON ends in the middle")),
+            Some(_) => Err(self.wrong(self.at, &format!("expected `,` or `{}`", char::from(close)))),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Wrong> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.wrong(self.at, "more text behind the JSON")),
+        }
+    }
+
+    fn value(&mut self) -> Result<Piece<'a>, Wrong> {
+        self.peek();
+        let (at, rest) = (self.at, &self.text[self.at..]);
+        let mut parser = serde_json::Deserializer::from_str(rest);
+        if let Err(error) = IgnoredAny::deserialize(&mut parser) {
+            return Err(self.wrong(at + offset(rest, &error), &words(&error)));
+        }
+        let length = parser.into_iter::<IgnoredAny>().byte_offset();
+        self.at += length;
+        Ok(Piece { json: &rest[..length], at })
+    }
+}
+
+/// What a JSON value is, by its first byte.
+pub(super) fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'"') => "text",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_elements_are_the_text_that_they_are() {
+        let text = r#" {"a" : 1.50e0 ,"b\u0041":[ {"c":"\/"} ], "a":null,"d":-0} "#;
+        let found = fields(text).expect("an object");
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, piece)| (&**name, piece.json)).collect();
+        assert_eq!(found, [("a", "1.50e0"), ("bA", r#"[ {"c":"\/"} ]"#), ("a", "null"), ("d", "-0")]);
+        assert!(
+            fields(text)
+                .expect("an object")
+                .iter()
+                .all(|(_, piece)| text[piece.at..].starts_with(piece.json))
+        );
+        let list: Vec<&str> =
+            elements("[1, \"a,]\" ,[2],{}]").map(|piece| piece.expect("good").json).collect();
+        assert_eq!(list, ["1", "\"a,]\"", "[2]", "{}"]);
+        assert_eq!((fields("{}"), elements(" [ ] ").count()), (Ok(vec![]), 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let of = |text: &str| fields(text).map(drop).expect_err(text);
+        for (text, at, words) in [
+            ("", 0, "this is no JSON"),
+            ("[1]", 0, "expected an object, got a list"),
+            ("5", 0, "expected an object, got a number"),
+            ("prompt;x", 0, "this is no JSON"),
+            ("{\"a\": 1", 7, "the JSON ends in the middle"),
+            ("{\"a\": }", 6, "expected value"),
+            ("{\"a\" 1}", 5, "expected `:` after the name of a field"),
+            ("{a: 1}", 1, "key must be a string"),
+            ("{\"a\": 1 \"b\"}", 8, "expected `,` or `}`"),
+            ("{\"a\": 1} x", 9, "more text behind the JSON"),
+            ("{\"ü\": \"é", 8, "EOF while parsing a string"),
+        ] {
+            let wrong = of(text);
+            let told = if text == "{a: 1}" { words } else { &wrong.words };
+            assert_eq!((wrong.at, told), (at, words), "{text}: {wrong:?}");
+        }
+        let mut list = elements("[1, x, 2]");
+        assert!(list.next().is_some_and(|piece| piece.is_ok()));
+        assert_eq!(list.next(), Some(Err(Wrong { at: 4, words: "expected value".into() })));
+        assert_eq!(list.next(), None);
+    }
+
+    #[test]
+    fn a_value_that_is_nested_without_end_needs_no_stack() {
+        let deep = [&"[".repeat(200_000), "1", &"]".repeat(200_000)].concat();
+        assert_eq!(fields(&format!("{{\"a\":{deep}}}")).expect("an object").len(), 1);
+        assert!(fields(&"{\"a\":".repeat(200_000)).is_err());
+    }
+}
