@@ -3,7 +3,7 @@
 use super::extras;
 use crate::client::Target;
 use crate::client::target::Exact;
-use crate::record::Request;
+use crate::record::{Prompt, Request};
 use serde_json::{Map, Value};
 
 /// Fields by which servers are told so; TGI has them below `parameters`.
@@ -18,7 +18,11 @@ pub fn forces_length(target: &Target, request: &Request) -> bool {
         Exact::IgnoreEos => (true, false),
         Exact::MinTokens => (true, true),
     };
-    for extra in extras(target, request) {
+    let recorded = match &request.prompt {
+        Prompt::Verbatim(recorded) => Some(recorded.values()),
+        Prompt::Text(_) => None,
+    };
+    for extra in extras(target, request).chain(&recorded) {
         let below = extra.get("parameters").and_then(Value::as_object);
         for fields in std::iter::once(extra).chain(below) {
             no_end = said(fields, &NO_END).unwrap_or(no_end);
