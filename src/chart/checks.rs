@@ -58,6 +58,8 @@ fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record 
         reconnects: 0,
         connect_tries: 0,
         unclosed: false,
+        audio_ms: None,
+        doubts: Default::default(),
     }
 }
 

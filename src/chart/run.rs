@@ -467,6 +467,8 @@ mod tests {
             reconnects: 0,
             connect_tries: 0,
             unclosed: false,
+            audio_ms: None,
+            doubts: Default::default(),
         }
     }
 

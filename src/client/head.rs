@@ -4,7 +4,7 @@
 use super::Target;
 use super::body::Framing;
 use super::control::retry_after;
-use super::protocol::Api;
+use super::protocol::{Api, audio_content_type};
 use super::target::HeaderValue;
 use std::time::Duration;
 
@@ -221,7 +221,10 @@ impl RequestHead {
         let url = target.endpoint_url();
         let mut headers: Vec<(String, String)> = vec![
             ("host".into(), host(&url)),
-            ("content-type".into(), "application/json".into()),
+            (
+                "content-type".into(),
+                if target.api == Api::Audio { audio_content_type() } else { "application/json".into() },
+            ),
             ("accept".into(), accept(target).into()),
             ("user-agent".into(), concat!("rampant/", env!("CARGO_PKG_VERSION")).into()),
         ];
@@ -281,7 +284,7 @@ fn accept(target: &Target) -> &'static str {
         _ if !target.stream => "application/json",
         Api::TensorRt | Api::Tgi => "text/event-stream",
         // The errors of these servers are JSON, and a gateway in between may look at this.
-        Api::Completions | Api::Chat => "text/event-stream, application/json",
+        Api::Completions | Api::Chat | Api::Mii | Api::Audio => "text/event-stream, application/json",
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Order`: one request with its times, on its way to the socket.
 
 use super::outage::Outage;
-use crate::record::{Nanos, Outcome, Phase, Record, Request, Timeline, Usage};
+use crate::record::{Nanos, Outcome, Phase, Prompt, Record, Request, Timeline, Usage};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -42,9 +42,14 @@ impl Order {
             status: None,
             finish: None,
             usage: Usage::default(),
+            doubts: Default::default(),
             counted_output: None,
             counted_input: self.request.counted_input,
             text: None,
+            audio_ms: match &self.request.prompt {
+                Prompt::Audio(clip) => clip.ms(),
+                _ => None,
+            },
             body_bytes: 0,
             reused: false,
             reconnects: 0,

@@ -321,7 +321,9 @@ pub fn usually_secret(header: &str) -> bool {
 }
 
 /// Ends of paths that are no base, the longest first.
-const ENDPOINT_ENDS: [&str; 6] = [
+const ENDPOINT_ENDS: [&str; 8] = [
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
     "/v1/chat/completions",
     "/v1/completions",
     "/chat/completions",
@@ -347,6 +349,7 @@ impl Backend {
         let path = endpoint.split('?').next().unwrap_or("").trim_end_matches('/');
         match self.api {
             _ if path.ends_with("chat/completions") => Api::Chat,
+            _ if path.ends_with("audio/transcriptions") || path.ends_with("audio/translations") => Api::Audio,
             Api::Chat if path.ends_with("/completions") => Api::Completions,
             api => api,
         }
@@ -357,7 +360,7 @@ const fn backend(name: &'static str, api: Api, exact: Exact) -> Backend {
     Backend { name, api, stream: true, exact }
 }
 
-const BACKENDS: [Backend; 19] = [
+const BACKENDS: [Backend; 20] = [
     backend("vllm", Api::Completions, Exact::MinTokens),
     backend("vllm-chat", Api::Chat, Exact::MinTokens),
     backend("openai", Api::Completions, Exact::IgnoreEos),
@@ -376,7 +379,8 @@ const BACKENDS: [Backend; 19] = [
     backend("llamacpp-chat", Api::Chat, Exact::IgnoreEos),
     backend("tgi", Api::Tgi, Exact::IgnoreEos),
     backend("tensorrt-llm", Api::TensorRt, Exact::IgnoreEos),
-    Backend { name: "deepspeed-mii", api: Api::Completions, stream: false, exact: Exact::No },
+    Backend { name: "deepspeed-mii", api: Api::Mii, stream: false, exact: Exact::No },
+    backend("openai-audio", Api::Audio, Exact::No),
 ];
 
 #[cfg(test)]
@@ -453,9 +457,10 @@ mod tests {
 
     #[test]
     fn backends_are_found_by_the_names_that_users_know() {
-        for name in "vllm openai openai-chat sglang lmdeploy scalellm tgi tensorrt-llm deepspeed-mii"
-            .split(' ')
-            .chain(Api::NAMES)
+        for name in
+            "vllm openai openai-chat sglang lmdeploy scalellm tgi tensorrt-llm deepspeed-mii openai-audio"
+                .split(' ')
+                .chain(Api::NAMES)
         {
             assert_eq!(Target::backend(name).map(|backend| backend.name), Ok(name));
         }

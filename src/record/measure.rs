@@ -43,13 +43,13 @@ impl Record {
 
     /// `told`: the tokens of each output event, 0 where the server did not say.
     pub(super) fn output_tokens_of(&self, told: impl Iterator<Item = u32>) -> Option<(u32, OutputSource)> {
-        if let Some(n) = self.usage.output {
+        if let Some(n) = self.told_output() {
             return Some((n, OutputSource::Usage));
         }
         let (mut events, mut sum, mut all) = (0, 0, true);
         for tokens in told {
             events += 1;
-            sum += tokens;
+            sum = u32::saturating_add(sum, tokens);
             all &= tokens > 0;
         }
         if events > 0 && all {
@@ -64,7 +64,17 @@ impl Record {
     /// The server's `usage.prompt_tokens`, else our tokenizer's count. The asked length is kept
     /// beside it and never stands in for it.
     pub fn input_tokens(&self) -> Option<u32> {
-        self.usage.input.or(self.counted_input)
+        self.usage.input.filter(|_| !self.doubts.input()).or(self.counted_input)
+    }
+
+    /// The server's count of output tokens, when it can be.
+    pub fn told_output(&self) -> Option<u32> {
+        self.usage.output.filter(|_| !self.doubts.output())
+    }
+
+    /// The server's count of input tokens that its cache answered, when it can be.
+    pub fn cached_tokens(&self) -> Option<u32> {
+        self.usage.cached.filter(|_| !self.doubts.cached())
     }
 
     /// When the first output event arrived (streamed replies only).
@@ -161,6 +171,12 @@ impl Record {
             return Vec::new();
         }
         self.itl_ms().into_iter().zip(tokens).map(|(gap, n)| gap / f64::from(n)).collect()
+    }
+
+    /// Seconds of sound that were transcribed in a second.
+    pub fn rtfx(&self) -> Option<f64> {
+        let took = self.e2el_ms().filter(|ms| *ms > 0.0)?;
+        Some(self.audio_ms? as f64 / took)
     }
 
     /// `sent` - `planned`: waiting at the cap included.

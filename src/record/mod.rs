@@ -2,6 +2,8 @@
 //! sent, a [`Record`] comes back. Nothing here reads a clock, a socket or a file.
 
 mod adaption;
+mod clip;
+mod doubts;
 mod event;
 mod health;
 mod measure;
@@ -14,6 +16,8 @@ mod timeline;
 mod verbatim;
 
 pub use adaption::Adaption;
+pub use clip::Clip;
+pub use doubts::{Doubts, Seen};
 pub use event::{Events, Kind};
 pub use health::{Health, Throttled};
 pub use measure::{OutputSource, stalls};
@@ -100,11 +104,16 @@ pub struct Record {
     /// The `finish_reason` of the first choice, as the server said it.
     pub finish: Option<String>,
     pub usage: Usage,
+    /// Which counts of `usage` cannot be, and are used for nothing.
+    pub doubts: Doubts,
     /// Output tokens by our tokenizer, counted after the run; only where usage is missing.
     pub counted_output: Option<u32>,
     /// Input tokens by our tokenizer, when there is one.
     pub counted_input: Option<u32>,
     pub text: Option<String>,
+    /// How long the sound in the request plays, milliseconds; `None`: there was none, or nobody
+    /// knows.
+    pub audio_ms: Option<u64>,
     /// Bytes of the response body.
     pub body_bytes: u64,
     /// The request went over a connection that had carried another one.

@@ -37,7 +37,7 @@ impl Parcel {
 
     /// The same as [`Record::output_tokens`].
     pub fn output_tokens(&self) -> Option<(u32, OutputSource)> {
-        if self.record.usage.output.is_some() {
+        if self.record.told_output().is_some() {
             return self.record.output_tokens();
         }
         let events = self.events.unpack();
@@ -88,9 +88,11 @@ mod tests {
             status: Some(200),
             finish: None,
             usage: Usage { output: usage, ..Usage::default() },
+            doubts: Default::default(),
             counted_output: None,
             counted_input: None,
             text: Some("text".into()),
+            audio_ms: None,
             body_bytes: 0,
             reused: false,
             reconnects: 0,

@@ -1,6 +1,6 @@
 //! `Request`: what is asked, before any protocol has turned it into bytes.
 
-use super::Verbatim;
+use super::{Clip, Verbatim};
 use std::sync::Arc;
 
 /// The text of a request.
@@ -9,6 +9,8 @@ pub enum Prompt {
     Text(String),
     /// Recorded messages, token ids or a whole body.
     Verbatim(Arc<Verbatim>),
+    /// Sound to be transcribed.
+    Audio(Arc<Clip>),
 }
 
 /// One request of a session.

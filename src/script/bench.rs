@@ -209,6 +209,13 @@ impl Bench {
             _ => {}
         }
         let tally = finished.summary.tally();
+        if tally.sources.impossible > 0 {
+            let (some, all) = (tally.sources.impossible, tally.succeeded);
+            state.warn(&format!(
+                "run {name}: the server told counts of tokens that cannot be in {some} of {all} replies; \
+                 they are kept in the rows (doubted_counts) and not used"
+            ));
+        }
         let told: Vec<String> =
             tally.failures.list().iter().take(FAILURES_TOLD).map(Failed::to_string).collect();
         let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
@@ -341,7 +348,7 @@ impl Collector {
 
 /// Counts the reply's tokens where the server did not, and lets go of text nobody asked for.
 fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
-    if record.usage.output.is_none() {
+    if record.told_output().is_none() {
         record.counted_output = record.text.as_deref().and_then(|text| tokens.count(text));
     }
     if plan.capture != run::plan::Capture::All {

@@ -35,7 +35,7 @@ fn shared_tokens(workload: &Workload) -> Option<f64> {
         }
         Workload::Models(models) => shared_tokens(&models.workload),
         Workload::Sonnet(sonnet) => Some(f64::from(sonnet.prefix)),
-        Workload::Dataset(_) => None,
+        Workload::Dataset(_) | Workload::Clips(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, Rows};
-use crate::workload::{self, Ask, Dataset, Length, Models, Order, Prompts, Sonnet, Workload};
+use crate::workload::{self, Ask, Clips, Dataset, Length, Models, Order, Prompts, Sonnet, Workload, clips};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,13 @@ pub enum WorkloadSource {
         output: u32,
         common: Common,
     },
+    /// A folder of sound; how long its files play where they do not say, microseconds.
+    Audio {
+        path: PathBuf,
+        micros: Option<u64>,
+        output: Option<u32>,
+        common: Common,
+    },
     Mix(Vec<(f64, WorkloadSource)>),
 }
 
@@ -45,14 +52,17 @@ pub struct Common {
 /// Reply length of a row that does not say: vLLM's default.
 const REPLY_TOKENS: u32 = 256;
 
+/// Longest transcript: what Whisper can say of one window.
+const TRANSCRIPT_TOKENS: u32 = 448;
+
 impl WorkloadSource {
     /// The sampling fields of its first requests.
     pub fn extra(&self) -> Option<Arc<Map<String, Value>>> {
         match self {
             WorkloadSource::Prompts { shape, .. } => shape.extra.clone(),
-            WorkloadSource::Dataset { common, .. } | WorkloadSource::Sonnet { common, .. } => {
-                common.extra.clone()
-            }
+            WorkloadSource::Dataset { common, .. }
+            | WorkloadSource::Sonnet { common, .. }
+            | WorkloadSource::Audio { common, .. } => common.extra.clone(),
             WorkloadSource::Mix(parts) => parts.first().and_then(|(_, part)| part.extra()),
         }
     }
@@ -60,7 +70,9 @@ impl WorkloadSource {
     /// True when some request asks token ids, which only an API of completions can be sent.
     pub fn has_token_ids(&self) -> bool {
         match self {
-            WorkloadSource::Prompts { .. } | WorkloadSource::Sonnet { .. } => false,
+            WorkloadSource::Prompts { .. } | WorkloadSource::Sonnet { .. } | WorkloadSource::Audio { .. } => {
+                false
+            }
             WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.has_token_ids()),
             WorkloadSource::Dataset { rows, .. } => rows.rows.iter().any(|row| match &row.ask {
                 Ask::Verbatim(asked) => asked.ids().is_some(),
@@ -92,6 +104,15 @@ impl WorkloadSource {
                     tokens: tokens.clone(),
                 };
                 with_models(Workload::Dataset(dataset), &common.models)
+            }
+            WorkloadSource::Audio { path, micros, output, common } => {
+                let clips = Clips {
+                    class: common.class.clone(),
+                    clips: Arc::new(clips(path, *micros)?),
+                    output: output.unwrap_or(TRANSCRIPT_TOKENS),
+                    extra: common.extra.clone(),
+                };
+                with_models(Workload::Clips(clips), &common.models)
             }
             WorkloadSource::Sonnet { path, input, prefix, output, common } => {
                 let sonnet = Sonnet {

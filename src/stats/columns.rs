@@ -29,6 +29,7 @@ pub fn columns(summary: &Summary) -> Vec<(String, Option<f64>)> {
     add(Metric::WastedTokens, &[Sum]);
     add(Metric::ForcedLength, &[Share]);
     add(Metric::SyntheticText, &[Share]);
+    add(Metric::AudioSeconds, &[Sum, Rate]);
     add(Metric::Stall, &[Count, Max, Sum]);
 
     let concurrency = summary.concurrency();

@@ -41,6 +41,8 @@ pub fn reply(seq: u64, at_ms: Nanos) -> Reply {
         reconnects: 0,
         connect_tries: 0,
         unclosed: false,
+        audio_ms: None,
+        doubts: Default::default(),
     })
 }
 

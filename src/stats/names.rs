@@ -29,6 +29,7 @@ pub enum Metric {
     ForcedLength,
     SyntheticText,
     Concurrency,
+    AudioSeconds,
     Duration,
 }
 
@@ -70,7 +71,8 @@ pub struct Name {
 }
 
 /// Names that are a word of their own.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 6] = [
+    ("rtfx", "audio_seconds.rate"),
     ("duration", "duration.sum"),
     ("peak_output_tokens_per_s", "output_tokens.peak"),
     ("request_throughput", "requests.rate"),
@@ -79,7 +81,7 @@ const ALIASES: [(&str, &str); 5] = [
 ];
 
 impl Metric {
-    pub const ALL: [Metric; 27] = [
+    pub const ALL: [Metric; 28] = [
         Metric::Ttft,
         Metric::Ttfo,
         Metric::ItlRequest,
@@ -106,6 +108,7 @@ impl Metric {
         Metric::ForcedLength,
         Metric::SyntheticText,
         Metric::Concurrency,
+        Metric::AudioSeconds,
         Metric::Duration,
     ];
 
@@ -137,6 +140,7 @@ impl Metric {
             Metric::ForcedLength => "forced_length",
             Metric::SyntheticText => "synthetic_text",
             Metric::Concurrency => "concurrency",
+            Metric::AudioSeconds => "audio_seconds",
             Metric::Duration => "duration",
         }
     }
@@ -164,6 +168,7 @@ impl Metric {
             Metric::Errors => matches!(statistic, Count | Share),
             Metric::Goodput => matches!(statistic, Count | Rate | Share),
             Metric::CachedTokens => matches!(statistic, Sum | Share),
+            Metric::AudioSeconds => matches!(statistic, Sum | Rate),
             Metric::UncachedInputTokens => matches!(statistic, Sum | Rate),
             Metric::WastedTokens | Metric::Duration => statistic == Sum,
             Metric::ForcedLength | Metric::SyntheticText => matches!(statistic, Count | Share),
@@ -270,6 +275,8 @@ impl Name {
     pub fn unit(self) -> Unit {
         match self.statistic {
             Statistic::Count => Unit::Plain,
+            Statistic::Rate if self.metric == Metric::AudioSeconds => Unit::Plain,
+            Statistic::Sum if self.metric == Metric::AudioSeconds => Unit::Seconds,
             Statistic::Rate | Statistic::Peak => Unit::PerSecond,
             Statistic::Share => Unit::Share,
             _ if self.metric == Metric::Duration => Unit::Seconds,
@@ -284,6 +291,7 @@ impl Name {
         let metric = self.metric.name();
         match self.statistic {
             _ if self.metric == Metric::Duration => "duration_s".into(),
+            Statistic::Rate if self.metric == Metric::AudioSeconds => "rtfx".into(),
             Statistic::Peak => "peak_output_tokens_per_s".into(),
             Statistic::Count => format!("{metric}_count"),
             statistic if self.metric.is_time() => {

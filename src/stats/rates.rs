@@ -29,7 +29,7 @@ impl Reply {
             sent: timeline.sent?,
             end: timeline.end,
             input: record.input_tokens(),
-            cached: record.usage.cached,
+            cached: record.cached_tokens(),
             output: record.output_tokens().map(|(n, _)| n),
         })
     }

@@ -124,6 +124,11 @@ fn lengths(summary: &Summary, lang: Lang, row: &mut impl FnMut(&str, String)) {
     if let Some(load) = lang.load(tally.synthetic_text, tally.forced_length, tally.requests) {
         row(words.load, load);
     }
+    if tally.audio_replies > 0 {
+        let sum = number(summary, Metric::AudioSeconds, Statistic::Sum, 1);
+        let rate = number(summary, Metric::AudioSeconds, Statistic::Rate, 2);
+        row(words.audio, lang.audio(&sum, &rate, tally.audio_replies, tally.succeeded));
+    }
     if tally.cached.reports > 0 {
         let tokens = number(summary, Metric::CachedTokens, Statistic::Sum, 0);
         let share = percent(summary.number(Name::new(Metric::CachedTokens, Statistic::Share)));

@@ -22,6 +22,9 @@ pub struct Tally {
     /// Requests whose prompt was made of random words.
     pub synthetic_text: u64,
     pub failures: Failures,
+    /// Seconds of sound in the successes that are known to have any, and how many those are.
+    pub audio_seconds: f64,
+    pub audio_replies: u64,
     /// A first event of content came later than the first event of output, or never.
     pub ttfo_differs: bool,
     pub first_planned: Option<Nanos>,
@@ -42,6 +45,8 @@ pub struct Sources {
     pub tokenizer: u64,
     pub events: u64,
     pub unknown: u64,
+    /// Successes with a count of the server's that cannot be.
+    pub impossible: u64,
 }
 
 /// Asked lengths against counted ones, where both are known.
@@ -120,7 +125,7 @@ impl Tally {
         }
         self.succeeded += 1;
         self.ttfo_differs |= record.ttfo_ms() != record.ttft_ms();
-        if let (Some(cached), Some(input)) = (record.usage.cached, record.input_tokens()) {
+        if let (Some(cached), Some(input)) = (record.cached_tokens(), record.input_tokens()) {
             self.cached.reports += 1;
             self.cached.tokens += u64::from(cached);
             self.cached.input_tokens += u64::from(input);
@@ -131,8 +136,11 @@ impl Tally {
             Some(OutputSource::Events) => self.sources.events += 1,
             None => self.sources.unknown += 1,
         }
+        self.sources.impossible += u64::from(record.doubts.any());
+        self.audio_seconds += record.audio_ms.unwrap_or(0) as f64 / 1e3;
+        self.audio_replies += u64::from(record.audio_ms.is_some());
         self.asked_output.add(Some(record.asked_output), record.output_tokens().map(|(n, _)| n));
-        self.asked_input.add(record.asked_input, record.usage.input.or(record.counted_input));
+        self.asked_input.add(record.asked_input, record.input_tokens());
     }
 
     pub fn failed(&self) -> u64 {
@@ -153,8 +161,11 @@ impl Tally {
         self.sources.tokenizer += other.sources.tokenizer;
         self.sources.events += other.sources.events;
         self.sources.unknown += other.sources.unknown;
+        self.sources.impossible += other.sources.impossible;
         self.asked_output.merge(&other.asked_output);
         self.asked_input.merge(&other.asked_input);
+        self.audio_seconds += other.audio_seconds;
+        self.audio_replies += other.audio_replies;
         self.failures.merge(&other.failures);
         self.ttfo_differs |= other.ttfo_differs;
         self.first_planned = least(self.first_planned, other.first_planned);

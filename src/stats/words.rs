@@ -70,6 +70,7 @@ pub struct Words {
     pub load: &'static str,
     pub cached_tokens: &'static str,
     pub wasted_tokens: &'static str,
+    pub audio: &'static str,
     pub stalls: &'static str,
     pub goodput: &'static str,
     pub condition: &'static str,
@@ -100,6 +101,7 @@ const ENGLISH: Words = Words {
     load: "kind of load",
     cached_tokens: "cached input tokens",
     wasted_tokens: "wasted output tokens",
+    audio: "audio",
     stalls: "stalls",
     goodput: "goodput",
     condition: "condition",
@@ -130,6 +132,7 @@ const CHINESE: Words = Words {
     load: "负载性质",
     cached_tokens: "缓存命中令牌数",
     wasted_tokens: "失败请求的输出令牌数",
+    audio: "音频",
     stalls: "停顿",
     goodput: "请求有效吞吐量",
     condition: "条件",
@@ -144,6 +147,10 @@ const CHINESE: Words = Words {
     histogram: "* 百分位取自 3 位有效数字的直方图",
     failures_above: "计入失败请求：每个失败请求视为比所有成功请求更慢",
 };
+
+fn counted_replies(n: u64) -> String {
+    if n == 1 { "1 reply".to_string() } else { format!("{} replies", grouped(n)) }
+}
 
 impl Lang {
     /// `"zh"` is Chinese; everything else is English.
@@ -237,6 +244,17 @@ impl Lang {
         }
     }
 
+    /// Seconds of sound that were transcribed, and how many of them in a second.
+    pub fn audio(self, sum: &str, rtfx: &str, known: u64, succeeded: u64) -> String {
+        let (known, of) = (grouped(known), grouped(succeeded));
+        match self {
+            Lang::English if known == of => format!("{sum} s, RTFx {rtfx}"),
+            Lang::Chinese if known == of => format!("{sum} 秒，RTFx {rtfx}"),
+            Lang::English => format!("{sum} s in {known} of {of} replies, RTFx {rtfx}"),
+            Lang::Chinese => format!("{sum} 秒（{of} 个回复中的 {known} 个），RTFx {rtfx}"),
+        }
+    }
+
     /// Where the counts of output tokens come from.
     pub fn sources(self, sources: &Sources) -> String {
         let names = match self {
@@ -246,11 +264,17 @@ impl Lang {
         let counts = [sources.usage, sources.tokenizer, sources.events, sources.unknown];
         let used: Vec<(&str, u64)> = names.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
         let comma = if self == Lang::English { ", " } else { "，" };
-        match used[..] {
+        let told = match used[..] {
             [] => String::new(),
             [(name, _)] => format!("{comma}{name}"),
             _ => used.iter().map(|(name, n)| format!("{comma}{} {name}", grouped(*n))).collect(),
-        }
+        };
+        let impossible = match (self, sources.impossible) {
+            (_, 0) => String::new(),
+            (Lang::English, n) => format!(", impossible counts in {}", counted_replies(n)),
+            (Lang::Chinese, n) => format!("，{} 个回复的计数不可能", grouped(n)),
+        };
+        told + impossible.as_str()
     }
 
     /// How many replies had the length that was asked for.

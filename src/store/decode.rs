@@ -1,6 +1,6 @@
 //! `Rows`: columns as records, the inverse of `encode`.
 
-use crate::record::{Clock, Connect, Events, Kind, Outcome, Phase, Record, Timeline, Usage};
+use crate::record::{Clock, Connect, Doubts, Events, Kind, Outcome, Phase, Record, Timeline, Usage};
 use arrow::array::{
     Array, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt16Array,
     UInt32Array,
@@ -30,6 +30,8 @@ pub(super) struct Rows<'a> {
     /// Columns that older files do not have.
     load: [Option<&'a BooleanArray>; 2],
     usage: [&'a Int64Array; 4],
+    /// A column that older files do not have.
+    doubts: Option<&'a StringArray>,
     counted: [&'a Int64Array; 2],
     planned: &'a Int64Array,
     admitted: &'a Int64Array,
@@ -51,6 +53,8 @@ pub(super) struct Rows<'a> {
     unclosed: Option<&'a BooleanArray>,
     events: Lists<'a>,
     text: &'a StringArray,
+    /// A column that older files do not have.
+    audio: Option<&'a Int64Array>,
 }
 
 struct Lists<'a> {
@@ -89,6 +93,7 @@ impl<'a> Rows<'a> {
                 column(batch, "cached_tokens")?,
                 column(batch, "reasoning_tokens")?,
             ],
+            doubts: newer(batch, "doubted_counts")?,
             counted: [column(batch, "counted_input_tokens")?, column(batch, "counted_output_tokens")?],
             planned: column(batch, "planned_ns")?,
             admitted: column(batch, "admitted_ns")?,
@@ -112,6 +117,7 @@ impl<'a> Rows<'a> {
             unclosed: newer(batch, "unclosed")?,
             events: Lists::new(batch)?,
             text: column(batch, "text")?,
+            audio: newer(batch, "audio_ms")?,
         })
     }
 
@@ -153,9 +159,14 @@ impl<'a> Rows<'a> {
                 cached: optional(cached, i)?,
                 reasoning: optional(reasoning, i)?,
             },
+            doubts: self
+                .doubts
+                .and_then(|names| text(names, i))
+                .map_or_else(Doubts::default, |names| Doubts::named(&names)),
             counted_output: optional(counted_output, i)?,
             counted_input: optional(counted_input, i)?,
             text: text(self.text, i),
+            audio_ms: self.audio.map(|audio| optional(audio, i)).transpose()?.flatten(),
             body_bytes: required(self.body_bytes, i)?,
             reused: self.reused.value(i),
             reconnects: required(self.reconnects, i)?,

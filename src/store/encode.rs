@@ -74,6 +74,7 @@ fn tokens(columns: &mut Columns, records: &[Record]) {
         ("output_tokens_usage", count(records, |r| r.usage.output)),
         ("cached_tokens", count(records, |r| r.usage.cached)),
         ("reasoning_tokens", count(records, |r| r.usage.reasoning)),
+        ("doubted_counts", words(records, |r| r.doubts.any().then(|| r.doubts.names()))),
         ("counted_input_tokens", count(records, |r| r.counted_input)),
         ("counted_output_tokens", count(records, |r| r.counted_output)),
     ]);
@@ -95,6 +96,8 @@ fn latencies(columns: &mut Columns, records: &[Record]) {
         ("response_e2el_ms", of_success(Record::response_e2el_ms)),
         ("queue_delay_ms", real(records, Record::queue_delay_ms)),
         ("lateness_ms", real(records, Record::lateness_ms)),
+        ("audio_ms", maybe(records, |r| r.audio_ms.and_then(|ms| i64::try_from(ms).ok()))),
+        ("rtfx", of_success(Record::rtfx)),
     ]);
 }
 

@@ -1,6 +1,8 @@
 //! Records for the tests of this module.
 
-use crate::record::{Clock, Connect, Events, Kind, Outcome, Parcel, Phase, Record, Timeline, Timeout, Usage};
+use crate::record::{
+    Clock, Connect, Doubts, Events, Kind, Outcome, Parcel, Phase, Record, Timeline, Timeout, Usage,
+};
 
 /// `n` records; every fifth one failed, in all the ways there are, and the first was never sent.
 pub fn records(n: u64) -> Vec<Record> {
@@ -36,6 +38,8 @@ fn record(seq: u64) -> Record {
         status: (outcome != Outcome::Dropped).then_some(200),
         finish: outcome.is_success().then(|| "length".to_string()),
         usage: Usage::default(),
+        audio_ms: seq.is_multiple_of(5).then_some(seq * 250),
+        doubts: Doubts::named(if seq % 7 == 5 { "output,cached" } else { "" }),
         counted_output: None,
         counted_input: seq.is_multiple_of(4).then_some(1_003),
         text: (seq % 10 == 1).then(|| "the same \"text\"\nand 你好".to_string()),

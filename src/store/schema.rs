@@ -80,6 +80,7 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("output_tokens_usage", Number, true),
     ("cached_tokens", Number, true),
     ("reasoning_tokens", Number, true),
+    ("doubted_counts", Word, true),
     ("counted_input_tokens", Number, true),
     ("counted_output_tokens", Number, true),
     ("ttft_ms", Real, true),
@@ -92,6 +93,8 @@ const COLUMNS: &[(&str, Store, bool)] = &[
     ("response_e2el_ms", Real, true),
     ("queue_delay_ms", Real, true),
     ("lateness_ms", Real, true),
+    ("audio_ms", Number, true),
+    ("rtfx", Real, true),
     ("planned_ns", Number, false),
     ("admitted_ns", Number, false),
     ("connect_started_ns", Number, true),
@@ -269,6 +272,7 @@ mod tests {
             "connect_tries",
             "tcp_retransmits",
             "tcp_out_of_order",
+            "rtfx",
         ];
         for (name, store, _) in COLUMNS {
             if matches!(store, Number | Real) {

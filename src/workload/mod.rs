@@ -1,6 +1,7 @@
 //! What each request asks: `session(seq) -> Session`, a pure function of the traffic key and
 //! the sequence number. A plain request is a session of one.
 
+mod clips;
 mod dataset;
 mod length;
 mod mix;
@@ -11,6 +12,7 @@ mod sonnet;
 
 use crate::random::Stream;
 use crate::record::{Reply, Request};
+pub use clips::{Clips, clips};
 pub use dataset::{Ask, Counts, Dataset, Order, Row, count};
 pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
@@ -39,6 +41,7 @@ pub enum Workload {
     Mix(Vec<(f64, Workload)>),
     Dataset(Dataset),
     Sonnet(Sonnet),
+    Clips(Clips),
     /// Another workload, spread over several model names.
     Models(Models),
 }
@@ -60,7 +63,21 @@ impl Workload {
             Workload::Mix(parts) => mix::check(parts),
             Workload::Dataset(dataset) => dataset.check(),
             Workload::Sonnet(sonnet) => sonnet.check(),
+            Workload::Clips(clips) => clips.check(),
             Workload::Models(models) => models.check(),
+        }
+    }
+
+    /// All of it is sound, or none of it; `None`: some of it is.
+    pub fn is_audio(&self) -> Option<bool> {
+        match self {
+            Workload::Clips(_) => Some(true),
+            Workload::Models(models) => models.workload.is_audio(),
+            Workload::Mix(parts) => {
+                let first = parts.first()?.1.is_audio()?;
+                parts.iter().all(|(_, part)| part.is_audio() == Some(first)).then_some(first)
+            }
+            _ => Some(false),
         }
     }
 
@@ -85,6 +102,7 @@ impl Workload {
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.asked_in(draw)),
             Workload::Dataset(dataset) => dataset.asked(draw),
             Workload::Sonnet(sonnet) => Asked { input: u64::from(sonnet.input), output: sonnet.output },
+            Workload::Clips(clips) => clips.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
         }
     }
@@ -96,6 +114,7 @@ impl Workload {
             Workload::Mix(_) => None,
             Workload::Dataset(dataset) => Some(&dataset.class),
             Workload::Sonnet(sonnet) => Some(&sonnet.class),
+            Workload::Clips(clips) => Some(&clips.class),
             Workload::Models(models) => models.workload.class(),
         }
     }
@@ -106,6 +125,7 @@ impl Workload {
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.request(draw)),
             Workload::Dataset(dataset) => dataset.request(draw),
             Workload::Sonnet(sonnet) => sonnet.request(draw),
+            Workload::Clips(clips) => clips.request(draw),
             Workload::Models(models) => models.request(draw),
         }
     }
@@ -203,7 +223,7 @@ mod testing {
     pub(super) fn text(request: &Request) -> &str {
         match &request.prompt {
             Prompt::Text(text) => text,
-            Prompt::Verbatim(_) => panic!("a text was expected"),
+            _ => panic!("a text was expected"),
         }
     }
 }

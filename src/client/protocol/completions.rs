@@ -25,5 +25,6 @@ pub(super) fn text(prompt: &Prompt) -> Cow<'_, str> {
     match prompt {
         Prompt::Text(text) => Cow::Borrowed(text),
         Prompt::Verbatim(recorded) => Cow::Owned(recorded.texts().join("\n")),
+        Prompt::Audio(_) => Cow::Borrowed(""),
     }
 }

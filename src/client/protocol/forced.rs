@@ -20,7 +20,7 @@ pub fn forces_length(target: &Target, request: &Request) -> bool {
     };
     let recorded = match &request.prompt {
         Prompt::Verbatim(recorded) => Some(recorded.values()),
-        Prompt::Text(_) => None,
+        Prompt::Text(_) | Prompt::Audio(_) => None,
     };
     for extra in extras(target, request).chain(&recorded) {
         let below = extra.get("parameters").and_then(Value::as_object);

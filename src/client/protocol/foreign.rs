@@ -10,11 +10,13 @@ pub(super) fn read(reply: &Object, reading: &mut Reading) {
     if named.contains('.') || named.contains('_') {
         return typed(named, reply, reading);
     }
-    if let Some(said) = reply.get("message").filter(|message| message.is_object()).or(reply.get("response")) {
+    let said = reply.get("response").filter(|said| !said.is_array());
+    if let Some(said) = reply.get("message").filter(|message| message.is_object()).or(said) {
         return ollama(reply, said, reading);
     }
     // DeepSpeed-MII and demo servers: `{"text": ["..", ".."]}`; transcriptions: `{"text": ".."}`.
-    for (index, piece) in (0..).zip(reply.get("text").map_or(&[][..], items)) {
+    let texts = reply.get("text").or(reply.get("response"));
+    for (index, piece) in (0..).zip(texts.map_or(&[][..], items)) {
         reading.meaning.choice(index);
         reading.text(Kind::CONTENT, Some(piece));
         reading.meaning.finish(index, "");

@@ -2,6 +2,7 @@
 //!
 //! [`Tally`] adds the meanings of one reply up and says how the request ended.
 
+mod audio;
 mod chat;
 mod completions;
 mod event;
@@ -10,6 +11,7 @@ mod finish;
 mod forced;
 mod foreign;
 mod json;
+mod mii;
 mod odd;
 mod openai;
 mod tally;
@@ -23,6 +25,7 @@ mod verbatim;
 #[cfg(test)]
 mod replay;
 
+pub use audio::content_type as audio_content_type;
 pub use fault::error_words;
 pub use forced::forces_length;
 pub use tally::{Tally, Verdict};
@@ -35,7 +38,7 @@ use serde_json::{Map, Value};
 /// The request format of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
-    /// OpenAI `/v1/completions` (vllm, openai, sglang, lmdeploy, scalellm, deepspeed-mii).
+    /// OpenAI `/v1/completions` (vllm, openai, sglang, lmdeploy, scalellm).
     Completions,
     /// OpenAI `/v1/chat/completions`.
     Chat,
@@ -43,10 +46,16 @@ pub enum Api {
     Tgi,
     /// TensorRT-LLM / Triton `/v2/models/<m>/generate_stream`.
     TensorRt,
+    /// DeepSpeed-MII: a prompt, and `{"text": [..]}`.
+    Mii,
+    /// OpenAI `/v1/audio/transcriptions`.
+    Audio,
 }
 
 impl Api {
-    pub const NAMES: [&'static str; 4] = ["openai-completions", "openai-chat", "tgi", "tensorrt-llm"];
+    pub const NAMES: [&'static str; 6] =
+        ["openai-completions", "openai-chat", "tgi", "tensorrt-llm", "deepspeed-mii", "openai-audio"];
+    const ALL: [Api; 6] = [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt, Api::Mii, Api::Audio];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -54,20 +63,23 @@ impl Api {
             Api::Chat => "openai-chat",
             Api::Tgi => "tgi",
             Api::TensorRt => "tensorrt-llm",
+            Api::Mii => "deepspeed-mii",
+            Api::Audio => "openai-audio",
         }
     }
 
     pub fn from_name(name: &str) -> Option<Api> {
-        [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt].into_iter().find(|api| api.name() == name)
+        Api::ALL.into_iter().find(|api| api.name() == name)
     }
 
     /// The usual path; `<model>` stands for the model's name.
     pub fn endpoint(self) -> &'static str {
         match self {
-            Api::Completions => "/v1/completions",
+            Api::Completions | Api::Mii => "/v1/completions",
             Api::Chat => "/v1/chat/completions",
             Api::Tgi => "/generate_stream",
             Api::TensorRt => "/v2/models/<model>/generate_stream",
+            Api::Audio => "/v1/audio/transcriptions",
         }
     }
 }
@@ -154,7 +166,7 @@ fn length(text: &str) -> u32 {
     u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
-/// The JSON body of a request: our fields, the target's `extra_body` laid over them, then the
+/// The body of a request, JSON but for sound: our fields, the target's `extra_body` laid over them, then the
 /// request's `extra`, then what was recorded. Later ones win; objects are merged key by key; null takes a key away.
 pub fn body(target: &Target, request: &Request) -> Vec<u8> {
     let fields = match target.api {
@@ -162,6 +174,8 @@ pub fn body(target: &Target, request: &Request) -> Vec<u8> {
         Api::Chat => chat::body(target, request),
         Api::Tgi => tgi::body(target, request),
         Api::TensorRt => tensorrt::body(target, request),
+        Api::Mii => mii::body(target, request),
+        Api::Audio => return audio::body(target, request),
     };
     match (&request.prompt, target.api) {
         (Prompt::Verbatim(recorded), Api::Completions | Api::Chat) => {
@@ -202,13 +216,15 @@ pub fn read_event(api: Api, data: &[u8], text: Option<&mut String>) -> Result<Me
     match data.trim_ascii() {
         b"[DONE]" => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
         bare if !matches!(bare, [b'{' | b'[', ..]) && is_keep_alive(bare) => Ok(Meaning::default().sealed()),
-        bare if bare.len() <= 10 && is_done(bare) => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
+        bare if bare.len() <= 12 && is_done(bare) => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
         _ => read_reply(api, data, text),
     }
 }
 
 /// `[DONE]` in other letters, or as a string.
 fn is_done(data: &[u8]) -> bool {
+    let end = data.iter().rposition(|byte| !matches!(byte, b',' | b';' | 0)).map_or(0, |last| last + 1);
+    let data = data[..end].trim_ascii();
     let word = data.strip_prefix(b"\"").and_then(|data| data.strip_suffix(b"\"")).unwrap_or(data);
     [b"[done]".as_slice(), b"done"].iter().any(|done| word.eq_ignore_ascii_case(done))
 }
@@ -227,7 +243,7 @@ pub fn read_fault(data: &[u8]) -> Meaning {
 /// Reads the whole body of a reply that was not streamed.
 pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
     let read = match api {
-        Api::Completions | Api::Chat => event::read(body, text),
+        Api::Completions | Api::Chat | Api::Mii | Api::Audio => event::read(body, text),
         Api::Tgi => tgi::read(body, text),
         Api::TensorRt => tensorrt::read(body, text),
     };
@@ -392,7 +408,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_object_are_an_error_that_shows_them() {
-        for api in [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt] {
+        for api in Api::ALL {
             for data in ["", "hello", "[1]", "\"x\"", "{\"choices\":[{\"delta\":{\"content\":5}}]", "{"] {
                 let error = read_event(api, data.as_bytes(), None).expect_err(data);
                 assert!(error.starts_with(&format!("cannot read {data:?} as a reply of ")), "{error}");

@@ -2,7 +2,7 @@
 
 use super::finish::Finish;
 use super::{Api, Meaning, usage};
-use crate::record::{Kind, Outcome, Usage};
+use crate::record::{Kind, Outcome, Seen, Usage};
 
 /// What one reply has said so far.
 #[derive(Debug, Clone)]
@@ -110,6 +110,12 @@ impl Tally {
         self.bytes
     }
 
+    /// What counts are held against.
+    pub fn seen(&self, request_bytes: u64, asked: u32) -> Seen {
+        let allowed = u64::from(asked) * self.choices.len().max(1) as u64;
+        Seen { request_bytes, allowed, outputs: self.outputs.into(), text_bytes: self.bytes }
+    }
+
     /// All has been said: an error, or `[DONE]` with a reason for each choice that spoke. A server
     /// may keep the body open all the same.
     pub fn complete(&self) -> bool {
@@ -167,7 +173,7 @@ impl Tally {
         }
         let open = self.choices.iter().find(|choice| !choice.finished);
         match open {
-            _ if self.api == Api::TensorRt => (Outcome::Success, None),
+            _ if self.api == Api::TensorRt || self.api == Api::Audio && self.done => (Outcome::Success, None),
             Some(choice) if self.choices.len() > 1 => {
                 let words = format!("the {what} ended without a finish reason for choice {}", choice.index);
                 (Outcome::Unfinished, Some(words))

@@ -107,7 +107,7 @@ mod functions {
         let mut record = record;
         let sent = record.timeline.sent.unwrap_or(record.timeline.planned);
         record.timeline.rebase(sent);
-        if record.usage.output.is_none() {
+        if record.told_output().is_none() {
             record.counted_output = record.text.as_deref().and_then(|text| ready.tokens.count(text));
         }
         Ok(Arc::from(record))

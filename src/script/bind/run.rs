@@ -116,6 +116,17 @@ impl Draft {
 
     fn plan(self, state: &State, ready: &Ready, name: String, bench: &Bench) -> Fallible<Plan> {
         let workload = self.workload.build(&ready.tokens).map_err(raise)?;
+        let sends_audio = ready.target.api == Api::Audio;
+        if workload.is_audio() != Some(sends_audio) {
+            let told = match sends_audio {
+                true => {
+                    "run: the backend openai-audio sends files of sound, and the workload has other prompts"
+                }
+                false => "run: the workload has files of sound, which only the backend openai-audio sends",
+            };
+            let hint = "dataset(\"folder\", #{ format: \"audio\" }) with backend: \"openai-audio\" (--backend openai-audio --dataset-name audio --dataset-path FOLDER)";
+            return Err(raise(Error::usage(told).hint(hint)));
+        }
         let counts = matches!(*ready.tokens, Tokens::Real(_));
         let capture = match self.capture {
             Capture::None if counts => Capture::Count,

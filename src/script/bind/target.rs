@@ -8,6 +8,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::client::Target;
+use crate::client::caps::Caps;
 use crate::client::control::{Control, Patience};
 use crate::client::target::{
     Connections, Exact, HeaderValue, KEY_MIN, Secret as Key, Timeouts, bare, usually_secret,
@@ -88,6 +89,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     }
     read_identity(state, opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
+    target.caps = read_caps(opts)?;
     let wanted = Wanted {
         target: target.clone(),
         model: opts.take::<String>("model")?.unwrap_or_else(|| "auto".into()),
@@ -151,6 +153,19 @@ fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
     })
 }
 
+fn read_caps(opts: &mut Opts) -> Fallible<Caps> {
+    let usual = Caps::default();
+    let mut cap = |name: &'static str, usual: u32| -> Fallible<u32> {
+        match opts.take::<u64>(name)?.map(u32::try_from) {
+            Some(Ok(0)) => Err(opts.error(name, "must be above 0")),
+            Some(Ok(cap)) => Ok(cap),
+            Some(Err(_)) => Err(opts.error(name, &format!("must be at most {}", u32::MAX))),
+            None => Ok(usual),
+        }
+    };
+    Ok(Caps { events: cap("max_reply_events", usual.events)?, mib: cap("max_reply_mib", usual.mib)? })
+}
+
 /// A control call of a target, on the script's own thread.
 fn ask<T>(
     context: &NativeCallContext,
@@ -181,7 +196,8 @@ mod functions {
     /// length), `temperature`, `connections` (`"pooled"`, `"per-request"`, `"sticky"`: a session
     /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
     /// `first_token_timeout`, `idle_timeout`, `timeout`, `reconnect_for` (how long a closed loop
-    /// waits for a server that refuses connections in the middle of a run).
+    /// waits for a server that refuses connections in the middle of a run), `max_reply_events` (1,000,000),
+    /// `max_reply_mib` (64): a reply with more ends as a failure.
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
         start(&context, url, options)

@@ -1,6 +1,7 @@
 //! Workloads: what requests ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
@@ -112,7 +113,8 @@ fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<For
         _ => {}
     }
     Format::named(name).ok_or_else(|| {
-        let names: Vec<&str> = Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet"]).collect();
+        let names: Vec<&str> =
+            Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet", "audio"]).collect();
         let near = nearest(name, names.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
         let near = near.unwrap_or_default();
         opts.error("format", &format!("must be one of {}, got {name:?}{near}", names.join(", ")))
@@ -210,7 +212,9 @@ mod functions {
     /// file's ending), `prompt_column` and `reply_column` (where the file has other names),
     /// `strict` (an entry that asks nothing is an error, and not left out), for hf `split` and
     /// `subset`, `output` (reply tokens instead of the recorded ones), `order` (`"sequential"` or `"shuffle"`), `class`,
-    /// `sampling`, `models`; for sonnet `input` and `prefix` too.
+    /// `sampling`, `models`; for sonnet `input` and `prefix` too. `"audio"`: a folder of
+    /// WAV files for the backend openai-audio; `seconds`: how long a file plays whose header does
+    /// not say.
     #[rhai_fn(volatile, return_raw)]
     pub fn dataset(context: NativeCallContext, path: &str, options: Map) -> Fallible<WorkloadSource> {
         let state = State::of(&context);
@@ -235,6 +239,12 @@ mod functions {
             let prefix = small(opts.take::<u64>("prefix")?, 200);
             opts.finish()?;
             return Ok(WorkloadSource::Sonnet { path, input, prefix, output: output.unwrap_or(150), common });
+        }
+        if format == "audio" {
+            let seconds = opts.take::<Duration>("seconds")?;
+            opts.finish()?;
+            let micros = seconds.map(|seconds| u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX));
+            return Ok(WorkloadSource::Audio { path, micros, output, common });
         }
         let how = How {
             format: format_named(&opts, &format, &path)?,
