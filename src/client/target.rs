@@ -111,6 +111,8 @@ pub struct Target {
     pub extra_body: serde_json::Map<String, serde_json::Value>,
     pub stream: bool,
     pub exact: Exact,
+    /// Replies of the asked length are wanted, whether or not the server can be asked for them.
+    pub exact_length: bool,
     /// What the server at hand does without (learnt from the preflight).
     pub dialect: Dialect,
     pub temperature: Option<f64>,
@@ -200,6 +202,7 @@ impl Target {
             extra_body: serde_json::Map::new(),
             stream: true,
             exact: Exact::No,
+            exact_length: false,
             dialect: Dialect::default(),
             temperature: Some(0.0),
             events_max: usize::MAX,

@@ -12,11 +12,11 @@ use crate::os;
 use crate::record::{Events, Parcel, Record};
 use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
 use crate::stats::report::Report;
+use crate::stats::runs as table;
 use crate::stats::tally::Failed;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::Lang;
 use crate::stats::{ClientSeries, Summary, Window};
-use crate::store::writer::Written;
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
@@ -146,19 +146,16 @@ impl Bench {
         os::give_back_memory();
         display.finish();
         let scraped = scraping.stop();
-        let Collected { mut summary, written, series } = collector.finish()?;
-        let written = written.inspect_err(|_| {
-            // The rows are lost; what they came to need not be.
-            state.host.out(&summary.table_named(&plan.name, state.switches.lang.name()));
-        })?;
+        let Collected { mut summary, writer, failed, series } = collector.finish()?;
         let ended = ended?;
         let scrapes = scraped.scrapes.clone();
-        if let Err(error) = scraped.save(progress.zero().unwrap_or_default(), series.points(ended.lasted)) {
-            state.warn(&error.to_string());
-        }
-        let report = Report::new(&summary, &intent(&plan), &ended.health, written.blocked_ms);
+        let report = Report::new(&summary, &intent(&plan), &ended.health, writer.blocked_ms());
         summary.attach(report);
         summary.adapt(ready.adaptions.clone());
+        // Before any file is finished, and whatever becomes of the files.
+        let lang = Lang::named(state.switches.lang.name());
+        let told = table::line(&summary, lang);
+        state.mention(&format!("{}{}{}{told}", state.cell_label(), plan.name, lang.colon()));
         let finished = Finished {
             plan,
             summary: Arc::new(summary),
@@ -168,8 +165,18 @@ impl Bench {
             traffic_hash,
             scrapes: Arc::new(scrapes),
         };
-        runs::append(folder.path(), super::row::row(&finished, index, written))?;
-        super::manifest::add_run(state, &folder, &finished, ready, index)?;
+        let kept = failed.map_or_else(|| writer.finish(), Err).and_then(|written| {
+            let zero = progress.zero().unwrap_or_default();
+            if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
+                state.warn(&error.to_string());
+            }
+            runs::append(folder.path(), super::row::row(&finished, index, written))?;
+            super::manifest::add_run(state, &folder, &finished, ready, index)
+        });
+        kept.inspect_err(|_| {
+            // What cannot be kept can still be read.
+            state.host.out(&finished.summary.table_named(&finished.plan.name, state.switches.lang.name()));
+        })?;
         self.judge(state, &finished)?;
         Ok(finished)
     }
@@ -195,6 +202,10 @@ impl Bench {
             && report.verdict() != Verdict::Valid
         {
             state.doubt(name, report.sentence(Lang::named(state.switches.lang.name())));
+        }
+        let lang = Lang::named(state.switches.lang.name());
+        for remark in finished.summary.report().iter().flat_map(|report| &report.remarks) {
+            state.warn(&format!("run {name}{}{}", lang.colon(), remark.text(lang)));
         }
         match &finished.ended.reason {
             Reason::Interrupted => {
@@ -281,8 +292,10 @@ struct Collector {
 /// What all records of a run became.
 struct Collected {
     summary: Summary,
-    /// The rows, or why they could not be written.
-    written: Result<Written>,
+    /// Holds the rows, the last of which are still to be written.
+    writer: Writer,
+    /// Why rows could not be written.
+    failed: Option<Error>,
     series: ClientSeries,
 }
 
@@ -330,9 +343,8 @@ impl Collector {
                 // Let more gather: waking for each costs more than taking it.
                 std::thread::sleep(GATHER);
             }
-            let written = writer.finish();
             summary.close();
-            Collected { summary, written: failed.map_or(written, Err), series }
+            Collected { summary, writer, failed, series }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())

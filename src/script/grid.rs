@@ -3,9 +3,11 @@
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::bind::result::Handle;
-use super::columns::columns;
-use super::fault::Fallible;
-use super::opts::number;
+use super::fault::{Fallible, raise};
+use crate::error::Error;
+use crate::stats::names::Name;
+use crate::stats::runs;
+use crate::stats::words::Lang;
 
 /// Every combination, the first axis outermost.
 pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
@@ -27,28 +29,12 @@ pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
     points
 }
 
-/// One line a run, one column a metric.
-pub fn table(runs: &[Handle], metrics: Array) -> Fallible<String> {
-    let metrics: Vec<String> = metrics.iter().map(ToString::to_string).collect();
-    let mut rows = Vec::new();
-    for run in runs {
-        let mut row = vec![run.name()];
-        for metric in &metrics {
-            row.push(shown(&run.value(metric)?));
-        }
-        rows.push(row);
-    }
-    Ok(columns(std::iter::once("run".to_string()).chain(metrics).collect(), rows))
-}
-
-/// A number to about four digits; `-` for a value that was not observed.
-fn shown(value: &Dynamic) -> String {
-    match number(value) {
-        Some(value) if value.abs() >= 1000.0 => format!("{value:.0}"),
-        Some(value) if value.abs() >= 100.0 => format!("{value:.1}"),
-        Some(value) => format!("{value:.3}"),
-        None => "-".into(),
-    }
+/// One line a run, one column a metric, and the verdict.
+pub fn table(runs: &[Handle], metrics: Array, lang: Lang) -> Fallible<String> {
+    let parse = |metric: &Dynamic| Name::parse(&metric.to_string()).map_err(|what| raise(Error::usage(what)));
+    let numbers = metrics.iter().map(parse).collect::<Fallible<Vec<_>>>()?;
+    let rows: Vec<_> = runs.iter().map(|run| (run.name(), run.summary())).collect();
+    Ok(runs::table(&rows, &numbers, lang))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub fn intent(plan: &Plan) -> Intent {
             _ => None,
         },
         level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. }),
+        exact: plan.target.exact_length,
         shared_tokens: shared_tokens(&plan.workload),
     }
 }

@@ -126,7 +126,7 @@ impl Session {
         if let Err(error) = manifest::end(&self.state, &folder, code) {
             self.state.warn(&error.to_string());
         }
-        self.state.inform(&format!("results: {}", folder.path().display()));
+        self.state.host.out(&self.state.secrets.scrub(&format!("results: {}", folder.path().display())));
     }
 
     fn run_to_end(&self) -> Result<()> {

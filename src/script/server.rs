@@ -87,7 +87,7 @@ impl Server {
 
     /// Waits until the server answers. Exit 97 when it does not in time.
     pub fn wait(&self, state: &State, bench: &Bench, limit: Duration) -> Result<()> {
-        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.inform(line));
+        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.mention(line));
         let control = Control::new(&self.asked)?;
         bench.runtime.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
     }
@@ -104,7 +104,7 @@ impl Server {
         if let Some(ready) = &*slot {
             return Ok(ready.clone());
         }
-        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.inform(line));
+        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.mention(line));
         let mut patience = Patience::new(self.ready_timeout, &stop, &tell);
         let mut target = self.asked.clone();
         let control = Control::new(&target)?;
@@ -135,7 +135,7 @@ impl Server {
             adaptions: Arc::new(adaptions),
         };
         for note in ready.notes.iter() {
-            state.inform(&format!("note: {note}"));
+            state.mention(&format!("note: {note}"));
         }
         *slot = Some(ready.clone());
         Ok(ready)

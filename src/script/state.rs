@@ -239,8 +239,12 @@ impl State {
         self.tally.lock().expect("nobody panics while holding the tally")
     }
 
-    /// Records a verdict; the session ends with 99 when one did not hold.
+    /// Records a verdict and tells it; the session ends with 99 when one did not hold.
     pub fn check(&self, name: &str, held: bool) {
+        match held {
+            true => self.mention(&format!("check passed: {name}")),
+            false => self.warn(&format!("check failed: {name}")),
+        }
         self.tally().checks.push((name.into(), held));
     }
 
@@ -333,10 +337,17 @@ impl State {
         }
     }
 
-    /// An information line; silent with `--quiet`.
+    /// An information line of the script; silent with `--quiet`.
     pub fn inform(&self, line: &str) {
         if !self.switches.quiet {
             self.host.out(&self.secrets.scrub(line));
+        }
+    }
+
+    /// What we did or are about to do, on standard error; silent with `--quiet`.
+    pub fn mention(&self, line: &str) {
+        if !self.switches.quiet {
+            self.host.err(&self.secrets.scrub(line));
         }
     }
 

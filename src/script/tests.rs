@@ -201,7 +201,10 @@ fn failed_checks_are_listed_at_the_end_and_the_script_goes_on() {
     assert_eq!(told.to_string(), "2 of 3 checks failed: fast; small");
     assert_eq!(
         host.written(),
-        ("end\n".into(), "warning: check failed: fast\nwarning: check failed: small\n".into())
+        (
+            "end\n".into(),
+            "warning: check failed: fast\ncheck passed: good\nwarning: check failed: small\n".into()
+        )
     );
 }
 

@@ -2,6 +2,7 @@
 
 use super::conduct::in_flight_trend;
 use super::names::{Metric, Name, Statistic};
+use super::remark::Remark;
 use super::sample::{View, supports};
 use super::summary::Summary;
 use super::trend::Trend;
@@ -27,6 +28,8 @@ pub struct Intent {
     pub level: bool,
     /// Requests per second of an open loop of one level.
     pub rate: Option<f64>,
+    /// Replies of the asked length are wanted.
+    pub exact: bool,
     /// Input tokens of a request that others share, on average. `None`: unknown.
     pub shared_tokens: Option<f64>,
 }
@@ -37,12 +40,14 @@ pub struct Report {
     pub evidence: Evidence,
     /// The worst first.
     pub doubts: Vec<Doubt>,
+    /// Where the load was another than the one asked for.
+    pub remarks: Vec<Remark>,
 }
 
 impl Report {
     pub fn new(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_ms: f64) -> Report {
         let evidence = evidence(summary, intent, health, writer_blocked_ms);
-        Report { doubts: judge(&evidence), evidence }
+        Report { doubts: judge(&evidence), remarks: Remark::all(summary, intent), evidence }
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -65,6 +70,7 @@ impl Report {
             "verdict": self.verdict().name(),
             "verdict_reason": self.doubts.first().map(|doubt| doubt.text(Lang::English)),
             "verdicts": self.verdicts().join(","),
+            "remarks": (!self.remarks.is_empty()).then(|| self.remark_names().join(",")),
             "read_lag_ms_p50": evidence.lag_ms.map(|(median, _)| median),
             "read_lag_ms_p99": evidence.lag_ms.map(|(_, high)| high),
             "asked_rate": evidence.asked_rate.or(evidence.rates.map(|(scheduled, _)| scheduled)),
@@ -112,6 +118,11 @@ impl Report {
         if names.is_empty() { vec![Verdict::Valid.name()] } else { names }
     }
 
+    /// What the load is remarked for.
+    pub fn remark_names(&self) -> Vec<&'static str> {
+        self.remarks.iter().map(Remark::name).collect()
+    }
+
     /// For the manifest: every verdict that holds with its reason.
     pub fn to_json(&self) -> Value {
         let doubts: Vec<Value> = self
@@ -119,7 +130,12 @@ impl Report {
             .iter()
             .map(|doubt| json!({ "verdict": doubt.verdict().name(), "reason": doubt.text(Lang::English) }))
             .collect();
-        json!({ "verdict": self.verdict().name(), "doubts": doubts, "measured": self.columns() })
+        let remarks: Vec<Value> = self
+            .remarks
+            .iter()
+            .map(|remark| json!({ "name": remark.name(), "text": remark.text(Lang::English) }))
+            .collect();
+        json!({ "verdict": self.verdict().name(), "doubts": doubts, "remarks": remarks, "measured": self.columns() })
     }
 }
 

@@ -68,6 +68,9 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
     let mut row = |label: &str, text: String| rows.push([label.to_string(), text]);
     if let Some(report) = summary.report() {
         row(words.verdict, report.sentence(lang));
+        for remark in &report.remarks {
+            row(words.remark, format!("{}{}{}", remark.name(), lang.colon(), remark.text(lang)));
+        }
     }
     row(words.requests, lang.outcome(tally.requests, tally.succeeded));
     for failed in summary.failures() {

@@ -56,7 +56,9 @@ impl Said {
 /// Labels of the rows and columns of a table.
 #[derive(Debug)]
 pub struct Words {
+    pub run: &'static str,
     pub verdict: &'static str,
+    pub remark: &'static str,
     pub requests: &'static str,
     pub note: &'static str,
     pub duration: &'static str,
@@ -87,7 +89,9 @@ pub struct Words {
 }
 
 const ENGLISH: Words = Words {
+    run: "run",
     verdict: "verdict",
+    remark: "remark",
     requests: "requests",
     note: "note",
     duration: "duration",
@@ -118,7 +122,9 @@ const ENGLISH: Words = Words {
 };
 
 const CHINESE: Words = Words {
+    run: "运行",
     verdict: "结论",
+    remark: "注意",
     requests: "请求",
     note: "注",
     duration: "持续时间",
@@ -186,6 +192,36 @@ impl Lang {
             Metric::QueueDelay => format!("排队延迟 {name}"),
             Metric::Lateness => format!("发送滞后 {name}"),
             _ => name.into(),
+        }
+    }
+
+    /// A metric as the head of a column.
+    pub fn metric(self, metric: Metric) -> String {
+        let english = match metric {
+            Metric::OutputTokens => "output",
+            Metric::TotalTokens => "total",
+            Metric::InputTokens => "input",
+            _ => metric.name(),
+        };
+        let chinese = match metric {
+            Metric::Requests => "请求",
+            Metric::OutputTokens => "输出令牌",
+            Metric::TotalTokens => "总令牌",
+            Metric::InputTokens => "输入令牌",
+            Metric::Errors => "失败",
+            Metric::Goodput => "有效请求",
+            Metric::Duration => "持续时间",
+            Metric::Concurrency => "并发数",
+            _ if self == Lang::English => "",
+            _ => return self.latency(metric).split(' ').next().unwrap_or_default().to_string(),
+        };
+        if self == Lang::English { english.into() } else { chinese.into() }
+    }
+
+    pub fn failed(self, count: &str) -> String {
+        match self {
+            Lang::English => format!("{count} failed"),
+            Lang::Chinese => format!("失败 {count}"),
         }
     }
 

@@ -64,6 +64,11 @@ impl Writer {
         pushed
     }
 
+    /// How long [`Writer::write`] has waited for the disk, milliseconds.
+    pub fn blocked_ms(&self) -> f64 {
+        self.blocked.as_secs_f64() * 1e3
+    }
+
     /// Closes the last part, waits for the thread, and merges the run's parts into few.
     /// [`Written::parts`] counts the files after that.
     pub fn finish(mut self) -> Result<Written> {
@@ -72,7 +77,7 @@ impl Writer {
         if written.parts > 1 {
             written.parts = merge::merge(&run.folder, run.index, run.from)?;
         }
-        written.blocked_ms = self.blocked.as_secs_f64() * 1e3;
+        written.blocked_ms = self.blocked_ms();
         Ok(written)
     }
 

@@ -221,8 +221,9 @@ fn the_rates_of_random_runs_are_those_of_their_rows() {
         let ended =
             runtime.block_on(run::run(&plan, client, &control, progress, out, "id")).expect("it runs");
         let collected = collector.finish().expect("it collects");
+        let written = collected.writer.finish().expect("it writes");
         let rows = rows(&folder);
-        assert_eq!(rows.len() as u64, collected.written.expect("it writes").rows);
+        assert_eq!(rows.len() as u64, written.rows);
         let what = (&plan.arrivals, plan.warmup, plan.requests, plan.duration, plan.cap, plan.over_cap);
         let case = format!("seed {seed}: {what:?}, drain {:?}, {:?}", plan.drain, ended.reason);
         hold(&case, &plan, &collected.summary, &rows);
@@ -333,6 +334,7 @@ fn the_rates_of_computed_loops_are_those_of_their_rows() {
         }
         drop(out);
         let collected = collector.finish().expect("it collects");
+        collected.writer.finish().expect("it writes");
         let case = format!("seed {seed}: {places} places, {:?}, {:?}", plan.warmup, plan.duration);
         hold(&case, &plan, &collected.summary, &rows(&folder));
     }

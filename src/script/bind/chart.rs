@@ -73,7 +73,7 @@ mod functions {
         let folder = bench.need_folder(&state, None).map_err(raise)?;
         let path = plot::place(&folder, name).map_err(raise)?;
         chart.save(&path).map_err(raise)?;
-        state.inform(&format!("chart: {}", path.display()));
+        state.mention(&format!("chart: {}", path.display()));
         Ok(path.display().to_string())
     }
 

@@ -83,9 +83,6 @@ mod functions {
             return Err(raise(Error::usage(told)));
         };
         state.check(name, held);
-        if !held {
-            state.warn(&format!("check failed: {name}"));
-        }
         Ok(held)
     }
 

@@ -14,6 +14,7 @@ use crate::script::grid;
 use crate::script::opts::{Opts, number};
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
+use crate::stats::words::Lang;
 
 /// The runs of a sweep, in the order of their points.
 #[derive(Clone)]
@@ -99,6 +100,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     let mut opts = Opts::new("sweep", options);
     let on_error = opts.take_word("on_error", &[("stop", OnError::Stop), ("continue", OnError::Continue)])?;
     let cooldown = opts.take::<std::time::Duration>("cooldown")?.unwrap_or_default();
+    let each = opts.take_fn("each", context)?;
     let stop_when = opts.take_fn("stop_when", context)?;
     opts.finish()?;
     let points = grid::points(&self::axes(axes)?);
@@ -120,6 +122,9 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
             Err(error) => return Err(error),
         }
         let last = runs.last().cloned().expect("a run was just added");
+        if let Some(each) = &each {
+            each.call(context.engine(), [Dynamic::from(last.clone())]).map(drop)?;
+        }
         if let Some(stop) = &stop_when
             && says_stop(stop.call(context.engine(), [Dynamic::from(last)])?)?
         {
@@ -156,7 +161,7 @@ mod functions {
     }
 
     /// As above. Options: `cooldown` (pause between runs), `on_error` (`"stop"`, or `"continue"`
-    /// with the next cell; the exit code is then 1), `stop_when` (`|run| bool`).
+    /// with the next cell; the exit code is then 1), `each` (`|run|`, called after each run), `stop_when` (`|run| bool`).
     #[rhai_fn(name = "sweep", volatile, return_raw)]
     pub fn sweep_with(
         context: NativeCallContext,
@@ -173,10 +178,12 @@ mod functions {
         sweep.runs.iter().cloned().map(Dynamic::from).collect()
     }
 
-    /// A table of the given metrics, one line a run.
-    #[rhai_fn(pure, return_raw)]
-    pub fn table(sweep: &mut Sweep, metrics: Array) -> Fallible<String> {
-        grid::table(&sweep.runs, metrics)
+    /// A table of the given metrics with their units, one line a run, and its verdict; `~` marks a
+    /// percentile with too few values.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn table(context: NativeCallContext, sweep: &mut Sweep, metrics: Array) -> Fallible<String> {
+        let lang = Lang::named(State::of(&context).switches.lang.name());
+        grid::table(&sweep.runs, metrics, lang)
     }
 
     /// The run with the highest value of a metric; `()` when no run has one.

@@ -75,6 +75,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     target.stream = opts.take::<bool>("stream")?.unwrap_or(true) && backend.stream;
     // Random prompts want replies of the asked length; a server that refuses is asked less.
     let exact = opts.take::<bool>("exact")?.unwrap_or(true);
+    target.exact_length = exact;
     target.exact = if exact { backend.exact } else { Exact::No };
     if let Some(name) = opts.take::<String>("name")? {
         target.name = name;

@@ -22,8 +22,14 @@ fn pairs(n: u64) -> impl Iterator<Item = Reply> {
     (0..n).map(|i| reply(i, 100 * (i / 2) as Nanos).tokens_at(&[40, 60, 80, 100]).usage(128, 4))
 }
 
-const TWO_PLACES: Intent =
-    Intent { places: Some(2), places_from: 0, level: true, rate: None, shared_tokens: Some(0.0) };
+const TWO_PLACES: Intent = Intent {
+    places: Some(2),
+    places_from: 0,
+    level: true,
+    rate: None,
+    exact: false,
+    shared_tokens: Some(0.0),
+};
 
 #[test]
 fn full_places_are_delivered_places() {
