@@ -10,6 +10,47 @@ pub struct Row {
     pub values: std::collections::BTreeMap<String, f64>,
 }
 
+/// Which picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Throughput,
+    Latency,
+    HeatMap,
+}
+
+/// Configurations of one picture. More are too tall to be looked at, and to be kept in memory.
+const PAGE_ROWS: usize = 100;
+
+/// Some of the configurations that are compared, from place `from` on.
+struct Page<'a> {
+    rows: &'a [Row],
+    all: &'a [Row],
+    from: usize,
+}
+
+impl Page<'_> {
+    fn whole(rows: &[Row]) -> Page<'_> {
+        Page { rows, all: rows, from: 0 }
+    }
+
+    fn is_part(&self) -> bool {
+        self.rows.len() < self.all.len()
+    }
+}
+
+/// One picture for each hundred configurations, all on the same scales.
+pub fn pages(kind: Kind, all: &[Row], title: &str) -> Vec<Figure> {
+    let draw = |(number, rows)| {
+        let page = Page { rows, all, from: number * PAGE_ROWS };
+        match kind {
+            Kind::Throughput => throughput_of(&page, title),
+            Kind::Latency => latency_of_page(&page, title),
+            Kind::HeatMap => heatmap_of(&page, title),
+        }
+    };
+    all.chunks(PAGE_ROWS).enumerate().map(draw).collect()
+}
+
 /// Up to this many configurations the panels stand in a grid, and beyond it all in one row,
 /// since they need the height.
 const GRID_MOST: usize = 14;
@@ -66,23 +107,33 @@ pub fn drawable(rows: &[Row]) -> bool {
 ///
 /// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
 pub fn throughput(rows: &[Row], title: &str) -> Figure {
+    throughput_of(&Page::whole(rows), title)
+}
+
+fn throughput_of(page: &Page, title: &str) -> Figure {
+    let rows = page.rows;
     let mut tokens = panel(rows, "Tokens in and out · 输入与输出令牌数", Format::Number);
     if tokens.note.is_none() {
         let counts = [("input · 输入", "total_input_tokens"), ("output · 输出", "total_output_tokens")];
         tokens.series = counts.map(|(name, column)| bars(rows, name, column, Tone::Auto)).into();
+        tokens.x.range = common_range(page, &counts.map(|(_, column)| column));
     }
-    let mut panels = vec![one(rows, &TOTAL, 0), one(rows, &OUTPUT, 0), tokens, one(rows, &REQUESTS, 0)];
+    let mut panels = vec![one(page, &TOTAL, 0), one(page, &OUTPUT, 0), tokens, one(page, &REQUESTS, 0)];
     panels.iter_mut().for_each(note_when_empty);
-    finish(rows, title, "Throughput · 吞吐量对比", panels, 2)
+    finish(page, title, "Throughput · 吞吐量对比", panels, 2)
 }
 
 /// Chart 2: mean TTFT, P99 TTFT, mean TPOT, mean ITL, mean E2EL, each on its own axis.
 ///
 /// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
 pub fn latency(rows: &[Row], title: &str) -> Figure {
-    let mut panels: Vec<Panel> = LATENCIES.iter().map(|metric| one(rows, metric, 2)).collect();
+    latency_of_page(&Page::whole(rows), title)
+}
+
+fn latency_of_page(page: &Page, title: &str) -> Figure {
+    let mut panels: Vec<Panel> = LATENCIES.iter().map(|metric| one(page, metric, 2)).collect();
     panels.iter_mut().for_each(note_when_empty);
-    finish(rows, title, "Latency · 延迟对比", panels, 3)
+    finish(page, title, "Latency · 延迟对比", panels, 3)
 }
 
 /// Chart 3: configuration x metric, normalised so that green is always better.
@@ -91,15 +142,21 @@ pub fn latency(rows: &[Row], title: &str) -> Figure {
 /// values are neutral, and so is a single configuration; a column whose values differ by
 /// less than 10 % is pale in proportion.
 pub fn heatmap(rows: &[Row], title: &str) -> Figure {
+    heatmap_of(&Page::whole(rows), title)
+}
+
+fn heatmap_of(page: &Page, title: &str) -> Figure {
+    let rows = page.rows;
     let metrics = [&TOTAL, &OUTPUT, &REQUESTS, &GOODPUT].into_iter().chain(&LATENCIES);
     let metrics: Vec<&Metric> =
-        metrics.filter(|metric| rows.iter().any(|row| row.value(metric.column).is_finite())).collect();
+        metrics.filter(|metric| page.all.iter().any(|row| row.value(metric.column).is_finite())).collect();
     let (mut points, mut cells) = (Vec::new(), Vec::new());
     for (column, metric) in metrics.iter().enumerate() {
         let values: Vec<f64> = rows.iter().map(|row| row.value(metric.column)).collect();
+        let all: Vec<f64> = page.all.iter().map(|row| row.value(metric.column)).collect();
         for (place, label) in metric.format.column(&values).into_iter().enumerate() {
             points.push((column as f64, place as f64));
-            cells.push((goodness(values[place], &values, metric.higher), label));
+            cells.push((goodness(values[place], &all, metric.higher), label));
         }
     }
     let mut panel = Panel {
@@ -109,7 +166,7 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
         ramp_ends: Some(("worse · 较差".into(), "better · 较好".into())),
         ..Panel::default()
     };
-    if rows.len() == 1 {
+    if page.all.len() == 1 {
         panel.ramp_ends = None;
     }
     if metrics.is_empty() {
@@ -119,8 +176,8 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
         panel.series = vec![Series::new("", Style::Cells(cells), points)];
     }
     let mut figure = Figure::new(joined(title, "Performance heat map · 性能热力图"), 1, vec![panel]);
-    figure.subtitle = subtitle(rows);
-    if rows.len() > 1 {
+    figure.subtitle = subtitle(page);
+    if page.all.len() > 1 {
         figure.subtitle += "\ncolours compare within a column; pale: less than 10% apart · 颜色按列比较；颜色浅：相差不到 10%";
     }
     let rows_height = (rows.len() as u32 * 44).clamp(70, 500).max(rows.len() as u32 * 24);
@@ -158,9 +215,18 @@ fn panel(rows: &[Row], title: &str, format: Format) -> Panel {
     }
 }
 
-fn one(rows: &[Row], metric: &Metric, accent: usize) -> Panel {
-    let series = vec![bars(rows, "", metric.column, Tone::Accent(accent))];
-    Panel { series, ..panel(rows, &metric.title(), metric.format) }
+fn one(page: &Page, metric: &Metric, accent: usize) -> Panel {
+    let series = vec![bars(page.rows, "", metric.column, Tone::Accent(accent))];
+    let mut panel = Panel { series, ..panel(page.rows, &metric.title(), metric.format) };
+    panel.x.range = common_range(page, &[metric.column]);
+    panel
+}
+
+/// The same ends on every page; `None` where one page is all there is.
+fn common_range(page: &Page, columns: &[&str]) -> Option<(f64, f64)> {
+    let values = page.all.iter().flat_map(|row| columns.iter().map(move |column| row.value(column)));
+    let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
+    (page.is_part() && most > 0.0).then_some((0.0, most))
 }
 
 fn bars(rows: &[Row], name: &str, column: &str, tone: Tone) -> Series {
@@ -174,19 +240,24 @@ fn note_when_empty(panel: &mut Panel) {
     }
 }
 
-fn finish(rows: &[Row], title: &str, own: &str, panels: Vec<Panel>, columns: usize) -> Figure {
+fn finish(page: &Page, title: &str, own: &str, panels: Vec<Panel>, columns: usize) -> Figure {
+    let rows = page.rows;
     let columns = if rows.len() > GRID_MOST { panels.len() } else { columns };
     let grid_rows = panels.len().div_ceil(columns) as u32;
     let mut figure = Figure::new(joined(title, own), columns, panels);
-    figure.subtitle = subtitle(rows);
+    figure.subtitle = subtitle(page);
     // Two bars of a row stay thick enough for their values.
     let needed = grid_rows * (rows.len() as u32 * 25 + 100) + 110;
     figure.height = if rows.len() == 1 { 420 } else { needed.max(720) };
     figure
 }
 
-fn subtitle(rows: &[Row]) -> String {
-    match rows.len() {
+fn subtitle(page: &Page) -> String {
+    let (first, last) = (page.from + 1, page.from + page.rows.len());
+    match page.all.len() {
+        n if page.is_part() => {
+            format!("configurations {first} to {last} of {n} · {n} 个配置中的第 {first} 至 {last} 个")
+        }
         1 => "1 configuration · 1 个配置".into(),
         n => format!("{n} configurations · {n} 个配置"),
     }
@@ -242,6 +313,26 @@ mod tests {
         let chart = throughput(&rows, "model");
         assert!(chart.panels[1].series[0].points[1].0.is_nan());
         assert!(chart.panels[0].note.is_some() && chart.panels[1].note.is_none());
+    }
+
+    #[test]
+    fn many_configurations_come_on_pages_with_the_same_scales_and_colours() {
+        let rows: Vec<Row> = (0..250)
+            .map(|n| row(&format!("c{n}"), &[("output_throughput", f64::from(n)), ("mean_ttft_ms", 10.0)]))
+            .collect();
+        let pages = pages(Kind::Throughput, &rows, "model");
+        let rows_of = |figure: &Figure| figure.panels[1].series[0].points.len();
+        assert_eq!(pages.iter().map(rows_of).collect::<Vec<_>>(), [100, 100, 50]);
+        assert!(pages.iter().all(|page| page.panels[1].x.range == Some((0.0, 249.0)) && page.height < 3_000));
+        assert_eq!(pages[2].subtitle, "configurations 201 to 250 of 250 · 250 个配置中的第 201 至 250 个");
+        let heat = super::pages(Kind::HeatMap, &rows, "");
+        assert!(
+            shares(&heat[0])[..100].iter().all(|share| *share < 0.5),
+            "the worst of all, not of its page"
+        );
+        assert!(shares(&heat[2])[..50].iter().all(|share| *share > 0.5));
+        let one = super::pages(Kind::Latency, &rows[..100], "");
+        assert_eq!((one.len(), one[0].panels[0].x.range), (1, None));
     }
 
     #[test]

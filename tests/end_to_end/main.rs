@@ -9,6 +9,7 @@ mod data_sets;
 mod faults;
 mod interrupts;
 mod lab;
+mod large;
 mod mistakes;
 mod pasted;
 mod preflight;

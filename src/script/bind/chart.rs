@@ -8,7 +8,7 @@ use rhai::{Array, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::files;
 use crate::chart::Figure;
-use crate::chart::compare::{self, Row};
+use crate::chart::compare::{self, Kind, Row};
 use crate::error::{Error, Result};
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::Opts;
@@ -35,19 +35,19 @@ fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> R
     let folder = state.access.may_write(output)?;
     std::fs::create_dir_all(&folder)
         .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
-    let mut figures = vec![
-        ("throughput_comparison", compare::throughput(rows, title)),
-        ("latency_comparison", compare::latency(rows, title)),
-    ];
+    let mut kinds = vec![("throughput_comparison", Kind::Throughput), ("latency_comparison", Kind::Latency)];
     if mode != Mode::Simple {
-        figures.push(("performance_heatmap", compare::heatmap(rows, title)));
+        kinds.push(("performance_heatmap", Kind::HeatMap));
     }
     let mut paths = Vec::new();
-    for (name, figure) in figures {
-        for ending in ["svg", "png"] {
-            let path = folder.join(format!("{name}.{ending}"));
-            figure.save(&path)?;
-            paths.push(path);
+    for (name, kind) in kinds {
+        for (number, figure) in compare::pages(kind, rows, title).into_iter().enumerate() {
+            let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
+            for ending in ["svg", "png"] {
+                let path = folder.join(format!("{name}{page}.{ending}"));
+                figure.save(&path)?;
+                paths.push(path);
+            }
         }
     }
     Ok(paths)
@@ -79,7 +79,8 @@ mod functions {
 
     /// Charts over the configurations of an aggregated CSV (rows of `read` or `aggregate`):
     /// throughput, latency, and in the advanced mode a heat map. Options: `output` (a folder),
-    /// `mode` (`"simple"`, `"advanced"`, `"both"`), `title`. Returns the paths.
+    /// `mode` (`"simple"`, `"advanced"`, `"both"`), `title`. A picture has at most 100 of them;
+    /// further pages are numbered from 2. Returns the paths.
     #[rhai_fn(volatile, return_raw)]
     pub fn comparison_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<Array> {
         let mut opts = Opts::new("comparison_charts", options);
