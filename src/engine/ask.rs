@@ -105,6 +105,7 @@ impl Ask {
         if let Some(model) = body.model.as_deref()
             && !model.is_empty()
             && model != config.model
+            && !config.any_model()
         {
             let message = format!("The model `{model}` does not exist.");
             return Err(Fault::new(404, &message, "NotFoundError"));
@@ -213,7 +214,9 @@ mod tests {
         assert_eq!(status(false, r#"{"prompt":"a","max_tokens":5,"min_tokens":6}"#), 400);
         assert_eq!(status(false, r#"{"prompt":"a","n":2}"#), 400);
         assert_eq!(status(false, r#"{"prompt":["a","b"]}"#), 400);
-        let fault = read(false, r#"{"prompt":"a","model":"x"}"#).unwrap_err();
+        assert!(read(false, r#"{"prompt":"a","model":"x"}"#).is_ok(), "nobody has named the model");
+        let named = Config { model: "m".into(), ..Config::default() };
+        let fault = Ask::read(false, br#"{"prompt":"a","model":"x"}"#, &named).unwrap_err();
         assert_eq!(
             fault.body,
             r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","param":null,"code":404}}"#

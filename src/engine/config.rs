@@ -10,7 +10,8 @@ use crate::error::nearest;
 /// sequence lengthens the steps in which it is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The one model that is served; any other name is a 404, none at all is served.
+    /// The model that is served; none at all is served, too. Once it has a name of its own, any
+    /// other is a 404.
     pub model: String,
     /// Milliseconds from the arrival of a request (the last byte of its body) to its first token.
     /// In the engine model: what every prefill costs besides its tokens.
@@ -41,10 +42,13 @@ pub struct Config {
     pub until_stdin_closes: bool,
 }
 
+/// The model's name until it is given another.
+const MODEL: &str = "rampant-sim";
+
 impl Default for Config {
     fn default() -> Self {
         Config {
-            model: "rampant-sim".to_string(),
+            model: MODEL.to_string(),
             ttft_ms: 50.0,
             itl_ms: 10.0,
             itl_per_seq_ms: 0.0,
@@ -158,6 +162,11 @@ fn unknown(key: &str) -> String {
 }
 
 impl Config {
+    /// Nobody has named the model: every name is served, as by a stand-in for any server.
+    pub fn any_model(&self) -> bool {
+        self.model == MODEL
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "model" => self.model = unescape(value),

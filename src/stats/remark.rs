@@ -1,7 +1,6 @@
 //! `Remark`: where the load that was delivered is another than the one that was asked for. The
 //! numbers are right, but they are those of another load.
 
-use super::names::Metric;
 use super::report::Intent;
 use super::summary::Summary;
 use super::tally::Asked;
@@ -130,6 +129,7 @@ fn means(asked: &Asked) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{all, reply};
+    use super::super::names::Metric;
     use super::*;
 
     fn remarks(input: (u32, u32), output: (u32, u32), exact: bool) -> Vec<&'static str> {
