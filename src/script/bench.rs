@@ -15,7 +15,6 @@ use crate::stats::report::Report;
 use crate::stats::runs as table;
 use crate::stats::tally::Failed;
 use crate::stats::verdict::Verdict;
-use crate::stats::words::Lang;
 use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
@@ -153,7 +152,7 @@ impl Bench {
         summary.attach(report);
         summary.adapt(ready.adaptions.clone());
         // Before any file is finished, and whatever becomes of the files.
-        let lang = Lang::named(state.switches.lang.name());
+        let lang = state.words();
         let told = table::line(&summary, lang);
         state.mention(&format!("{}{}{}{told}", state.cell_label(), plan.name, lang.colon()));
         let finished = Finished {
@@ -201,11 +200,12 @@ impl Bench {
         if let Some(report) = finished.summary.report()
             && report.verdict() != Verdict::Valid
         {
-            state.doubt(name, report.sentence(Lang::named(state.switches.lang.name())));
+            state.doubt(name, report.sentence(state.words()));
         }
-        let lang = Lang::named(state.switches.lang.name());
+        let lang = state.words();
+        let of_run = lang.of_run(name);
         for remark in finished.summary.report().iter().flat_map(|report| &report.remarks) {
-            state.warn(&format!("run {name}{}{}", lang.colon(), remark.text(lang)));
+            state.warn(&format!("{of_run}{}", remark.text(lang)));
         }
         match &finished.ended.reason {
             Reason::Interrupted => {
@@ -216,25 +216,17 @@ impl Bench {
                     format!("interrupted; what was finished is in {place}"),
                 ));
             }
-            Reason::Early(why) => state.problem(format!("run {name} ended early: {why}")),
+            Reason::Early(why) => state.problem(format!("{of_run}{}", lang.ended_early(why))),
             _ => {}
         }
         let tally = finished.summary.tally();
-        if tally.sources.impossible > 0 {
-            let (some, all) = (tally.sources.impossible, tally.succeeded);
-            state.warn(&format!(
-                "run {name}: the server told counts of tokens that cannot be in {some} of {all} replies; \
-                 they are kept in the rows (doubted_counts) and not used"
-            ));
-        }
         let told: Vec<String> =
             tally.failures.list().iter().take(FAILURES_TOLD).map(Failed::to_string).collect();
-        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) };
+        let told =
+            if told.is_empty() { String::new() } else { format!("{}{}", lang.colon(), told.join(", ")) };
         let (failed, requests) = (tally.failed(), tally.requests);
-        if tally.succeeded == 0 {
-            state.problem(format!("run {name}: none of {requests} requests succeeded{told}"));
-        } else if 2 * failed > requests {
-            state.problem(format!("run {name}: {failed} of {requests} requests failed{told}"));
+        if tally.succeeded == 0 || 2 * failed > requests {
+            state.problem(format!("{of_run}{}{told}", lang.mostly_failed(failed, requests)));
         }
         Ok(())
     }

@@ -277,7 +277,8 @@ impl State {
 
     /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
     pub fn doubt(&self, run: &str, reason: String) {
-        self.warn(&format!("run {run} is {reason}"));
+        let of_run = self.words().of_run(run);
+        self.warn(&format!("{of_run}{reason}"));
         self.tally().doubts.push((run.into(), reason));
     }
 
@@ -351,9 +352,14 @@ impl State {
         }
     }
 
+    /// The language of what we say.
+    pub fn words(&self) -> crate::stats::words::Lang {
+        crate::stats::words::Lang::named(self.switches.lang.name())
+    }
+
     /// A warning line, also with `--quiet`.
     pub fn warn(&self, line: &str) {
-        self.host.err(&format!("warning: {}", self.secrets.scrub(line)));
+        self.host.err(&format!("{}{}", self.words().warning(), self.secrets.scrub(line)));
     }
 
     /// The functions that scripts know. Empty until the first engine is built.

@@ -37,6 +37,11 @@ pub enum Remark {
         replies: u64,
         of: u64,
     },
+    /// Replies whose server told counts of tokens that cannot be.
+    CountsImpossible {
+        replies: u64,
+        of: u64,
+    },
 }
 
 impl Remark {
@@ -59,6 +64,9 @@ impl Remark {
         if tally.unseen_output > 0 {
             remarks.push(Remark::OutputUnseen { replies: tally.unseen_output, of: tally.succeeded });
         }
+        if tally.sources.impossible > 0 {
+            remarks.push(Remark::CountsImpossible { replies: tally.sources.impossible, of: tally.succeeded });
+        }
         remarks
     }
 
@@ -69,6 +77,7 @@ impl Remark {
             Remark::PromptsLong { .. } => "prompts_long",
             Remark::RepliesShort { .. } => "replies_short",
             Remark::OutputUnseen { .. } => "output_unseen",
+            Remark::CountsImpossible { .. } => "counts_impossible",
         }
     }
 
@@ -113,6 +122,16 @@ impl Remark {
             ),
             (Remark::OutputUnseen { replies, of }, Lang::Chinese) => format!(
                 "{} 个回复中有 {} 个在 usage 中有输出令牌，事件中却没有：它们的 TTFT 和 ITL 未知（服务器以未知形式输出文本）",
+                grouped(*of),
+                grouped(*replies)
+            ),
+            (Remark::CountsImpossible { replies, of }, Lang::English) => format!(
+                "the server told counts of tokens that cannot be in {} of {} replies: they are kept in the rows (doubted_counts) and not used",
+                grouped(*replies),
+                grouped(*of)
+            ),
+            (Remark::CountsImpossible { replies, of }, Lang::Chinese) => format!(
+                "{} 个回复中有 {} 个的令牌数不可能为真：它们保留在行中（doubted_counts），不参与计算",
                 grouped(*of),
                 grouped(*replies)
             ),

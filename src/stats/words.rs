@@ -218,6 +218,38 @@ impl Lang {
         if self == Lang::English { english.into() } else { chinese.into() }
     }
 
+    /// What a warning begins with.
+    pub fn warning(self) -> &'static str {
+        if self == Lang::English { "warning: " } else { "警告：" }
+    }
+
+    /// Before what is said of a run.
+    pub fn of_run(self, run: &str) -> String {
+        match self {
+            Lang::English => format!("run {run}: "),
+            Lang::Chinese => format!("运行 {run}："),
+        }
+    }
+
+    /// A run that ended before its time.
+    pub fn ended_early(self, why: &str) -> String {
+        match self {
+            Lang::English => format!("ended early: {why}"),
+            Lang::Chinese => format!("提前结束：{why}"),
+        }
+    }
+
+    /// More requests failed than succeeded.
+    pub fn mostly_failed(self, failed: u64, of: u64) -> String {
+        let (failed, of) = (grouped(failed), grouped(of));
+        match self {
+            Lang::English if failed == of => format!("none of {of} requests succeeded"),
+            Lang::English => format!("{failed} of {of} requests failed"),
+            Lang::Chinese if failed == of => format!("{of} 个请求无一成功"),
+            Lang::Chinese => format!("{of} 个请求中 {failed} 个失败"),
+        }
+    }
+
     pub fn failed(self, count: &str) -> String {
         match self {
             Lang::English => format!("{count} failed"),

@@ -143,7 +143,7 @@ fn a_run_in_which_nothing_succeeds_exits_with_1() {
     // Half of the generations fail: the second, which is the only measured one.
     let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1ms,fail=status:500:0.5"));
     let done = lab.single(&engine.url, &["--num-prompts", "1"]).exits(1);
-    let told = "run io16x8_mc10_np1: none of 1 requests succeeded; 1 x status: status 500";
+    let told = "run io16x8_mc10_np1: none of 1 requests succeeded: 1 x http_500";
     assert!(done.error().starts_with(told), "{}", done.err);
     assert_eq!(outcomes(&records(&lab.result())), [("status", 1)].into());
 }

@@ -29,6 +29,13 @@ mod functions {
         State::of(&context).inform(&line(&context, value));
     }
 
+    /// Prints one line about what the script does on standard error, such as a file that it wrote;
+    /// silent with `--quiet`.
+    #[rhai_fn(volatile)]
+    pub fn mention(context: NativeCallContext, value: Dynamic) {
+        State::of(&context).mention(&line(&context, value));
+    }
+
     /// Prints a warning on standard error, also with `--quiet`.
     #[rhai_fn(volatile)]
     pub fn warn(context: NativeCallContext, value: Dynamic) {
