@@ -93,6 +93,35 @@ fn flags_of_a_built_in_command_come_from_its_script() {
 }
 
 #[test]
+fn whatever_makes_sense_for_both_is_an_option_of_single_and_of_batch() {
+    let params = |name: &str| -> std::collections::BTreeSet<String> {
+        let source = Source::built_in(name).unwrap();
+        let session =
+            Session::prepare(source, Args::default(), Switches::default(), host(Path::new("/"))).unwrap();
+        session.params.iter().map(|param| param.name.clone()).collect()
+    };
+    let (single, batch) = (params("single"), params("batch"));
+    // What one run is asked for and a grid has in its cells, and where a single JSON goes.
+    let single_only = [
+        "append_result",
+        "duration",
+        "input_len",
+        "max_concurrency",
+        "num_prompts",
+        "output_len",
+        "profile",
+        "random_input_len",
+        "random_output_len",
+        "result_dir",
+        "result_filename",
+        "save_result",
+    ];
+    let batch_only = ["concurrency_prompts", "config", "cooldown", "input_output", "repeats"];
+    assert_eq!(single.difference(&batch).collect::<Vec<_>>(), single_only);
+    assert_eq!(batch.difference(&single).collect::<Vec<_>>(), batch_only);
+}
+
+#[test]
 fn a_parameter_takes_the_flag_of_a_switch_with_the_same_name() {
     let text = "param(\"seed\", 0); param(\"quiet\", false);".to_string();
     let source = Source { name: "single".into(), text, path: None };

@@ -92,7 +92,8 @@ fn texts(param: &Param, yaml: &Yaml) -> std::result::Result<Vec<String>, String>
 fn whole(yaml: &Yaml) -> std::result::Result<Vec<String>, String> {
     ambiguous(yaml)?;
     let holder = Map::from([("value".into(), yaml.to_dynamic())]);
-    let value = json::faithful(&holder).map_err(|told| told.replace("at value", "at "))?;
+    let value = json::faithful(&holder)
+        .map_err(|told| told.replace("at value.", "at ").replace("at value", "at "))?;
     Ok(vec![value["value"].to_string()])
 }
 
@@ -138,5 +139,58 @@ fn ambiguous(yaml: &Yaml) -> std::result::Result<(), String> {
             Err(format!("{written} is octal for some readers of YAML and decimal for others; write {plain}"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::Host;
+    use crate::script::{Switches, testing};
+
+    /// What a script prints that has a file of presets and perhaps parameters of the command line.
+    fn printed(yaml: &str, params: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("p.yaml"), yaml).unwrap();
+        let script = "let said = preset(\"p.yaml\", #{ required: [\"rate\"] });\n\
+                      print(param(\"rate\", 1.0, #{ max: 50.0 })); print(param(\"users\", [1, 2]));\n\
+                      print(param(\"tags\", [], #{ type: \"string\", many: true, also: [\"labels\"] }));\n\
+                      print(param(\"body\", (), #{ type: \"map\" })); print(param(\"name\", \"x\"));\n\
+                      print(said.keys().len());";
+        let host = Host::fake(folder.path(), &[]);
+        match testing::run_with(script, params, Switches::default(), host.clone()) {
+            Ok(()) => host.written().0.trim_end().replace('\n', " "),
+            Err(error) => error.message,
+        }
+    }
+
+    #[test]
+    fn a_file_gives_what_the_command_line_does_not() {
+        let file = "x-own: 1\nrate: '8'\nusers: [4, 8.0]\nlabels: {tp: 8, gpu: H100}\nbody: {a: [1, .5]}\nname: no\n";
+        assert_eq!(printed(file, &[]), "8.0 [4, 8] [\"tp=8\", \"gpu=H100\"] #{\"a\": [1, 0.5]} no 5");
+        assert_eq!(
+            printed(file, &[("rate", "2"), ("users", "1")]).split(" #").next(),
+            Some("2.0 [1] [\"tp=8\", \"gpu=H100\"]")
+        );
+        assert_eq!(printed("rate: ~\nusers: 3", &[("rate", "2")]), "2.0 [3] []  x 2");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (file, told) in [
+            ("users: 3", "p.yaml: the key \"rate\" is missing"),
+            ("rate: 51", "p.yaml:1:7: rate: must be at most 50, got 51"),
+            ("rate: .nan", "p.yaml:1:7: rate: must be a number, got \"NaN\""),
+            ("rate: 1\nusers: [1, [2]]", "p.yaml:2:8: users: must be a whole number, got a list"),
+            ("rate: 1\nusers: {a: 1}", "p.yaml:2:8: users: must be a whole number, got a map"),
+            (
+                "rate: 1\nusers: [1, 007]",
+                "p.yaml:2:8: users: 007 is octal for some readers of YAML and decimal for others; write 7",
+            ),
+            ("rate: 1\nbody: {a: .inf}", "p.yaml:2:7: body: cannot send inf (at a)"),
+            ("rate: 1\nbody: 5", "p.yaml:2:7: body: must be a JSON object such as {\"name\": 1}, got 5"),
+            ("rate: 1\nusrs: 5", "p.yaml:2:1: unknown key \"usrs\"; did you mean \"users\"?"),
+        ] {
+            assert_eq!(printed(file, &[]), told, "{file}");
+        }
     }
 }

@@ -272,6 +272,11 @@ mod tests {
             error.message,
             "c.yaml: unknown key \"modle\"; did you mean \"model\"? (keys: model, seed)"
         );
+        let helper = Map::from_iter([("x-lengths".into(), Dynamic::from(1_i64))]);
+        assert!(
+            known_keys(&helper, "c.yaml", &names(&[]), &names(&[])).is_ok(),
+            "a key that only holds an anchor"
+        );
         let error = known_keys(&Map::new(), "c.yaml", &names(&["model"]), &names(&[])).unwrap_err();
         assert_eq!(error.message, "c.yaml: the key \"model\" is missing");
     }

@@ -182,6 +182,18 @@ mod tests {
     }
 
     #[test]
+    fn a_built_in_command_takes_no_module_from_the_folder_where_it_was_called() {
+        let folder = folder(&[("std/options.rhai", "let a = 1;"), ("options.rhai", "let a = 1;")]);
+        let source = super::super::state::Source::built_in("single").unwrap();
+        let host = crate::host::Host::fake(folder.path(), &[]);
+        let state = State::new(source, Default::default(), Default::default(), host).unwrap();
+        let library = Library::new(state);
+        assert_eq!(library.text("options").unwrap().map(|text| text.shown), None);
+        let text = library.text("std/options").unwrap().unwrap();
+        assert!(text.path.is_none() && text.text.starts_with("//! std/options"), "{}", text.shown);
+    }
+
+    #[test]
     fn a_name_that_leads_outside_is_refused() {
         let folder = folder(&[("a.rhai", "1"), ("mine/x", "")]);
         let library = library(folder.path(), &[]);
