@@ -26,12 +26,13 @@ pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
             return Err(unknown(state, &at, &key.name));
         };
         map.insert(key.name.as_str().into(), item.to_dynamic());
-        let flag = format!("{}: {}", item.place(path), key.name);
-        let texts = texts(param, item).map_err(|told| Error::usage(format!("{flag}: {told}")))?;
-        let given = Given { name: param.name.clone(), flag, texts, split: false };
+        // A key without a value is a key that was left out.
         if matches!(item.node, Node::Null) {
             continue;
         }
+        let flag = format!("{}: {}", item.place(path), key.name);
+        let texts = texts(param, item).map_err(|told| Error::usage(format!("{flag}: {told}")))?;
+        let given = Given { name: param.name.clone(), flag, texts, split: false };
         drop(param.parse(&given)?);
         if state.source.is_built_in() && param.name == "base_url" {
             // Also where the file was not named, but is the one that the command looks for.
