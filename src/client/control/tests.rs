@@ -86,6 +86,24 @@ async fn nobody_waits_for_a_certificate_to_become_good() {
     assert!(error.message.starts_with("cannot trust "), "{error}");
 }
 
+#[test]
+fn no_hint_about_a_certificate_advises_what_was_done_already() {
+    let ca = "the-ca.pem";
+    for (insecure, file, advised, not) in [
+        (false, None, vec!["--ca-cert", "--insecure"], vec![]),
+        (false, Some(ca), vec![ca, "--insecure"], vec!["--ca-cert"]),
+        (true, None, vec!["TLS settings"], vec!["--ca-cert", "--insecure"]),
+        (true, Some(ca), vec!["TLS settings"], vec!["--ca-cert", "--insecure"]),
+    ] {
+        let mut target = Target::new(Target::base_url("http://localhost:1").expect("a URL"), Api::Chat);
+        let control = control(&target);
+        (target.insecure, target.ca_cert) = (insecure, file.map(Into::into));
+        let hint = Control { target, ..control }.hinted(Error::run("x")).hint.expect("a hint");
+        assert!(advised.iter().all(|words| hint.contains(words)), "{insecure} {file:?}: {hint}");
+        assert!(!not.iter().any(|words| hint.contains(words)), "{insecure} {file:?}: {hint}");
+    }
+}
+
 #[tokio::test]
 async fn whoever_speaks_another_language_is_not_waited_for() {
     let plain = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
