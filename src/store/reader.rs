@@ -274,16 +274,28 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let footer = footer(&path).unwrap();
         let raw = ["planned_ns", "request_id", "event_us.list.element"];
+        let read = || {
+            let mut records = Vec::new();
+            let warnings = requests(folder.path(), None, |_, record| records.push(format!("{record:?}")));
+            (records, warnings.unwrap())
+        };
+        let (before, _) = read();
         let columns = footer.row_group(0).columns().iter();
         for column in columns.filter(|column| raw.contains(&&*column.column_path().string())) {
             let (start, length) = column.byte_range();
+            let mut unnoticed = 0;
             for at in start as usize..(start + length) as usize {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 0x10;
                 fs::write(&path, bytes).unwrap();
-                let (_, warnings) = count(folder.path(), None);
-                assert_eq!(warnings.len(), 1, "byte {at} of {}", column.column_path().string());
+                let (records, warnings) = read();
+                // A few bits of a header mean nothing.
+                let same = records == before && warnings.is_empty();
+                let name = column.column_path().string();
+                assert!(same || warnings.len() == 1, "byte {at} of {name}");
+                unnoticed += usize::from(same);
             }
+            assert!(unnoticed <= 4, "{unnoticed} of {length} bytes");
         }
     }
 

@@ -195,9 +195,14 @@ fn commands_as_they_are_pasted() {
             "as `vllm bench serve` has it: --random-input-len 1024, --random-output-len 128, --num-prompts 1000",
         ),
         (
-            "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name hf --no-stream --dataset-path x",
+            "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name random-mm --no-stream --dataset-path x",
             "",
             "!--dataset-name: must be one of",
+        ),
+        (
+            "vllm bench serve --model m --dataset-name hf --dataset-path org/set --hf-split test --hf-subset a --num-prompts 7",
+            "model=m dataset_name=hf dataset_path=org/set hf_split=test hf_subset=a num_prompts=7 max_concurrency=7",
+            "",
         ),
         (
             "vllm bench serve --model m --dataset-name sharegpt --dataset-path s.json --no-stream --num-prompts 7",
