@@ -78,6 +78,9 @@ impl Parser {
                 self.line = line;
                 self.line.clear();
             } else {
+                if line.starts_with(NAME) {
+                    events += self.unended(&mut whole, &mut each);
+                }
                 match self.field(line, whole.is_some()) {
                     Line::Blank => events += self.dispatch(whole.take(), &mut each),
                     Line::Data(value) if whole.is_none() && self.data_lines == 0 => whole = Some(value),
@@ -113,17 +116,17 @@ impl Parser {
 
     /// A line that was put together from several feeds.
     fn whole_line(&mut self, line: &[u8], whole: &mut Option<&[u8]>, each: &mut impl FnMut(Event)) -> usize {
+        let mut given = if line.starts_with(NAME) { self.unended(whole, each) } else { 0 };
         match self.field(line, whole.is_some()) {
-            Line::Blank => return self.dispatch(whole.take(), each),
+            Line::Blank => given += self.dispatch(whole.take(), each),
             Line::Data(value) => {
-                let given = self.unended(whole, each);
+                given += self.unended(whole, each);
                 self.keep(whole.take());
                 self.keep(Some(value));
-                return given;
             }
             Line::Other => {}
         }
-        0
+        given
     }
 
     /// Some servers leave the blank line out. A line that is a JSON object by itself is an event
@@ -186,7 +189,7 @@ impl Parser {
             Some([b':', b' ', value @ ..] | [b':', value @ ..]) => return Line::Data(value),
             _ => {}
         }
-        if let Some(name) = line.strip_prefix(b"event:")
+        if let Some(name) = line.strip_prefix(NAME)
             && !begun
             && self.data_lines == 0
         {
@@ -195,6 +198,10 @@ impl Parser {
         Line::Other
     }
 }
+
+/// The name of an event. Behind data that is an event by itself it begins the next one: had the
+/// bytes ended between them, that data would have been given already.
+const NAME: &[u8] = b"event:";
 
 enum Line<'a> {
     Blank,
@@ -276,6 +283,18 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(events(&[stream.as_bytes()]), expected, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_behind_a_whole_event_begins_the_next_one_whatever_the_cut() {
+        for stream in ["data: {\"x\":1}\nevent: error\n\n", "data: {\"x\":1}\nevent: error\ndata: y\n\n"] {
+            let whole = events(&[stream.as_bytes()]);
+            assert_eq!((whole[0].as_str(), whole[1].starts_with('!')), ("{\"x\":1}", true), "{whole:?}");
+            for size in 1..stream.len() {
+                let cut: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+                assert_eq!(events(&cut), whole, "{stream:?} in pieces of {size}");
+            }
         }
     }
 
