@@ -32,6 +32,7 @@ const HOOK: Duration = Duration::from_secs(600);
 /// Limit of one look at a server that is starting, and the pause between two.
 const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
+const NO_ANSWER: &str = "no answer in time";
 const REDIRECTS_MAX: usize = 5;
 /// Most bytes of an answer: a server that never ends one does not fill our memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -128,8 +129,7 @@ impl Control {
             {
                 let seconds = patience.limit().as_secs_f64();
                 let message = format!("{} was not ready after {seconds} s: {reason}", self.target.name);
-                return Err(Error::new(Kind::NotReady, message)
-                    .hint(format!("check that a server runs at {}, or wait longer", self.target.base)));
+                return Err(Error::new(Kind::NotReady, message));
             }
         }
     }
@@ -142,12 +142,14 @@ impl Control {
         };
         let mut reasons = Vec::new();
         for path in paths {
-            // A failed call says nothing of this path alone: the next one would fail as well.
-            let answer = self.call(Method::GET, path, limit).await?;
-            if answer.is_alive(named) {
-                return Ok(());
+            match self.call(Method::GET, path, limit).await {
+                Ok(answer) if answer.is_alive(named) => return Ok(()),
+                Ok(answer) => reasons.push(format!("{path} says {}", answer.said(&self.target))),
+                // A gateway may ask all of its back ends before it says how it is.
+                Err(error) if error.message == NO_ANSWER => reasons.push(format!("{path} gives no answer")),
+                // A failed call says nothing of this path alone: the next one would fail as well.
+                Err(error) => return Err(error),
             }
-            reasons.push(format!("{path} says {}", answer.said(&self.target)));
         }
         Err(Error::run(reasons.join("; ")))
     }
@@ -252,10 +254,12 @@ struct Answer {
 
 impl Answer {
     /// `named`: the request itself will show whether this is the right server, so that a path
-    /// which is not there (404, 405) says no more than that somebody answers.
+    /// which is not there (404, 405) or broken says no more than that somebody answers.
     fn is_alive(&self, named: bool) -> bool {
         let asks_who = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        self.status.is_success() || asks_who || (named && !self.status.is_server_error())
+        // Who stands in front of a server that is not up yet says so with one of these.
+        let starting = matches!(self.status.as_u16(), 502..=504);
+        self.status.is_success() || asks_who || (named && !starting)
     }
 
     fn good(self, control: &Control) -> Result<Answer> {
@@ -331,8 +335,8 @@ fn no_http(error: &reqwest::Error, target: &Target) -> Option<String> {
 
 /// The innermost reason, without the URL.
 fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_string();
+    if error.is_timeout() && !error.is_connect() {
+        return NO_ANSWER.to_string();
     }
     let mut reason: &dyn std::error::Error = error;
     while let Some(inner) = reason.source() {

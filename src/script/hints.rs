@@ -29,7 +29,7 @@ impl Hints {
         match (self.flags, name) {
             (true, "stream") => "--no-stream".into(),
             (true, _) => format!("--{} {value}", name.replace('_', "-")),
-            (false, "stream") => format!("{name}: {value} in target()"),
+            (false, "stream" | "ready_timeout") => format!("{name}: {value} in target()"),
             (false, _) => format!("{name}: {value:?} in target()"),
         }
     }

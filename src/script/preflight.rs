@@ -36,6 +36,18 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 /// Bodies that are tried at most.
 const BODIES_MAX: u32 = 16;
 
+/// How gateways that have no better status say that their back end is not there yet.
+const NOBODY_BEHIND: [&str; 8] = [
+    "connection error",
+    "connection refused",
+    "connect error",
+    "econnrefused",
+    "failed to connect",
+    "cannot connect",
+    "no healthy",
+    "still loading",
+];
+
 /// The requests before any load.
 pub struct Preflight<'a> {
     state: &'a State,
@@ -476,6 +488,10 @@ fn shows_enough(record: &Record) -> bool {
 fn busy(record: &Record) -> bool {
     match (record.outcome, record.status) {
         (Outcome::Status, Some(429 | 502..=504)) => true,
+        (Outcome::Status, Some(500)) => {
+            let words = record.error.as_deref().unwrap_or_default().to_lowercase();
+            NOBODY_BEHIND.iter().any(|sign| words.contains(sign))
+        }
         (Outcome::Connect | Outcome::Disconnected | Outcome::TimedOut(Timeout::Connect), _) => {
             !record.error.as_deref().is_some_and(|words| words.contains("certificate"))
         }

@@ -108,7 +108,7 @@ impl Server {
         let mut patience = Patience::new(self.ready_timeout, &stop, &tell);
         let mut target = self.asked.clone();
         let control = Control::new(&target)?;
-        let listing = bench.runtime.block_on(self.found(&control, &mut patience))?;
+        let listing = bench.runtime.block_on(self.found(&control, &mut patience, Hints::of(state)))?;
         target.model = self.choose_model(state, &control, listing.as_ref())?;
         let tokens = Arc::new(self.find_tokens(state, &target.model)?);
         let mut facts = match patience.is_none() {
@@ -147,9 +147,11 @@ impl Server {
         &self,
         control: &Control,
         patience: &mut Patience<'_>,
+        hints: Hints,
     ) -> Result<Option<std::result::Result<Listing, Unlisted>>> {
         if !patience.is_none() {
-            control.ready(patience, self.named()).await?;
+            let ready = control.ready(patience, self.named()).await;
+            ready.map_err(|error| self.hint_to_wait(error, patience.limit(), hints))?;
         } else if self.named() {
             return Ok(None);
         }
@@ -164,6 +166,32 @@ impl Server {
                 return Err(Error::new(Kind::NotReady, why).hint(hint));
             }
         }
+    }
+
+    /// What to do when a server was never ready, unless that is told already.
+    fn hint_to_wait(&self, error: Error, limit: Duration, hints: Hints) -> Error {
+        if error.hint.is_some() || error.kind != Kind::NotReady {
+            return error;
+        }
+        let (wait, seconds) = (hints.option("ready_timeout"), limit.as_secs_f64());
+        let says = |digit: &str| error.message.contains(&format!("says {digit}"));
+        let hint = match self.named() {
+            false if says("404") || says("405") => {
+                format!(
+                    "name the model: {}; then the first request shows whether it is there",
+                    hints.set("model", "NAME")
+                )
+            }
+            true if says("5") => format!(
+                "look into the server's log, wait longer than {seconds} s ({wait}), or send the first request at once ({})",
+                hints.set("ready_timeout", "0")
+            ),
+            _ => format!(
+                "check that a server runs at {}, or wait longer than {seconds} s ({wait})",
+                self.asked.base
+            ),
+        };
+        error.hint(hint)
     }
 
     fn choose_model(

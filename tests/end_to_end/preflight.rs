@@ -322,3 +322,16 @@ fn no_hint_advises_what_was_given() {
     let done = Lab::new().single(&locked.url, &[]).exits(2);
     assert!(done.err.contains("give the API key in OPENAI_API_KEY"), "{}", done.err);
 }
+
+#[test]
+fn a_gateway_that_calls_everything_500_is_waited_for_when_it_says_that_nobody_is_behind_it() {
+    let asked = AtomicUsize::new(0);
+    let server = Recorder::answering(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => refusal(500, "litellm.InternalServerError: OpenAIException - Connection error."),
+        _ => reply(),
+    });
+    Lab::new().single(&server.url, &["--num-prompts", "1"]).exits(0);
+    let broken = Recorder::answering(|_| refusal(500, "out of memory"));
+    let done = Lab::new().single(&broken.url, &[]).exits(97);
+    assert_eq!(broken.all().len(), 1, "{}", done.err);
+}

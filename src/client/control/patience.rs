@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The first pause, and the longest.
 const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_millis(1_500);
 
 /// Waiting is told once it has lasted so long.
 const TOLD_AFTER: Duration = Duration::from_secs(3);

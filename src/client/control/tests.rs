@@ -216,11 +216,12 @@ async fn a_target_is_ready_when_it_answers() {
 #[tokio::test]
 async fn somebody_who_answers_is_enough_when_the_model_is_named() {
     let moment = Duration::from_millis(10);
-    for status in [404, 405, 400, 429] {
+    for status in [404, 405, 400, 500, 429] {
         let answers: Answers = match status {
             404 => |_, _| answer(404, ""),
             405 => |_, _| answer(405, ""),
             400 => |_, _| answer(400, ""),
+            500 => |_, _| answer(500, ""),
             _ => |_, _| answer(429, ""),
         };
         let (target, _) = server(answers).await;

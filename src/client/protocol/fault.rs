@@ -9,7 +9,41 @@ const WORDS_MAX: usize = 500;
 /// `{"error":".."}`, `{"detail":..}`, plain text; at most 500 characters.
 pub fn error_words(body: &[u8]) -> String {
     let said = serde_json::from_slice::<Value>(body).ok().and_then(|value| words(&value));
-    said.unwrap_or_else(|| short(&String::from_utf8_lossy(&body[..body.len().min(4 * WORDS_MAX)])))
+    said.unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(&body[..body.len().min(PAGE_MAX)]);
+        if text.trim_start().starts_with('<') { short(&text_of_page(&text)) } else { short(&text) }
+    })
+}
+
+/// Bytes of a page that are looked at.
+const PAGE_MAX: usize = 16 << 10;
+
+/// What a person reads on a page such as a proxy's, each line once.
+fn text_of_page(page: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let (mut rest, mut hidden) = (page, None);
+    while let Some((text, behind)) = rest.split_once('<') {
+        let text = text.trim();
+        if hidden.is_none() && !text.is_empty() && !lines.contains(&text) {
+            lines.push(text);
+        }
+        let name = |closes: &str| {
+            let tag = behind.strip_prefix(closes)?;
+            ["style", "script"]
+                .into_iter()
+                .find(|name| tag.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name)))
+        };
+        hidden = match (name(""), name("/")) {
+            (Some(name), _) => Some(name),
+            (_, Some(name)) if hidden == Some(name) => None,
+            _ => hidden,
+        };
+        rest = behind.split_once('>').map_or("", |(_, rest)| rest);
+    }
+    if hidden.is_none() && !rest.trim().is_empty() {
+        lines.push(rest.trim());
+    }
+    lines.join("; ")
 }
 
 /// Where an object has its words, the likeliest first.
@@ -200,6 +234,15 @@ mod tests {
                 r#"{"message":"bad","details":{"ignore_eos":["Unknown field."]}}"#,
                 r#"bad: {"ignore_eos":["Unknown field."]}"#,
             ),
+            (
+                "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n",
+                "502 Bad Gateway; nginx/1.22.1",
+            ),
+            (
+                "<!DOCTYPE html><html><head><style>h1 { color: red }</style><script>if (a < b) {}</script></head><body><h1>Not here</h1><p>look <b>there</b>",
+                "Not here; look; there",
+            ),
+            ("<", ""),
             ("Internal Server Error\r\n", "Internal Server Error"),
             (r#"{"status":"starting"}"#, r#"{"status":"starting"}"#),
             ("", ""),
