@@ -1,5 +1,6 @@
 //! The client against servers of a few lines, each of which does one thing that real ones do.
 
+mod bodies;
 mod heads;
 mod limits;
 mod outages;
