@@ -157,7 +157,10 @@ fn part_of(time: Duration, whole: Duration) -> f64 {
 
 /// Whole seconds.
 fn whole(time: Duration) -> String {
-    span(time.as_secs_f64().round().max(0.0) * 1e3)
+    match time.as_secs_f64().round() {
+        seconds if seconds < 1.0 => "0 s".into(),
+        seconds => span(seconds * 1e3),
+    }
 }
 
 /// Three digits are enough for a glance.
@@ -233,7 +236,7 @@ mod tests {
         let over = status(Stage::Measured, 9, 0, 75);
         assert_eq!(goal.share(&over), 1.0);
         let line = goal.line(&over, "x", None, Lang::English, 200);
-        assert!(line.contains(", 60/60 s, ETA 0 ms"), "{line}");
+        assert!(line.contains(", 60/60 s, ETA 0 s"), "{line}");
     }
 
     #[test]
