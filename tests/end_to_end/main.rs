@@ -18,3 +18,4 @@ mod scripts;
 mod secrets;
 mod single;
 mod traffic;
+mod window;
