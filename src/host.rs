@@ -3,6 +3,7 @@
 //! Code that wants one of these is handed a `Host`; tests hand over [`Host::fake`], which keeps
 //! what was printed and knows only the environment that it was given.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
@@ -16,6 +17,17 @@ pub struct Host {
     outside: Arc<Outside>,
     stop: Arc<AtomicBool>,
     abort: Arc<AtomicBool>,
+    /// A run is under way: it ends by itself after an interrupt, and keeps what it has.
+    measures: Arc<AtomicBool>,
+}
+
+/// As long as this lives, a run is under way.
+pub struct Measuring(Arc<AtomicBool>);
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -45,12 +57,29 @@ impl Host {
     }
 
     fn around(outside: Outside) -> Self {
-        Host { outside: Arc::new(outside), stop: Arc::default(), abort: Arc::default() }
+        Host {
+            outside: Arc::new(outside),
+            stop: Arc::default(),
+            abort: Arc::default(),
+            measures: Arc::default(),
+        }
+    }
+
+    /// Says that a run is under way, until what is returned is dropped.
+    pub fn measuring(&self) -> Measuring {
+        self.measures.store(true, Ordering::Relaxed);
+        Measuring(self.measures.clone())
+    }
+
+    /// Whether a run is under way.
+    pub fn is_measuring(&self) -> bool {
+        self.measures.load(Ordering::Relaxed)
     }
 
     /// Writes one line to standard output. Where a reader has gone (`| head`), the line is
     /// dropped; any other reason is kept for [`Host::out_lost`].
     pub fn out(&self, line: &str) {
+        let line = &*visible(line);
         match &*self.outside {
             Outside::Process { out_lost } => {
                 if let Err(error) = writeln!(std::io::stdout(), "{line}")
@@ -65,6 +94,7 @@ impl Host {
 
     /// Writes one line to standard error.
     pub fn err(&self, line: &str) {
+        let line = &*visible(line);
         match &*self.outside {
             Outside::Process { .. } => drop(writeln!(std::io::stderr(), "{line}")),
             Outside::Fake { err, .. } => keep(err, line),
@@ -165,6 +195,31 @@ extern "C" fn on_signal(_signal: libc::c_int) {
     }
 }
 
+/// `text` with everything that would steer a terminal written out, such as `\\x1b` for an escape:
+/// control characters but the line end and the tab, and what turns the direction of text around or
+/// hides in it.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match u32::from(c) {
+            _ if !steers(c) => shown.push(c),
+            code @ ..0x100 => shown.push_str(&format!("\\x{code:02x}")),
+            code => shown.push_str(&format!("\\u{{{code:x}}}")),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn steers(c: char) -> bool {
+    matches!(c,
+        '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f'..='\u{9f}'
+        | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 fn keep(place: &Mutex<String>, line: &str) {
     let mut kept = place.lock().expect("nobody panics while writing a line");
     kept.push_str(line);
@@ -187,6 +242,26 @@ mod tests {
         assert!(host.stop_requested() && !host.abort_requested());
         host.interrupt();
         assert!(host.abort_requested());
+    }
+
+    #[test]
+    fn what_would_steer_a_terminal_is_written_out() {
+        for (text, shown) in [
+            ("plain ✓ 中文 é\ttab\nline", "plain ✓ 中文 é\ttab\nline"),
+            ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+            ("\x1b]8;;http://evil\x07click\x1b]8;;\x07", "\\x1b]8;;http://evil\\x07click\\x1b]8;;\\x07"),
+            ("\u{9b}2J", "\\x9b2J"),
+            ("ok\rfailed", "ok\\x0dfailed"),
+            ("a\x08b\x7f\0", "a\\x08b\\x7f\\x00"),
+            ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
+            ("\u{2066}x\u{2069}\u{200b}\u{feff}", "\\u{2066}x\\u{2069}\\u{200b}\\u{feff}"),
+        ] {
+            assert_eq!(visible(text), shown);
+            let host = Host::fake("/", &[]);
+            host.out(text);
+            host.err(text);
+            assert_eq!(host.written(), (format!("{shown}\n"), format!("{shown}\n")));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! 9. [`chart`] draws them.
 //!
 //! [`engine`] is the built-in simulated inference server. [`csv`], [`error`], [`host`], [`os`], [`pages`],
-//! [`random`], [`tokens`] are leaves that know nothing of the rest.
+//! [`random`], [`scrub`], [`tokens`] are leaves that know nothing of the rest.
 
 pub mod cli;
 pub mod script;
@@ -41,4 +41,5 @@ pub mod host;
 pub mod os;
 pub mod pages;
 pub mod random;
+pub mod scrub;
 pub mod tokens;

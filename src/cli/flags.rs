@@ -38,6 +38,7 @@ fn flag(param: &Param) -> Arg {
         Some(Kind::Bool) => "BOOL",
         Some(Kind::Pairs) => "AxB,...",
         Some(Kind::Map) => "JSON",
+        Some(Kind::Url) => "URL",
         Some(Kind::Text) | None => "TEXT",
     };
     match param.kind {

@@ -172,7 +172,7 @@ impl Control {
     /// One look at `/metrics`: its status, and its text without secrets.
     pub(in crate::client) async fn metrics_now(&self, limit: Duration) -> Result<(StatusCode, String)> {
         let answer = self.call(Method::GET, "/metrics", limit).await?;
-        Ok((answer.status, self.target.scrub(&String::from_utf8_lossy(&answer.body))))
+        Ok((answer.status, self.target.scrub(&String::from_utf8_lossy(&answer.body)).into_owned()))
     }
 
     /// The present value of a metric; see [`metric`]. Fails when the target has no such metric.
@@ -223,7 +223,7 @@ impl Control {
             let strange = no_http(&error, &self.target);
             let kind = if trouble::lasts(&error) || strange.is_some() { Kind::NotReady } else { Kind::Run };
             let words = trouble::words(&error).or(strange);
-            let words = words.unwrap_or_else(|| self.target.scrub(&cause(&error)));
+            let words = words.unwrap_or_else(|| self.target.scrub(&cause(&error)).into_owned());
             let certificate = kind == Kind::NotReady && words.contains("certificate");
             let error = Error::new(kind, words);
             if certificate { self.hinted(error) } else { error }
@@ -285,8 +285,9 @@ impl Answer {
 
     /// Status and the server's words, without secrets.
     fn said(&self, target: &Target) -> String {
-        let words = target.scrub(&error_words(&self.body));
-        match words.as_str() {
+        let words = error_words(&self.body);
+        let words = target.scrub(&words);
+        match &*words {
             "" => self.status.as_u16().to_string(),
             words => format!("{} ({words})", self.status.as_u16()),
         }

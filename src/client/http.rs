@@ -105,13 +105,10 @@ impl Http {
         exchange.events_max = self.target.events_max;
         let (exchange, ended) = self.carry(exchange, outage.as_deref(), cancel).await;
         let outputs = exchange.outputs_in_all();
-        let mut parcel = exchange.finish(ended);
+        let parcel = exchange.finish(ended);
         if let Some(tokens) = parcel.record.usage.output {
             self.live.told(outputs, u64::from(tokens));
         }
-        // A server may repeat a key that it refused.
-        let error = &mut parcel.record.error;
-        *error = error.take().map(|words| self.target.scrub(&words));
         parcel
     }
 

@@ -4,7 +4,10 @@ use super::caps::Caps;
 use super::dialect::Dialect;
 use super::protocol::Api;
 use crate::error;
+use crate::scrub::{LEAST, MASK, Scrubber};
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A secret that prints as `<secret>` and goes into a request header and nowhere else.
@@ -121,6 +124,8 @@ pub struct Target {
     pub connections: Connections,
     pub timeouts: Timeouts,
     pub caps: Caps,
+    /// Takes the secrets of the session out of what a server says.
+    pub scrubber: Arc<Scrubber>,
     /// Accept any certificate.
     pub insecure: bool,
     pub ca_cert: Option<PathBuf>,
@@ -209,6 +214,7 @@ impl Target {
             connections: Connections::default(),
             timeouts: Timeouts::default(),
             caps: Caps::default(),
+            scrubber: Arc::default(),
             insecure: false,
             ca_cert: None,
         }
@@ -247,19 +253,21 @@ impl Target {
         url
     }
 
-    /// `text` without the secrets of this target: for words that came from a server, which may
-    /// repeat a key that it refused.
-    pub fn scrub(&self, text: &str) -> String {
+    /// `text` without secrets: for words that came from a server, which may repeat a key that it
+    /// refused. Values under [`LEAST`] letters are not searched.
+    pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut clean = self.scrubber.scrub(text);
         let headers = self.headers.iter().filter_map(|(_, value)| match value {
             HeaderValue::Secret(secret) => Some(secret),
             HeaderValue::Text(_) => None,
         });
-        let secrets =
-            self.api_key.iter().chain(headers).map(Secret::reveal).filter(|secret| !secret.is_empty());
-        secrets.fold(text.to_string(), |text, secret| {
-            let text = text.replace(secret, "<secret>");
-            if bare(secret).len() >= KEY_MIN { text.replace(bare(secret), "<secret>") } else { text }
-        })
+        let secrets = self.api_key.iter().chain(headers).map(Secret::reveal);
+        for secret in secrets.flat_map(|secret| [secret, bare(secret)]) {
+            if secret.len() >= LEAST && clean.contains(secret) {
+                clean = clean.replace(secret, MASK).into();
+            }
+        }
+        clean
     }
 }
 
@@ -308,9 +316,6 @@ impl std::fmt::Debug for Target {
             .finish()
     }
 }
-
-/// Shorter values are no keys, and ordinary words would be torn apart with them.
-pub const KEY_MIN: usize = 8;
 
 /// The key itself in a header's value such as `Bearer KEY`.
 pub fn bare(value: &str) -> &str {
@@ -493,6 +498,7 @@ mod tests {
         ];
         let printed = format!("{target:?}");
         assert!(!printed.contains("hunter") && printed.contains("blue"), "{printed}");
-        assert_eq!(target.scrub("bad key hunter1, hunter2"), "bad key <secret>, <secret>");
+        target.api_key = Some(Secret::new("hunter-one"));
+        assert_eq!(target.scrub("bad key hunter-one, hunter2"), "bad key <secret>, hunter2");
     }
 }

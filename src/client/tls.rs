@@ -64,7 +64,7 @@ impl BelieveFile {
         let unusable = |error: &dyn std::fmt::Display| {
             Error::usage(format!("cannot use a certificate of the CA file {shown}: {error}"))
         };
-        let pem = std::fs::read(path)
+        let pem = crate::os::file::read(path, 16 << 20)
             .map_err(|error| Error::usage(format!("cannot read the CA file {shown}: {error}")))?;
         let mut certificates = Vec::new();
         let mut authorities = RootCertStore::empty();

@@ -3,8 +3,11 @@
 //! Times are nanoseconds on the monotonic clock. Everything that only Linux has lives in
 //! `linux`; `other` answers for the rest.
 
+pub mod file;
 pub mod health;
+pub mod heap;
 pub mod listener;
+pub mod stack;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -15,6 +18,7 @@ mod imp;
 
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 pub use health::{TcpInfo, tcp_info};
 pub use imp::{be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive, spare_memory};
@@ -80,6 +84,24 @@ pub fn idle_and_open(fd: RawFd) -> bool {
     // SAFETY: one byte of room is given for one byte.
     let n = unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
     n < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+}
+
+/// The exit code of [`end_with`]: 2, and 1 once load was sent.
+static LAST_CODE: AtomicI32 = AtomicI32::new(2);
+
+/// From now on the process has done something that counts.
+pub fn load_was_sent() {
+    LAST_CODE.store(1, Relaxed);
+}
+
+/// Ends the process at once with a line on standard error; for places where nothing else can be
+/// done, such as a signal handler.
+pub fn end_with(line: &[u8]) -> ! {
+    // SAFETY: both may be called anywhere, and the pointer and length are those of a live slice.
+    unsafe {
+        libc::write(2, line.as_ptr().cast(), line.len());
+        libc::_exit(LAST_CODE.load(Relaxed))
+    }
 }
 
 /// Raises the soft limit of open files to the hard one and returns it.

@@ -4,7 +4,7 @@ use super::monitor::{self, Monitor};
 use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Ahead, Prepared};
-use super::{Control, Message, Progress, Stop};
+use super::{Control, Message, Progress, Stop, rest};
 use crate::client::{Client, Order, Outage};
 use crate::error::Error;
 use crate::os;
@@ -60,6 +60,9 @@ pub struct Ended {
     pub zero_ms: i64,
     /// Time from zero to the end of the last request.
     pub lasted: Nanos,
+    /// Requests that were due when the run was ended by hand and never sent: one row stands for
+    /// all of them. 0 or 1: each has its own.
+    pub never_sent: u64,
     /// What happened to this process and its machine meanwhile.
     pub health: Health,
 }
@@ -111,12 +114,14 @@ pub async fn run(
         window,
         measured: 0,
         seen: 0,
+        waiting: None,
+        never_sent: 0,
     };
     let reason = drive.send_all(control, &mut prepared).await;
     if !matches!(reason, Reason::Requests | Reason::Schedule) {
         drive.shared.outage.give_up();
     }
-    drive.cut_off(&mut prepared, &reason).await;
+    drive.cut_off(control, &mut prepared, &reason).await;
     drop(prepared);
     drive.shared.progress.drain();
     drive.drain(control).await;
@@ -125,6 +130,7 @@ pub async fn run(
         zero,
         zero_ms,
         lasted: drive.shared.last_end.load(Relaxed),
+        never_sent: drive.never_sent,
         health: monitor.finish(drive.shared.handing_over.load(Relaxed)),
     })
 }
@@ -179,6 +185,10 @@ struct Drive<'a> {
     /// Measured slots so far, and all slots so far.
     measured: u64,
     seen: u64,
+    /// The slot in hand when the run was ended.
+    waiting: Option<Prepared>,
+    /// Slots of which one row tells that they were due and never sent.
+    never_sent: u64,
 }
 
 /// A slot that has its time and, unless it is dropped, its place.
@@ -208,7 +218,7 @@ impl<'a> Drive<'a> {
                 Ok(admitted) if self.past_the_end(admitted.planned) => return Reason::Duration,
                 Ok(admitted) => self.start(next, admitted).await,
                 Err(reason) => {
-                    self.cut(next).await;
+                    self.waiting = Some(next);
                     return reason;
                 }
             }
@@ -322,18 +332,57 @@ impl<'a> Drive<'a> {
 
     /// Slots that were due before the end and still wait for a place are records, too: leaving
     /// them out would make an overloaded server look faster.
-    async fn cut_off(&mut self, prepared: &mut Ahead, reason: &Reason) {
-        if !matches!(reason, Reason::Duration | Reason::Interrupted | Reason::Early(_)) {
-            return;
+    async fn cut_off(&mut self, control: &Control, prepared: &mut Ahead, reason: &Reason) {
+        let waiting = self.waiting.take();
+        match reason {
+            Reason::Requests | Reason::Schedule => return,
+            Reason::Interrupted | Reason::Early(_) => return self.cut_rest(waiting, prepared).await,
+            Reason::Duration => {}
+        }
+        if let Some(next) = waiting {
+            self.cut(next).await;
         }
         let now = os::now() - self.shared.zero;
         let end = self.window_end().map_or(now, |end| end.min(now));
         while let Some(next) = prepared.next().await {
+            if control.stop() > Stop::No {
+                return self.cut_rest(Some(next), prepared).await;
+            }
             match next.slot.due {
                 Due::At(planned) if planned < end && self.wants_more() => self.cut(next).await,
                 _ => return,
             }
         }
+    }
+
+    /// Whoever ends a run by hand does not wait until each of a million slots has its row: one row
+    /// stands for all that were due and had no place.
+    async fn cut_rest(&mut self, waiting: Option<Prepared>, prepared: &mut Ahead) {
+        let next = match waiting {
+            Some(next) => next,
+            None => match tokio::time::timeout(LOOK_EVERY, prepared.next()).await {
+                Ok(Some(next)) => next,
+                _ => return,
+            },
+        };
+        let now = os::now() - self.shared.zero;
+        let end = self.window_end().map_or(now, |end| end.min(now));
+        let Due::At(planned) = next.slot.due else { return };
+        if planned >= end || !self.wants_more() {
+            return;
+        }
+        let (count, all) = rest::due(self.plan, next.slot.seq, end);
+        self.never_sent = count;
+        let phase = self.phase(planned).await;
+        let (_, order) = self.order(next, planned, phase);
+        let message = match count {
+            0 | 1 => "no place was free before the run ended".into(),
+            n => format!(
+                "no place was free before the run ended; this row stands for {}{n} requests that were due and never sent",
+                if all { "" } else { "more than " }
+            ),
+        };
+        self.record_unsent(order, Outcome::Cancelled, message).await;
     }
 
     fn wants_more(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod planned;
 mod prepare;
 pub mod progress;
+mod rest;
 
 pub use drive::{Ended, Reason, run};
 pub use plan::Plan;

@@ -7,6 +7,8 @@ use crate::record::{Request, Slot};
 use crate::workload::Session;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A slot with its first request, ready for the wire.
@@ -20,11 +22,17 @@ pub struct Prepared {
 
 /// Most requests that are handed over in one go.
 const BUNDLE_MAX: usize = 32;
+/// Bytes from which a bundle is handed over, however few they are in.
+const BUNDLE_BYTES: usize = 1 << 20;
+/// Bytes that wait in the queue before no more are made.
+const QUEUE_BYTES: usize = 32 << 20;
 
 /// The requests that are ready, in the order of their slots.
 pub struct Ahead {
     bundles: mpsc::Receiver<Vec<Prepared>>,
     bundle: std::vec::IntoIter<Prepared>,
+    /// Bytes of the requests that wait in the queue.
+    queued: Arc<AtomicUsize>,
 }
 
 impl Ahead {
@@ -35,7 +43,10 @@ impl Ahead {
             if let Some(next) = self.bundle.next() {
                 return Some(next);
             }
-            self.bundle = self.bundles.recv().await?.into_iter();
+            let bundle = self.bundles.recv().await?;
+            let weight: usize = bundle.iter().map(|next| next.bytes.len()).sum();
+            self.queued.fetch_sub(weight, Relaxed);
+            self.bundle = bundle.into_iter();
         }
     }
 }
@@ -52,25 +63,34 @@ pub fn start(
     let schedule = plan.schedule();
     let workload = plan.workload.clone();
     let traffic = plan.traffic();
+    let queued = Arc::new(AtomicUsize::new(0));
+    let waiting = queued.clone();
     let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     std::thread::Builder::new().name("prepare".into()).spawn(move || {
-        let mut bundle = Vec::new();
+        let (mut bundle, mut weight) = (Vec::new(), 0);
         for slot in schedule.take(limit) {
             let mut session = workload.session(&traffic, slot.seq);
             let Some(request) = session.next(None) else { continue };
             let id = format!("{id_prefix}-{}", slot.seq);
             let bytes = client.encode(&request, &id);
+            weight += bytes.len();
             bundle.push(Prepared { slot, session, request, id, bytes });
             // With nothing ahead of it, a request does not wait for others.
             let awaited = queue.capacity() == queue.max_capacity();
-            if (awaited || bundle.len() >= BUNDLE_MAX)
-                && queue.blocking_send(std::mem::take(&mut bundle)).is_err()
-            {
-                return;
+            if awaited || bundle.len() >= BUNDLE_MAX || weight >= BUNDLE_BYTES {
+                // Long prompts: what waits is bounded in bytes, too.
+                while queued.load(Relaxed) > QUEUE_BYTES && !queue.is_closed() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                queued.fetch_add(std::mem::take(&mut weight), Relaxed);
+                if queue.blocking_send(std::mem::take(&mut bundle)).is_err() {
+                    return;
+                }
             }
         }
+        queued.fetch_add(weight, Relaxed);
         // A run that has ended needs no more.
         let _ = queue.blocking_send(bundle);
     })?;
-    Ok(Ahead { bundles, bundle: Vec::new().into_iter() })
+    Ok(Ahead { bundles, bundle: Vec::new().into_iter(), queued: waiting })
 }

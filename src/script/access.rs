@@ -1,29 +1,46 @@
 //! `Access`: which files and hosts a script may reach.
 //!
-//! Loopback, and what the command line names, or what a file that it names names in turn. The
-//! script itself cannot widen this, so a script from a stranger is safe to run.
+//! Loopback, and what the command line names. The script itself cannot widen this, so a script
+//! from a stranger is safe to run. The built-in commands are ours, and the paths that they handle
+//! are the user's own.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::secret::From as SecretFrom;
 use super::state::{Args, Source, Switches, plain};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::os::file;
+
+/// Most bytes of a file that the command line names, such as a data set.
+const NAMED_BYTES_MAX: u64 = 4 << 30;
+
+/// Most bytes of any other file: a script's own data.
+const BYTES_MAX: u64 = 100 << 20;
+
+/// Entries of a folder in which links are looked for.
+const LINKS_LOOKED_AT: usize = 100_000;
 
 /// What a script may reach.
 #[derive(Debug)]
 pub struct Access {
     cwd: PathBuf,
     script_folder: PathBuf,
-    /// Folders and single files, canonical.
+    /// A built-in command: every path that it handles comes from the user.
+    built_in: bool,
+    /// Folders and single files, canonical; the script's own folder is not among them.
     readable: Vec<PathBuf>,
-    results: PathBuf,
-    /// Paths that the command line names, whether they are there or not, and the working folder
-    /// for a built-in command.
-    writable: Vec<PathBuf>,
-    /// Files that the command line names; the hosts in their content become reachable.
+    /// Paths that the command line names, canonical.
     named: Vec<PathBuf>,
+    /// Files of `--secret`: their content goes into a header and nowhere else.
+    sealed: Vec<PathBuf>,
+    results: PathBuf,
+    /// Where new files may go: what parameters such as `output` or `dir` name.
+    places: Vec<PathBuf>,
+    /// Files given as `config`: the `base_url` in them becomes reachable.
+    plans: Vec<PathBuf>,
     hosts: Mutex<Vec<Reach>>,
     /// Values of parameters, as they were typed.
     values: Vec<String>,
@@ -39,73 +56,139 @@ struct Reach {
 impl Access {
     pub fn new(source: &Source, args: &Args, switches: &Switches, host: &Host) -> Self {
         let cwd = host.cwd();
-        let values = || {
-            args.given.iter().flat_map(|given| &given.texts).flat_map(|text| {
-                let parts = text.split(',').map(str::trim).filter(move |part| *part != text);
-                std::iter::once(text.as_str()).chain(parts)
-            })
+        let real = |path: &Path| cwd.join(path).canonicalize().ok();
+        let given = || {
+            args.given
+                .iter()
+                .flat_map(|given| given.texts.iter().map(|text| (given.name.as_str(), text.as_str())))
         };
-        // The folder of a built-in command is where the user stands.
-        let named: Vec<PathBuf> = values()
-            .filter(|text| !text.is_empty())
-            .filter_map(|text| cwd.join(text).canonicalize().ok())
-            .collect();
-        let mut writable: Vec<PathBuf> =
-            values().filter(|text| !text.is_empty()).map(|text| cwd.join(text)).collect();
-        if source.is_built_in() {
-            writable.push(cwd.clone());
-        }
-        let script_folder = source.folder(host);
-        let folders = std::iter::once(&script_folder).chain(&switches.allow_read);
-        let folders = folders.filter_map(|folder| cwd.join(folder).canonicalize().ok());
+        let named: Vec<PathBuf> =
+            given().flat_map(|(_, text)| items(text)).filter_map(|text| real(Path::new(text))).collect();
+        let results = switches.results(host);
+        let of_places = given().filter(|(name, text)| is_place(name) && !text.is_empty());
+        let places = of_places.flat_map(|(_, text)| [cwd.join(text), results.join(text)]).collect();
+        let plans = given().filter(|(name, _)| *name == "config");
+        let plans = plans.filter_map(|(_, text)| real(Path::new(text))).collect();
         let mut hosts: Vec<Reach> = switches.allow.iter().map(|text| reach(text)).collect();
-        hosts.extend(values().flat_map(hosts_of_value));
+        hosts.extend(
+            given().flat_map(|(name, text)| items(text).filter_map(move |text| granted_by(name, text))),
+        );
+        let sealed = switches.secrets.iter().filter_map(|(_, from)| match from {
+            SecretFrom::File(path) => real(path),
+            SecretFrom::Env(_) => None,
+        });
         Access {
-            readable: folders.chain(named.clone()).collect(),
-            results: switches.results(host),
-            cwd,
-            script_folder,
-            writable,
+            readable: switches.allow_read.iter().filter_map(|path| real(path)).chain(named.clone()).collect(),
+            sealed: sealed.collect(),
+            script_folder: source.folder(host),
+            built_in: source.is_built_in(),
+            results,
             named,
+            places,
+            plans,
+            cwd,
             hosts: Mutex::new(hosts),
-            values: values().map(str::to_string).collect(),
+            values: given().map(|(_, text)| text.to_string()).collect(),
         }
     }
 
-    /// The real path of a file or folder that the script may read. Relative paths are looked for
-    /// beside the script, then in the working folder. Fails when it is outside, or not there.
+    /// The real path of a plain file or folder that the script may read. Relative paths are looked
+    /// for beside the script, then in the working folder. Fails when it is outside, not there, too
+    /// large, or no plain file: nothing is opened for that.
     pub fn may_read(&self, path: &str) -> Result<PathBuf> {
+        let cannot = |what: String| Error::usage(format!("cannot read {path:?}: {what}"));
         let beside = self.script_folder.join(path);
         let wanted = if beside.exists() { beside } else { self.cwd.join(path) };
-        let real = wanted
-            .canonicalize()
-            .map_err(|error| Error::usage(format!("cannot read {path:?}: {}", plain(&error))))?;
-        let results = self.results.canonicalize().ok();
-        let allowed = self.readable.iter().chain(&results).any(|root| real.starts_with(root));
-        if allowed {
-            return Ok(real);
+        let real = wanted.canonicalize().map_err(|error| cannot(plain(&error)))?;
+        self.may_see(path, &real)?;
+        file::check_kind(&real).map_err(|error| cannot(plain(&error)))?;
+        let (has, most) = (real.metadata().map_or(0, |found| found.len()), self.bytes_max(&real));
+        match real.is_file() && has > most {
+            true => {
+                Err(cannot(format!("it has {}, and at most {} are read", file::size(has), file::size(most))))
+            }
+            false => Ok(real),
         }
-        let folder = if real.is_dir() { &real } else { real.parent().unwrap_or(&real) };
-        Err(Error::usage(format!(
-            "a script may not read {path:?}: it is neither under the script's folder nor named on the command line"
-        ))
-        .hint(format!("--allow-read {}", self.short(folder))))
     }
 
-    /// The full path of a file or folder that the script may write: below the results, or named on
-    /// the command line.
-    pub fn may_write(&self, path: &str) -> Result<PathBuf> {
-        let wanted = self.cwd.join(path);
-        let climbs = wanted.components().any(|part| part == std::path::Component::ParentDir);
-        let named = self.writable.contains(&wanted);
-        let below =
-            !climbs && self.writable.iter().chain([&self.results]).any(|root| wanted.starts_with(root));
-        if named || below {
-            return Ok(wanted);
+    /// The content of a file that the script may read, of at most `most` bytes, and its real path.
+    pub fn read(&self, path: &str, most: u64) -> Result<(PathBuf, Vec<u8>)> {
+        let real = self.may_read(path)?;
+        match file::read(&real, most.min(self.bytes_max(&real))) {
+            Ok(bytes) => Ok((real, bytes)),
+            Err(error) => Err(Error::usage(format!("cannot read {path}: {}", plain(&error)))),
         }
-        Err(Error::usage(format!(
-            "a script may not write {path:?}: it is neither in the results nor named on the command line"
-        )))
+    }
+
+    fn bytes_max(&self, real: &Path) -> u64 {
+        let named = self.built_in || self.named.iter().any(|root| real.starts_with(root));
+        if named { NAMED_BYTES_MAX } else { BYTES_MAX }
+    }
+
+    fn may_see(&self, path: &str, real: &Path) -> Result<()> {
+        if self.sealed.iter().any(|sealed| sealed == real) {
+            let told =
+                format!("a script may not read {path:?}: it holds a secret, which secret(...) hands over");
+            return Err(Error::usage(told));
+        }
+        let results = self.results.canonicalize().ok();
+        if self.built_in || self.readable.iter().chain(&results).any(|root| real.starts_with(root)) {
+            return Ok(());
+        }
+        let own = self.script_folder.canonicalize().ok().and_then(|root| real.strip_prefix(root).ok());
+        let hidden = own.is_some_and(|inside| {
+            inside.components().any(|part| part.as_os_str().to_string_lossy().starts_with('.'))
+        });
+        let why = match own {
+            Some(_) if !hidden => return Ok(()),
+            Some(_) => "it is hidden, and not named on the command line",
+            None => "it is neither under the script's folder nor named on the command line",
+        };
+        let folder = if real.is_dir() { real } else { real.parent().unwrap_or(real) };
+        let error = Error::usage(format!("a script may not read {path:?}: {why}"));
+        Err(error.hint(format!("--allow-read {}", self.short(folder))))
+    }
+
+    /// The real path of a folder into which the script may put new files: `own`, its results
+    /// folder, or one that a parameter such as `output` names on the command line. A built-in
+    /// command may write where its user says.
+    pub fn may_write(&self, path: &str, own: Option<&Path>) -> Result<PathBuf> {
+        let cannot = |what: String| Error::usage(format!("cannot write {path:?}: {what}"));
+        let place = place(&self.cwd.join(path)).map_err(|error| cannot(plain(&error)))?;
+        let roots = self.places.iter().map(PathBuf::as_path).chain(own);
+        if self.built_in
+            || roots.filter_map(|root| self::place(root).ok()).any(|root| place.starts_with(root))
+        {
+            return Ok(place);
+        }
+        let told = format!(
+            "a script may not write {path:?}: it is neither in its results nor named on the command line"
+        );
+        Err(Error::usage(told).hint("make the folder a parameter called `output` and give -p output=DIR"))
+    }
+
+    /// Fails when a link inside a folder that the script may read leads to where it may not: those
+    /// who read a folder follow its links. What the command line names is the user's own.
+    pub fn check_links(&self, folder: &Path) -> Result<()> {
+        let granted = self.built_in || self.readable.iter().any(|root| folder.starts_with(root));
+        if !granted && folder.is_dir() { self.check_links_below(folder, 0) } else { Ok(()) }
+    }
+
+    fn check_links_below(&self, folder: &Path, depth: usize) -> Result<()> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(LINKS_LOOKED_AT);
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type().ok());
+            match kind {
+                Some(kind) if kind.is_symlink() => {
+                    if let Ok(real) = path.canonicalize() {
+                        self.may_see(&self.short(&path), &real)?;
+                    }
+                }
+                Some(kind) if kind.is_dir() && depth < 16 => self.check_links_below(&path, depth + 1)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// True when there is a file or folder of that name, whether or not it may be read.
@@ -118,17 +201,38 @@ impl Access {
         self.values.iter().any(|value| value == name)
     }
 
-    /// To be called with the text of a file that was read: when the command line named the file,
-    /// the hosts in it become reachable.
-    pub fn learn(&self, path: &Path, text: &str) {
-        if self.named.iter().any(|named| path == named) {
-            self.hosts.lock().expect("nobody panics while holding the hosts").extend(hosts_in(text));
+    /// Fails unless the command line names this file as one to write: only such a one may grow.
+    pub fn may_append(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().and_then(|folder| place(folder).ok());
+        let named = self.places.iter().any(|known| {
+            let known_folder = known.parent().and_then(|folder| place(folder).ok());
+            let whole = known.file_name() == path.file_name() && known_folder == folder;
+            whole || place(known).ok() == folder
+        });
+        match self.built_in || named {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "a script may not append to {:?}: the command line does not name it",
+                self.short(path)
+            ))),
         }
     }
 
-    /// The host of an address that a file of a built-in command names becomes reachable.
-    pub fn grant(&self, address: &str) {
-        self.hosts.lock().expect("nobody panics while holding the hosts").extend(hosts_in(address));
+    /// To be called with what was read: the `base_url` of a plan that was given as `config`
+    /// becomes reachable.
+    pub fn learn(&self, path: &Path, base_url: Option<&str>) {
+        let is_plan = self.plans.iter().any(|plan| plan == path);
+        // The plan of a built-in command has a name when nobody gives it one.
+        let usual =
+            self.built_in && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_plan || usual {
+            base_url.into_iter().for_each(|url| self.grant(url));
+        }
+    }
+
+    /// Makes the host of an address reachable that the command line gives.
+    pub fn grant(&self, url: &str) {
+        self.hosts.lock().expect("nobody panics while holding the hosts").extend(host_of(url));
     }
 
     /// Fails when the script may not reach `host` at `port`.
@@ -153,13 +257,55 @@ impl Access {
     }
 }
 
+/// A value, and the items of a list in it.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(',').map(str::trim).filter(move |part| *part != text);
+    std::iter::once(text).chain(parts).filter(|text| !text.is_empty())
+}
+
+/// Whether a parameter of this name says where files go.
+fn is_place(name: &str) -> bool {
+    const ENDS: [&str; 7] = ["output", "out", "dir", "folder", "path", "file", "filename"];
+    ENDS.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|before| before.ends_with('_')))
+}
+
+/// The host that a parameter grants: an address in one that is called `url` or `..._url`, and
+/// a bare host, too, in one that is called `host` or `..._host`.
+fn granted_by(name: &str, text: &str) -> Option<Reach> {
+    let name = name.strip_suffix('s').unwrap_or(name);
+    let is = |end: &str| name == end || name.strip_suffix(end).is_some_and(|before| before.ends_with('_'));
+    match (is("url"), is("host")) {
+        (true, _) => host_of(text),
+        (_, true) => Some(reach(text)),
+        _ => None,
+    }
+}
+
+/// The real path of what may not be there yet: links are followed as far as there is something.
+fn place(path: &Path) -> std::io::Result<PathBuf> {
+    let (mut there, mut rest) = (path, Vec::new());
+    loop {
+        match there.canonicalize() {
+            Ok(real) => return Ok(rest.into_iter().rev().fold(real, |path, name| path.join(name))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (Some(name), Some(parent)) = (there.file_name(), there.parent()) else {
+                    return Err(error);
+                };
+                rest.push(name);
+                there = parent;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `host`, `host:port`, `[v6]:port`, or an address with a scheme.
 fn reach(text: &str) -> Reach {
-    if let Some(known) = hosts_in(text).into_iter().next() {
+    if let Some(known) = host_of(text) {
         return known;
     }
     let text = text.trim().to_ascii_lowercase();
@@ -175,27 +321,14 @@ fn reach(text: &str) -> Reach {
     }
 }
 
-/// A parameter's value may be an address, `host:port`, or a bare host.
-fn hosts_of_value(text: &str) -> Vec<Reach> {
-    let addresses = hosts_in(text);
-    let bare = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c));
-    if addresses.is_empty() && bare { vec![reach(text)] } else { addresses }
-}
-
-/// Every host that stands in an address (`scheme://host:port/...`) in a text.
-fn hosts_in(text: &str) -> Vec<Reach> {
-    let is_end = |c: char| c.is_whitespace() || "\"'`<>,;(){}|\\".contains(c);
-    text.match_indices("://")
-        .filter_map(|(at, _)| {
-            let scheme = text[..at]
-                .rfind(|c: char| !c.is_ascii_alphanumeric())
-                .map_or(0, |before| before + text[before..].chars().next().map_or(1, char::len_utf8));
-            let end = text[at + 3..].find(is_end).map_or(text.len(), |end| at + 3 + end);
-            let address = url::Url::parse(&text[scheme..end]).ok()?;
-            let host = address.host_str()?.trim_matches(['[', ']']).to_ascii_lowercase();
-            Some(Reach { host, port: address.port_or_known_default() })
-        })
-        .collect()
+/// The host of an http or https address.
+fn host_of(text: &str) -> Option<Reach> {
+    let address = url::Url::parse(text.trim()).ok()?;
+    if !matches!(address.scheme(), "http" | "https") {
+        return None;
+    }
+    let host = address.host_str()?.trim_matches(['[', ']']).to_ascii_lowercase();
+    Some(Reach { host, port: address.port_or_known_default() })
 }
 
 #[cfg(test)]
@@ -203,9 +336,14 @@ mod tests {
     use super::*;
     use crate::script::param::Given;
 
-    fn given(texts: &[&str]) -> Args {
-        let texts = texts.iter().map(|text| text.to_string()).collect();
-        Args { given: vec![Given { name: "x".into(), flag: "-p x".into(), texts, split: true }] }
+    fn given(values: &[(&str, &str)]) -> Args {
+        let given = |(name, text): &(&str, &str)| Given {
+            name: name.to_string(),
+            flag: format!("-p {name}"),
+            texts: vec![text.to_string()],
+            split: true,
+        };
+        Args { given: values.iter().map(given).collect() }
     }
 
     fn access(folder: &Path, args: &Args, switches: &Switches) -> Access {
@@ -229,7 +367,7 @@ mod tests {
     #[test]
     fn files_beside_the_script_in_the_results_and_on_the_command_line_may_be_read() {
         let folder = folder();
-        let access = access(folder.path(), &given(&["c.yaml"]), &Switches::default());
+        let access = access(folder.path(), &given(&[("x", "c.yaml")]), &Switches::default());
         for path in ["data/a.csv", "mine/data/a.csv", "results/r/manifest.json", "c.yaml"] {
             assert!(access.may_read(path).is_ok(), "{path}");
         }
@@ -259,10 +397,63 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_hosts_of_the_command_line_may_be_reached() {
+    fn hidden_files_and_those_of_secrets_are_left_alone() {
+        let folder = folder();
+        for file in ["mine/.env.csv", "mine/key.txt"] {
+            std::fs::write(folder.path().join(file), "x").unwrap();
+        }
+        let secrets = vec![("K".to_string(), SecretFrom::File("mine/key.txt".into()))];
+        let switches = Switches { secrets, ..Default::default() };
+        let refused = access(folder.path(), &given(&[]), &switches);
+        assert!(refused.may_read(".env.csv").unwrap_err().message.contains("it is hidden"));
+        assert!(refused.may_read("key.txt").unwrap_err().message.contains("it holds a secret"));
+        let named = access(folder.path(), &given(&[("env", "mine/.env.csv")]), &switches);
+        assert!(named.may_read(".env.csv").is_ok());
+    }
+
+    #[test]
+    fn a_script_writes_into_its_own_results_and_where_a_parameter_says() {
+        let folder = folder();
+        let own = folder.path().join("results/own");
+        std::fs::create_dir_all(&own).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("other"), own.join("link")).unwrap();
+        let args =
+            given(&[("output", "pictures"), ("dir", "r"), ("model", "other"), ("json_file", "all.json")]);
+        let access = access(folder.path(), &args, &Switches::default());
+        let may = |path: &str| access.may_write(path, Some(&own)).is_ok();
+        for path in ["results/own", "results/own/charts", "pictures", "pictures/new/deep", "results/r"] {
+            assert!(may(path), "{path}");
+        }
+        for path in [
+            "",
+            "results",
+            "results/q",
+            "other",
+            "results/own/link",
+            "results/own/../../other",
+            "/tmp",
+            "pictures/../x",
+        ] {
+            assert!(!may(path), "{path}");
+        }
+        let append = |path: &str| access.may_append(&folder.path().join(path)).is_ok();
+        assert!(append("all.json") && append("pictures/one.json"));
+        assert!(!append("other.json") && !append("other/all.json") && !append("results/own/runs.parquet"));
+    }
+
+    #[test]
+    fn loopback_and_hosts_of_addresses_on_the_command_line_may_be_reached() {
         let folder = folder();
         let switches = Switches { allow: vec!["box".into(), "gpu:9000".into()], ..Default::default() };
-        let args = given(&["http://api.example.com/v1", "10.0.0.7,[::2]:81"]);
+        let args = given(&[
+            ("url", "http://api.example.com/v1"),
+            ("base_url", "https://u.example.com"),
+            ("hosts", "10.0.0.7,[::2]:81"),
+            ("model", "http://model.example.com"),
+            ("name", "name.example.com"),
+            ("curl", "http://curl.example.com"),
+            ("file_url", "ftp://f.example.com"),
+        ]);
         let access = access(folder.path(), &args, &switches);
         for (host, port) in [
             ("localhost", 1),
@@ -271,12 +462,23 @@ mod tests {
             ("box", 7),
             ("gpu", 9000),
             ("API.example.com", 80),
+            ("u.example.com", 443),
             ("10.0.0.7", 5),
             ("::2", 81),
         ] {
             assert!(access.may_reach(host, port).is_ok(), "{host}:{port}");
         }
-        assert!(access.may_reach("gpu", 9001).is_err());
+        for (host, port) in [
+            ("gpu", 9001),
+            ("u.example.com", 80),
+            ("model.example.com", 80),
+            ("name.example.com", 80),
+            ("curl.example.com", 80),
+            ("f.example.com", 21),
+            ("0.0.0.0", 80),
+        ] {
+            assert!(access.may_reach(host, port).is_err(), "{host}:{port}");
+        }
         assert_eq!(
             access.may_reach("api.example.com", 443).unwrap_err().to_string(),
             "a script may not reach api.example.com:443: the host is neither loopback nor named on the command \
@@ -285,13 +487,17 @@ mod tests {
     }
 
     #[test]
-    fn hosts_in_a_named_file_may_be_reached_once_it_was_read() {
+    fn the_base_url_of_a_plan_may_be_reached_once_it_was_read() {
         let folder = folder();
-        let access = access(folder.path(), &given(&["c.yaml"]), &Switches::default());
-        let text = "base_url: \"http://10.1.1.1:8000\"\n";
-        access.learn(&folder.path().join("other/b.csv"), text);
+        let access = access(
+            folder.path(),
+            &given(&[("config", "c.yaml"), ("data", "other/b.csv")]),
+            &Switches::default(),
+        );
+        let url = Some("http://10.1.1.1:8000");
+        access.learn(&access.may_read("other/b.csv").unwrap(), url);
         assert!(access.may_reach("10.1.1.1", 8000).is_err());
-        access.learn(&access.may_read("c.yaml").unwrap(), text);
+        access.learn(&access.may_read("c.yaml").unwrap(), url);
         assert!(access.may_reach("10.1.1.1", 8000).is_ok());
     }
 }

@@ -68,7 +68,7 @@ fn tags(folder: &Path) -> Vec<String> {
 
 /// Writes the CSV; a second one of the same day gets `-2`.
 pub fn save(state: &State, folder: &Path, rows: &[Row]) -> Result<PathBuf> {
-    let folder = state.access.may_write(&folder.display().to_string())?;
+    let folder = state.may_write(&folder.display().to_string())?;
     let bytes = csv::write(rows);
     let date = chrono::Local::now().format("%Y%m%d");
     for n in 1.. {

@@ -19,6 +19,7 @@ use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,7 +102,9 @@ impl Bench {
         let stem = state.source.path.as_deref().and_then(std::path::Path::file_stem);
         let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
         let name = match model {
-            Some(model) if !model.is_empty() => crate::store::folder::short_model_name(model),
+            Some(model) if !model.is_empty() => {
+                crate::store::folder::short_model_name(&state.secrets.scrub(model))
+            }
             _ => stem.unwrap_or_else(|| state.source.name.clone()),
         };
         let parent = state.switches.results(&state.host);
@@ -127,6 +130,7 @@ impl Bench {
 
     /// Runs a plan from its first connection to its row in `runs.parquet`.
     pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
+        let _measuring = state.host.measuring();
         let folder = self.need_folder(state, Some(&plan.target.model))?;
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
@@ -169,12 +173,13 @@ impl Bench {
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 state.warn(&error.to_string());
             }
-            runs::append(folder.path(), super::row::row(&finished, index, written))?;
+            let row = super::row::row(&finished, index, written);
+            runs::append(folder.path(), state.secrets.scrub_map(row))?;
             super::manifest::add_run(state, &folder, &finished, ready, index)
         });
         kept.inspect_err(|_| {
             // What cannot be kept can still be read.
-            state.host.out(&finished.summary.table_named(&finished.plan.name, state.switches.lang.name()));
+            state.tell(&finished.summary.table_named(&finished.plan.name, state.switches.lang.name()));
         })?;
         self.judge(state, &finished)?;
         Ok(finished)
@@ -209,11 +214,15 @@ impl Bench {
         }
         match &finished.ended.reason {
             Reason::Interrupted => {
-                state.host.out(&finished.summary.table_named(name, state.switches.lang.name()));
+                state.tell(&finished.summary.table_named(name, state.switches.lang.name()));
                 let place = finished.folder.path().display();
+                let unsent = match finished.ended.never_sent {
+                    0 | 1 => String::new(),
+                    n => format!("; {n} requests that were due were never sent (one row stands for them)"),
+                };
                 return Err(Error::new(
                     Kind::Interrupted,
-                    format!("interrupted; what was finished is in {place}"),
+                    format!("interrupted; what was finished is in {place}{unsent}"),
                 ));
             }
             Reason::Early(why) => state.problem(format!("{of_run}{}", lang.ended_early(why))),
@@ -319,6 +328,7 @@ impl Collector {
                         Message::Record(mut parcel) => {
                             parcel.show(&mut room, |record| {
                                 count(record, &tokens, &plan);
+                                scrub(record, &plan);
                                 summary.add(record);
                                 series.add(record);
                             });
@@ -360,6 +370,16 @@ fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
     }
 }
 
+/// Takes secrets out of the server's words, once: what follows is seen. Before it the words were
+/// the server's own, and a conversation went on with them.
+fn scrub(record: &mut Record, plan: &Plan) {
+    for words in [&mut record.error, &mut record.finish, &mut record.text].into_iter().flatten() {
+        if let Cow::Owned(clean) = plan.target.scrub(words) {
+            *words = clean;
+        }
+    }
+}
+
 /// The facts of a run that are not in its summary.
 pub fn facts(finished: &Finished) -> Map<String, Value> {
     let (ended, span) = (&finished.ended, finished.summary.span());
@@ -377,6 +397,7 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         "window_end_ns": span.map(|(_, end)| end),
         "stopped_by": reason,
         "failures": failures.join(", "),
+        "never_sent": ended.never_sent,
         "server_scrapes": finished.scrapes.answers,
         "server_scrape_gaps": finished.scrapes.gaps,
         "server_scrape_gap_reason": finished.scrapes.gap_reason,

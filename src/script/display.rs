@@ -78,7 +78,12 @@ impl Shown {
             plan.arrivals.length().map(|seconds| Duration::from_secs_f64(seconds).saturating_sub(warm));
         Shown {
             host: state.host.clone(),
-            label: format!("{}{}", state.cell_label(), plan.name),
+            label: crate::host::visible(&format!(
+                "{}{}",
+                state.cell_label(),
+                state.secrets.scrub(&plan.name)
+            ))
+            .replace('\n', " "),
             lang: Lang::named(state.switches.lang.name()),
             goal: Goal { warmup: plan.warmup, requests: plan.requests, time: plan.duration.or(length) },
             progress,

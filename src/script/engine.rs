@@ -1,8 +1,7 @@
 //! The engine: the script language as we set it up.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rhai::{Dynamic, Engine, FloatWrapper, OptimizationLevel, Position, Token};
 
@@ -32,7 +31,11 @@ pub fn build_with(
 ) -> Engine {
     let mut engine = Engine::new();
     restrict(&mut engine);
-    engine.on_progress(move |_| cancel.load(Relaxed).then_some(Dynamic::UNIT));
+    let ours = state.clone();
+    engine.on_progress(move |_| match cancel.load(Relaxed) {
+        true => Some(Dynamic::UNIT),
+        false => ours.must_end(),
+    });
     engine.set_default_tag(Dynamic::from(state.clone()));
     engine.set_module_resolver(Resolver(library.clone()));
     redirect_output(&mut engine, state);
@@ -54,9 +57,11 @@ fn restrict(engine: &mut Engine) {
     engine.set_max_operations(STEPS_MAX);
     engine.set_max_call_levels(64);
     engine.set_max_expr_depths(64, 32);
-    engine.set_max_string_size(8 << 20);
-    engine.set_max_array_size(1_000_000);
-    engine.set_max_map_size(10_000);
+    // What a script holds is counted in bytes, by the allocator: the limits of the language would
+    // walk through a whole list at each change of it.
+    engine.set_max_string_size(0);
+    engine.set_max_array_size(0);
+    engine.set_max_map_size(0);
     engine.set_max_modules(64);
     engine.set_max_variables(10_000);
     engine.set_max_functions(2_000);
@@ -78,11 +83,17 @@ fn infinity(engine: &mut Engine) {
 
 fn redirect_output(engine: &mut Engine, state: &Arc<State>) {
     let printing = state.clone();
-    engine.on_print(move |text| printing.host.out(&printing.secrets.scrub(text)));
+    engine.on_print(move |text| {
+        if let Some(text) = printing.say(text) {
+            printing.host.out(&printing.secrets.scrub(&text));
+        }
+    });
     let debugging = state.clone();
     engine.on_debug(move |text, source, position: Position| {
         let source = source.unwrap_or(&debugging.source.name);
         let line = position.line().map(|line| format!(":{line}")).unwrap_or_default();
-        debugging.host.err(&debugging.secrets.scrub(&format!("debug {source}{line}: {text}")));
+        if let Some(text) = debugging.say(text) {
+            debugging.host.err(&debugging.secrets.scrub(&format!("debug {source}{line}: {text}")));
+        }
     });
 }

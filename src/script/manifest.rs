@@ -32,7 +32,7 @@ pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<ch
     whole.insert("host".into(), manifest::Host::here().to_json());
     whole.insert("targets".into(), json!({}));
     whole.insert("runs".into(), json!([]));
-    folder.manifest(|map| *map = scrubbed(state, whole))
+    folder.manifest(|map| *map = state.secrets.scrub_map(whole))
 }
 
 /// Adds a finished run and what is known of its target.
@@ -51,8 +51,8 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());
-    let run = scrubbed(state, run);
-    let target = scrubbed(state, target(ready));
+    let run = state.secrets.scrub_map(run);
+    let target = state.secrets.scrub_map(target(ready));
     folder.manifest(|map| {
         if let Some(targets) = map.get_mut("targets").and_then(Value::as_object_mut) {
             targets.entry(plan.target.name.clone()).or_insert(Value::Object(target));
@@ -60,7 +60,7 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
         if let Some(runs) = map.get_mut("runs").and_then(Value::as_array_mut) {
             runs.push(Value::Object(run));
         }
-        map.insert("model".into(), plan.target.model.clone().into());
+        map.insert("model".into(), (&*state.secrets.scrub(&plan.target.model)).into());
     })
 }
 
@@ -91,19 +91,6 @@ pub fn end(state: &State, folder: &Folder, exit_code: u8) -> Result<()> {
     last.insert("problems".into(), tally.problems.into());
     last.insert("ended_ms".into(), (crate::os::wall() / 1_000_000).into());
     last.insert("exit_code".into(), exit_code.into());
-    let last = scrubbed(state, last);
+    let last = state.secrets.scrub_map(last);
     folder.manifest(|map| map.extend(last))
-}
-
-/// Secrets removed from every text.
-fn scrubbed(state: &State, map: Map<String, Value>) -> Map<String, Value> {
-    fn clean(state: &State, value: Value) -> Value {
-        match value {
-            Value::String(text) => state.secrets.scrub(&text).into(),
-            Value::Array(list) => list.into_iter().map(|value| clean(state, value)).collect(),
-            Value::Object(map) => map.into_iter().map(|(key, value)| (key, clean(state, value))).collect(),
-            other => other,
-        }
-    }
-    map.into_iter().map(|(key, value)| (key, clean(state, value))).collect()
 }

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod aggregate;
+pub mod append;
 pub mod bench;
 pub mod bind;
 pub mod child;
@@ -24,6 +25,7 @@ pub mod grid;
 pub mod hints;
 pub mod intent;
 pub mod json;
+pub mod limits;
 pub mod lint;
 mod literals;
 pub mod manifest;
@@ -47,14 +49,18 @@ pub mod state;
 pub mod status;
 pub mod vllm;
 pub mod vocabulary;
+pub mod weight;
 pub mod yaml;
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use rhai::{AST, Engine};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os::{heap, stack};
 use param::Param;
 use resolver::Library;
 pub use state::{Args, Lang, Source, State, Switches};
@@ -176,17 +182,56 @@ fn interrupted() -> Error {
 /// Runs a script on a thread of its own and waits for its end.
 pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result<()> {
     let script = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
+    let (ended, end) = std::sync::mpsc::channel();
+    let theirs = host.clone();
     let thread = script
         .spawn(move || {
-            let mut session = Session::prepare(source, args, switches, host)?;
+            stack::guard_this_thread();
+            heap::charge_this_thread();
+            let _ended = ended;
+            let mut session = Session::prepare(source, args, switches, theirs)?;
             session.check()?;
             session.play()
         })
         .map_err(|error| Error::run(format!("cannot start the script's thread: {error}")))?;
+    if !await_end(&end, &host) {
+        return Err(interrupted());
+    }
     // The panic has been printed where it happened.
     thread.join().unwrap_or_else(|_| {
         Err(Error::run("rampant made a mistake of its own; please report the lines above"))
     })
+}
+
+/// How often the end of the script is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long an interrupted script may go on outside of a run: reading a large file, drawing.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// The same for a run after the second interrupt, which it ends by itself: its rows are written.
+const PATIENCE_WITH_RUNS: Duration = Duration::from_secs(10);
+
+/// Waits for the script's end; false when it was interrupted and does not come.
+fn await_end(end: &Receiver<()>, host: &Host) -> bool {
+    let mut since: Option<Instant> = None;
+    loop {
+        match end.recv_timeout(LOOK) {
+            Err(RecvTimeoutError::Timeout) => {}
+            _ => return true,
+        }
+        let patience = match (host.is_measuring(), host.abort_requested(), host.stop_requested()) {
+            (true, true, _) => PATIENCE_WITH_RUNS,
+            (false, _, true) => PATIENCE,
+            _ => {
+                since = None;
+                continue;
+            }
+        };
+        if since.get_or_insert_with(Instant::now).elapsed() > patience {
+            return false;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub enum Kind {
     Pairs,
     /// A JSON object.
     Map,
+    /// An address, whose host the script may then reach.
+    Url,
 }
 
 /// Values that the command line gives for one parameter.
@@ -89,6 +91,7 @@ impl Kind {
             Kind::Text => "string",
             Kind::Pairs => "pairs",
             Kind::Map => "map",
+            Kind::Url => "url",
         }
     }
 }
@@ -100,7 +103,14 @@ const KINDS: &[(&str, Kind)] = &[
     ("string", Kind::Text),
     ("pairs", Kind::Pairs),
     ("map", Kind::Map),
+    ("url", Kind::Url),
 ];
+
+/// Whether a text is an address that can be loaded.
+fn is_address(text: &str) -> bool {
+    let http = || url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    text.is_empty() || text == "builtin" || text.starts_with("builtin:") || http()
+}
 
 /// A default that means "not given": nothing to tell in a help text.
 fn is_empty(default: &Dynamic) -> bool {
@@ -238,7 +248,10 @@ impl Param {
                 "false" | "no" | "off" | "0" => false.into(),
                 _ => return Err(format!("must be true or false, got {text:?}")),
             },
-            Some(Kind::Text) | None => text.to_string().into(),
+            Some(Kind::Url) if !is_address(text) => {
+                return Err(format!("must be an address such as http://127.0.0.1:8000, got {text:?}"));
+            }
+            Some(Kind::Text | Kind::Url) | None => text.to_string().into(),
             Some(Kind::Pairs) => return parse_pairs(text),
             Some(Kind::Map) => return parse_map(text),
         };

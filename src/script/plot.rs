@@ -5,10 +5,12 @@ use super::bind::sweep::Sweep;
 use super::fault::Fallible;
 use super::opts::{Opts, number};
 use super::state::State;
+use super::weight::weigh_all;
 use crate::chart::Figure;
 use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
+use crate::os::heap;
 use crate::record::Record;
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
@@ -56,6 +58,12 @@ const MEASURES: [(&str, Measure); 8] = [
 
 /// Reads the options and makes the figure.
 pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
+    let mut figure = draw(state, options)?;
+    state.secrets.scrub_figure(&mut figure);
+    Ok(figure)
+}
+
+fn draw(state: &State, options: Map) -> Fallible<Figure> {
     let mut opts = Opts::new("chart", options);
     let data = data(&mut opts)?;
     let kind = opts.take_word("kind", &KINDS)?.unwrap_or(Kind::Line);
@@ -104,6 +112,7 @@ fn data(opts: &mut Opts) -> Fallible<Data> {
     if list.is_empty() {
         return Err(opts.error("data", "is empty"));
     }
+    weigh_all("chart", &list)?;
     let runs: Option<Vec<Handle>> = list.iter().map(|item| item.clone().try_cast()).collect();
     let rows: Option<Vec<Map>> = list.iter().map(|item| item.clone().try_cast()).collect();
     match (runs, rows) {
@@ -138,9 +147,11 @@ fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(Str
     };
     let mut samples = Vec::new();
     for run in runs {
-        let records = run.part_records(state).map_err(super::fault::raise)?;
-        let good = records.iter().filter(|record| record.success());
-        samples.push((run.name(), good.flat_map(measure).collect()));
+        let values = heap::aside(|| {
+            let records = run.part_records(state)?;
+            Ok(records.iter().filter(|record| record.success()).flat_map(measure).collect())
+        });
+        samples.push((run.name(), values.map_err(super::fault::raise)?));
     }
     Ok(samples)
 }

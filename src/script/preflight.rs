@@ -409,7 +409,7 @@ impl<'a> Preflight<'a> {
     /// What a reply that is no success said.
     fn words(&self, record: &Record) -> String {
         let words = record.error.as_deref().filter(|words| !words.is_empty());
-        self.asked.scrub(words.unwrap_or("no reply"))
+        self.asked.scrub(words.unwrap_or("no reply")).into_owned()
     }
 
     fn failed(&self, record: &Record) -> Error {

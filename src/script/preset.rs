@@ -12,6 +12,7 @@ use crate::error::{Error, Result, nearest};
 /// Reads a file of presets. Fails with the place of the first key or value that is wrong, and when
 /// a `required` name is given neither there nor on the command line.
 pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
+    let real = state.access.may_read(path)?;
     let text = reading::text(state, path)?;
     let plan = yaml::parse(&text, path).map_err(Error::usage)?;
     let Node::Map(items) = &plan.node else {
@@ -34,9 +35,8 @@ pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
         let texts = texts(param, item).map_err(|told| Error::usage(format!("{flag}: {told}")))?;
         let given = Given { name: param.name.clone(), flag, texts, split: false };
         drop(param.parse(&given)?);
-        if state.source.is_built_in() && param.name == "base_url" {
-            // Also where the file was not named, but is the one that the command looks for.
-            given.texts.iter().for_each(|url| state.access.grant(url));
+        if param.name == "base_url" {
+            given.texts.iter().for_each(|url| state.access.learn(&real, Some(url)));
         }
         let mut presets = state.presets();
         presets.retain(|known| known.name != given.name);

@@ -3,42 +3,51 @@
 use super::json;
 use super::state::State;
 use crate::error::{Error, Result, nearest};
+use crate::os::heap;
 use crate::workload;
 use crate::workload::read::{How, Rows};
 use rhai::{Array, Dynamic, Map};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Reads a granted file by its ending.
 pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     let cannot = |what: String| Error::usage(format!("cannot read {path}: {what}"));
-    let (real, bytes) = bytes(state, path)?;
+    let (real, bytes) = state.access.read(path, BYTES_MAX)?;
     let ending = real.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     if ending == "csv" {
+        let cells = bytes.iter().filter(|byte| b",;\t\n\r".contains(byte)).count();
+        if !heap::has_room(cells.saturating_mul(CELL)) {
+            return Err(cannot(format!("it has {cells} cells, more than a script may hold")));
+        }
         let rows = crate::stats::csv::parse_csv(&bytes).map_err(cannot)?;
         return Ok(rows.iter().map(|row| json::to_map(row).into()).collect::<Array>().into());
     }
-    let text = learnt(state, path, &real, bytes)?;
+    let text = text_of(path, bytes)?;
     let value = match ending.as_str() {
-        "yaml" | "yml" => {
-            let yaml = super::yaml::parse(&text, path);
-            return yaml
-                .map(|yaml| yaml.to_dynamic())
-                .map_err(|told| Error::usage(format!("cannot read {told}")));
-        }
-        "json" => serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?,
+        "yaml" | "yml" => super::yaml::parse(&text, path)
+            .map(|yaml| yaml.to_dynamic())
+            .map_err(|told| Error::usage(format!("cannot read {told}")))?,
+        "json" => json::parse(&text).map_err(|error| cannot(error.to_string()))?,
         "jsonl" => lines(&text).map_err(cannot)?,
         _ => {
             return Err(cannot(format!("its ending {ending:?} is none of .yaml, .yml, .json, .jsonl, .csv")));
         }
     };
-    Ok(json::to_dynamic(&value))
+    let base_url = value.read_lock::<Map>().and_then(|map| map.get("base_url")?.clone().into_string().ok());
+    state.access.learn(&real, base_url.as_deref());
+    Ok(value)
 }
+
+/// Most bytes of a file that becomes script values: they take many times the room.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// What one cell of a CSV takes on its way to a script's value.
+const CELL: usize = 160;
 
 /// The text of a granted file.
 pub fn text(state: &State, path: &str) -> Result<String> {
-    let (real, bytes) = bytes(state, path)?;
-    learnt(state, path, &real, bytes)
+    let (_, bytes) = state.access.read(path, BYTES_MAX)?;
+    text_of(path, bytes)
 }
 
 /// Where a data set of the hub is: a file or folder, or `org/name` in the local cache, which a
@@ -79,20 +88,8 @@ pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
     Ok(rows)
 }
 
-fn bytes(state: &State, path: &str) -> Result<(PathBuf, Vec<u8>)> {
-    let real = state.access.may_read(path)?;
-    let cannot =
-        |error: std::io::Error| Error::usage(format!("cannot read {path}: {}", super::state::plain(&error)));
-    let bytes = std::fs::read(&real).map_err(cannot)?;
-    Ok((real, bytes))
-}
-
-/// The bytes as text, the hosts in it granted where the command line names the file.
-fn learnt(state: &State, path: &str, real: &Path, bytes: Vec<u8>) -> Result<String> {
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::usage(format!("cannot read {path}: it is not UTF-8 text")))?;
-    state.access.learn(real, &text);
-    Ok(text)
+fn text_of(path: &str, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| Error::usage(format!("cannot read {path}: it is not UTF-8 text")))
 }
 
 /// What the values of known keys must be.
@@ -162,13 +159,12 @@ fn is_count(value: &Dynamic) -> bool {
     value.as_int().is_ok_and(|n| (1..=10_000).contains(&n))
 }
 
-fn lines(text: &str) -> std::result::Result<Value, String> {
+fn lines(text: &str) -> std::result::Result<Dynamic, String> {
     let rows = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    rows.map(|(i, line)| {
-        serde_json::from_str::<Value>(line)
-            .map_err(|error| format!("line {}, column {}: {error}", i + 1, error.column()))
-    })
-    .collect()
+    let row = |(i, line): (usize, &str)| {
+        json::parse(line).map_err(|error| format!("line {}, column {}: {error}", i + 1, error.column()))
+    };
+    rows.map(row).collect::<std::result::Result<Array, String>>().map(Dynamic::from)
 }
 
 /// Refuses what a file should not have, and what it lacks.
@@ -198,9 +194,7 @@ pub fn json(text: &str, what: &str) -> Result<Dynamic> {
     if text.trim().is_empty() {
         return Ok(Map::new().into());
     }
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Error::usage(format!("{what}: this is no JSON: {error}")))?;
-    Ok(json::to_dynamic(&value))
+    json::parse(text).map_err(|error| Error::usage(format!("{what}: this is no JSON: {error}")))
 }
 
 /// `KEY=VALUE` each.
@@ -224,6 +218,7 @@ pub fn pairs(list: Array, what: &str) -> Result<Map> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn values_of_a_plan_are_what_they_should_be() {

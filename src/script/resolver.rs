@@ -13,7 +13,7 @@ use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, 
 use super::embedded::{Embedded, LIBRARY};
 use super::fault::{Fallible, raise};
 use super::sources::Text;
-use super::state::{State, plain};
+use super::state::{State, TEXT_BYTES_MAX, plain};
 use crate::error::{Error, Result};
 
 /// The modules of a session. Every text is read once, so what was checked is what runs.
@@ -111,7 +111,8 @@ fn read(folder: &Path, path: &Path, state: &State) -> Result<Text> {
     if !real.starts_with(folder.canonicalize().map_err(failed)?) {
         return Err(Error::usage(format!("module {shown:?} is a link that leads out of its folder")));
     }
-    let text = std::fs::read_to_string(&real).map_err(failed)?;
+    let bytes = crate::os::file::read(&real, TEXT_BYTES_MAX).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     Ok(Text::new(&shown, &text, Some(&real)))
 }
 

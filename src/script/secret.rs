@@ -1,11 +1,17 @@
 //! `Secret`: a value that goes into a request header and nowhere else.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde_json::{Map, Value};
+
+use crate::chart::Figure;
+use crate::chart::figure::{Scale, Style};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::scrub::Scrubber;
 
 /// A secret in a script: it prints as `<secret>`, and cannot be compared, measured or stored.
 #[derive(Clone)]
@@ -47,12 +53,13 @@ pub fn parse(text: &str) -> std::result::Result<(String, From), String> {
 #[derive(Debug, Default)]
 pub struct Secrets {
     known: RwLock<Vec<(String, Secret)>>,
+    scrubber: Arc<Scrubber>,
 }
 
 impl Secrets {
     /// Reads every secret. Fails when one is not there or empty.
     pub fn read(wanted: &[(String, From)], host: &Host) -> Result<Self> {
-        let mut known = Vec::new();
+        let secrets = Secrets::default();
         for (name, from) in wanted {
             let value = match from {
                 From::Env(variable) => host.env(variable).ok_or_else(|| {
@@ -67,9 +74,9 @@ impl Secrets {
             if value.is_empty() {
                 return Err(Error::usage(format!("--secret {name}: the value is empty")));
             }
-            known.push((name.clone(), Secret(value.into())));
+            secrets.learn(name, value);
         }
-        Ok(Secrets { known: RwLock::new(known) })
+        Ok(secrets)
     }
 
     pub fn get(&self, name: &str) -> Option<Secret> {
@@ -88,6 +95,7 @@ impl Secrets {
 
     /// Takes a value as a secret from now on.
     pub fn learn(&self, name: &str, value: &str) -> Secret {
+        self.scrubber.learn_header(value);
         let secret = Secret(value.into());
         self.known.write().unwrap_or_else(PoisonError::into_inner).push((name.into(), secret.clone()));
         secret
@@ -97,14 +105,63 @@ impl Secrets {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `text` with every secret's value replaced. Values under four letters are left alone: they
-    /// would tear ordinary words apart and protect nothing.
-    pub fn scrub(&self, text: &str) -> String {
-        let mut clean = text.to_string();
-        for (_, secret) in self.read_known().iter().filter(|(_, secret)| secret.expose().len() >= 4) {
-            clean = clean.replace(secret.expose(), "<secret>");
+    /// What takes the secrets out of a text, for who talks to servers.
+    pub fn scrubber(&self) -> Arc<Scrubber> {
+        self.scrubber.clone()
+    }
+
+    /// `text` without secrets: see [`Scrubber`].
+    pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.scrubber.scrub(text)
+    }
+
+    /// The same for every text of a map, names included.
+    pub fn scrub_map(&self, map: Map<String, Value>) -> Map<String, Value> {
+        let clean = |key: String| match self.scrub(&key) {
+            Cow::Borrowed(_) => key,
+            Cow::Owned(clean) => clean,
+        };
+        map.into_iter().map(|(key, value)| (clean(key), self.scrub_value(value))).collect()
+    }
+
+    fn scrub_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => match self.scrub(&text) {
+                Cow::Borrowed(_) => Value::String(text),
+                Cow::Owned(clean) => clean.into(),
+            },
+            Value::Array(list) => list.into_iter().map(|value| self.scrub_value(value)).collect(),
+            Value::Object(map) => Value::Object(self.scrub_map(map)),
+            other => other,
         }
-        clean
+    }
+
+    /// The same for every word of a picture.
+    pub fn scrub_figure(&self, figure: &mut Figure) {
+        let clean = |text: &mut String| {
+            if let Cow::Owned(scrubbed) = self.scrub(text) {
+                *text = scrubbed;
+            }
+        };
+        [&mut figure.title, &mut figure.subtitle].into_iter().for_each(clean);
+        for panel in &mut figure.panels {
+            clean(&mut panel.title);
+            panel.note.iter_mut().for_each(clean);
+            for axis in [&mut panel.x, &mut panel.y] {
+                clean(&mut axis.label);
+                if let Scale::Names(names) = &mut axis.scale {
+                    names.iter_mut().for_each(clean);
+                }
+            }
+            for series in &mut panel.series {
+                clean(&mut series.name);
+                match &mut series.style {
+                    Style::Marks(marks) => marks.iter_mut().for_each(clean),
+                    Style::Cells(cells) => cells.iter_mut().for_each(|(_, text)| clean(text)),
+                    _ => {}
+                }
+            }
+        }
     }
 }
 
@@ -121,9 +178,9 @@ mod tests {
 
     #[test]
     fn secrets_are_removed_from_text_by_value() {
-        let host = Host::fake("/", &[("VAR", "sk-123\n")]);
+        let host = Host::fake("/", &[("VAR", "sk-12345\n")]);
         let secrets = Secrets::read(&[("KEY".into(), From::Env("VAR".into()))], &host).unwrap();
-        assert_eq!(secrets.scrub("Bearer sk-123"), "Bearer <secret>");
+        assert_eq!(secrets.scrub("Bearer sk-12345"), "Bearer <secret>");
         assert_eq!(format!("{:?}", secrets.get("KEY")), "Some(<secret>)");
     }
 

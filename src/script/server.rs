@@ -242,6 +242,12 @@ impl Server {
     }
 
     fn find_tokens(&self, state: &State, model: &str) -> Result<Tokens> {
+        // A file or folder of that name is read only where the script may; a server, too, can
+        // give its model the name of a path.
+        let name = if self.tokenizer.is_empty() { model } else { &self.tokenizer };
+        if !name.is_empty() && std::path::Path::new(name).exists() {
+            state.access.may_read(name)?;
+        }
         if self.tokenizer.is_empty() {
             let folder = std::path::Path::new(model);
             if folder.is_dir() {

@@ -1,7 +1,8 @@
 //! `State`: what a script and the functions that it calls share during one session.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rhai::{Dynamic, EvalAltResult, NativeCallContext};
@@ -16,7 +17,11 @@ use super::sources::{Sources, Text};
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
+use crate::os::heap;
 use crate::record::Nanos;
+
+/// Most bytes of a script or a module.
+pub const TEXT_BYTES_MAX: u64 = 4 << 20;
 
 /// The program to run.
 #[derive(Debug, Clone)]
@@ -33,8 +38,10 @@ impl Source {
     pub fn file(path: &Path, host: &Host) -> Result<Self> {
         let full = host.cwd().join(path);
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(&full)
-            .map_err(|error| Error::usage(format!("cannot read script {shown:?}: {}", plain(&error))))?;
+        let cannot =
+            |error: &std::io::Error| Error::usage(format!("cannot read script {shown:?}: {}", plain(error)));
+        let bytes = crate::os::file::read(&full, TEXT_BYTES_MAX).map_err(|error| cannot(&error))?;
+        let text = String::from_utf8(bytes).map_err(|_| cannot(&std::io::ErrorKind::InvalidData.into()))?;
         // Some editors put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string);
         Ok(Source { name: shown, text, path: Some(full) })
@@ -152,6 +159,19 @@ struct Cell {
     began: Nanos,
 }
 
+/// Lines that a script may print, and bytes of them; most bytes of what is printed at once.
+const LINES_MAX: usize = 100_000;
+const PRINTED_MAX: usize = 32 << 20;
+const LINE_MAX: usize = 1 << 20;
+
+/// What a script has said on the terminal.
+#[derive(Debug, Default)]
+struct Said {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
+    too_much: AtomicBool,
+}
+
 /// What natives share. Reach it with [`State::of`] inside a native function.
 pub struct State {
     pub host: Host,
@@ -172,6 +192,7 @@ pub struct State {
     bench: std::sync::OnceLock<Arc<Bench>>,
     cell: Mutex<Cell>,
     load_sent: AtomicBool,
+    said: Said,
     vocabulary: std::sync::OnceLock<Vocabulary>,
 }
 
@@ -186,6 +207,8 @@ impl State {
     pub fn new(source: Source, args: Args, switches: Switches, host: Host) -> Result<Arc<Self>> {
         let access = Access::new(&source, &args, &switches, &host);
         let secrets = Secrets::read(&switches.secrets, &host)?;
+        let texts = args.given.iter().flat_map(|given| &given.texts);
+        texts.for_each(|text| secrets.scrubber().learn_address(text));
         let sources = Sources::default();
         sources.add(&source.name, Text::new(&source.name, &source.text, source.path.as_deref()));
         Ok(Arc::new(State {
@@ -204,6 +227,7 @@ impl State {
             bench: std::sync::OnceLock::new(),
             cell: Mutex::default(),
             load_sent: AtomicBool::new(false),
+            said: Said::default(),
             vocabulary: std::sync::OnceLock::new(),
         }))
     }
@@ -251,11 +275,49 @@ impl State {
     /// From now on a script error is an error while running (exit 1), no longer a wrong script (2).
     pub fn load_begins(&self) {
         self.load_sent.store(true, Ordering::Relaxed);
+        crate::os::load_was_sent();
     }
 
     /// What an error of the script's own making is at this moment.
     pub fn kind_of_fault(&self) -> Kind {
         if self.load_sent.load(Ordering::Relaxed) { Kind::Run } else { Kind::Usage }
+    }
+
+    /// Why the script may not take another step: it holds or says too much. `None`: it may.
+    pub fn must_end(&self) -> Option<Dynamic> {
+        let told = match (heap::over(), self.said.too_much.load(Ordering::Relaxed)) {
+            (false, false) => return None,
+            (true, _) => Error::new(
+                self.kind_of_fault(),
+                format!("the script holds more than {} MB of memory", heap::MOST >> 20),
+            )
+            .hint("keep less at a time: save tables and texts, and let go of what is not needed any more"),
+            (_, true) => Error::new(
+                self.kind_of_fault(),
+                format!("the script prints more than {LINES_MAX} lines or {} MB", PRINTED_MAX >> 20),
+            )
+            .hint("save(...) writes a file into the results"),
+        };
+        Some(Dynamic::from(fault::Fault { error: told, option: None }))
+    }
+
+    /// What a script may say on the terminal of `text`: all, a part, or, when it has said too much,
+    /// nothing.
+    pub fn say<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        if self.source.is_built_in() {
+            return Some(text.into());
+        }
+        let (shown, cut) = match text.len() > LINE_MAX {
+            true => (&text[..text.floor_char_boundary(LINE_MAX)], true),
+            false => (text, false),
+        };
+        let lines = self.said.lines.fetch_add(1, Ordering::Relaxed);
+        let bytes = self.said.bytes.fetch_add(shown.len(), Ordering::Relaxed);
+        if lines >= LINES_MAX || bytes > PRINTED_MAX {
+            self.said.too_much.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(if cut { format!("{shown}... (cut: {} bytes)", text.len()).into() } else { shown.into() })
     }
 
     /// Fails with the interruption once Ctrl-C was pressed. Natives that wait call it often.
@@ -294,6 +356,12 @@ impl State {
     /// The same, if anything has used it.
     pub fn bench_if_used(&self) -> Option<Arc<Bench>> {
         self.bench.get().cloned()
+    }
+
+    /// See [`Access::may_write`].
+    pub fn may_write(&self, path: &str) -> Result<PathBuf> {
+        let own = self.bench_if_used().and_then(|bench| bench.folder());
+        self.access.may_write(path, own.as_ref().map(|folder| folder.path()))
     }
 
     /// A sweep is at cell `at` of `of`, from 1 on; 0 of 0 when it has ended.
@@ -357,6 +425,11 @@ impl State {
         crate::stats::words::Lang::named(self.switches.lang.name())
     }
 
+    /// What a run came to, also with `--quiet`.
+    pub fn tell(&self, text: &str) {
+        self.host.out(&self.secrets.scrub(text));
+    }
+
     /// A warning line, also with `--quiet`.
     pub fn warn(&self, line: &str) {
         self.host.err(&format!("{}{}", self.words().warning(), self.secrets.scrub(line)));
@@ -401,6 +474,12 @@ impl State {
                 told = self.placed_in_file(told, option.as_deref());
             }
         }
-        Error { message: self.secrets.scrub(&told.message), ..told }
+        let clean = |text: &str| self.secrets.scrub(text).into_owned();
+        Error {
+            message: clean(&told.message),
+            hint: told.hint.as_deref().map(clean),
+            place: told.place.as_deref().map(clean),
+            ..told
+        }
     }
 }

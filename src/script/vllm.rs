@@ -1,5 +1,6 @@
 //! The result JSON of vLLM's benchmark, for dashboards that read it.
 
+use super::append;
 use super::bench::Finished;
 use super::bind::result::Handle;
 use super::fault::Fallible;
@@ -119,6 +120,7 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
             let model = crate::store::folder::short_model_name(&meta.model_id);
             let rate = meta.request_rate.map_or("inf".to_string(), |rate| rate.to_string());
             let cap = meta.max_concurrency.map(|cap| format!("-concurrency{cap}")).unwrap_or_default();
+            let model = state.secrets.scrub(&model);
             let label = meta.label.as_deref().unwrap_or(&meta.backend).replace(['/', '\\'], "-");
             format!("{label}-{rate}qps{cap}-{model}-{}.json", meta.date)
         }
@@ -130,6 +132,7 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
     }
     let mut json = json.into_map();
     json.retain(|key, _| keeps(key, &wanted.metrics));
+    let json = state.secrets.scrub_map(json);
     put(state, &finished, wanted, &name, &json)
 }
 
@@ -153,23 +156,25 @@ fn put(
         let text = serde_json::to_string_pretty(json).expect("a map of plain values");
         return run.folder.save(name, text.as_bytes());
     }
-    let folder = match wanted.dir.as_str() {
-        "" => run.folder.path().to_path_buf(),
-        dir => state.access.may_write(dir)?,
-    };
+    let line = serde_json::to_string(json).expect("a map of plain values");
+    let own = wanted.dir.is_empty();
+    let folder = if own { run.folder.path().to_path_buf() } else { state.may_write(&wanted.dir)? };
     let path = folder.join(name);
+    if own && !path.exists() {
+        return run.folder.save(name, format!("{line}\n").as_bytes());
+    }
     let failed = |error: std::io::Error| Error::run(format!("cannot write {}: {error}", path.display()));
     std::fs::create_dir_all(&folder).map_err(failed)?;
-    let line = serde_json::to_string(json).expect("a map of plain values");
     if wanted.append {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-        writeln!(file, "{line}").map_err(failed)?;
-    } else {
-        // Nothing is ever overwritten.
-        let mut file =
-            std::fs::OpenOptions::new().create_new(true).write(true).open(&path).map_err(failed)?;
-        writeln!(file, "{}", serde_json::to_string_pretty(json).expect("a map of plain values"))
-            .map_err(failed)?;
+        if !own {
+            state.access.may_append(&path)?;
+        }
+        append::grow(&path, &line)?;
+        return Ok(path);
     }
+    // Nothing is ever overwritten.
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).open(&path).map_err(failed)?;
+    writeln!(file, "{}", serde_json::to_string_pretty(json).expect("a map of plain values"))
+        .map_err(failed)?;
     Ok(path)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use rhai::{Engine, FnAccess, FuncMetadata};
 
+use super::bind::growth;
 use crate::error::nearest;
 
 /// Names that the language handles by itself; any number of arguments.
@@ -64,6 +65,10 @@ impl Vocabulary {
                 continue;
             }
             let standard = !ours.contains(&metadata.hash);
+            // It stands for one that came with the language.
+            if !standard && growth::stands_for_the_languages(&metadata) {
+                continue;
+            }
             let signature = Signature {
                 name: name.clone(),
                 params: vocabulary.params(&metadata),

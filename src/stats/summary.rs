@@ -34,8 +34,8 @@ pub struct Summary {
     /// Replies of the warm-up of which it is not known yet what arrives in the window.
     waiting: Waiting,
     in_flight: InFlight,
-    /// End of the last request that was sent, whichever.
-    last_reply: Option<Nanos>,
+    /// End of the last request, whichever.
+    last_end: Option<Nanos>,
     pub(super) conduct: Conduct,
     /// Fields of ours that the server does not take.
     pub(super) adaptions: Arc<Vec<Adaption>>,
@@ -61,7 +61,7 @@ impl Summary {
             arrivals: Arrivals::default(),
             waiting: Waiting::default(),
             in_flight: InFlight::default(),
-            last_reply: None,
+            last_end: None,
             conduct: Conduct::default(),
             adaptions: Arc::default(),
             report: None,
@@ -98,7 +98,7 @@ impl Summary {
     pub fn add(&mut self, record: &Record) {
         self.in_flight.add(record);
         self.flow.read(record);
-        self.last_reply = self.last_reply.max(record.timeline.sent.map(|_| record.timeline.end));
+        self.last_end = self.last_end.max(Some(record.timeline.end));
         if let Some(reply) = Reply::of(record) {
             self.arrive(reply, record.phase);
         }
@@ -176,27 +176,24 @@ impl Summary {
     }
 
     /// The window: from its start, or the first planned request, to the end of the last measured
-    /// reply or the latest end, whichever comes first. `None`: there was none.
+    /// one or the latest end, whichever comes first. Where nothing was measured the last of all
+    /// requests stands in: a warm-up's replies may fill a whole window. `None`: there was none.
     pub fn span(&self) -> Option<(Nanos, Nanos)> {
-        match self.window {
-            Window::Over { start, end } => Some((start, end)),
-            Window::Running { latest, .. } => {
-                let (start, last) = self.measuring()?;
-                Some((start, latest.map_or(last, |latest| latest.min(last))))
-            }
-        }
+        let Window::Running { start, latest } = self.window else {
+            return self.window.start().zip(self.window.latest());
+        };
+        let start = start.or(self.tally.first_planned)?;
+        let last = match self.tally.last_end {
+            Some(last) => last.max(start),
+            None => self.last_end.filter(|last| *last > start)?,
+        };
+        Some((start, latest.map_or(last, |latest| latest.min(last))))
     }
 
-    /// From the start of the window to the end of the last measured reply, however much later
-    /// than the window that is. A connection that is refused until we give up is no reply: a
-    /// server that died is measured while it lived. Where no measured request was sent the last
-    /// of all replies stands in, since those of a warm-up may fill a whole window, and else the
-    /// end of the last request.
+    /// From the start of the window to the end of the last measured request, however much later
+    /// than the window that is.
     pub(super) fn measuring(&self) -> Option<(Nanos, Nanos)> {
-        let start = self.window.start().or(self.tally.first_planned)?;
-        let of_all = self.last_reply.filter(|last| *last > start);
-        let last = self.tally.last_reply.or(of_all).or(self.tally.last_end)?;
-        Some((start, last.max(start)))
+        Some((self.span()?.0, self.tally.last_end?))
     }
 
     pub(super) fn arrivals(&self) -> Cow<'_, Arrivals> {
@@ -267,7 +264,7 @@ impl std::ops::AddAssign<&Summary> for Summary {
         self.arrivals.merge(&other.arrivals);
         self.waiting.merge(&other.waiting);
         self.in_flight.merge(&other.in_flight);
-        self.last_reply = self.last_reply.max(other.last_reply);
+        self.last_end = self.last_end.max(other.last_end);
         self.conduct.merge(&other.conduct);
     }
 }
@@ -384,15 +381,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_died_is_measured_while_it_lived_and_one_that_is_silent_while_it_is_waited_for() {
-        let good = || reply(0, 0).tokens_at(&[500]).usage(1, 3);
-        let refused = |i| reply(i, 500).dropped().fails(Outcome::Connect, "refused").ends(8_000);
-        let died = filled(running(0, 9_000), [good(), refused(1)]);
-        says(&died, &[("duration", Some(0.5)), ("requests.rate", Some(2.0)), ("requests.count", Some(2.0))]);
-        let silent = filled(running(0, 9_000), [good(), reply(1, 500).times_out(1_000)]);
-        says(&silent, &[("duration", Some(1.5)), ("requests.rate", Some(1.0 / 1.5))]);
-        let never_there = filled(running(0, 9_000), [refused(0), refused(1)]);
-        says(&never_there, &[("duration", Some(8.5)), ("requests.rate", Some(0.0))]);
+    fn a_failure_is_an_end_too_or_a_server_that_died_would_look_fast() {
+        let dead = reply(1, 500).ends(1_500).fails(Outcome::Connect, "refused");
+        let summary = filled(running(0, 9_000), [reply(0, 0).tokens_at(&[500]).usage(1, 3), dead]);
+        says(&summary, &[("duration", Some(2.0)), ("requests.rate", Some(0.5))]);
     }
 
     #[test]

@@ -30,9 +30,6 @@ pub struct Tally {
     /// A first event of content came later than the first event of output, or never.
     pub ttfo_differs: bool,
     pub first_planned: Option<Nanos>,
-    /// End of the last request that was sent: of its reply, or of the waiting for one.
-    pub last_reply: Option<Nanos>,
-    /// End of the last request, sent or not.
     pub last_end: Option<Nanos>,
 }
 
@@ -122,7 +119,6 @@ impl Tally {
         self.forced_length += u64::from(record.forced_length);
         self.synthetic_text += u64::from(record.synthetic_text);
         self.first_planned = least(self.first_planned, Some(timeline.planned));
-        self.last_reply = self.last_reply.max(timeline.sent.map(|_| timeline.end));
         self.last_end = self.last_end.max(Some(timeline.end));
         if !record.success() {
             self.wasted_tokens += record.output_tokens().map_or(0, |(n, _)| u64::from(n));
@@ -179,7 +175,6 @@ impl Tally {
         self.failures.merge(&other.failures);
         self.ttfo_differs |= other.ttfo_differs;
         self.first_planned = least(self.first_planned, other.first_planned);
-        self.last_reply = self.last_reply.max(other.last_reply);
         self.last_end = self.last_end.max(other.last_end);
     }
 }

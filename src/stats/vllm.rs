@@ -2,7 +2,7 @@
 //!
 //! The keys are vLLM's, in its order; the numbers are ours, by our definitions, but for the
 //! throughputs: as vLLM has them they are the measured requests and their tokens, divided by the
-//! time to the end of the last reply. (Those of the [`Summary`] are of what arrived in the window.)
+//! time to the end of the last one. (Those of the [`Summary`] are of what arrived in the window.)
 //! Statistics are milliseconds, the lists of single requests seconds.
 
 use super::names::Metric;

@@ -27,6 +27,8 @@ struct Shared {
     bytes: usize,
 }
 
+/// Most bytes of a tokenizer's file; the largest known have a tenth of it.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Most texts tried for one count.
 const TRIES: u32 = 24;
 /// Words of the text in front that are encoded again to verify what follows.
@@ -49,7 +51,7 @@ impl Real {
             ))
             .hint(hint));
         }
-        let bytes = std::fs::read(&file)
+        let bytes = crate::os::file::read(&file, FILE_BYTES_MAX)
             .map_err(|e| Error::usage(format!("cannot read tokenizer \"{}\": {e}", file.display())))?;
         Real::parse(&bytes, name).map_err(|problem| {
             Error::usage(format!("cannot load tokenizer \"{}\": {problem}", file.display())).hint(

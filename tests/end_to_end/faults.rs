@@ -12,9 +12,7 @@ fn spoiled(fail: &str, outcome: &'static str, words: &str) {
     let more = ["--num-prompts", "40", "--max-concurrency", "8", "--idle-timeout", "500ms"];
     let done = lab.single(&engine.url, &more).exits(0);
     assert!(done.out.contains("40 total, 36 succeeded, 4 failed (10.00 %)"), "{}", done.out);
-    // A refusal is shown by its status.
-    let shown = if outcome == "status" { format!("http_{words}") } else { outcome.to_string() };
-    let line = done.out.lines().find(|line| line.contains(&format!("  {shown} ")));
+    let line = done.out.lines().find(|line| line.contains(&format!("  {outcome} ")));
     assert!(line.is_some_and(|line| line.contains("4, such as: ")), "{}", done.out);
 
     let records = records(&lab.result());

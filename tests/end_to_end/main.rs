@@ -18,4 +18,3 @@ mod scripts;
 mod secrets;
 mod single;
 mod traffic;
-mod window;

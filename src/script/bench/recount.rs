@@ -47,10 +47,8 @@ fn recount(plan: &Plan, rows: &[Record]) -> Option<Recount> {
     };
     let measured: Vec<&Record> =
         by_phase(Phase::Measured).filter(|row| row.timeline.planned <= latest(start)).collect();
-    let end = |row: &Record| row.timeline.sent.map(|_| row.timeline.end);
-    let last_of_all = rows.iter().filter_map(end).max().filter(|last| *last > start);
-    let last = measured.iter().filter_map(|row| end(row)).max().or(last_of_all);
-    let last = last.or(measured.iter().map(|row| row.timeline.end).max())?.max(start);
+    let last_of_all = rows.iter().map(|row| row.timeline.end).max().filter(|last| *last > start);
+    let last = measured.iter().map(|row| row.timeline.end).max().or(last_of_all)?;
     let window = (start, last.min(latest(start)));
     let completed: Vec<&&Record> = measured.iter().filter(|row| row.success()).collect();
     let mut found = Recount {

@@ -14,6 +14,7 @@ use crate::script::opts::Opts;
 use crate::script::reading;
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
+use crate::script::weight::{need_room, weigh, weigh_all};
 use crate::store::folder::{self, Found};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -51,6 +52,9 @@ fn chosen(state: &State, name: &str) -> Result<PathBuf> {
         });
     }
     let path = [parent.join(name), state.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
+    if let Some(path) = &path {
+        state.access.may_read(&path.display().to_string())?;
+    }
     path.ok_or_else(|| {
         let names: Vec<String> =
             found(state).unwrap_or_default().into_iter().map(|found| found.name).collect();
@@ -65,6 +69,8 @@ fn chosen(state: &State, name: &str) -> Result<PathBuf> {
 /// Every row as JSON; a row that is no map is an error.
 pub fn rows(call: &str, rows: Array) -> Fallible<Vec<serde_json::Map<String, serde_json::Value>>> {
     let row = |row: Dynamic| {
+        weigh(call, &row)?;
+        need_room(call, 0)?;
         row.try_cast::<Map>().map(|map| json::object(&map)).ok_or_else(|| {
             raise(Error::usage(format!("{call}: every row must be a map such as #{{ rate: 4, ttft: 12.5 }}")))
         })
@@ -103,6 +109,7 @@ mod functions {
             texts: listed("texts")?,
         };
         opts.finish()?;
+        weigh_all("known_keys", required.iter().chain(&optional))?;
         reading::known_keys(&map, file, &required, &optional).map_err(raise)?;
         kinds.check(&map, file).map_err(raise)
     }
@@ -116,6 +123,7 @@ mod functions {
     /// `["tp=8", "gpu=H100"]` as a map; numbers become numbers. `what` names it in errors.
     #[rhai_fn(return_raw)]
     pub fn pairs(list: Array, what: &str) -> Fallible<Map> {
+        weigh_all("pairs", &list)?;
         let option = what.trim_start_matches('-').replace('-', "_");
         reading::pairs(list, what).map_err(|error| raise_at(&option, error))
     }
@@ -149,8 +157,11 @@ mod functions {
 
     /// One map for every run of a results folder, with the columns of the aggregated CSV.
     #[rhai_fn(volatile, return_raw)]
-    pub fn aggregate(_context: NativeCallContext, folder: &str) -> Fallible<Array> {
-        let rows = aggregate::rows(Path::new(folder)).map_err(raise)?;
+    pub fn aggregate(context: NativeCallContext, folder: &str) -> Fallible<Array> {
+        let state = State::of(&context);
+        let folder = state.access.may_read(folder).map_err(raise)?;
+        state.access.check_links(&folder).map_err(raise)?;
+        let rows = aggregate::rows(&folder).map_err(raise)?;
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 
@@ -159,7 +170,9 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn save_csv(context: NativeCallContext, folder: &str, rows: Array) -> Fallible<String> {
         let rows = self::rows("save_csv", rows)?;
-        let path = aggregate::save(&State::of(&context), Path::new(folder), &rows).map_err(raise)?;
+        let state = State::of(&context);
+        let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
+        let path = aggregate::save(&state, Path::new(folder), &rows).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -189,6 +202,7 @@ mod functions {
         let state = State::of(&context);
         let bench = state.bench().map_err(raise)?;
         let folder = bench.need_folder(&state, None).map_err(raise)?;
+        let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
         let path = crate::store::table::save_table(&folder, name, &rows).map_err(raise)?;
         Ok(path.display().to_string())
     }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::{need, need_number};
 use crate::script::state::State;
+use crate::script::weight::weigh;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
@@ -109,6 +110,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn pad_left(value: Dynamic, width: Dynamic) -> Fallible<ImmutableString> {
         let width = need::<u64>("pad_left", "the width", &width)?.min(1000) as usize;
+        weigh("pad_left", &value)?;
         let text = value.to_string();
         let taken = unicode_width::UnicodeWidthStr::width(text.as_str());
         Ok(format!("{}{text}", " ".repeat(width.saturating_sub(taken))).into())
@@ -118,6 +120,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn pad_right(value: Dynamic, width: Dynamic) -> Fallible<ImmutableString> {
         let width = need::<u64>("pad_right", "the width", &width)?.min(1000) as usize;
+        weigh("pad_right", &value)?;
         let text = value.to_string();
         let taken = unicode_width::UnicodeWidthStr::width(text.as_str());
         Ok(format!("{text}{}", " ".repeat(width.saturating_sub(taken))).into())

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind};
 use crate::script::columns::columns;
 use crate::script::fault::{Fallible, raise, shown};
 use crate::script::state::State;
+use crate::script::weight::{TEXT_MAX, weigh, weigh_all};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
@@ -26,7 +27,10 @@ mod functions {
     /// Prints one line of information; silent with `--quiet`.
     #[rhai_fn(volatile)]
     pub fn info(context: NativeCallContext, value: Dynamic) {
-        State::of(&context).inform(&line(&context, value));
+        let state = State::of(&context);
+        if let Some(line) = state.say(&line(&context, value)) {
+            state.inform(&line);
+        }
     }
 
     /// Prints one line about what the script does on standard error, such as a file that it wrote;
@@ -39,13 +43,17 @@ mod functions {
     /// Prints a warning on standard error, also with `--quiet`.
     #[rhai_fn(volatile)]
     pub fn warn(context: NativeCallContext, value: Dynamic) {
-        State::of(&context).warn(&line(&context, value));
+        let state = State::of(&context);
+        if let Some(line) = state.say(&line(&context, value)) {
+            state.warn(&line);
+        }
     }
 
     /// Rows of cells under a header, all of them lists, as a table for the terminal.
     #[rhai_fn(return_raw)]
     pub fn table(header: Array, rows: Array) -> Fallible<String> {
         let texts = |cells: Array| cells.iter().map(Dynamic::to_string).collect::<Vec<_>>();
+        weigh_all("table", header.iter().chain(&rows))?;
         let width = header.len();
         let mut lines = Vec::new();
         for row in rows {
@@ -56,7 +64,16 @@ mod functions {
             }
             lines.push(row);
         }
-        Ok(columns(texts(header), lines))
+        let header = texts(header);
+        // Every row gets as wide as the widest cell of each column.
+        let widest = |column: usize| {
+            lines.iter().chain([&header]).map(|row: &Vec<String>| row[column].len()).max().unwrap_or(0) + 3
+        };
+        let row = (0..width).map(widest).fold(2, usize::saturating_add);
+        if row.saturating_mul(lines.len() + 4) > TEXT_MAX {
+            return Err(raise(Error::usage(format!("table: it has more than {} MB", TEXT_MAX >> 20))));
+        }
+        Ok(columns(header, lines))
     }
 
     /// The language of tables: `"en"` or `"zh"`.
@@ -72,7 +89,7 @@ mod functions {
             reason if reason.trim().is_empty() => "the script failed and did not say why".into(),
             reason => reason,
         };
-        Err(raise(Error::new(Kind::Failed, State::of(&context).secrets.scrub(&reason))))
+        Err(raise(Error::new(Kind::Failed, State::of(&context).secrets.scrub(&reason).into_owned())))
     }
 
     /// Records a verdict and goes on; the process ends with exit code 99 when one did not hold.
@@ -94,10 +111,12 @@ mod functions {
     }
 
     /// Keeps a value in the manifest of the results folder, under `key`.
-    #[rhai_fn(volatile)]
-    pub fn note(context: NativeCallContext, key: &str, value: Dynamic) {
+    #[rhai_fn(volatile, return_raw)]
+    pub fn note(context: NativeCallContext, key: &str, value: Dynamic) -> Fallible<()> {
+        weigh("note", &value)?;
         let state = State::of(&context);
         state.tally().notes.push((key.into(), value.flatten()));
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::Opts;
-use crate::script::param::Param;
+use crate::script::param::{Kind, Param};
 use crate::script::preset;
 use crate::script::state::State;
 
@@ -20,6 +20,12 @@ fn value(context: &NativeCallContext, name: &str, default: Dynamic, options: Map
     let param = Param::describe(name, Some(&default.flatten()), options)?;
     let given = state.given(name);
     let value = param.value(given.as_ref()).map_err(raise)?;
+    if param.kind == Some(Kind::Url) {
+        // What a file of presets says is no word of the command line.
+        let typed = state.args.given.iter().filter(|given| given.name == name);
+        let urls = typed.flat_map(|given| &given.texts).flat_map(|text| text.split(','));
+        urls.for_each(|url| state.access.grant(url));
+    }
     let mut tally = state.tally();
     if tally.params.iter().all(|(known, _)| known != name) {
         tally.params.push((name.into(), value.clone()));
@@ -37,7 +43,8 @@ mod functions {
     }
 
     /// As above. Options: `help`, `min`, `max`, `choices` (a list), `unit`, `type` (`"int"`,
-    /// `"float"`, `"bool"`, `"string"`, `"pairs"` such as `128x64,512x64`, `"map"` from JSON; with
+    /// `"float"`, `"bool"`, `"string"`, `"pairs"` such as `128x64,512x64`, `"map"` from JSON,
+    /// `"url"`: an address, which the script may then reach; with
     /// the default `()` the parameter is optional), `many` (may be repeated; the value is a list),
     /// `required`, `flag` (another name for the flag), `also` (a list of further ones).
     #[rhai_fn(name = "param", volatile, return_raw)]

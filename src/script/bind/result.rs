@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::chart;
 use crate::error::{Error, Result};
+use crate::os::heap;
 use crate::record::{Record, Source};
 use crate::script::bench::Finished;
 use crate::script::fault::{Fallible, raise};
@@ -16,6 +17,7 @@ use crate::script::opts::{Opts, need};
 use crate::script::series;
 use crate::script::state::State;
 use crate::script::vllm;
+use crate::script::weight::need_room;
 use crate::stats::{Condition, Slo, Summary, Window};
 use crate::store::reader;
 
@@ -110,6 +112,10 @@ impl Handle {
             "charts",
             "draw those of the whole run, or chart(#{ data: part, kind: \"cdf\", x: \"ttft\" }) of the part",
         )?;
+        heap::aside(|| self.draw_all(state))
+    }
+
+    fn draw_all(&self, state: &State) -> Result<Vec<PathBuf>> {
         let records = self.records(state)?;
         let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
         let start = self.run.summary.span().map(|(start, _)| start);
@@ -127,10 +133,14 @@ impl Handle {
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
         let mut paths = Vec::new();
-        for (kind, figure) in figures {
+        for (kind, mut figure) in figures {
+            state.secrets.scrub_figure(&mut figure);
             for ending in ["svg", "png"] {
                 let path = folder.join(format!("{}-{kind}.{ending}", file_name(name)));
-                figure.save(&path)?;
+                // Drawn before: the same rows give the same picture.
+                if !path.exists() {
+                    figure.save(&path)?;
+                }
                 paths.push(path);
             }
         }
@@ -141,6 +151,10 @@ impl Handle {
     /// their rates add up to its own.
     fn parts(&self, state: &State) -> Result<Vec<Handle>> {
         self.whole("by", "a part is of one class already; split the whole run")?;
+        heap::aside(|| self.split(state))
+    }
+
+    fn split(&self, state: &State) -> Result<Vec<Handle>> {
         let records = self.records(state)?;
         let mut parts: Vec<(String, Summary)> = Vec::new();
         let span = self.run.summary.span();
@@ -159,6 +173,9 @@ impl Handle {
         Ok(parts.into_iter().map(part).collect())
     }
 }
+
+/// What a point of a series takes as a map.
+const POINT: usize = 700;
 
 /// A run's name as a file name.
 pub fn file_name(name: &str) -> String {
@@ -215,7 +232,9 @@ mod functions {
         window: Dynamic,
     ) -> Fallible<Array> {
         let window = need::<Duration>("series", "the window", &window)?;
-        let line = series::line(&State::of(&context), result, name, window).map_err(raise)?;
+        let state = State::of(&context);
+        let line = heap::aside(|| series::line(&state, result, name, window)).map_err(raise)?;
+        need_room("series", line.len().saturating_mul(POINT))?;
         let point = |(at, value): (i64, f64)| {
             let t = Dynamic::from(at as f64 / 1e9);
             Dynamic::from(Map::from([("t".into(), t), ("value".into(), Dynamic::from(value))]))
@@ -280,7 +299,7 @@ mod functions {
         opts.finish()?;
         let instead = "save the whole run; a part's numbers are values such as part[\"ttft.p99\"]";
         result.whole("save_vllm", instead).map_err(raise)?;
-        let path = vllm::save(&state, result, &wanted).map_err(raise)?;
+        let path = heap::aside(|| vllm::save(&state, result, &wanted)).map_err(raise)?;
         Ok(path.display().to_string())
     }
 

@@ -10,6 +10,7 @@ use super::result::Handle;
 use super::target;
 use crate::client::protocol::Api;
 use crate::error::Error;
+use crate::os::heap;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
 use crate::schedule::Shape;
@@ -18,10 +19,12 @@ use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
 use crate::script::json;
+use crate::script::limits;
 use crate::script::opts::{OptionValue, Opts, number};
 use crate::script::server::Ready;
 use crate::script::source::WorkloadSource;
 use crate::script::state::State;
+use crate::script::weight::weigh_all;
 use crate::stats::Slo;
 use crate::tokens::Tokens;
 
@@ -77,6 +80,7 @@ impl Draft {
                 .unwrap_or(Capture::None),
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
         };
+        weigh_all(call, draft.tags.values())?;
         opts.finish()?;
         let ends = draft.requests.is_some() || draft.duration.is_some() || draft.arrivals.length().is_some();
         if !ends {
@@ -90,8 +94,25 @@ impl Draft {
             );
             return Err(raise(Error::usage(told).hint("give `warmup` as a number of requests")));
         }
+        draft.stays_within(call).map_err(raise)?;
         draft.fits(connections_max())?;
         Ok(draft)
+    }
+
+    /// Fails when it asks for more than any run may.
+    fn stays_within(&self, call: &str) -> crate::error::Result<()> {
+        let warmup = match self.warmup {
+            Warmup::Requests(n) => n,
+            _ => 0,
+        };
+        limits::requests(call, Some(self.requests.unwrap_or(0).saturating_add(warmup)))?;
+        limits::rate(call, &self.arrivals)
+    }
+
+    /// Requests that are made or under way at once, at most.
+    fn at_once(&self) -> u64 {
+        let places = [self.cap, self.arrivals.places()].into_iter().flatten().min().unwrap_or(128) as u64;
+        places.min(self.requests.unwrap_or(u64::MAX)).max(1)
     }
 
     /// Fails when the requests in flight need more connections than there can be.
@@ -156,7 +177,14 @@ impl Draft {
 
     /// Runs it, whatever it takes to make its server ready included.
     pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
+        heap::aside(|| self.measure(state, point))
+    }
+
+    fn measure(self, state: &State, point: Map) -> Fallible<Handle> {
         state.go_on()?;
+        if !state.source.is_built_in() {
+            limits::prompts("run", &self.workload, self.at_once()).map_err(raise)?;
+        }
         let bench = state.bench().map_err(raise)?;
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();

@@ -54,14 +54,14 @@ mod tests {
 
     #[test]
     fn a_secret_shows_its_value_nowhere() {
-        let host = Host::fake("/", &[("VAR", "sk-1234")]);
+        let host = Host::fake("/", &[("VAR", "sk-12345")]);
         let switches =
             Switches { secrets: vec![("KEY".into(), From::Env("VAR".into()))], ..Default::default() };
         let script = r#"
             let key = secret("KEY");
             print(key); print("a " + key); print(`b ${key}`); print([key]); info(key); debug(key);
             print(secret("NONE", "other"));
-            print("the text sk-1234");
+            print("the text sk-12345");
         "#;
         testing::run_with(script, &[], switches, host.clone()).unwrap();
         let (out, err) = host.written();
@@ -74,7 +74,7 @@ mod tests {
         ] {
             let switches =
                 Switches { secrets: vec![("KEY".into(), From::Env("VAR".into()))], ..Default::default() };
-            let host = Host::fake("/", &[("VAR", "sk-1234")]);
+            let host = Host::fake("/", &[("VAR", "sk-12345")]);
             let told = testing::run_with(&format!("print({wrong});"), &[], switches, host.clone());
             let written = format!("{told:?}{:?}", host.written());
             assert!(!written.contains("1234"), "{wrong}: {written}");

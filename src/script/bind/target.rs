@@ -1,6 +1,5 @@
 //! Targets: which server is loaded, and how it is talked to.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +9,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use crate::client::Target;
 use crate::client::caps::Caps;
 use crate::client::control::{Control, Patience};
-use crate::client::target::{
-    Connections, Exact, HeaderValue, KEY_MIN, Secret as Key, Timeouts, bare, usually_secret,
-};
+use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts, usually_secret};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
@@ -115,9 +112,7 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
             // Typed in the open, but nobody wants to find it in the results.
             None if plain && usually_secret(&name) => {
                 let value = value.to_string();
-                if bare(&value).len() >= KEY_MIN {
-                    state.secrets.learn(&format!("header {name}"), bare(&value));
-                }
+                state.secrets.learn(&format!("header {name}"), &value);
                 HeaderValue::Secret(Key::new(&value))
             }
             None if plain => HeaderValue::Text(value.to_string()),
@@ -131,8 +126,11 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
     if let Some(map) = opts.take::<Map>("extra_body")? {
         target.extra_body = json::faithful(&map).map_err(|what| opts.error("extra_body", &what))?;
     }
+    target.scrubber = state.secrets.scrubber();
     target.insecure = opts.take::<bool>("insecure")?.unwrap_or(false);
-    target.ca_cert = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()).map(PathBuf::from);
+    if let Some(path) = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()) {
+        target.ca_cert = Some(state.access.may_read(&path).map_err(|error| raise_at("ca_cert", error))?);
+    }
     Ok(())
 }
 
@@ -228,7 +226,8 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn models(context: NativeCallContext, server: &mut Handle) -> Fallible<Array> {
         let names = ask(&context, server, async |control| control.models().await)?;
-        Ok(names.into_iter().map(Dynamic::from).collect())
+        let secrets = &State::of(&context).secrets;
+        Ok(names.iter().map(|name| secrets.scrub(name).into_owned().into()).collect())
     }
 
     /// The value of one of the server's own metrics, such as `"vllm:num_requests_waiting"`.
@@ -260,7 +259,8 @@ mod functions {
     pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
         let state = State::of(&context);
         let bench = state.bench().map_err(raise)?;
-        Ok(server.ready(&state, &bench, None).map_err(raise)?.target.model.as_str().into())
+        let ready = server.ready(&state, &bench, None).map_err(raise)?;
+        Ok((&*state.secrets.scrub(&ready.target.model)).into())
     }
 
     /// The target's name, for printing.

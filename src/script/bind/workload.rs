@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use crate::error::{Error, nearest};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
+use crate::script::limits;
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
 use crate::script::source::{Common, WorkloadSource};
@@ -224,10 +225,14 @@ mod functions {
         let mut opts = Opts::new("dataset", options);
         let common = common(&mut opts)?;
         let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
+        let is_there = state.access.is_there(path);
         let path = match format == "hf" {
             true => reading::data_set(&state, path).map_err(raise)?,
             false => state.access.may_read(path).map_err(raise)?,
         };
+        if is_there {
+            state.access.check_links(&path).map_err(raise)?;
+        }
         let order =
             opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
         let output = opts.take::<u64>("output")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -284,6 +289,10 @@ mod functions {
                 return refuse(format!("mix: the weight of part {} must be above 0, got {weight}", i + 1));
             }
             parts.push((weight, part));
+        }
+        let all = parts.iter().map(|(_, part)| limits::parts(part)).fold(0, usize::saturating_add);
+        if all > limits::PARTS_MAX {
+            return refuse(format!("mix: it has {all} parts in all, and may have {}", limits::PARTS_MAX));
         }
         match parts.is_empty() {
             true => {
