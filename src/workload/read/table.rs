@@ -12,6 +12,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
+use std::fmt::Display;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 64;
@@ -26,8 +27,9 @@ pub(super) fn rows(bytes: Bytes, gather: &mut Gather) -> Result<()> {
 }
 
 fn read(bytes: Bytes, gather: &mut Gather) -> Result<()> {
-    let cannot = |name: &str, what: &dyn std::fmt::Display| {
-        Error::usage(format!("cannot read \"{name}\": {what}")).hint("is the file whole?")
+    let cannot = |name: &str, what: &dyn Display| {
+        let (what, hint) = words(&what.to_string());
+        Error::usage(format!("cannot read \"{name}\": {what}")).hint(hint)
     };
     let name = gather.name.clone();
     let builder =
@@ -47,6 +49,24 @@ fn read(bytes: Bytes, gather: &mut Gather) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The library's words without the kinds that only a programmer knows, and what to try.
+fn words(error: &str) -> (String, &'static str) {
+    let mut rest = error;
+    while let Some((kind, more)) = rest.split_once(": ")
+        && ["Parquet error", "Parquet argument error", "External", "EOF", "Arrow: Parquet argument error"]
+            .contains(&kind)
+    {
+        rest = more;
+    }
+    match rest.strip_prefix("Disabled feature at compile time: ") {
+        Some(codec) => (
+            format!("its pages are packed with {codec}, which is not read"),
+            "write it again with zstd, snappy, gzip or lz4",
+        ),
+        None => (rest.to_string(), "is the file whole?"),
+    }
 }
 
 fn entry(batch: &RecordBatch, i: usize) -> Entry<'static> {
@@ -190,6 +210,9 @@ mod tests {
         let error = |bytes: &[u8], format| {
             parse("file", bytes, &How { format, ..How::default() }).expect_err("bad").message
         };
+        let brotli = std::fs::read(path("prompt-brotli.parquet")).expect("there");
+        let told = "cannot read \"file\": its pages are packed with brotli, which is not read";
+        assert_eq!(error(&brotli, Format::Hf), told);
         assert_eq!(error(b"", Format::Parquet), "cannot read \"file\": it is empty");
         assert_eq!(error(b"prompt\na\n", Format::Parquet), "cannot read \"file\": it is no Parquet file");
         let packed = bytes::packed(&std::fs::read(path("messages-snappy.parquet")).expect("there"));

@@ -32,3 +32,5 @@ pq.write_table(
 pq.write_table(
     pa.table({"Request tokens": pa.array([10, 20, 0], pa.uint16()), "Response tokens": pa.array([1.0, 2.0, 3.0])}),
     "lengths-lz4.parquet", compression="lz4")
+
+pq.write_table(pa.table({"prompt": ["a"] * 10}), "prompt-brotli.parquet", compression="brotli")
