@@ -116,7 +116,7 @@ fn whatever_makes_sense_for_both_is_an_option_of_single_and_of_batch() {
         "result_filename",
         "save_result",
     ];
-    let batch_only = ["concurrency_prompts", "config", "cooldown", "input_output", "repeats"];
+    let batch_only = ["columns", "concurrency_prompts", "config", "cooldown", "input_output", "repeats"];
     assert_eq!(single.difference(&batch).collect::<Vec<_>>(), single_only);
     assert_eq!(batch.difference(&single).collect::<Vec<_>>(), batch_only);
 }
