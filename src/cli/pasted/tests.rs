@@ -202,7 +202,7 @@ fn commands_as_they_are_pasted() {
         (
             "vllm bench serve --model m --dataset-name hf --dataset-path org/set --hf-split test --hf-subset a --num-prompts 7",
             "model=m dataset_name=hf dataset_path=org/set hf_split=test hf_subset=a num_prompts=7 max_concurrency=7",
-            "",
+            "as `vllm bench serve` has it: --max-concurrency 7",
         ),
         (
             "vllm bench serve --model m --dataset-name sharegpt --dataset-path s.json --no-stream --num-prompts 7",
