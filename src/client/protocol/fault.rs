@@ -21,26 +21,22 @@ const PAGE_MAX: usize = 16 << 10;
 /// What a person reads on a page such as a proxy's, each line once.
 fn text_of_page(page: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
-    let (mut rest, mut hidden) = (page, None);
-    while let Some((text, behind)) = rest.split_once('<') {
+    let mut rest = page;
+    while let Some((text, tag)) = rest.split_once('<') {
         let text = text.trim();
-        if hidden.is_none() && !text.is_empty() && !lines.contains(&text) {
+        if !text.is_empty() && !lines.contains(&text) {
             lines.push(text);
         }
-        let name = |closes: &str| {
-            let tag = behind.strip_prefix(closes)?;
-            ["style", "script"]
-                .into_iter()
-                .find(|name| tag.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name)))
+        let opens =
+            |name: &&&str| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        // What stands in these is for no person.
+        let tag = match ["style", "script"].iter().find(opens) {
+            Some(name) => tag.to_ascii_lowercase().find(&format!("</{name}")).map_or("", |end| &tag[end..]),
+            None => tag,
         };
-        hidden = match (name(""), name("/")) {
-            (Some(name), _) => Some(name),
-            (_, Some(name)) if hidden == Some(name) => None,
-            _ => hidden,
-        };
-        rest = behind.split_once('>').map_or("", |(_, rest)| rest);
+        rest = tag.split_once('>').map_or("", |(_, rest)| rest);
     }
-    if hidden.is_none() && !rest.trim().is_empty() {
+    if !rest.trim().is_empty() {
         lines.push(rest.trim());
     }
     lines.join("; ")
