@@ -61,6 +61,10 @@ fn add(value: &Dynamic, depth: usize, bytes: &mut usize) -> Result<(), String> {
 pub fn need_room(call: &str, bytes: usize) -> Fallible<()> {
     match heap::has_room(bytes) {
         true => Ok(()),
+        false if bytes == 0 => Err(raise(
+            Error::usage(format!("{call}: the script holds more than {}", file::size(heap::MOST as u64)))
+                .hint("keep less at a time"),
+        )),
         false => Err(raise(
             Error::usage(format!(
                 "{call}: this would take {}, and a script may hold {} in all",

@@ -86,11 +86,13 @@ fn pad(text: &mut ImmutableString, len: i64, filling: &str) -> Fallible<()> {
         return Ok(());
     }
     let width = filling.chars().count();
-    need_room("pad", (more / width + 1).saturating_mul(filling.len()))?;
+    need_room("pad", (more / width + 1).saturating_mul(2 * filling.len()))?;
     let (whole, rest) = (more / width, more % width);
-    let text = text.make_mut();
-    (0..whole).for_each(|_| text.push_str(filling));
-    text.extend(filling.chars().take(rest));
+    let mut longer = String::with_capacity(text.len() + (whole + 1) * filling.len());
+    longer.push_str(text.as_str());
+    longer.push_str(&filling.repeat(whole));
+    longer.extend(filling.chars().take(rest));
+    *text = longer.into();
     Ok(())
 }
 
