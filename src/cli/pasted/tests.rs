@@ -195,7 +195,7 @@ fn commands_as_they_are_pasted() {
             "as `vllm bench serve` has it: --random-input-len 1024, --random-output-len 128, --num-prompts 1000",
         ),
         (
-            "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name random-mm --no-stream --dataset-path x",
+            "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name wikitext --no-stream --dataset-path x",
             "",
             "!--dataset-name: must be one of",
         ),
