@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod listing;
+mod pages;
 mod patience;
 mod prometheus;
 
@@ -171,6 +172,9 @@ impl Control {
 
     /// One look at `/metrics`: its status, and its text without secrets.
     pub(in crate::client) async fn metrics_now(&self, limit: Duration) -> Result<(StatusCode, String)> {
+        if !self.target.metrics_urls.is_empty() {
+            return self.named_pages(limit).await;
+        }
         let answer = self.call(Method::GET, "/metrics", limit).await?;
         Ok((answer.status, self.target.scrub(&String::from_utf8_lossy(&answer.body)).into_owned()))
     }

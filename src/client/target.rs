@@ -129,6 +129,45 @@ pub struct Target {
     /// Accept any certificate.
     pub insecure: bool,
     pub ca_cert: Option<PathBuf>,
+    /// Where the server's metrics are. None: `/metrics` below the base.
+    pub metrics_urls: Vec<MetricsUrl>,
+    /// Programs of this machine that are a part of the server: names, process ids, ports.
+    pub server_processes: Vec<String>,
+}
+
+/// One page of metrics, and the role of who gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsUrl {
+    pub role: Option<String>,
+    pub url: url::Url,
+}
+
+impl MetricsUrl {
+    /// `http://host:port`, with `/metrics` where no path is given, or `ROLE=http://...`.
+    pub fn parse(text: &str) -> Result<MetricsUrl, String> {
+        let (role, address) = match text.split_once('=') {
+            Some((role, address)) if !role.contains(':') => (Some(role.trim()), address.trim()),
+            _ => (None, text.trim()),
+        };
+        if role.is_some_and(|role| role.is_empty() || role.contains(['"', '\\', '\n'])) {
+            return Err(format!(
+                "{text} has no role before `=`: write something like prefill=http://host:8000"
+            ));
+        }
+        let mut url = Target::base_url(address)?;
+        if matches!(url.path(), "" | "/") {
+            url.set_path("/metrics");
+        }
+        Ok(MetricsUrl { role: role.map(str::to_string), url })
+    }
+
+    /// As labels of a series.
+    pub fn labels(&self) -> String {
+        let role = self.role.as_ref().map_or(String::new(), |role| format!("role=\"{role}\","));
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{role}server=\"{host}:{port}\"")
+    }
 }
 
 impl Target {
@@ -217,6 +256,8 @@ impl Target {
             scrubber: Arc::default(),
             insecure: false,
             ca_cert: None,
+            metrics_urls: Vec::new(),
+            server_processes: Vec::new(),
         }
     }
 
@@ -446,6 +487,19 @@ mod tests {
         let mut target = Target::new(Target::base_url(base).expect("a base URL"), api);
         change(&mut target);
         target.endpoint_url().to_string()
+    }
+
+    #[test]
+    fn a_page_of_metrics_has_an_address_and_perhaps_a_role() {
+        let page = |text| MetricsUrl::parse(text).map(|page| (page.url.to_string(), page.labels()));
+        assert_eq!(page("http://a:1"), Ok(("http://a:1/metrics".into(), "server=\"a:1\"".into())));
+        assert_eq!(
+            page("prefill=http://a:1/x/metrics"),
+            Ok(("http://a:1/x/metrics".into(), "role=\"prefill\",server=\"a:1\"".into()))
+        );
+        for bad in ["a:1", "=http://a:1", "ftp://a", "http://u:p@a", ""] {
+            assert!(page(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

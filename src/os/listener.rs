@@ -22,6 +22,35 @@ struct Process {
 }
 
 impl Listener {
+    /// Who listens on `port`, and who is named: by a port, a process id, or a program's name.
+    /// `None`: none was found.
+    pub fn of(port: u16, named: &[String]) -> Option<Listener> {
+        let found = named.iter().flat_map(|name| Listener::named(name)).collect::<HashSet<u32>>();
+        match Listener::find(port) {
+            Some(mut listener) => {
+                listener.holders.extend(found);
+                Some(listener)
+            }
+            None => (!found.is_empty()).then_some(Listener { holders: found }),
+        }
+    }
+
+    /// A number is a port that somebody listens on, else a process.
+    fn named(name: &str) -> HashSet<u32> {
+        if let Some(listener) = name.parse().ok().and_then(Listener::find) {
+            return listener.holders;
+        }
+        if let Ok(pid) = name.parse() {
+            return HashSet::from([pid]);
+        }
+        // The kernel keeps 15 bytes of a name.
+        let short: String = name.chars().take(15).collect();
+        let is = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|own| own.trim_end() == short)
+        };
+        pids().filter(is).collect()
+    }
+
     /// `None`: none was found.
     pub fn find(port: u16) -> Option<Listener> {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
@@ -113,6 +142,20 @@ mod tests {
              2: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1\n";
         assert_eq!(listening(table.as_bytes(), 8000), [4711]);
         assert!(listening(table.as_bytes(), 9).is_empty());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_program_is_named_by_its_port_its_number_or_its_name() {
+        let listens = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listens.local_addr().expect("an address").port();
+        let own = std::process::id();
+        let name = fs::read_to_string("/proc/self/comm").expect("a name").trim_end().to_string();
+        for word in [port.to_string(), own.to_string(), name] {
+            let found = Listener::of(1, std::slice::from_ref(&word)).expect("found");
+            assert!(found.holders.contains(&own), "{word}: {found:?}");
+        }
+        assert_eq!(Listener::of(1, &["no such program".into()]), None);
     }
 
     #[test]

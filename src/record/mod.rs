@@ -13,6 +13,7 @@ mod parcel;
 mod point;
 mod request;
 mod timeline;
+mod told;
 mod verbatim;
 
 pub use adaption::Adaption;
@@ -27,6 +28,7 @@ pub use parcel::Parcel;
 pub use point::{Point, Source};
 pub use request::{Prompt, Reply, Request};
 pub use timeline::{Clock, Connect, Timeline};
+pub use told::{Mean, Part, Span, Told};
 pub use verbatim::{Key, Verbatim};
 
 use std::sync::Arc;

@@ -144,7 +144,11 @@ fn server_place(plan: &Plan) -> monitor::Place {
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     };
-    monitor::Place { port: base.port_or_known_default().unwrap_or(80), here }
+    monitor::Place {
+        port: base.port_or_known_default().unwrap_or(80),
+        here,
+        named: plan.target.server_processes.clone(),
+    }
 }
 
 /// What all sessions of a run share.

@@ -29,11 +29,13 @@ const PAIR_MAX: Nanos = 50_000;
 const IN_THE_BACKGROUND: [&str; 5] = ["collect", "results", "display", "monitor", "scrape"];
 
 /// Where the server is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Place {
     pub port: u16,
     /// On this machine.
     pub here: bool,
+    /// What else on this machine is a part of it: names, process ids, ports.
+    pub named: Vec<String>,
 }
 
 /// Watches from [`Monitor::start`] to [`Monitor::finish`].
@@ -72,7 +74,7 @@ impl Monitor {
                     }
                 }
                 // Not before the first tick: looking for the server takes some milliseconds.
-                usage = usage.or_else(|| Some(Usage::now(server)));
+                usage = usage.or_else(|| Some(Usage::now(server.clone())));
                 ticks.clock(clocks());
                 due = os::now() + TICK;
             }
@@ -179,7 +181,8 @@ struct Usage {
 
 impl Usage {
     fn now(server: Place) -> Usage {
-        Usage::of(server, Listener::find(server.port))
+        let listener = Listener::of(server.port, &server.named);
+        Usage::of(server, listener)
     }
 
     fn of(server: Place, listener: Option<Listener>) -> Usage {
@@ -195,7 +198,7 @@ impl Usage {
 
     /// The share of the cores' time that others have taken since.
     fn taken_since(&self) -> Option<f64> {
-        let after = Usage::of(self.server, self.listener.clone());
+        let after = Usage::of(self.server.clone(), self.listener.clone());
         let (now, before) = (after.machine?, self.machine?);
         let total = now.total.saturating_sub(before.total) as f64;
         let busy = 1.0 - now.idle.saturating_sub(before.idle) as f64 / total;
@@ -286,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_watched_moment_has_a_length_and_cores() {
-        let health = Monitor::start(Place { port: 9, here: true }).finish(5);
+        let health = Monitor::start(Place { port: 9, here: true, named: Vec::new() }).finish(5);
         assert!(health.wall > 0 && health.cpu > 0 && health.cores > 0);
         assert_eq!(health.handing_over, 5);
         assert_eq!(health.clock_steps, 0);

@@ -275,7 +275,8 @@ fn granted_by(name: &str, text: &str) -> Option<Reach> {
     let name = name.strip_suffix('s').unwrap_or(name);
     let is = |end: &str| name == end || name.strip_suffix(end).is_some_and(|before| before.ends_with('_'));
     match (is("url"), is("host")) {
-        (true, _) => host_of(text),
+        // A role may stand before it: `prefill=http://...`.
+        (true, _) => host_of(text).or_else(|| host_of(text.split_once('=')?.1)),
         (_, true) => Some(reach(text)),
         _ => None,
     }
@@ -448,6 +449,7 @@ mod tests {
         let args = given(&[
             ("url", "http://api.example.com/v1"),
             ("base_url", "https://u.example.com"),
+            ("metrics_url", "prefill=http://w.example.com:9100"),
             ("hosts", "10.0.0.7,[::2]:81"),
             ("model", "http://model.example.com"),
             ("name", "name.example.com"),
@@ -463,6 +465,7 @@ mod tests {
             ("gpu", 9000),
             ("API.example.com", 80),
             ("u.example.com", 443),
+            ("w.example.com", 9100),
             ("10.0.0.7", 5),
             ("::2", 81),
         ] {

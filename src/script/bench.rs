@@ -152,6 +152,7 @@ impl Bench {
         let Collected { mut summary, writer, failed, series } = collector.finish()?;
         let ended = ended?;
         let scrapes = scraped.scrapes.clone();
+        summary.hear(scrapes.counters.since(summary.span().map_or(0, |(start, _)| start)));
         let report = Report::new(&summary, &intent(&plan), &ended.health, writer.blocked_ms());
         summary.attach(report);
         summary.adapt(ready.adaptions.clone());
@@ -205,7 +206,7 @@ impl Bench {
         if let Some(report) = finished.summary.report()
             && report.verdict() != Verdict::Valid
         {
-            state.doubt(name, report.sentence(state.words()));
+            state.doubt(name, report.sentences(state.words()));
         }
         let lang = state.words();
         let of_run = lang.of_run(name);

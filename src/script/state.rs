@@ -338,10 +338,10 @@ impl State {
     }
 
     /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
-    pub fn doubt(&self, run: &str, reason: String) {
+    pub fn doubt(&self, run: &str, reasons: Vec<String>) {
         let of_run = self.words().of_run(run);
-        self.warn(&format!("{of_run}{reason}"));
-        self.tally().doubts.push((run.into(), reason));
+        reasons.iter().for_each(|reason| self.warn(&format!("{of_run}{reason}")));
+        self.tally().doubts.extend(reasons.into_iter().next().map(|worst| (run.into(), worst)));
     }
 
     /// What the runs of this invocation share, made at its first use.

@@ -34,7 +34,7 @@ impl Doubt {
                 counted(*cores, "core")
             ),
             Doubt::CoresTaken { share } => format!(
-                "other programs used {} of the cores that the client may use, and none was free: stop them, or give the client cores of its own",
+                "other programs used {} of the cores that the client may use, and none was free: stop them, or give the client cores of its own (name programs of the server's path, such as a gateway, with --server-process)",
                 percent(*share)
             ),
             Doubt::Throttled { share } => format!(
@@ -108,10 +108,15 @@ impl Doubt {
                 fixed(trend.to.max(0.0), 1),
                 steady_english(trend)
             ),
-            Doubt::Cached { share, wanted } => format!(
-                "the server answered {} of the input from its cache where the workload shares {} at most: use fresh prompts, or switch its prefix cache off",
+            Doubt::Cached { share, wanted, counters } => format!(
+                "the server answered {} of the input from its cache{} where the workload shares {} at most: use fresh prompts, or switch its prefix cache off",
                 percent(*share),
+                if *counters { " (by its own counters)" } else { "" },
                 percent(*wanted)
+            ),
+            Doubt::RandomWords { accepted } => format!(
+                "the server drafts tokens (speculative decoding) and the prompts are random words{}: use prompts that people wrote (--dataset-name, --dataset-path)",
+                accepted.map_or(String::new(), |share| format!(", of which it accepted {}", percent(share)))
             ),
             Doubt::Few { succeeded, needed } => format!(
                 "{} succeeded where this load needs {}: send more",
@@ -143,7 +148,7 @@ impl Doubt {
                 format!("客户端用掉了 {cores} 个核的 {}：请增加核数，或减小负载", percent(*share))
             }
             Doubt::CoresTaken { share } => format!(
-                "其他程序占用了客户端可用核的 {}，没有空闲的核：请停掉它们，或给客户端独占的核",
+                "其他程序占用了客户端可用核的 {}，没有空闲的核：请停掉它们，或给客户端独占的核（属于服务路径的程序，如网关，可用 --server-process 指明）",
                 percent(*share)
             ),
             Doubt::Throttled { share } => {
@@ -211,9 +216,14 @@ impl Doubt {
                 fixed(trend.to.max(0.0), 1),
                 steady_chinese(trend)
             ),
-            Doubt::Cached { share, wanted } => format!(
-                "服务器用缓存回答了 {} 的输入，而工作负载最多共享 {}：请使用新的提示，或关闭前缀缓存",
+            Doubt::RandomWords { accepted } => format!(
+                "服务器使用投机解码，而提示是随机词{}：请使用真实文本（--dataset-name、--dataset-path）",
+                accepted.map_or(String::new(), |share| format!("，草稿接受率 {}", percent(share)))
+            ),
+            Doubt::Cached { share, wanted, counters } => format!(
+                "服务器用缓存回答了 {} 的输入{}，而工作负载最多共享 {}：请使用新的提示，或关闭前缀缓存",
                 percent(*share),
+                if *counters { "（服务器自己的计数）" } else { "" },
                 percent(*wanted)
             ),
             Doubt::Few { succeeded, needed } => {

@@ -45,10 +45,19 @@ pub fn increase(before: f64, now: f64) -> f64 {
     if now < before { now } else { now - before }
 }
 
-/// The increase per second of a counter in each window. Between two values it is taken to grow
+/// Whether a counter goes back again and again: it is that of several workers which answer in turn
+/// behind one address, and grew by nothing that it shows.
+fn jumps(points: &[(Nanos, f64)]) -> bool {
+    points.windows(2).filter(|pair| pair[1].1 < pair[0].1).count() > 1
+}
+
+/// The increase per second of a counter in each window; none of one that [`jumps`]. Between two values it is taken to grow
 /// evenly, so that a scrape a little early or late makes no wave. Windows that were seen for
 /// less than half of their time are left out.
 pub fn rate(points: &[(Nanos, f64)], width: Nanos) -> Points {
+    if jumps(points) {
+        return Points::new();
+    }
     let mut windows: Vec<(Nanos, f64, Nanos)> = Vec::new();
     for pair in points.windows(2) {
         let ((from, before), (to, now)) = (pair[0], pair[1]);
@@ -113,5 +122,12 @@ mod tests {
             rate(&[(0, 1000.0), (S, 1010.0), (2 * S, 4.0), (3 * S, 7.0)], S),
             [(S, 10.0), (2 * S, 4.0), (3 * S, 3.0)]
         );
+    }
+
+    #[test]
+    fn a_counter_of_several_workers_in_turn_has_no_rate() {
+        let turns = [(0, 1000.0), (S, 10.0), (2 * S, 1020.0), (3 * S, 30.0), (4 * S, 1040.0)];
+        assert_eq!(rate(&turns, S), []);
+        assert_eq!(last(&turns, S).len(), 5, "what was seen is still there");
     }
 }

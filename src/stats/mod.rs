@@ -27,6 +27,7 @@ pub mod slo;
 pub mod summary;
 mod table;
 pub mod tally;
+mod told;
 pub mod trend;
 pub mod truth;
 pub mod verdict;

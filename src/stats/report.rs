@@ -6,9 +6,9 @@ use super::remark::Remark;
 use super::sample::{View, supports};
 use super::summary::Summary;
 use super::trend::Trend;
-use super::verdict::{Doubt, Evidence, Verdict, judge};
+use super::verdict::{Cached, Doubt, Evidence, Verdict, judge};
 use super::words::Lang;
-use crate::record::{Health, Nanos};
+use crate::record::{Health, Nanos, Span};
 use serde_json::{Map, Value, json};
 
 /// Fewest successful requests of a run, and fewest for each request in flight.
@@ -54,19 +54,20 @@ impl Report {
         self.doubts.first().map_or(Verdict::Valid, Doubt::verdict)
     }
 
-    /// `client_bound: ...`, with the advice of its worst doubt.
-    pub fn sentence(&self, lang: Lang) -> String {
-        let name = self.verdict().name();
-        match self.doubts.first() {
-            Some(doubt) => format!("{name}{}{}", lang.colon(), doubt.text(lang)),
-            None => name.into(),
+    /// `client_bound: ...`, with the advice of its worst doubt, for each verdict that holds, the
+    /// worst first; `valid` where none does.
+    pub fn sentences(&self, lang: Lang) -> Vec<String> {
+        if self.doubts.is_empty() {
+            return vec![Verdict::Valid.name().into()];
         }
+        let worst = self.doubts.chunk_by(|a, b| a.verdict() == b.verdict()).map(|same| &same[0]);
+        worst.map(|doubt| format!("{}{}{}", doubt.verdict().name(), lang.colon(), doubt.text(lang))).collect()
     }
 
     /// For `runs.parquet`: the same columns for every run.
     pub fn columns(&self) -> Map<String, Value> {
         let evidence = &self.evidence;
-        let Value::Object(map) = json!({
+        let Value::Object(mut map) = json!({
             "verdict": self.verdict().name(),
             "verdict_reason": self.doubts.first().map(|doubt| doubt.text(Lang::English)),
             "verdicts": self.verdicts().join(","),
@@ -100,7 +101,7 @@ impl Report {
             "writer_blocked_ms": evidence.writer_blocked_ms,
             "clock_steps": evidence.clock_steps,
             "clock_step_ms_max": evidence.largest_step_ms,
-            "cached_tokens_share_wanted": evidence.cached.and_then(|(_, wanted)| wanted),
+            "cached_tokens_share_wanted": evidence.cached.and_then(|cached| cached.wanted),
             "requests_needed": evidence.needed,
             "latency_change_share": evidence.trends[0].map(change),
             "itl_change_share": evidence.trends[1].map(change),
@@ -108,6 +109,7 @@ impl Report {
         }) else {
             unreachable!("a JSON object literal is an object")
         };
+        map.extend(told(evidence));
         map
     }
 
@@ -137,6 +139,21 @@ impl Report {
             .collect();
         json!({ "verdict": self.verdict().name(), "doubts": doubts, "remarks": remarks, "measured": self.columns() })
     }
+}
+
+/// What the server says of itself, column by column.
+fn told(evidence: &Evidence) -> impl Iterator<Item = (String, Value)> {
+    let (told, cached) = (&evidence.told, evidence.cached);
+    let mean = |span| told.mean(span).map(|mean| mean.ms);
+    let means = Span::ALL.map(|span| (format!("server_{}_ms_mean", span.name()), mean(span).into()));
+    let rest = [
+        ("cached_tokens_share_seen", cached.map(|cached| cached.share).into()),
+        ("cached_tokens_share_from", cached.map(Cached::source).into()),
+        ("spec_acceptance", told.accepted().filter(|_| told.speculates).into()),
+        ("server_counter_restarts", told.restarts.into()),
+        ("server_counters_jump", told.jumps.into()),
+    ];
+    means.into_iter().chain(rest.map(|(name, value)| (name.to_string(), value)))
 }
 
 fn change(trend: Trend) -> f64 {
@@ -191,6 +208,8 @@ fn evidence(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_
         clock_steps: health.clock_steps,
         largest_step_ms: health.largest_step as f64 / 1e6,
         cached: cached(summary, intent),
+        speculation: speculation(summary),
+        told: summary.told.as_deref().copied().unwrap_or_default(),
         trends: if intent.level { trends(summary, intent) } else { [None; 3] },
         needed: needed(summary, intent),
         unsupported: unsupported(summary),
@@ -241,17 +260,33 @@ fn unsupported(summary: &Summary) -> Option<String> {
     weak.map(|condition| condition.text.clone())
 }
 
-/// The cached share, and the one that the workload allows: what its requests share, and the
-/// chat template around them, which is the same in all of them.
-fn cached(summary: &Summary, intent: &Intent) -> Option<(f64, Option<f64>)> {
+/// The cached share, by the usage of the replies or else by the server's own counters, and the one
+/// that the workload allows: what its requests share, and the chat template around them, which is
+/// the same in all of them.
+fn cached(summary: &Summary, intent: &Intent) -> Option<Cached> {
     let tally = summary.tally();
-    let share = summary.number(Name::new(Metric::CachedTokens, Statistic::Share))?;
-    let input = tally.cached.input_tokens as f64 / tally.cached.reports as f64;
+    let usage = summary.number(Name::new(Metric::CachedTokens, Statistic::Share));
+    let (share, input, counters) = match usage {
+        Some(share) => (share, Some(tally.cached.input_tokens as f64 / tally.cached.reports as f64), false),
+        None => (
+            summary.cache_told()?.share()?,
+            summary.number(Name::new(Metric::InputTokens, Statistic::Mean)),
+            true,
+        ),
+    };
     let asked = &tally.asked_input;
     // A difference beyond any template is one of tokenizers, and says nothing of sharing.
     let template = if asked.compared > 0 { asked.mean_difference().clamp(0.0, TEMPLATE_MAX) } else { 0.0 };
-    let wanted = intent.shared_tokens.map(|shared| ((shared + template) / input).min(1.0));
-    Some((share, wanted))
+    let wanted = intent.shared_tokens.zip(input);
+    let wanted = wanted.map(|(shared, input)| ((shared + template) / input).min(1.0));
+    Some(Cached { share, wanted, counters })
+}
+
+/// Share of random words where a server drafts tokens, and what it accepts.
+fn speculation(summary: &Summary) -> Option<(f64, Option<f64>)> {
+    let told = summary.told.as_deref().filter(|told| told.speculates)?;
+    let tally = summary.tally();
+    Some((tally.synthetic_text as f64 / tally.requests.max(1) as f64, told.accepted()))
 }
 
 /// Tokens of the longest chat template that is credited.

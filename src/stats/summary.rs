@@ -10,7 +10,7 @@ use super::sample::Sample;
 use super::slo::Slo;
 use super::tally::{Failed, Tally};
 use super::window::{Waiting, Window};
-use crate::record::{Adaption, Nanos, Phase, Record};
+use crate::record::{Adaption, Nanos, Part, Phase, Record, Told};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -39,11 +39,18 @@ pub struct Summary {
     pub(super) conduct: Conduct,
     /// Fields of ours that the server does not take.
     pub(super) adaptions: Arc<Vec<Adaption>>,
+    /// What the server's own counters say of the window.
+    pub(super) told: Option<Box<Told>>,
     /// What the run says of itself, once it has ended.
     pub(super) report: Option<Box<Report>>,
     /// Reused from record to record.
     flow: Flow,
 }
+
+/// Tokens that a server may have looked up for each one that a run has sent: requests in flight
+/// when the window opens, and those that failed, count as well.
+const OTHERS_MAX: f64 = 1.5;
+const FEW_TOKENS: f64 = 1_000.0;
 
 /// Metrics before this one hold one [`Sample`] each.
 const SAMPLES: usize = Metric::Itl as usize;
@@ -64,6 +71,7 @@ impl Summary {
             last_end: None,
             conduct: Conduct::default(),
             adaptions: Arc::default(),
+            told: None,
             report: None,
             flow: Flow::default(),
         }
@@ -77,6 +85,19 @@ impl Summary {
     /// What every request went without, or with under another name.
     pub fn adapt(&mut self, adaptions: Arc<Vec<Adaption>>) {
         self.adaptions = adaptions;
+    }
+
+    /// What the server's own counters say of the window; before the report is made.
+    pub fn hear(&mut self, told: Told) {
+        self.told = Some(Box::new(told));
+    }
+
+    /// What the server's counters say of its prefix cache, unless others asked the server for more
+    /// than half as much as this run did: it is not known whose share that is.
+    pub(super) fn cache_told(&self) -> Option<Part> {
+        let cache = self.told.as_deref()?.cache?;
+        let sent = self.samples[Metric::InputTokens as usize].view().sum();
+        sent.is_none_or(|sent| cache.whole <= OTHERS_MAX * sent + FEW_TOKENS).then_some(cache)
     }
 
     /// Nothing more comes: the window is known from now on, and what waited for it is counted.

@@ -67,7 +67,7 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |label: &str, text: String| rows.push([label.to_string(), text]);
     if let Some(report) = summary.report() {
-        row(words.verdict, report.sentence(lang));
+        report.sentences(lang).into_iter().for_each(|sentence| row(words.verdict, sentence));
         for remark in &report.remarks {
             row(words.remark, format!("{}{}{}", remark.name(), lang.colon(), remark.text(lang)));
         }
@@ -93,6 +93,9 @@ fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
     let (mean, max) = (concurrency.map(|c| fixed(c.mean, 2)), concurrency.map(|c| grouped(c.max)));
     row(words.concurrency, lang.mean_and_max(mean.as_deref().unwrap_or("-"), max.as_deref().unwrap_or("-")));
     lengths(summary, lang, &mut row);
+    for [label, text] in super::told::rows(summary, lang) {
+        row(&label, text);
+    }
     objectives(summary, lang, &mut row);
     two_columns(rows, width)
 }
@@ -137,6 +140,8 @@ fn lengths(summary: &Summary, lang: Lang, row: &mut impl FnMut(&str, String)) {
         let share = percent(summary.number(Name::new(Metric::CachedTokens, Statistic::Share)));
         let uncached = number(summary, Metric::UncachedInputTokens, Statistic::Rate, 2);
         row(words.cached_tokens, lang.cached(&tokens, &share, &uncached));
+    } else if let Some(told) = super::told::cached(summary, lang) {
+        row(words.cached_tokens, told);
     }
     if tally.wasted_tokens > 0 {
         row(words.wasted_tokens, grouped(tally.wasted_tokens));

@@ -4,6 +4,7 @@
 //! why it lies where it lies; `docs/verdicts.md` says the same to users.
 
 use super::trend::Trend;
+use crate::record::Told;
 
 /// What a run is worth as a measurement. Worst first: what comes earlier usually explains what
 /// comes later.
@@ -19,6 +20,8 @@ pub enum Verdict {
     NotSteady,
     /// The server answered from its prefix cache what it should have computed.
     CacheContaminated,
+    /// Drafts of speculative decoding were made for words that nobody writes.
+    UnrealisticText,
     /// Too little was measured to say anything.
     TooFewSamples,
     Valid,
@@ -32,6 +35,7 @@ impl Verdict {
             Verdict::NetworkSuspect => "network_suspect",
             Verdict::NotSteady => "not_steady",
             Verdict::CacheContaminated => "cache_contaminated",
+            Verdict::UnrealisticText => "unrealistic_text",
             Verdict::TooFewSamples => "too_few_samples",
             Verdict::Valid => "valid",
         }
@@ -90,14 +94,37 @@ pub struct Evidence {
     pub writer_blocked_ms: f64,
     pub clock_steps: u32,
     pub largest_step_ms: f64,
-    /// Cached share of the input tokens, and the share that the workload wanted at most.
-    pub cached: Option<(f64, Option<f64>)>,
+    /// The input tokens that came from a prefix cache.
+    pub cached: Option<Cached>,
+    /// With speculative decoding: share of the requests whose prompts are random words, and share
+    /// of the drafts that were accepted.
+    pub speculation: Option<(f64, Option<f64>)>,
+    /// What the server's own counters say; it is shown and not judged.
+    pub told: Told,
     /// Trends of the latency, of the gaps between events, of the requests in flight.
     pub trends: [Option<Trend>; 3],
     /// Successful requests that the load calls for.
     pub needed: u64,
     /// The first condition on a percentile that the sample does not support.
     pub unsupported: Option<String>,
+}
+
+/// What of the input came from a prefix cache.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cached {
+    /// Of the input tokens.
+    pub share: f64,
+    /// What the workload wanted at most. `None`: unknown.
+    pub wanted: Option<f64>,
+    /// By the server's own counters, not by the usage of the replies.
+    pub counters: bool,
+}
+
+impl Cached {
+    /// Who told, as in `runs.parquet`.
+    pub fn source(self) -> &'static str {
+        if self.counters { "server" } else { "usage" }
+    }
 }
 
 /// Above this the cores are full: whoever wakes has to wait for somebody.
@@ -164,6 +191,9 @@ const JITTER_SHARE: f64 = 0.1;
 /// Share of input tokens beyond what the workload wanted.
 const CACHED_SHARE: f64 = 0.01;
 
+/// Share of requests with random words that does not move a mean.
+const RANDOM_SHARE: f64 = 0.01;
+
 /// One reason not to believe a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Doubt {
@@ -185,7 +215,8 @@ pub enum Doubt {
     Latency(Trend),
     Gaps(Trend),
     InFlight(Trend),
-    Cached { share: f64, wanted: f64 },
+    Cached { share: f64, wanted: f64, counters: bool },
+    RandomWords { accepted: Option<f64> },
     Few { succeeded: u64, needed: u64 },
     Unsupported { condition: String, succeeded: u64 },
 }
@@ -208,6 +239,7 @@ impl Doubt {
             | Doubt::Jitter { .. } => Verdict::NetworkSuspect,
             Doubt::Latency(_) | Doubt::Gaps(_) | Doubt::InFlight(_) => Verdict::NotSteady,
             Doubt::Cached { .. } => Verdict::CacheContaminated,
+            Doubt::RandomWords { .. } => Verdict::UnrealisticText,
             Doubt::Few { .. } | Doubt::Unsupported { .. } => Verdict::TooFewSamples,
         }
     }
@@ -220,6 +252,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Doubt> {
     doubts.extend(network(evidence));
     doubts.extend(steadiness(evidence));
     doubts.extend(cache(evidence));
+    doubts.extend(words(evidence));
     doubts.extend(samples(evidence));
     doubts
 }
@@ -310,9 +343,15 @@ fn steadiness(evidence: &Evidence) -> Vec<Doubt> {
 /// Only too much is contamination: a server whose cache is off, or works in blocks, answers
 /// less from it than the workload would allow.
 fn cache(evidence: &Evidence) -> Option<Doubt> {
-    let (share, wanted) = evidence.cached?;
+    let Cached { share, wanted, counters } = evidence.cached?;
     let wanted = wanted?;
-    (share > wanted + CACHED_SHARE).then_some(Doubt::Cached { share, wanted })
+    (share > wanted + CACHED_SHARE).then_some(Doubt::Cached { share, wanted, counters })
+}
+
+/// A draft model guesses words that people write, and fails on random ones.
+fn words(evidence: &Evidence) -> Option<Doubt> {
+    let (random, accepted) = evidence.speculation?;
+    (random > RANDOM_SHARE).then_some(Doubt::RandomWords { accepted })
 }
 
 fn samples(evidence: &Evidence) -> Vec<Doubt> {

@@ -10,6 +10,7 @@ mod faults;
 mod interrupts;
 mod lab;
 mod large;
+mod metrics;
 mod mistakes;
 mod pasted;
 mod preflight;

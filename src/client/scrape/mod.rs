@@ -2,9 +2,11 @@
 //!
 //! It has a thread, a runtime and connections of its own: nothing that is timed waits for it.
 
+mod counters;
 pub mod names;
 mod page;
 
+pub use counters::Counters;
 pub use page::{Page, Value};
 
 use super::control::Control;
@@ -39,7 +41,7 @@ pub struct Scraper {
 }
 
 /// What came of the scrapes of one run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scrapes {
     pub answers: u64,
     /// Whole seconds without an answer.
@@ -50,6 +52,8 @@ pub struct Scrapes {
     pub not_scraped: Option<String>,
     /// Series of the largest answer that were left out.
     pub series_left_out: u64,
+    /// What the counters said at each of them.
+    pub counters: Counters,
 }
 
 /// Why there is no page.
@@ -223,6 +227,7 @@ impl<F: FnMut(Nanos, Vec<Point>)> Teller<F> {
         self.scrapes.series_left_out = self.scrapes.series_left_out.max(page.left_out as u64);
         let at = scrape.answered - self.zero;
         let took = (scrape.answered - scrape.asked) as f64 / 1e6;
+        self.scrapes.counters.add(at, &page);
         let mut points = vec![self.point(at, SCRAPE_MS, None, took, None)];
         for (name, value) in self.shares(&page) {
             points.push(self.point(at, name, None, value, None));
@@ -326,7 +331,7 @@ mod tests {
         );
         assert_eq!(of(&told, "running"), [(SECOND + 4_000_000, 3.0, None)]);
         assert_eq!(of(&told, SCRAPE_MS), [(SECOND + 4_000_000, 4.0, None)]);
-        assert_eq!(teller.scrapes, Scrapes { answers: 1, ..Scrapes::default() });
+        assert_eq!((teller.scrapes.answers, teller.scrapes.gaps), (1, 0));
     }
 
     #[test]

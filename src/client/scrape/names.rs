@@ -11,6 +11,8 @@
 //!   generated tokens when a request ends.
 //! - TGI: its page "Metrics". It has no counters of tokens, but histograms with their sums.
 
+use crate::record::Span;
+
 /// How the series of one name become one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
@@ -145,3 +147,57 @@ pub const SHARES: [(&str, &str, &str); 2] = [
 pub const SCRAPE_MS: &str = "scrape_ms";
 /// Whole seconds without an answer; the label says why.
 pub const SCRAPE_GAP: &str = "scrape_gap";
+
+/// What servers tell the mean of: the names of a sum and its count, and the milliseconds of one
+/// unit of the sum. In order of preference.
+pub const MEANS: &[(Span, &str, &str, f64)] = &[
+    (Span::Ttft, "vllm:time_to_first_token_seconds_sum", "vllm:time_to_first_token_seconds_count", SECOND),
+    (
+        Span::Ttft,
+        "sglang:time_to_first_token_seconds_sum",
+        "sglang:time_to_first_token_seconds_count",
+        SECOND,
+    ),
+    (Span::Itl, "vllm:inter_token_latency_seconds_sum", "vllm:inter_token_latency_seconds_count", SECOND),
+    // Before 0.11 this was the gap between tokens.
+    (Span::Itl, "vllm:time_per_output_token_seconds_sum", "vllm:time_per_output_token_seconds_count", SECOND),
+    (Span::Itl, "sglang:inter_token_latency_seconds_sum", "sglang:inter_token_latency_seconds_count", SECOND),
+    (
+        Span::Itl,
+        "sglang:time_per_output_token_seconds_sum",
+        "sglang:time_per_output_token_seconds_count",
+        SECOND,
+    ),
+    (
+        Span::Itl,
+        "tgi_request_mean_time_per_token_duration_sum",
+        "tgi_request_mean_time_per_token_duration_count",
+        SECOND,
+    ),
+    (Span::Itl, "llamacpp:tokens_predicted_seconds_total", "llamacpp:tokens_predicted_total", SECOND),
+    (Span::Queue, "vllm:request_queue_time_seconds_sum", "vllm:request_queue_time_seconds_count", SECOND),
+    (Span::Queue, "sglang:queue_time_seconds_sum", "sglang:queue_time_seconds_count", SECOND),
+    (Span::Queue, "tgi_request_queue_duration_sum", "tgi_request_queue_duration_count", SECOND),
+    (Span::E2el, "vllm:e2e_request_latency_seconds_sum", "vllm:e2e_request_latency_seconds_count", SECOND),
+    (
+        Span::E2el,
+        "sglang:e2e_request_latency_seconds_sum",
+        "sglang:e2e_request_latency_seconds_count",
+        SECOND,
+    ),
+    (Span::E2el, "tgi_request_duration_sum", "tgi_request_duration_count", SECOND),
+    (Span::KvTransfer, "vllm:nixl_xfer_time_seconds_sum", "vllm:nixl_xfer_time_seconds_count", SECOND),
+    (Span::KvTransfer, "sglang:kv_transfer_latency_ms_sum", "sglang:kv_transfer_latency_ms_count", 1.0),
+];
+const SECOND: f64 = 1_000.0;
+
+/// When a process that answers began, seconds since 1970.
+pub const STARTED: &str = "process_start_time_seconds";
+/// SGLang tells of speculative decoding as it stands: tokens accepted in one step, and the share
+/// of the drafts that is accepted. 0 without it.
+pub const ACCEPT_LENGTH: Rule = mean(&[&["sglang:spec_accept_length"]]);
+pub const ACCEPT_SHARE: Rule = mean(&[&["sglang:spec_accept_rate"]]);
+
+const fn mean(names: &'static [&'static [&'static str]]) -> Rule {
+    Rule { metric: "", join: Join::Mean, names, not: &[] }
+}

@@ -1,7 +1,9 @@
 //! `Page`: one answer of `/metrics` in our own names. Pure.
 
-use super::names::{Join, RULES, Rule};
+use super::counters;
+use super::names::{ACCEPT_LENGTH, ACCEPT_SHARE, Join, RULES, Rule, STARTED};
 use crate::client::control::{labels, samples};
+use crate::record::Span;
 use std::collections::BTreeMap;
 
 /// Series without a name of ours that are kept of one answer.
@@ -14,6 +16,13 @@ pub struct Page {
     pub values: Vec<Value>,
     /// Series beyond the `RAW_MAX` that are kept.
     pub left_out: usize,
+    /// By the number of the [`Span`]: milliseconds in all, and of how many observations.
+    pub means: [Option<(f64, f64)>; Span::ALL.len()],
+    /// When the one process that answers began, seconds since 1970.
+    pub started: Option<f64>,
+    /// Of speculative decoding, as it stands: see [`ACCEPT_LENGTH`].
+    pub accept_length: Option<f64>,
+    pub accept_share: Option<f64>,
 }
 
 /// One value of an answer.
@@ -62,6 +71,13 @@ impl Page {
                 told.push(*name);
             }
         }
+        page.means = counters::means(|name| joined(&ANY, &[name], &families));
+        page.started = families.get(STARTED).and_then(|family| match family[..] {
+            [(_, started)] => Some(started),
+            _ => None,
+        });
+        let gauge = |rule: &Rule| rule.names.iter().find_map(|names| joined(rule, names, &families));
+        (page.accept_length, page.accept_share) = (gauge(&ACCEPT_LENGTH), gauge(&ACCEPT_SHARE));
         let raw = families.iter().filter(|(name, _)| !told.contains(name));
         let raw =
             raw.flat_map(|(name, family)| family.iter().map(move |(labels, value)| (name, labels, value)));
@@ -86,6 +102,9 @@ impl Page {
         self.values.iter().find(|value| value.metric == metric).map(|value| value.value)
     }
 }
+
+/// Every series counts.
+const ANY: Rule = Rule { metric: "", join: Join::Sum, names: &[], not: &[] };
 
 /// One value out of all series of `names`; `None` unless each name has one that counts.
 fn joined(rule: &Rule, names: &[&str], families: &BTreeMap<&str, Family>) -> Option<f64> {

@@ -9,7 +9,9 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use crate::client::Target;
 use crate::client::caps::Caps;
 use crate::client::control::{Control, Patience};
-use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts, usually_secret};
+use crate::client::target::{
+    Connections, Exact, HeaderValue, MetricsUrl, Secret as Key, Timeouts, usually_secret,
+};
 use crate::error::{Error, Result};
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
@@ -86,6 +88,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
         target.temperature = Some(temperature);
     }
     read_identity(state, opts, &mut target)?;
+    read_server(state, opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     target.caps = read_caps(opts)?;
     let wanted = Wanted {
@@ -132,6 +135,33 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
         target.ca_cert = Some(state.access.may_read(&path).map_err(|error| raise_at("ca_cert", error))?);
     }
     Ok(())
+}
+
+/// What belongs to the server beside its address: pages of metrics, programs of this machine.
+fn read_server(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<()> {
+    for text in texts(opts, "metrics_url")? {
+        let page = MetricsUrl::parse(&text).map_err(|what| opts.error("metrics_url", &what))?;
+        let (host, port) = (page.url.host_str().unwrap_or_default(), page.url.port_or_known_default());
+        state.access.may_reach(host, port.unwrap_or(80)).map_err(raise)?;
+        target.metrics_urls.push(page);
+    }
+    target.server_processes = texts(opts, "server_process")?;
+    Ok(())
+}
+
+/// A text or a number, or a list of them; empty ones are none.
+fn texts(opts: &mut Opts, name: &'static str) -> Fallible<Vec<String>> {
+    let Some(value) = opts.take_any(name) else { return Ok(Vec::new()) };
+    let values = value.clone().into_array().unwrap_or_else(|_| vec![value]);
+    let mut texts = Vec::new();
+    for value in values {
+        if !(value.is_string() || value.is_int()) {
+            let got = a(&friendly(value.type_name()));
+            return Err(opts.error(name, &format!("must be text or a list of texts, got {got}")));
+        }
+        texts.extend(Some(value.to_string()).filter(|text| !text.is_empty()));
+    }
+    Ok(texts)
 }
 
 fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
@@ -196,7 +226,9 @@ mod functions {
     /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
     /// `first_token_timeout`, `idle_timeout`, `timeout`, `reconnect_for` (how long a closed loop
     /// waits for a server that refuses connections in the middle of a run), `max_reply_events` (1,000,000),
-    /// `max_reply_mib` (64): a reply with more ends as a failure.
+    /// `max_reply_mib` (64): a reply with more ends as a failure; `metrics_url` (one or a list, each
+    /// `URL` or `ROLE=URL`: where the server's metrics are), `server_process` (names, process ids or
+    /// ports of programs on this machine that are a part of the server).
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
         start(&context, url, options)

@@ -3,7 +3,7 @@
 use super::super::fixture::{Reply, reply};
 use super::super::{Condition, Slo, Window};
 use super::*;
-use crate::record::Throttled;
+use crate::record::{Part, Throttled, Told};
 
 const MS: Nanos = 1_000_000;
 
@@ -178,7 +178,13 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
             "the gap between events went from 400 ms to 40 ms over the run: add a warm-up",
         ),
         (Doubt::InFlight(trend), "in flight went from 40.0 to 4,000.0"),
-        (Doubt::Cached { share: 0.5, wanted: 0.0 }, "answered 50.0 % of the input from its cache"),
+        (
+            Doubt::Cached { share: 0.5, wanted: 0.0, counters: false },
+            "answered 50.0 % of the input from its cache where",
+        ),
+        (Doubt::Cached { share: 0.5, wanted: 0.0, counters: true }, "its cache (by its own counters)"),
+        (Doubt::RandomWords { accepted: Some(0.1) }, "it accepted 10.0 %"),
+        (Doubt::RandomWords { accepted: None }, "the prompts are random words"),
         (Doubt::Few { succeeded: 1, needed: 20 }, "1 request succeeded where this load needs 20"),
         (
             Doubt::Unsupported { condition: "ttft.p99 < 1s".into(), succeeded: 40 },
@@ -217,6 +223,51 @@ fn the_rate_that_was_asked_for_is_not_the_one_that_chance_drew() {
         }
         assert_eq!(report.verdict(), Verdict::Valid);
     }
+}
+
+#[test]
+fn a_cache_of_which_replies_say_nothing_is_judged_by_the_counters_of_the_server() {
+    let judged = |hits: f64, shared_tokens| {
+        let mut summary = summary(None, false, pairs(40).map(|reply| reply.asked(128, 4).usage(128, 4)));
+        let cache = Some(Part { part: hits, whole: 5_120.0 });
+        summary.hear(Told { cache, ..Told::default() });
+        report(&summary, Intent { shared_tokens, ..TWO_PLACES })
+    };
+    assert_eq!(judged(0.0, Some(0.0)).verdict(), Verdict::Valid);
+    let warm = judged(2_560.0, Some(0.0));
+    assert_eq!(warm.verdict(), Verdict::CacheContaminated);
+    let columns = warm.columns();
+    assert_eq!(
+        (&columns["cached_tokens_share_seen"], &columns["cached_tokens_share_from"]),
+        (&0.5.into(), &"server".into())
+    );
+    assert_eq!(judged(2_560.0, Some(64.0)).verdict(), Verdict::Valid, "the workload shares a prefix");
+    assert_eq!(judged(2_560.0, None).verdict(), Verdict::Valid, "a data set may share anything");
+}
+
+#[test]
+fn random_words_against_a_draft_model_are_unrealistic() {
+    let judged = |synthetic: u64, speculates| {
+        let mut summary =
+            summary(None, false, pairs(80).zip(0..).map(|(reply, i)| reply.load(false, i < synthetic)));
+        let drafts = Some(Part { part: 10.0, whole: 100.0 });
+        summary.hear(Told { speculates, drafts, ..Told::default() });
+        report(&summary, TWO_PLACES)
+    };
+    let random = judged(80, true);
+    assert_eq!(random.verdicts(), ["unrealistic_text"]);
+    assert_eq!(random.columns()["spec_acceptance"], 0.1);
+    assert_eq!(judged(0, true).verdict(), Verdict::Valid);
+    assert_eq!(judged(80, false).verdict(), Verdict::Valid);
+}
+
+#[test]
+fn every_verdict_that_holds_is_said_once_the_worst_first() {
+    let few = summary(None, false, pairs(10).map(|reply| reply.usage(128, 4).cached(128)));
+    let sentences = report(&few, TWO_PLACES).sentences(Lang::English);
+    let names: Vec<_> = sentences.iter().filter_map(|text| text.split(": ").next()).collect();
+    assert_eq!(names, ["cache_contaminated", "too_few_samples"]);
+    assert_eq!(Report::default().sentences(Lang::Chinese), ["valid"]);
 }
 
 #[test]

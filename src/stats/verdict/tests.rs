@@ -153,12 +153,23 @@ fn a_network_that_loses_refuses_or_wavers_is_suspect() {
     assert_eq!(verdicts(|e| e.rtt_us = Some((300.0, 1_200.0))), []);
 }
 
+fn cached(share: f64, wanted: Option<f64>) -> Cached {
+    Cached { share, wanted, counters: false }
+}
+
+#[test]
+fn random_words_are_no_text_for_a_draft_model() {
+    assert_eq!(verdicts(|e| e.speculation = Some((1.0, Some(0.1)))), [Verdict::UnrealisticText]);
+    assert_eq!(verdicts(|e| e.speculation = Some((0.0, Some(0.7)))), [], "text of people");
+    assert_eq!(verdicts(|e| e.speculation = Some((0.5, None))), [Verdict::UnrealisticText]);
+}
+
 #[test]
 fn more_from_the_cache_than_the_workload_shares_contaminates() {
-    assert_eq!(verdicts(|e| e.cached = Some((0.25, Some(0.0)))), [Verdict::CacheContaminated]);
-    assert_eq!(verdicts(|e| e.cached = Some((0.25, Some(0.245)))), []);
-    assert_eq!(verdicts(|e| e.cached = Some((0.0, Some(0.5)))), [], "a cache that is off");
-    assert_eq!(verdicts(|e| e.cached = Some((0.9, None))), [], "prompts from a file");
+    assert_eq!(verdicts(|e| e.cached = Some(cached(0.25, Some(0.0)))), [Verdict::CacheContaminated]);
+    assert_eq!(verdicts(|e| e.cached = Some(cached(0.25, Some(0.245)))), []);
+    assert_eq!(verdicts(|e| e.cached = Some(cached(0.0, Some(0.5)))), [], "a cache that is off");
+    assert_eq!(verdicts(|e| e.cached = Some(cached(0.9, None))), [], "prompts from a file");
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! What a server tells of itself: its counters in the table and the verdict, several pages of
+//! metrics, programs that belong to it.
+
+use crate::lab::{Engine, Lab, runs};
+use crate::recorder::{Recorder, http, reply, usual_look};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A server whose page of metrics is another each time that it is looked at.
+fn told(page: impl Fn(u32) -> String + Send + Sync + 'static) -> Recorder {
+    let looks = AtomicU32::new(0);
+    let look = move |path: &str| match path {
+        "/metrics" => http(200, "text/plain", &page(looks.fetch_add(1, Ordering::Relaxed))),
+        path => usual_look(path),
+    };
+    Recorder::listening("127.0.0.1:0", look, |_| reply())
+}
+
+fn cache(hits: u32, queries: u32) -> String {
+    format!("vllm:prefix_cache_hits_total {hits}\nvllm:prefix_cache_queries_total {queries}\n")
+}
+
+#[test]
+fn a_warm_cache_of_which_replies_say_nothing_shows_in_the_counters_of_the_server() {
+    let (lab, server) = (Lab::new(), told(|n| cache(50 * n, 100 * n)));
+    let done = lab.single(&server.url, &["--num-prompts", "30"]).exits(0);
+    assert!(done.out.contains("(50.00 %), by the server's counters"), "{}", done.out);
+    assert!(done.out.contains("cache_contaminated"), "{}", done.out);
+    let run = &runs(&lab.result())[0];
+    assert_eq!(
+        (&run["cached_tokens_share_seen"], &run["cached_tokens_share_from"]),
+        (&0.5.into(), &"server".into())
+    );
+    assert!(run["verdicts"].as_str().unwrap().contains("cache_contaminated"), "{}", run["verdicts"]);
+    for verdict in run["verdicts"].as_str().unwrap().split(',') {
+        assert!(done.err.contains(verdict), "{verdict} is no warning: {}", done.err);
+        assert!(done.out.contains(verdict), "{verdict} is not in the table: {}", done.out);
+    }
+}
+
+#[test]
+fn a_cold_cache_contaminates_nothing() {
+    let (lab, server) = (Lab::new(), told(|n| cache(0, 100 * n)));
+    lab.single(&server.url, &["--num-prompts", "30"]).exits(0);
+    assert!(!runs(&lab.result())[0]["verdicts"].as_str().unwrap().contains("cache_contaminated"));
+}
+
+#[test]
+fn workers_that_answer_in_turn_are_told_and_their_counters_not_used() {
+    let page = |n: u32| if n.is_multiple_of(2) { cache(5_000 + n, 9_000 + n) } else { cache(n, 2 * n) };
+    let (lab, server) = (Lab::new(), told(page));
+    let more = ["--request-rate", "10", "--num-prompts", "35"];
+    let done = lab.single(&server.url, &more).exits(0);
+    assert!(done.out.contains("jump between workers") && done.out.contains("--metrics-url"), "{}", done.out);
+    let run = &runs(&lab.result())[0];
+    assert_eq!((&run["server_counters_jump"], &run["cached_tokens_share_seen"]), (&true.into(), &().into()));
+}
+
+#[test]
+fn random_words_against_speculative_decoding_are_unrealistic() {
+    let page = |n: u32| {
+        format!(
+            "vllm:spec_decode_num_accepted_tokens_total {}\nvllm:spec_decode_num_draft_tokens_total {}\n",
+            10 * n,
+            100 * n
+        )
+    };
+    let (lab, server) = (Lab::new(), told(page));
+    let done = lab.single(&server.url, &["--num-prompts", "30"]).exits(0);
+    assert!(done.out.contains("unrealistic_text: the server drafts tokens"), "{}", done.out);
+    assert_eq!(runs(&lab.result())[0]["spec_acceptance"], 0.1);
+}
+
+#[test]
+fn every_worker_is_asked_and_their_means_stand_beside_ours() {
+    let (lab, engine, other) = (Lab::new(), Engine::fast(), Engine::fast());
+    let pages = [format!("prefill={}", engine.url), other.url.clone()];
+    let more = [
+        "--num-prompts",
+        "20",
+        "--metrics-url",
+        &pages[0],
+        "--metrics-url",
+        &pages[1],
+        "--server-process",
+        "no-such",
+    ];
+    let done = lab.single(&engine.url, &more).exits(0);
+    assert!(done.out.contains("server's own means"), "{}", done.out);
+    let run = &runs(&lab.result())[0];
+    let (theirs, ours) =
+        (run["server_ttft_ms_mean"].as_f64().unwrap(), run["mean_ttft_ms"].as_f64().unwrap());
+    assert!(theirs >= 2.0 && theirs <= ours + 1.0, "{theirs} ms, ours {ours} ms");
+    assert_eq!((&run["server_counters_jump"], &run["server_scrape_gaps"]), (&false.into(), &0.into()));
+    let series = std::fs::read(lab.result().join("series.parquet")).unwrap();
+    assert!(!series.is_empty());
+}
+
+#[test]
+fn a_page_of_metrics_that_cannot_be_is_one_sentence_before_any_load() {
+    let (lab, engine) = (Lab::new(), Engine::fast());
+    let done = lab.single(&engine.url, &["--metrics-url", "host:1"]).exits(2);
+    assert!(done.error().contains("metrics_url"), "{}", done.err);
+    assert!(engine.truth().is_empty());
+}
