@@ -149,6 +149,11 @@ pub struct Tally {
     pub problems: Vec<String>,
 }
 
+/// The most bytes of `text`, up to `max`, that end with a whole letter.
+fn whole_letters(text: &str, max: usize) -> usize {
+    (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// Which cell of how many a sweep is at; 0: no sweep.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
@@ -308,7 +313,7 @@ impl State {
             return Some(text.into());
         }
         let (shown, cut) = match text.len() > LINE_MAX {
-            true => (&text[..text.floor_char_boundary(LINE_MAX)], true),
+            true => (&text[..whole_letters(text, LINE_MAX)], true),
             false => (text, false),
         };
         let lines = self.said.lines.fetch_add(1, Ordering::Relaxed);

@@ -97,7 +97,7 @@ fn shown(value: Option<f64>, unit: Unit) -> String {
     match value {
         Some(value) if value.abs() >= 1000.0 => fixed(value, 0),
         Some(value) if value.abs() >= 100.0 => fixed(value, 1),
-        Some(value) if value == 0.0 => "0".into(),
+        Some(0.0) => "0".into(),
         Some(value) if value.abs() >= 10.0 => fixed(value, 2),
         Some(value) => fixed(value, 3),
         None => "-".into(),

@@ -46,7 +46,7 @@ fn record(seq: u64) -> Record {
         body_bytes: seq * 97,
         reused: seq % 2 == 1,
         reconnects: u32::from(outcome == Outcome::Disconnected),
-        connect_tries: if outcome == Outcome::Connect { 9 } else { u32::from(seq % 2 == 0) },
+        connect_tries: if outcome == Outcome::Connect { 9 } else { u32::from(seq.is_multiple_of(2)) },
         unclosed: seq % 11 == 5,
     };
     if outcome != Outcome::Dropped {

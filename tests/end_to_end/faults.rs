@@ -12,7 +12,9 @@ fn spoiled(fail: &str, outcome: &'static str, words: &str) {
     let more = ["--num-prompts", "40", "--max-concurrency", "8", "--idle-timeout", "500ms"];
     let done = lab.single(&engine.url, &more).exits(0);
     assert!(done.out.contains("40 total, 36 succeeded, 4 failed (10.00 %)"), "{}", done.out);
-    let line = done.out.lines().find(|line| line.contains(&format!("  {outcome} ")));
+    // A status is told by its number.
+    let shown = if outcome == "status" { format!("http_{words}") } else { outcome.to_string() };
+    let line = done.out.lines().find(|line| line.contains(&format!("  {shown} ")));
     assert!(line.is_some_and(|line| line.contains("4, such as: ")), "{}", done.out);
 
     let records = records(&lab.result());
@@ -104,7 +106,7 @@ fn a_closed_loop_loses_only_what_was_in_flight_when_its_server_is_started_again(
     let waited: Vec<_> = records.iter().filter(|record| record.connect_tries > 1).collect();
     assert!((1..=4).contains(&waited.len()), "{} waited in 4 places", waited.len());
     for record in &waited {
-        assert!(record.success() && record.reconnects == 0, "{record:?}");
+        assert!(record.success(), "{record:?}");
         let lateness = record.timeline.lateness().expect("sent");
         assert!(
             record.queue_delay_ms().expect("sent") * 1e6 > lateness as f64,
@@ -134,7 +136,9 @@ fn an_open_loop_goes_on_through_a_restart_and_each_refused_request_is_a_failure(
     let counts = outcomes(&records);
     assert_eq!(records.len(), 400);
     assert!(counts["connect"] > 10, "more in a row than once ended a run: {counts:?}");
-    assert!(records.iter().all(|record| record.connect_tries <= 1));
+    // Only one whose connection died before it was sent looks for another.
+    let again = records.iter().filter(|record| record.connect_tries > 1).count();
+    assert!(again < 10, "{again} of {counts:?}");
     assert!(records.iter().rev().take(10).all(Record::success), "it is back: {counts:?}");
 }
 

@@ -212,7 +212,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: Value) -> Option<(Option<u32>, Option<u32>, Option<u32>, Option<u32>)> {
+    /// Input, output, cached and reasoning tokens.
+    type Counts = (Option<u32>, Option<u32>, Option<u32>, Option<u32>);
+
+    fn read(value: Value) -> Option<Counts> {
         anywhere(&value, 5).map(|usage| (usage.input, usage.output, usage.cached, usage.reasoning))
     }
 

@@ -91,7 +91,7 @@ impl<'h> Gather<'h> {
     /// One entry. Fails with `strict` when it asks nothing.
     pub(super) fn take(&mut self, origin: &Origin, entry: std::result::Result<Entry, Fault>) -> Result<()> {
         self.entries += 1;
-        if self.entries % 1024 == 0 {
+        if self.entries.is_multiple_of(1024) {
             self.go_on()?;
         }
         if self.entries > ENTRIES_MAX {
