@@ -54,7 +54,11 @@ impl Hints {
     /// What to do when the server wants to know who we are.
     pub fn key(self, target: &Target) -> String {
         match (target.sends_key(), self.flags) {
-            (true, _) => "the API key that was sent is refused: check that it is this server's".into(),
+            (true, true) => {
+                "the API key (of OPENAI_API_KEY, or of --api-key-env) is refused: check that it is this server's"
+                    .into()
+            }
+            (true, false) => "the API key that was sent is refused: check that it is this server's".into(),
             (false, true) => {
                 "give the API key in OPENAI_API_KEY, or name another variable with --api-key-env".into()
             }
