@@ -35,13 +35,19 @@ impl Listener {
         }
     }
 
+    /// Whether anything on this machine is called that.
+    pub fn is_here(name: &str) -> bool {
+        !Listener::named(name).is_empty()
+    }
+
     /// A number is a port that somebody listens on, else a process.
     fn named(name: &str) -> HashSet<u32> {
         if let Some(listener) = name.parse().ok().and_then(Listener::find) {
             return listener.holders;
         }
-        if let Ok(pid) = name.parse() {
-            return HashSet::from([pid]);
+        if let Ok(pid) = name.parse::<u32>() {
+            let lives = fs::metadata(format!("/proc/{pid}")).is_ok();
+            return lives.then_some(pid).into_iter().collect();
         }
         // The kernel keeps 15 bytes of a name.
         let short: String = name.chars().take(15).collect();
@@ -155,7 +161,7 @@ mod tests {
             let found = Listener::of(1, std::slice::from_ref(&word)).expect("found");
             assert!(found.holders.contains(&own), "{word}: {found:?}");
         }
-        assert_eq!(Listener::of(1, &["no such program".into()]), None);
+        assert_eq!(Listener::of(1, &["no such program".into(), "4294967295".into()]), None);
     }
 
     #[test]

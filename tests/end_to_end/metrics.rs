@@ -3,6 +3,7 @@
 
 use crate::lab::{Engine, Lab, runs};
 use crate::recorder::{Recorder, http, reply, usual_look};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A server whose page of metrics is another each time that it is looked at.
@@ -91,8 +92,21 @@ fn every_worker_is_asked_and_their_means_stand_beside_ours() {
         (run["server_ttft_ms_mean"].as_f64().unwrap(), run["mean_ttft_ms"].as_f64().unwrap());
     assert!(theirs >= 2.0 && theirs <= ours + 1.0, "{theirs} ms, ours {ours} ms");
     assert_eq!((&run["server_counters_jump"], &run["server_scrape_gaps"]), (&false.into(), &0.into()));
-    let series = std::fs::read(lab.result().join("series.parquet")).unwrap();
-    assert!(!series.is_empty());
+    assert!(done.err.contains("no program of this machine is \"no-such\""), "{}", done.err);
+    let mut labels = BTreeSet::new();
+    rampant::store::series::read(&lab.result(), run["run"].as_str().unwrap(), |point| {
+        if &*point.metric == "vllm:num_requests_running" {
+            labels.extend(point.labels.as_deref().map(str::to_string));
+        }
+    })
+    .unwrap();
+    let [one, two] =
+        [&engine.url, &other.url].map(|url| format!("server=\"{}\"", url.strip_prefix("http://").unwrap()));
+    assert!(
+        labels.iter().any(|labels| labels.contains("role=\"prefill\"") && labels.contains(&one)),
+        "{labels:?}"
+    );
+    assert!(labels.iter().any(|labels| !labels.contains("role=") && labels.contains(&two)), "{labels:?}");
 }
 
 #[test]

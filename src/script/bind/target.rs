@@ -13,6 +13,7 @@ use crate::client::target::{
     Connections, Exact, HeaderValue, MetricsUrl, Secret as Key, Timeouts, usually_secret,
 };
 use crate::error::{Error, Result};
+use crate::os::listener::Listener;
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
@@ -146,6 +147,10 @@ fn read_server(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<
         target.metrics_urls.push(page);
     }
     target.server_processes = texts(opts, "server_process")?;
+    for name in target.server_processes.iter().filter(|name| !Listener::is_here(name)) {
+        state
+            .warn(&format!("server_process: no program of this machine is {name:?} by name, number or port"));
+    }
     Ok(())
 }
 
