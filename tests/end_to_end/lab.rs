@@ -210,7 +210,7 @@ impl Engine {
     /// Starts it again where it was.
     pub fn start_again(&mut self, config: &str) {
         let (_, port) = self.url.rsplit_once(':').expect("a port");
-        *self = Engine::start_at(&port.to_string(), config);
+        *self = Engine::start_at(port, config);
     }
 
     fn start_at(port: &str, config: &str) -> Engine {

@@ -56,7 +56,8 @@ impl Recorder {
     ) -> Recorder {
         let listener = TcpListener::bind(address).expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let (seen, looked): (Arc<Mutex<Vec<Seen>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let looked = Arc::<Mutex<Vec<String>>>::default();
         let theirs = (seen.clone(), looked.clone());
         let (look, reply): (Arc<Look>, Arc<Reply>) = (Arc::new(look), Arc::new(reply));
         std::thread::spawn(move || {
