@@ -150,6 +150,8 @@ pub fn run(world: &World, name: &str, args: &[&str], url: &str, interrupt: impl 
     // Files instead of pipes, which would have to be emptied while the child is waited for.
     let (out, err) = (world.at("out.txt"), world.at("err.txt"));
     let file = |path: &Path| std::fs::File::create(path).expect("made");
+    // It is waited for below, with `wait4`, which tells its memory.
+    #[allow(clippy::zombie_processes)]
     let child =
         command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn().expect("it starts");
     interrupt(child.id());
