@@ -21,6 +21,8 @@ thread_local! {
 /// The system's allocator, with the count.
 pub struct Counting;
 
+/// The program has it in `main.rs`: whoever uses the library chooses an allocator of their own.
+#[cfg(test)]
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 

@@ -226,6 +226,7 @@ impl Lang {
 
     /// Before what is said of a run.
     pub fn of_run(self, run: &str) -> String {
+        let run = one_line(run);
         match self {
             Lang::English => format!("run {run}: "),
             Lang::Chinese => format!("运行 {run}："),

@@ -75,6 +75,13 @@ fn a_tokenizer_that_is_none_is_named() {
 }
 
 #[test]
+fn a_data_set_that_nobody_reads_is_told() {
+    let (lab, engine) = (Lab::new(), Engine::fast());
+    let done = lab.single(&engine.url, &["--num-prompts", "1", "--dataset-path", "prompts.jsonl"]).exits(0);
+    assert!(done.err.contains("the file of --dataset-path is not read"), "{}", done.err);
+}
+
+#[test]
 fn a_server_that_is_not_there_exits_with_97() {
     // A port that was just free, and that nobody listens on.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -318,7 +318,11 @@ fn no_hint_advises_what_was_given() {
     let locked = Recorder::answering(|_| refusal(401, "bad key"));
     let lab = Lab::new().with_env("OPENAI_API_KEY", "sk-0123456789");
     let done = lab.single(&locked.url, &[]).exits(2);
-    assert!(done.err.contains("the API key (of OPENAI_API_KEY, or of --api-key-env) is refused"), "{}", done.err);
+    assert!(
+        done.err.contains("the API key (of OPENAI_API_KEY, or of --api-key-env) is refused"),
+        "{}",
+        done.err
+    );
     let done = Lab::new().single(&locked.url, &[]).exits(2);
     assert!(done.err.contains("give the API key in OPENAI_API_KEY"), "{}", done.err);
 }

@@ -334,7 +334,7 @@ pub const MEMORY: &[Try] = &[
     line(r#"let a = [[]]; for i in 0..2000 { a = [a.pop()]; a = [a]; } print("made")"#, 0, "made"),
     line(r#"let y = [[]]; for i in 0..2000 { y.push([y.pop()]); } print("made"); print(y)"#, 0, "made"),
     line(
-        r#"let m = #{ a: 1 }; for i in 0..2000 { let n = #{}; n.a = m.remove("a"); m = n; } print(m.to_json())"#,
+        r#"let m = #{ a: 1 }; for i in 0..2000 { let n = #{}; n.a = m; m = n; } print(m.to_json())"#,
         2,
         "levels deep",
     ),
