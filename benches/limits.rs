@@ -136,6 +136,8 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
         asked_input: None,
         counted_input: None,
         max_tokens: 16,
+        forced_length: false,
+        synthetic: false,
         extra: None,
     };
     let id = format!("limits-{seq}");

@@ -15,7 +15,7 @@ use crate::stats::report::Report;
 use crate::stats::runs as table;
 use crate::stats::tally::Failed;
 use crate::stats::verdict::Verdict;
-use crate::stats::words::one_line;
+use crate::stats::words::unbroken;
 use crate::stats::{ClientSeries, Summary, Window};
 use crate::store::{Folder, Writer, runs};
 use crate::tokens::Tokens;
@@ -160,7 +160,7 @@ impl Bench {
         // Before any file is finished, and whatever becomes of the files.
         let lang = state.words();
         let told = table::line(&summary, lang);
-        let name = one_line(&plan.name);
+        let name = unbroken(&plan.name);
         state.mention(&format!("{}{name}{}{told}", state.cell_label(), lang.colon()));
         let finished = Finished {
             plan,

@@ -226,7 +226,7 @@ impl Lang {
 
     /// Before what is said of a run.
     pub fn of_run(self, run: &str) -> String {
-        let run = one_line(run);
+        let run = unbroken(run);
         match self {
             Lang::English => format!("run {run}: "),
             Lang::Chinese => format!("运行 {run}："),
@@ -457,6 +457,11 @@ fn asked_tokens(asked: &Asked) -> String {
         Some((min, _)) => grouped(min.into()),
         None => "-".into(),
     }
+}
+
+/// A name without line breaks, which could begin a line of ours.
+pub fn unbroken(name: &str) -> String {
+    name.replace(['\n', '\r'], " ")
 }
 
 /// Text of a server, fit for a terminal: control characters become spaces.

@@ -49,7 +49,8 @@ fn recount(plan: &Plan, rows: &[Record]) -> Option<Recount> {
         by_phase(Phase::Measured).filter(|row| row.timeline.planned <= latest(start)).collect();
     let last_of_all = rows.iter().map(|row| row.timeline.end).max().filter(|last| *last > start);
     let last = measured.iter().map(|row| row.timeline.end).max().or(last_of_all)?;
-    let window = (start, last.min(latest(start)));
+    // What was due at once may have ended before the zero.
+    let window = (start, last.max(start).min(latest(start)));
     let completed: Vec<&&Record> = measured.iter().filter(|row| row.success()).collect();
     let mut found = Recount {
         window,
