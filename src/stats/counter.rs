@@ -51,7 +51,7 @@ fn jumps(points: &[(Nanos, f64)]) -> bool {
     points.windows(2).filter(|pair| pair[1].1 < pair[0].1).count() > 1
 }
 
-/// The increase per second of a counter in each window; none of one that [`jumps`]. Between two values it is taken to grow
+/// The increase per second of a counter in each window; none of one that `jumps`. Between two values it is taken to grow
 /// evenly, so that a scrape a little early or late makes no wave. Windows that were seen for
 /// less than half of their time are left out.
 pub fn rate(points: &[(Nanos, f64)], width: Nanos) -> Points {
