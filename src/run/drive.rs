@@ -88,6 +88,7 @@ pub async fn run(
     let zero = os::now() + LEAD / 2 + at_start as Nanos * HANDING_OVER;
     let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
     progress.begin(zero);
+    let _ = out.send(Message::Zero(zero_ms)).await;
     let window = plan.window_start();
     if let Some(start) = window {
         progress.open_window(start);

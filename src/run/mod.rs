@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// What a run tells whoever listens.
 #[derive(Debug)]
 pub enum Message {
+    /// The wall clock of the run's zero, milliseconds since 1970: first of all, and the one answer
+    /// for everything that is written.
+    Zero(i64),
     /// Where the measured window begins: before anything is sent where that is known, else the
     /// planned time of the earliest measured request so far, before its record.
     Window(Nanos),

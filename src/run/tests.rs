@@ -79,6 +79,7 @@ fn gather(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended, Vec<
             let (mut records, mut starts) = (Vec::new(), Vec::new());
             while let Some(message) = inbox.recv().await {
                 match message {
+                    Message::Zero(_) => assert!(records.is_empty() && starts.is_empty(), "it comes first"),
                     Message::Record(parcel) => records.push(*parcel.open()),
                     Message::Window(start) => starts.push((start, records.len())),
                 }

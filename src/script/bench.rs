@@ -312,8 +312,7 @@ impl Collector {
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
-        let zero_ms = os::wall() / 1_000_000;
-        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index, zero_ms)?;
+        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index)?;
         let work = move || {
             let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
@@ -324,6 +323,7 @@ impl Collector {
                 let mut next = Some(message);
                 while let Some(message) = next {
                     match message {
+                        Message::Zero(zero_ms) => writer.begin(zero_ms),
                         Message::Window(at) => {
                             let latest = plan.duration.map(|duration| at + duration.as_nanos() as i64);
                             summary.set_window(Window::Running { start: Some(at), latest });

@@ -374,7 +374,7 @@ mod tests {
         };
         let old = make("old", json!({"started_ms": 1_000, "model": "m/old"}));
         for (index, run) in ["c1", "c2"].into_iter().enumerate() {
-            let mut writer = Writer::start(old.path(), run, run, index as u32, 0).unwrap();
+            let mut writer = Writer::start(old.path(), run, run, index as u32).unwrap();
             writer.write(sample::parcels(&sample::records(30))).unwrap();
             writer.finish().unwrap();
         }

@@ -42,7 +42,8 @@ mod tests {
         });
         folder.manifest(|manifest| manifest.extend(facts.as_object().unwrap().clone())).unwrap();
         for (index, run) in ["c1", "c8"].into_iter().enumerate() {
-            let mut writer = Writer::start(folder.path(), run, run, index as u32, started_ms).unwrap();
+            let mut writer = Writer::start(folder.path(), run, run, index as u32).unwrap();
+            writer.begin(started_ms);
             writer.write(sample::parcels(&sample::records(100))).unwrap();
             let written = writer.finish().unwrap();
             let row =

@@ -204,7 +204,7 @@ mod tests {
     fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (index, run) in runs.iter().enumerate() {
-            let mut writer = Writer::start(folder.path(), run, run, index as u32, 0).unwrap();
+            let mut writer = Writer::start(folder.path(), run, run, index as u32).unwrap();
             writer.write(sample::parcels(&sample::records(10))).unwrap();
             writer.finish().unwrap();
         }

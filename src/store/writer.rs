@@ -27,16 +27,15 @@ const QUEUE_BYTES: usize = 16 << 20;
 /// The writing side of one run. A part is closed every few seconds, so that a killed process
 /// loses little. Dropped without [`Writer::finish`], it still closes the last part.
 pub struct Writer {
-    queue: Arc<Queue<Vec<Parcel>>>,
+    queue: Arc<Queue<Item>>,
     thread: Option<JoinHandle<Result<RunParts>>>,
     blocked: Duration,
 }
 
 impl Writer {
     /// Starts the thread. Parts go to `<folder>/requests/part-<run index>-<part>.parquet`.
-    /// `zero_ms`: the wall clock of the run's zero, milliseconds since 1970.
-    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32, zero_ms: i64) -> Result<Writer> {
-        let parts = RunParts::new(folder, run, traffic, run_index, zero_ms)?;
+    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32) -> Result<Writer> {
+        let parts = RunParts::new(folder, run, traffic, run_index)?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let thread = std::thread::Builder::new()
             .name("results".to_string())
@@ -48,6 +47,13 @@ impl Writer {
         Ok(Writer { queue, thread: Some(thread), blocked: Duration::ZERO })
     }
 
+    /// Tells the wall clock of the run's zero, milliseconds since 1970. Comes before the first row:
+    /// what was written earlier counts from 1970.
+    pub fn begin(&mut self, zero_ms: i64) {
+        // A thread that has failed says so at the next row.
+        let _ = self.queue.push(Item::Zero(zero_ms), 0);
+    }
+
     /// Hands records over; blocks when the disk is slow (counted in [`Written::blocked_ms`]).
     /// An error of the thread (disk full) comes back here.
     pub fn write(&mut self, parcels: Vec<Parcel>) -> Result<()> {
@@ -56,10 +62,10 @@ impl Writer {
         }
         let weight = parcels.iter().map(Parcel::weight).sum();
         if !self.queue.full() {
-            return self.queue.push(parcels, weight);
+            return self.queue.push(Item::Rows(parcels), weight);
         }
         let start = Instant::now();
-        let pushed = self.queue.push(parcels, weight);
+        let pushed = self.queue.push(Item::Rows(parcels), weight);
         self.blocked += start.elapsed();
         pushed
     }
@@ -105,11 +111,18 @@ pub struct Written {
     pub blocked_ms: f64,
 }
 
-fn write_all(queue: &Queue<Vec<Parcel>>, mut parts: RunParts) -> Result<RunParts> {
+/// What the thread is told.
+enum Item {
+    Zero(i64),
+    Rows(Vec<Parcel>),
+}
+
+fn write_all(queue: &Queue<Item>, mut parts: RunParts) -> Result<RunParts> {
     let mut work = || loop {
         let patience = parts.due.map(|due| due.saturating_duration_since(Instant::now()));
         match queue.take(patience) {
-            Taken::Item(parcels) => parts.add(parcels, Instant::now())?,
+            Taken::Item(Item::Zero(zero_ms)) => parts.zero_ms = zero_ms,
+            Taken::Item(Item::Rows(parcels)) => parts.add(parcels, Instant::now())?,
             Taken::Nothing => parts.tick(Instant::now())?,
             Taken::Closed => return parts.close(),
         }
@@ -129,6 +142,7 @@ struct RunParts {
     run: String,
     traffic: String,
     index: u32,
+    /// Wall clock of the run's zero, milliseconds since 1970; 0 until it is told.
     zero_ms: i64,
     /// Number of the first part: above 0 when the run index was used before.
     from: u32,
@@ -148,7 +162,7 @@ struct OpenPart {
 }
 
 impl RunParts {
-    fn new(folder: &Path, run: &str, traffic: &str, index: u32, zero_ms: i64) -> Result<RunParts> {
+    fn new(folder: &Path, run: &str, traffic: &str, index: u32) -> Result<RunParts> {
         let requests = requests_folder(folder);
         fs::create_dir_all(&requests)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", requests.display())))?;
@@ -159,7 +173,7 @@ impl RunParts {
             run: run.to_string(),
             traffic: traffic.to_string(),
             index,
-            zero_ms,
+            zero_ms: 0,
             from,
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -294,7 +308,8 @@ mod tests {
     fn what_is_written_is_read_back_equal() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(3_000);
-        let mut writer = Writer::start(folder.path(), "c8", "c8", 4, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "c8", "c8", 4).unwrap();
+        writer.begin(ZERO_MS);
         for some in records.chunks(700) {
             writer.write(sample::parcels(some)).unwrap();
         }
@@ -317,7 +332,7 @@ mod tests {
     #[test]
     fn a_part_is_closed_five_seconds_after_its_first_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs_f64(seconds);
         parts.add(sample::parcels(&sample::records(3)), start).unwrap();
@@ -338,7 +353,7 @@ mod tests {
     #[test]
     fn a_part_holds_at_most_65536_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
         let few_bytes =
             Record { timeline: crate::record::Timeline::planned(0, 0), ..sample::records(1)[0].clone() };
         parts.add(sample::parcels(&vec![few_bytes; schema::GROUP_ROWS + 10]), Instant::now()).unwrap();
@@ -352,7 +367,7 @@ mod tests {
     fn a_finished_run_is_merged_into_one_part_with_every_row_once() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(900);
-        let mut parts = RunParts::new(folder.path(), "a", "a", 2, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 2).unwrap();
         for some in records.chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -368,7 +383,8 @@ mod tests {
     fn large_parts_are_merged_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(10_000);
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
+        parts.zero_ms = ZERO_MS;
         for some in records.chunks(5_000) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -386,7 +402,7 @@ mod tests {
     #[test]
     fn a_merge_that_is_killed_before_it_deletes_doubles_no_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
         for some in sample::records(200).chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -404,7 +420,8 @@ mod tests {
     fn a_run_index_that_was_used_before_overwrites_nothing() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+            let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+            writer.begin(ZERO_MS);
             writer.write(sample::parcels(&sample::records(5))).unwrap();
             writer.finish().unwrap();
         }
@@ -414,7 +431,8 @@ mod tests {
     #[test]
     fn a_writer_that_is_dropped_closes_its_last_part() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        writer.begin(ZERO_MS);
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         drop(writer);
         assert_eq!(rows_of(folder.path()).0.len(), 7);
@@ -423,7 +441,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
-        let written = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap().finish().unwrap();
+        let written = Writer::start(folder.path(), "a", "a", 0).unwrap().finish().unwrap();
         assert_eq!((written.rows, written.parts), (0, 0));
         assert!(names(folder.path()).is_empty());
     }
@@ -431,7 +449,8 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_comes_back_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         let error = writer.finish().unwrap_err();
@@ -442,7 +461,8 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_stops_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0, ZERO_MS).unwrap();
+        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());
         assert!(failed.expect("the thread gave up").message.contains("cannot write results"));

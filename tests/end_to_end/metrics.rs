@@ -3,8 +3,13 @@
 
 use crate::lab::{Engine, Lab, runs};
 use crate::recorder::{Recorder, http, reply, usual_look};
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 /// A server whose page of metrics is another each time that it is looked at.
 fn told(page: impl Fn(u32) -> String + Send + Sync + 'static) -> Recorder {
@@ -115,4 +120,53 @@ fn a_page_of_metrics_that_cannot_be_is_one_sentence_before_any_load() {
     let done = lab.single(&engine.url, &["--metrics-url", "host:1"]).exits(2);
     assert!(done.error().contains("metrics_url"), "{}", done.err);
     assert!(engine.truth().is_empty());
+}
+
+/// Microseconds since 1970.
+fn wall_us() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_micros() as i64
+}
+
+/// The column `sent_at` of a results folder, sorted: microseconds since 1970.
+fn sent_at(folder: &std::path::Path) -> Vec<i64> {
+    let mut all = Vec::new();
+    for part in std::fs::read_dir(folder.join("requests")).expect("a folder of requests") {
+        let file = File::open(part.expect("a file").path()).expect("readable");
+        let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+        for batch in builder.expect("Parquet").build().expect("a reader") {
+            let batch = batch.expect("rows");
+            let column = batch.column_by_name("sent_at").expect("a column sent_at");
+            all.extend(column.as_primitive::<TimestampMicrosecondType>().iter().map(|at| at.expect("sent")));
+        }
+    }
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn the_moment_of_each_request_is_right_by_the_servers_clock_whatever_metrics_take() {
+    let arrived = Arc::<Mutex<Vec<i64>>>::default();
+    let (log, looks) = (arrived.clone(), AtomicU32::new(0));
+    let slow = move |path: &str| {
+        if path == "/metrics" && looks.fetch_add(1, Ordering::Relaxed) < 2 {
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        usual_look(path)
+    };
+    let server = Recorder::listening("127.0.0.1:0", slow, move |seen| {
+        if !seen.is_preflight() {
+            log.lock().expect("no panic").push(wall_us());
+        }
+        reply()
+    });
+    let lab = Lab::new();
+    lab.single(&server.url, &["--num-prompts", "21", "--request-rate", "40"]).exits(0);
+    let mut arrived = arrived.lock().expect("no panic").clone();
+    arrived.sort_unstable();
+    let sent = sent_at(&lab.result());
+    assert_eq!(sent.len(), arrived.len());
+    let mut off: Vec<i64> = arrived.iter().zip(&sent).map(|(arrived, sent)| arrived - sent).collect();
+    off.sort_unstable();
+    // The one in the middle: a busy machine may hold back some.
+    assert!((-1_000..5_000).contains(&off[10]), "arrivals after `sent_at`, us: {off:?}");
 }
