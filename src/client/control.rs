@@ -11,13 +11,14 @@ pub use patience::{Again, Patience, retry_after};
 pub use prometheus::metric;
 pub(in crate::client) use prometheus::{labels, samples};
 
+use super::blame::{Blame, may_pass};
 use super::protocol::{Api, error_words};
 use super::target::HeaderValue;
 use super::{Target, tls, trouble};
 use crate::error::{self, Error, Kind, Result};
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client for everything but generation. It uses no proxy, follows a redirect on the same
 /// host only, and shows no secret in an error.
@@ -33,6 +34,10 @@ const HOOK: Duration = Duration::from_secs(600);
 /// Limit of one look at a server that is starting, and the pause between two.
 const LOOK: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
+/// So often and for so long a path is looked for that is not there: what stands in front of a
+/// server may say so while it starts.
+const DEFINITE_LOOKS: u32 = 3;
+const DEFINITE_FOR: Duration = Duration::from_millis(1_500);
 const NO_ANSWER: &str = "no answer in time";
 const REDIRECTS_MAX: usize = 5;
 /// Most bytes of an answer: a server that never ends one does not fill our memory.
@@ -89,15 +94,22 @@ impl Control {
         };
         let mut refused = None;
         for path in paths {
-            let answer = self.call(Method::GET, &path, limit).await.map_err(|error| unlisted(error, true))?;
+            let answer = self.call(Method::GET, &path, limit).await.map_err(|error| {
+                let error = Error { kind: Kind::NotReady, ..error };
+                unlisted(error, true)
+            })?;
             let status = answer.status.as_u16();
             match answer.good(self) {
                 Ok(answer) => return Ok(Listing { path, answer }),
                 Err(error) if matches!(status, 404 | 405) => refused = refused.or(Some(error)),
-                Err(error) => return Err(unlisted(error, matches!(status, 429 | 502..=504))),
+                Err(error) => {
+                    let kind = Blame::of_status(status).kind();
+                    return Err(unlisted(Error { kind, ..error }, may_pass(status)));
+                }
             }
         }
-        Err(unlisted(refused.unwrap_or_else(|| Error::run("it has no list")), false))
+        let refused = refused.unwrap_or_else(|| Error::run("it has no list"));
+        Err(unlisted(Error { kind: Kind::Usage, ..refused }, false))
     }
 
     /// The names in a list of models; fails when it is none.
@@ -108,18 +120,32 @@ impl Control {
         }
         listing.names().ok_or_else(|| {
             let url = self.target.url(&listing.path);
-            Error::run(format!("cannot ask {} for its models: {url} has no list of models", self.target.name))
+            let told = format!("cannot ask {} for its models: {url} has no list of models", self.target.name);
+            Error::new(Kind::NotReady, told)
         })
     }
 
     /// Waits until the target answers. It is ready when its health or its list of models says
     /// 2xx, or asks who we are (401 or 403); `named`: the model is known, so that any answer that
     /// is no failure of the server's own will do. Looks again and again while there is patience,
-    /// then fails with the last reason; fails at once when it is stopped.
+    /// then fails with the last reason; fails soon where each path is refused for good, and at once
+    /// when it is stopped.
     pub async fn ready(&self, patience: &mut Patience<'_>, named: bool) -> Result<()> {
+        let mut definite: Option<(u32, Instant)> = None;
+        let awaited = format!("{} to answer, up to {} s", self.target.name, patience.limit().as_secs_f64());
         loop {
             let limit = LOOK.min(patience.left().max(PAUSE));
-            let Err(reason) = patience.over(self.look(limit, named)).await? else { return Ok(()) };
+            let looked = patience.aloud(&awaited, self.look(limit, named)).await?;
+            let Err(reason) = looked else { return Ok(()) };
+            definite = (reason.kind == Kind::Usage)
+                .then(|| definite.map_or_else(|| (1, Instant::now()), |(looks, since)| (looks + 1, since)));
+            let refused =
+                |reason| Err(Error::usage(format!("{} has no list of models: {reason}", self.target.name)));
+            if definite
+                .is_some_and(|(looks, since)| looks >= DEFINITE_LOOKS && since.elapsed() >= DEFINITE_FOR)
+            {
+                return refused(reason.message);
+            }
             if reason.kind == Kind::NotReady {
                 let doing = if reason.message.contains("certificate") { "trust" } else { "talk to" };
                 return Err(reason.context(format!("cannot {doing} {}", self.target.name)));
@@ -128,6 +154,9 @@ impl Control {
             if patience.again(None, &format!("{} is not ready: {reason}", self.target.name)).await?
                 != Again::Yes
             {
+                if definite.is_some() {
+                    return refused(reason);
+                }
                 let seconds = patience.limit().as_secs_f64();
                 let message = format!("{} was not ready after {seconds} s: {reason}", self.target.name);
                 return Err(Error::new(Kind::NotReady, message));
@@ -135,24 +164,31 @@ impl Control {
         }
     }
 
-    /// One look; the error is why it is not ready: [`Kind::NotReady`] when it never will be.
+    /// One look; the error is why it is not ready: [`Kind::NotReady`] when it never will be,
+    /// [`Kind::Usage`] when it says of each path that it is wrong.
     async fn look(&self, limit: Duration, named: bool) -> Result<()> {
         let paths: &[&str] = match self.target.api {
             Api::TensorRt => &["/v2/health/ready", "/health", "/v1/models"],
             _ => &["/health", "/v1/models"],
         };
-        let mut reasons = Vec::new();
+        let (mut reasons, mut definite) = (Vec::new(), true);
         for path in paths {
             match self.call(Method::GET, path, limit).await {
                 Ok(answer) if answer.is_alive(named) => return Ok(()),
-                Ok(answer) => reasons.push(format!("{path} says {}", answer.said(&self.target))),
+                Ok(answer) => {
+                    definite &= Blame::of_status(answer.status.as_u16()) == Blame::Command;
+                    reasons.push(answer.says(&self.target));
+                }
                 // A gateway may ask all of its back ends before it says how it is.
-                Err(error) if error.message == NO_ANSWER => reasons.push(format!("{path} gives no answer")),
+                Err(error) if error.message == NO_ANSWER => {
+                    definite = false;
+                    reasons.push(format!("{} gives no answer", self.target.url(path)));
+                }
                 // A failed call says nothing of this path alone: the next one would fail as well.
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::run(reasons.join("; ")))
+        Err(Error::new(if definite { Kind::Usage } else { Kind::Run }, reasons.join("; ")))
     }
 
     /// The target's metrics, as Prometheus text.
@@ -238,7 +274,7 @@ impl Control {
         let mut response = self.http.request(method, url).timeout(limit).send().await.map_err(fail)?;
         let server =
             response.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_string);
-        let status = response.status();
+        let (status, url) = (response.status(), response.url().clone());
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(fail)? {
             body.extend_from_slice(&piece);
@@ -246,12 +282,14 @@ impl Control {
                 return Err(Error::run(format!("the answer of {path} does not end")));
             }
         }
-        Ok(Answer { status, server, body })
+        Ok(Answer { status, url, server, body })
     }
 }
 
 struct Answer {
     status: StatusCode,
+    /// Where it comes from in the end.
+    url: reqwest::Url,
     server: Option<String>,
     body: Vec<u8>,
 }
@@ -270,7 +308,7 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self);
         }
-        let error = Error::run(format!("it says {}", self.said(&control.target)));
+        let error = Error::run(self.says(&control.target));
         Err(match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 error.hint(match control.target.sends_key() {
@@ -285,6 +323,11 @@ impl Answer {
     /// Null where the body is no JSON.
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Address, status and the server's words, without secrets.
+    fn says(&self, target: &Target) -> String {
+        format!("{} says {}", self.url, self.said(target))
     }
 
     /// Status and the server's words, without secrets.

@@ -4,6 +4,8 @@
 //! a request into a body and an event into meaning, pure. Control-plane calls that are not
 //! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
+mod address;
+pub mod blame;
 pub mod body;
 pub mod caps;
 mod conn;

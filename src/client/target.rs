@@ -171,53 +171,6 @@ impl MetricsUrl {
 }
 
 impl Target {
-    /// Parses a base URL with or without a trailing `/v1`; errors are sentences (no scheme, no
-    /// host, a scheme that is not http or https, a user name, a query or a fragment).
-    pub fn base_url(text: &str) -> Result<url::Url, String> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err("the base URL is empty: write something like http://localhost:8000".to_string());
-        }
-        // Before any message shows the text: it may hold a password.
-        let authority = text.split_once("://").map_or(text, |(_, rest)| rest).split(['/', '?', '#']).next();
-        if authority.is_some_and(|authority| authority.contains('@')) {
-            return Err(
-                "a base URL must not hold a user name or a password: send them as a header".to_string()
-            );
-        }
-        if !text.contains("://") {
-            return Err(format!("{text} has no scheme: write http://{text}"));
-        }
-        let text = bracketed(text);
-        let text = text.as_ref();
-        let mut url =
-            url::Url::parse(text).map_err(|error| format!("cannot read the base URL {text}: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("cannot talk to {text}: the scheme must be http or https"));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(format!(
-                "the base URL {text} has no host: write something like http://localhost:8000"
-            ));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            // What follows may hold a key: it is not shown.
-            let kept = text.split(['?', '#']).next().unwrap_or_default();
-            return Err(format!(
-                "the base URL {kept} must end with its path: take away what follows the ? or #"
-            ));
-        }
-        let path = url.path().trim_end_matches('/');
-        if let Some(endpoint) = ENDPOINT_ENDS.into_iter().find(|end| path.ends_with(end)) {
-            return Err(format!(
-                "{text} is an endpoint, not a base URL: cut off {endpoint} and give that as endpoint"
-            ));
-        }
-        let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_string();
-        url.set_path(&path);
-        Ok(url)
-    }
-
     /// What the users of vLLM's benchmark know as `--backend`, or the name of an [`Api`].
     /// Fails with the nearest name.
     pub fn backend(name: &str) -> Result<Backend, String> {
@@ -312,21 +265,6 @@ impl Target {
     }
 }
 
-/// A URL whose host is an IPv6 address without its brackets, with them. What follows the last
-/// colon is the port where an address is left before it.
-fn bracketed(text: &str) -> std::borrow::Cow<'_, str> {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let is_address = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
-    match authority.rsplit_once(':') {
-        Some((host, port)) if is_address(host) && port.parse::<u16>().is_ok() => {
-            format!("{scheme}://[{host}]:{port}{path}").into()
-        }
-        _ if is_address(authority) => format!("{scheme}://[{authority}]{path}").into(),
-        _ => text.into(),
-    }
-}
-
 /// Prints everything but the values of headers that usually hold a secret.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -368,18 +306,6 @@ pub fn usually_secret(header: &str) -> bool {
     let header = header.to_ascii_lowercase();
     ["auth", "key", "token", "cookie", "secret"].iter().any(|word| header.contains(word))
 }
-
-/// Ends of paths that are no base, the longest first.
-const ENDPOINT_ENDS: [&str; 8] = [
-    "/v1/audio/transcriptions",
-    "/v1/audio/translations",
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/chat/completions",
-    "/completions",
-    "/generate_stream",
-    "/v1/models",
-];
 
 /// What a backend's name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -435,53 +361,6 @@ const BACKENDS: [Backend; 20] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_base_url_is_the_same_with_and_without_v1_and_slashes() {
-        for (text, base) in [
-            ("http://localhost:8000", "http://localhost:8000/"),
-            ("http://localhost:8000/", "http://localhost:8000/"),
-            ("http://localhost:8000/v1", "http://localhost:8000/"),
-            (" http://localhost:8000/v1// ", "http://localhost:8000/"),
-            ("https://host/gate/v1", "https://host/gate"),
-            ("https://host/gate/", "https://host/gate"),
-            ("https://host/v1/gate", "https://host/v1/gate"),
-            ("http://[::1]:8000", "http://[::1]:8000/"),
-            ("http://::1:8000/v1", "http://[::1]:8000/"),
-            ("http://::1", "http://[::1]/"),
-            ("http://2001:db8::7:8000", "http://[2001:db8::7]:8000/"),
-            ("https://2001:db8::7/gate", "https://[2001:db8::7]/gate"),
-            ("HTTP://Host:80", "http://host/"),
-        ] {
-            assert_eq!(Target::base_url(text).as_ref().map(url::Url::as_str), Ok(base), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_base_url_is_refused_with_what_to_write() {
-        for (text, words) in [
-            ("localhost:8000", "localhost:8000 has no scheme: write http://localhost:8000"),
-            ("127.0.0.1:8000/v1", "write http://127.0.0.1:8000/v1"),
-            ("", "is empty"),
-            ("http://", "cannot read the base URL http://: empty host"),
-            ("http://:8000", "empty host"),
-            ("ftp://host", "must be http or https"),
-            ("file:///etc", "must be http or https"),
-            ("http://host?x=1", "must end with its path"),
-            ("http://host/#a", "must end with its path"),
-            ("http://host:8000/v1/chat/completions", "cut off /v1/chat/completions"),
-            ("http://host:99999", "invalid port"),
-        ] {
-            let error = Target::base_url(text).expect_err(text);
-            assert!(error.contains(words), "{text}: {error}");
-        }
-        for text in
-            ["http://me:hunter2@host", "me:hunter2@host", "http://me:hunter2@host:99999", "ftp://hunter2@h"]
-        {
-            let error = Target::base_url(text).expect_err(text);
-            assert!(!error.contains("hunter2") && error.contains("password"), "{error}");
-        }
-    }
 
     fn url(base: &str, api: Api, change: impl FnOnce(&mut Target)) -> String {
         let mut target = Target::new(Target::base_url(base).expect("a base URL"), api);

@@ -1,9 +1,11 @@
 //! `Hints`: what to try next, in the words of whoever is asking: flags for a built-in command,
 //! options for a script.
 
+use super::bound::Bound;
 use super::state::State;
 use crate::client::Target;
-use crate::record::{Outcome, Record, Timeout};
+use crate::error::{Error, Kind};
+use crate::record::{Outcome, Record};
 
 /// How options are called where the user is.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +31,31 @@ impl Hints {
         match (self.flags, name) {
             (true, "stream") => "--no-stream".into(),
             (true, _) => format!("--{} {value}", name.replace('_', "-")),
-            (false, "stream" | "ready_timeout") => format!("{name}: {value} in target()"),
+            (false, _) if matches!(value, "true" | "false") || value.parse::<f64>().is_ok() => {
+                format!("{name}: {value} in target()")
+            }
             (false, _) => format!("{name}: {value:?} in target()"),
         }
+    }
+
+    /// The options that a limit has.
+    pub fn options(self, bound: &Bound) -> String {
+        bound.options.iter().map(|option| self.option(option)).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// A first reply that did not come in time, and how to give it more.
+    pub fn late(self, url: &url::Url, bound: &Bound) -> Error {
+        let (seconds, options) = (bound.time.as_secs_f64(), self.options(bound));
+        let told = match bound.options[..] {
+            ["idle_timeout"] => format!("the reply stopped for {seconds} s ({options})"),
+            _ => format!("no reply within {seconds} s ({options})"),
+        };
+        let longer: Vec<String> =
+            bound.options.iter().map(|option| self.set(option, &bound.longer())).collect();
+        Error::new(Kind::NotReady, format!("the first request to {url} failed: {told}")).hint(format!(
+            "look whether the server is busy or still loading, or give it longer: {}",
+            longer.join(", ")
+        ))
     }
 
     /// Fields laid over the body.
@@ -72,7 +96,6 @@ impl Hints {
             true => format!(" (--{})", name.replace('_', "-")),
             false => String::new(),
         });
-        let seconds = |time: std::time::Duration| time.as_secs_f64();
         match (record.outcome, record.status) {
             (_, Some(401 | 403)) => self.key(target),
             (_, Some(404 | 405)) => format!(
@@ -91,15 +114,6 @@ impl Hints {
             (Outcome::Protocol, _) | (Outcome::Unfinished, Some(200)) => format!(
                 "check that this address is the model server's, http or https as it is, and that {} fits it",
                 self.option("backend")
-            ),
-            (Outcome::TimedOut(Timeout::FirstToken), _) => format!(
-                "look whether the server is busy or still loading, or give it more than {} s ({})",
-                seconds(target.timeouts.first_token),
-                self.option("first_token_timeout")
-            ),
-            (Outcome::TimedOut(_), _) => format!(
-                "look whether the server is busy or still loading, or give it longer to become ready ({})",
-                self.option("ready_timeout")
             ),
             (Outcome::Connect, _)
                 if record.error.as_deref().is_some_and(|words| words.contains("certificate")) =>

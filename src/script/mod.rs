@@ -12,6 +12,7 @@ pub mod aggregate;
 pub mod append;
 pub mod bench;
 pub mod bind;
+pub mod bound;
 pub mod child;
 pub mod columns;
 pub mod compare;

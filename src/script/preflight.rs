@@ -5,8 +5,10 @@
 //! for is never taken away. A server that is not up yet is asked again while there is patience.
 
 use super::bench::Bench;
+use super::bound::Bound;
 use super::hints::Hints;
 use super::state::State;
+use crate::client::blame::{Blame, may_pass};
 use crate::client::control::{Again, Patience};
 use crate::client::dialect::LIMITS;
 use crate::client::protocol::{Api, own_fields};
@@ -28,10 +30,8 @@ use std::time::Duration;
 const INPUT: u32 = 16;
 const OUTPUT: u32 = 4;
 
-/// A server that does not keep to the length is cut off after so many events a choice, and one
-/// that is slow after this time, or what is left of the patience where that is longer.
+/// A server that does not keep to the length is cut off after so many events a choice.
 const EVENTS_MAX: usize = 64;
-const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Bodies that are tried at most.
 const BODIES_MAX: u32 = 16;
@@ -131,7 +131,7 @@ impl<'a> Preflight<'a> {
             }
             bodies += 1;
             if bodies > BODIES_MAX || !self.adapts(&probe.record) {
-                return Err(self.failed(&probe.record));
+                return Err(self.failed(&probe.record, patience.limit()));
             }
         }
     }
@@ -299,15 +299,15 @@ impl<'a> Preflight<'a> {
     fn send(&mut self, patience: &Patience<'_>) -> Result<Probe> {
         let mut target = self.target();
         target.events_max = EVENTS_MAX * self.choices() as usize;
-        let time = TIME_MAX.max(patience.left());
-        let limits = &mut target.timeouts;
-        limits.first_token = limits.first_token.min(time);
-        limits.total = limits.total.min(time);
-        if !target.stream {
-            // The whole reply is its first token.
-            limits.total = limits.total.min(limits.first_token);
-        }
+        let bound = Bound::of(&target.timeouts, patience.limit());
+        target.timeouts = bound.applied(&target.timeouts);
         let request = self.request();
+        let awaited = format!(
+            "the first reply of {}, up to {} s ({})",
+            target.endpoint_url(),
+            bound.time.as_secs_f64(),
+            Hints::of(self.state).options(&bound)
+        );
         let probe = async {
             let client = self.bench.client_of(&Arc::new(target)).await?;
             let id = format!("preflight-{:016x}", os::wall());
@@ -326,7 +326,7 @@ impl<'a> Preflight<'a> {
             let parcel = client.send(Box::new(order), pin!(std::future::pending())).await;
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
         };
-        let probe: Probe = self.bench.runtime.block_on(patience.over(probe))??;
+        let probe: Probe = self.bench.runtime.block_on(patience.aloud(&awaited, probe))??;
         self.tries += 1;
         self.output_tokens += probe.record.output_tokens().map_or(0, |(n, _)| n);
         Ok(probe)
@@ -412,13 +412,17 @@ impl<'a> Preflight<'a> {
         self.asked.scrub(words.unwrap_or("no reply")).into_owned()
     }
 
-    fn failed(&self, record: &Record) -> Error {
-        let url = self.asked.endpoint_url();
-        let error =
-            Error::new(kind_of(record), format!("the first request to {url} failed: {}", self.words(record)));
-        let target = self.target();
+    /// `ready`: how long the server is waited for.
+    fn failed(&self, record: &Record, ready: Duration) -> Error {
+        let (url, hints, target) = (self.asked.endpoint_url(), Hints::of(self.state), self.target());
+        if let Outcome::TimedOut(limit) = record.outcome
+            && limit != Timeout::Connect
+        {
+            return hints.late(&url, &Bound::of(&target.timeouts, ready).passed(limit, &target.timeouts));
+        }
         let (refusal, certain) = self.refusal(&target, record);
-        let hints = Hints::of(self.state);
+        let kind = Blame::of(record, Some(&refusal).filter(|_| certain)).kind();
+        let error = Error::new(kind, format!("the first request to {url} failed: {}", self.words(record)));
         let about_the_body = matches!(record.status, Some(400 | 422)) || certain;
         error.hint(match about_the_body.then(|| self.hint_of(&refusal, &target)).flatten() {
             Some(hint) => hint,
@@ -487,7 +491,7 @@ fn shows_enough(record: &Record) -> bool {
 /// Nobody was there to answer: it may be otherwise in a moment.
 fn busy(record: &Record) -> bool {
     match (record.outcome, record.status) {
-        (Outcome::Status, Some(429 | 502..=504)) => true,
+        (Outcome::Status, Some(status)) if may_pass(status) => true,
         (Outcome::Status, Some(500)) => {
             let words = record.error.as_deref().unwrap_or_default().to_lowercase();
             NOBODY_BEHIND.iter().any(|sign| words.contains(sign))
@@ -496,18 +500,6 @@ fn busy(record: &Record) -> bool {
             !record.error.as_deref().is_some_and(|words| words.contains("certificate"))
         }
         _ => false,
-    }
-}
-
-/// What asks for a change of the command line is its mistake; the rest is a server that cannot
-/// take load.
-fn kind_of(record: &Record) -> Kind {
-    match (record.outcome, record.status) {
-        (Outcome::Status, Some(408 | 429 | 500..)) => Kind::NotReady,
-        (Outcome::Status | Outcome::Protocol, _) => Kind::Usage,
-        // Another kind of server answers, such as a page to sign in.
-        (Outcome::Unfinished, _) if record.timeline.events.is_empty() => Kind::Usage,
-        _ => Kind::NotReady,
     }
 }
 

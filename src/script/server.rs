@@ -156,7 +156,8 @@ impl Server {
             return Ok(None);
         }
         loop {
-            let listing = patience.over(control.list(self.named())).await?;
+            let awaited = format!("the list of models of {}", self.asked.name);
+            let listing = patience.aloud(&awaited, control.list(self.named())).await?;
             let Some(error) = listing.as_ref().err().filter(|unlisted| unlisted.busy && !self.named()) else {
                 return Ok(Some(listing));
             };
@@ -170,12 +171,21 @@ impl Server {
 
     /// What to do when a server was never ready, unless that is told already.
     fn hint_to_wait(&self, error: Error, limit: Duration, hints: Hints) -> Error {
-        if error.hint.is_some() || error.kind != Kind::NotReady {
+        if error.hint.is_some() || !matches!(error.kind, Kind::NotReady | Kind::Usage) {
             return error;
+        }
+        if error.kind == Kind::Usage {
+            return error.hint(self.hint_to_path(hints));
         }
         let (wait, seconds) = (hints.option("ready_timeout"), limit.as_secs_f64());
         let says = |digit: &str| error.message.contains(&format!("says {digit}"));
+        let refused = error.message.contains("refused");
         let hint = match self.named() {
+            _ if refused && self.asked.base.port().is_none() => format!(
+                "check that a server runs at {}: without a port in the address that is port {} (vLLM listens at 8000, llama.cpp at 8080)",
+                self.asked.base,
+                self.asked.base.port_or_known_default().unwrap_or_default()
+            ),
             false if says("404") || says("405") => {
                 format!(
                     "name the model: {}; then the first request shows whether it is there",
@@ -192,6 +202,19 @@ impl Server {
             ),
         };
         error.hint(hint)
+    }
+
+    /// What to do when no list of models is where it should be.
+    fn hint_to_path(&self, hints: Hints) -> String {
+        let twice = match self.asked.base.path().ends_with("/v1") && self.asked.endpoint.starts_with("/v1/") {
+            true => "its /v1 is there twice; ",
+            false => "",
+        };
+        format!(
+            "name the model ({}), or check the path of the base URL: {twice}requests would go to {}",
+            hints.set("model", "NAME"),
+            self.asked.endpoint_url()
+        )
     }
 
     fn choose_model(
@@ -220,8 +243,12 @@ impl Server {
         let listed = listed.unwrap_or_else(|| Err(Error::run("it was not asked")));
         let listed = listed.map_err(|error| {
             let who = error.message.contains("says 401") || error.message.contains("says 403");
-            let hint = if who { hints.key(&self.asked) } else { by_name.clone() };
-            Error::usage(error.message).hint(hint)
+            let hint = match error.kind {
+                _ if who => hints.key(&self.asked),
+                Kind::Usage => self.hint_to_path(hints),
+                _ => by_name.clone(),
+            };
+            Error::new(error.kind, error.message).hint(hint)
         })?;
         match &listed[..] {
             [one] => Ok(one.clone()),

@@ -186,7 +186,7 @@ fn with_the_model_named_the_request_itself_shows_that_a_server_is_there() {
     let server = Recorder::listening("127.0.0.1:0", no_looks, |_| reply());
     let named = ["--model", "glm", "--num-prompts", "1"];
     Lab::new().single(&server.url, &named).exits(0);
-    let done = Lab::new().single(&server.url, &["--ready-timeout", "300ms"]).exits(97);
+    let done = Lab::new().single(&server.url, &["--ready-timeout", "300ms"]).exits(2);
     assert!(done.error().contains("/health says 404"), "{}", done.err);
     let silent = Recorder::listening("127.0.0.1:0", no_looks, |_| reply());
     Lab::new()
@@ -255,12 +255,122 @@ fn the_first_token_limit_bounds_the_first_request_too() {
         std::thread::sleep(Duration::from_secs(100));
         String::new()
     });
-    for stream in [&[][..], &["--no-stream"]] {
-        let more = [stream, &["--first-token-timeout", "500ms"]].concat();
+    for (stream, flag) in [
+        (&[][..], "--first-token-timeout"),
+        (&["--no-stream"], "--first-token-timeout"),
+        (&[], "--timeout"),
+        (&[], "--ready-timeout"),
+    ] {
+        let more = [stream, &[flag, "500ms"]].concat();
         let done = Lab::new().single(&mute.url, &more).exits(97);
-        assert!(done.error().contains("timeout of 0.5 s"), "{}", done.err);
+        let told = format!("/v1/completions failed: no reply within 0.5 s ({flag})");
+        assert!(done.error().ends_with(&told), "{flag}: {}", done.err);
+        assert!(done.err.contains(&format!("or give it longer: {flag} 1s")), "{flag}: {}", done.err);
     }
     assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_first_reply_that_takes_long_is_told_while_it_does() {
+    let slow = Recorder::answering(|seen| {
+        if seen.is_preflight() {
+            std::thread::sleep(Duration::from_millis(3_000));
+        }
+        reply()
+    });
+    let done = Lab::new().single(&slow.url, &["--num-prompts", "1"]).exits(0);
+    let told = format!(
+        "waiting for the first reply of {}/v1/completions, up to 60 s (--ready-timeout) (Ctrl-C ends the wait)",
+        slow.url
+    );
+    assert_eq!(done.err.matches(&told).count(), 1, "{}", done.err);
+    let quick = Recorder::start();
+    let done = Lab::new().single(&quick.url, &["--num-prompts", "1"]).exits(0);
+    assert!(!done.err.contains("waiting for"), "{}", done.err);
+}
+
+#[test]
+fn a_script_is_told_the_option_of_its_target() {
+    let mute = Recorder::answering(|_| {
+        std::thread::sleep(Duration::from_secs(100));
+        String::new()
+    });
+    let lab = Lab::new();
+    let script = format!(
+        "let t = target({:?}, #{{ first_token_timeout: 0.5 }});\n\
+         run(#{{ target: t, workload: prompts(#{{ input: 8, output: 4 }}), arrivals: closed(1), requests: 1 }});\n",
+        mute.url
+    );
+    lab.file("mute.rhai", &script);
+    let done = lab.run(&["run", "mute.rhai"]).exits(97);
+    assert!(done.err.contains("no reply within 0.5 s (`first_token_timeout` of target())"), "{}", done.err);
+    assert!(done.err.contains("first_token_timeout: \"1s\" in target()"), "{}", done.err);
+}
+
+/// What becomes of a first reply: its exit code, streamed and in one piece.
+#[test]
+fn a_bad_first_reply_ends_the_same_whether_it_was_streamed_or_not() {
+    let stream = |events: &[&str]| {
+        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        http(200, "text/event-stream", &body)
+    };
+    let choice = |finish: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"text":" a","message":{{"content":" a"}},"finish_reason":"{finish}"}}]}}"#
+        )
+    };
+    let json = |body: &str| http(200, "application/json", body);
+    let page = "<html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>";
+    let table: Vec<(&str, String, i32)> = vec![
+        ("a finish reason that is bad, streamed", stream(&[&choice("failed"), "[DONE]"]), 97),
+        ("a finish reason that is bad", json(&choice("failed")), 97),
+        ("a filter, streamed", stream(&[&choice("content_filter"), "[DONE]"]), 97),
+        ("a filter", json(&choice("content_filter")), 97),
+        ("an error, streamed", stream(&[r#"{"error":{"message":"CUDA out of memory"}}"#]), 97),
+        ("an error", json(r#"{"error":{"message":"CUDA out of memory"}}"#), 97),
+        ("no JSON, streamed", stream(&["hello"]), 97),
+        ("no JSON", json("hello"), 97),
+        ("half of it", json("{\"choices\":["), 97),
+        ("nothing, streamed", stream(&[]), 97),
+        ("nothing", json(""), 97),
+        ("a page", http(200, "text/html", page), 97),
+        ("no choices", json("{}"), 97),
+        ("a page that is not there", http(404, "text/html", page), 2),
+        ("an unknown field of the user's", refusal(400, "top_k is not supported"), 2),
+        ("a failure of its own", refusal(500, "CUDA out of memory"), 97),
+    ];
+    for (what, reply, code) in table {
+        let server = Recorder::answering(move |_| reply.clone());
+        for more in
+            [&["--extra-body", "{\"top_k\": 1}"][..], &["--extra-body", "{\"top_k\": 1}", "--no-stream"]]
+        {
+            let done = Lab::new().single(&server.url, &[&["--backend", "openai-chat"], more].concat());
+            assert_eq!(done.code, Some(code), "{what} {more:?}: {}", done.err);
+            assert!(done.err.contains("  try: "), "{what}: {}", done.err);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there_ends_soon_and_names_what_was_asked() {
+    let begun = Instant::now();
+    let server = Recorder::listening("127.0.0.1:0", no_looks, |_| reply());
+    for (path, asked, hint) in [
+        ("", "/v1/models says 404", "requests would go to"),
+        ("/v1/v1", "/v1/v1/models says 404", "its /v1 is there twice"),
+        ("/v2", "/v2/v1/models says 404", "/v2/v1/completions"),
+    ] {
+        let base = format!("{}{path}", server.url);
+        let done = Lab::new().single(&base, &[]).exits(2);
+        assert!(done.error().contains(&format!("{}{asked}", server.url)), "{}", done.err);
+        assert!(
+            done.err.contains("name the model (--model NAME), or check the path of the base URL"),
+            "{}",
+            done.err
+        );
+        assert!(done.err.contains(hint), "{}", done.err);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(50), "the patience is 60 s each");
 }
 
 #[test]

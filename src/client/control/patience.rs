@@ -2,6 +2,7 @@
 //! tries grows. Readiness, discovery and the first request share one.
 
 use crate::error::{Error, Kind, Result};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause, and the longest.
@@ -10,6 +11,9 @@ const LONGEST: Duration = Duration::from_millis(1_500);
 
 /// Waiting is told once it has lasted so long.
 const TOLD_AFTER: Duration = Duration::from_secs(3);
+
+/// A call that lasts longer is told while it lasts.
+const ALOUD_AFTER: Duration = Duration::from_secs(2);
 
 /// How often somebody looks whether to stop.
 const LOOK: Duration = Duration::from_millis(20);
@@ -22,6 +26,9 @@ pub struct Patience<'a> {
     stop: &'a (dyn Fn() -> bool + Sync),
     tell: &'a (dyn Fn(&str) + Sync),
     told: bool,
+    /// When a call is told that lasts, and what was told last of one.
+    aloud_after: Duration,
+    said: Mutex<String>,
 }
 
 /// Whether there is a next try.
@@ -41,7 +48,16 @@ impl<'a> Patience<'a> {
         stop: &'a (dyn Fn() -> bool + Sync),
         tell: &'a (dyn Fn(&str) + Sync),
     ) -> Patience<'a> {
-        Patience { began: Instant::now(), limit, pause: FIRST, stop, tell, told: false }
+        Patience {
+            began: Instant::now(),
+            limit,
+            pause: FIRST,
+            stop,
+            tell,
+            told: false,
+            aloud_after: ALOUD_AFTER,
+            said: Mutex::default(),
+        }
     }
 
     /// The whole of it.
@@ -69,6 +85,25 @@ impl<'a> Patience<'a> {
             biased;
             () = stopped => Err(Error::new(Kind::Interrupted, "interrupted before any load was sent")),
             answer = call => Ok(answer),
+        }
+    }
+
+    /// The same, and says `what` is awaited once that lasts long; the same words once.
+    pub async fn aloud<T>(&self, what: &str, call: impl Future<Output = T>) -> Result<T> {
+        let said = async {
+            tokio::time::sleep(self.aloud_after).await;
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if *said != what {
+                said.replace_range(.., what);
+                (self.tell)(&format!("waiting for {what} (Ctrl-C ends the wait)"));
+            }
+            drop(said);
+            std::future::pending::<Result<T>>().await
+        };
+        tokio::select! {
+            biased;
+            answer = self.over(call) => answer,
+            never = said => never,
         }
     }
 
@@ -141,6 +176,21 @@ mod tests {
         assert_eq!(error.kind, Kind::Interrupted);
         let told = told.lock().expect("lines").join("\n");
         assert!(told.contains("since it says 429"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_lasts_is_told_once_and_a_short_one_is_not() {
+        let told = Mutex::new(Vec::new());
+        let tell = |line: &str| told.lock().expect("lines").push(line.to_string());
+        let never = || false;
+        let mut patience = Patience::new(Duration::from_secs(60), &never, &tell);
+        patience.aloud_after = Duration::from_millis(20);
+        for (what, ms) in [("a", 0), ("b", 60), ("b", 60), ("c", 60)] {
+            let call = tokio::time::sleep(Duration::from_millis(ms));
+            patience.aloud(what, call).await.expect("not stopped");
+        }
+        let expected = ["waiting for b (Ctrl-C ends the wait)", "waiting for c (Ctrl-C ends the wait)"];
+        assert_eq!(*told.lock().expect("lines"), expected);
     }
 
     #[test]

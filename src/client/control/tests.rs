@@ -177,7 +177,11 @@ async fn tgi_tells_its_model_in_its_own_way() {
 async fn an_error_has_the_words_of_the_server_but_no_secret() {
     let (target, _) = server(|_, _| answer(401, r#"{"error":{"message":"bad key sk-hunter"}}"#)).await;
     let error = control(&target).models().await.expect_err("refused");
-    let expected = format!("cannot ask {} for its models: it says 401 (bad key <secret>)", target.name);
+    let expected = format!(
+        "cannot ask {} for its models: {} says 401 (bad key <secret>)",
+        target.name,
+        target.url("/v1/models")
+    );
     assert_eq!(
         (error.message.as_str(), error.hint.as_deref()),
         (expected.as_str(), Some("the API key that was sent is refused: check it"))
@@ -243,11 +247,16 @@ async fn models_are_read_in_every_form_of_a_list() {
         (r#"{"data":[]}"#, &[]),
     ] {
         let json: Value = serde_json::from_str(body).expect("JSON");
-        let answer = Answer { status: StatusCode::OK, server: None, body: json.to_string().into_bytes() };
+        let answer = Answer {
+            status: StatusCode::OK,
+            url: place(),
+            server: None,
+            body: json.to_string().into_bytes(),
+        };
         let listing = Listing { path: "/v1/models".into(), answer };
         assert_eq!(listing.names().expect("a list"), names, "{body}");
     }
-    let answer = Answer { status: StatusCode::OK, server: None, body: b"<html>".to_vec() };
+    let answer = Answer { status: StatusCode::OK, url: place(), server: None, body: b"<html>".to_vec() };
     assert_eq!(Listing { path: "/v1/models".into(), answer }.names(), None);
 }
 
@@ -272,8 +281,33 @@ async fn a_target_that_is_never_ready_gives_the_last_reason() {
     .await;
     let error = ready(&target, Duration::from_millis(10), false).await.expect_err("not ready");
     assert_eq!(error.kind, Kind::NotReady);
-    let reason = "was not ready after 0.01 s: /health says 503 (Loading model); /v1/models says 404";
-    assert!(error.message.ends_with(reason), "{error}");
+    let [health, models] = ["/health", "/v1/models"].map(|path| target.url(path));
+    let reason = format!("was not ready after 0.01 s: {health} says 503 (Loading model); {models} says 404");
+    assert!(error.message.ends_with(&reason), "{error}");
+}
+
+fn place() -> url::Url {
+    url::Url::parse("http://h/v1/models").expect("a URL")
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_there_is_not_waited_for_to_the_end() {
+    let begun = Instant::now();
+    let (target, seen) = server(|_, _| answer(404, r#"{"detail":"Not Found"}"#)).await;
+    let error = ready(&target, Duration::from_secs(3600), false).await.expect_err("never there");
+    assert_eq!(error.kind, Kind::Usage);
+    let models = target.url("/v1/models");
+    assert!(error.message.ends_with(&format!("{models} says 404 (Not Found)")), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(600));
+    assert!(seen.lock().expect("calls").len() >= 6, "a gateway that starts may say so at first");
+    // One that may still come is waited for.
+    let (target, _) = server(|path, _| match path {
+        "/health" => answer(503, ""),
+        _ => answer(404, ""),
+    })
+    .await;
+    let error = ready(&target, Duration::from_millis(2_500), false).await.expect_err("not ready");
+    assert_eq!(error.kind, Kind::NotReady);
 }
 
 /// A port on which nobody listens.
