@@ -26,6 +26,15 @@ impl OutputSource {
     }
 }
 
+/// Fewer tokens may come from one step of the model, as drafts do.
+const HELD_BACK_TOKENS_MIN: u32 = 16;
+
+/// Faster than this no engine makes the tokens of one reply: 50,000 in a second.
+const NANOS_PER_TOKEN_MIN: Nanos = 20_000;
+
+/// A reply that was here as soon as this was not held back by anybody.
+const HELD_BACK_WAIT_MIN: Nanos = 10_000_000;
+
 fn ms(nanos: Nanos) -> f64 {
     nanos as f64 / 1e6
 }
@@ -139,6 +148,18 @@ impl Record {
         let k1 = self.timeline.events.tokens[first].max(1);
         let span = self.last_output()? - self.first_output()?;
         (n > k1).then(|| ms(span) / f64::from(n - k1))
+    }
+
+    /// A streamed reply that came whole at its end: nobody makes so many tokens in the time
+    /// between its first and its last event of output. What comes at once anyway is not meant.
+    pub fn held_back(&self) -> bool {
+        let Some((n, _)) = self.output_tokens().filter(|(n, _)| *n >= HELD_BACK_TOKENS_MIN) else {
+            return false;
+        };
+        let (Some(first), Some(last)) = (self.first_output(), self.last_output()) else { return false };
+        let span = last - first;
+        let waited = self.timeline.sent.map_or(0, |sent| first - sent);
+        span <= Nanos::from(n) * NANOS_PER_TOKEN_MIN && waited >= HELD_BACK_WAIT_MIN.max(10 * span)
     }
 
     /// End-to-end latency / n.

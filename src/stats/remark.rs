@@ -17,6 +17,9 @@ const TEMPLATE_MAX: f64 = 128.0;
 /// Replies of an exact length have this share of their tokens at least.
 const SHORT_SHARE: f64 = 0.95;
 
+/// Above this share of replies that came whole, latencies within them say nothing of the server.
+const HELD_BACK_SHARE: f64 = 0.1;
+
 /// One difference between the load asked for and the load delivered. Lengths are means in tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Remark {
@@ -34,6 +37,11 @@ pub enum Remark {
     },
     /// Replies that have output tokens by their usage and no event with output.
     OutputUnseen {
+        replies: u64,
+        of: u64,
+    },
+    /// Streams that came whole at their end.
+    StreamHeldBack {
         replies: u64,
         of: u64,
     },
@@ -64,6 +72,9 @@ impl Remark {
         if tally.unseen_output > 0 {
             remarks.push(Remark::OutputUnseen { replies: tally.unseen_output, of: tally.succeeded });
         }
+        if tally.held_back as f64 > HELD_BACK_SHARE * tally.succeeded as f64 {
+            remarks.push(Remark::StreamHeldBack { replies: tally.held_back, of: tally.succeeded });
+        }
         if tally.sources.impossible > 0 {
             remarks.push(Remark::CountsImpossible { replies: tally.sources.impossible, of: tally.succeeded });
         }
@@ -77,6 +88,7 @@ impl Remark {
             Remark::PromptsLong { .. } => "prompts_long",
             Remark::RepliesShort { .. } => "replies_short",
             Remark::OutputUnseen { .. } => "output_unseen",
+            Remark::StreamHeldBack { .. } => "stream_held_back",
             Remark::CountsImpossible { .. } => "counts_impossible",
         }
     }
@@ -122,6 +134,16 @@ impl Remark {
             ),
             (Remark::OutputUnseen { replies, of }, Lang::Chinese) => format!(
                 "{} 个回复中有 {} 个在 usage 中有输出令牌，事件中却没有：它们的 TTFT 和 ITL 未知（服务器以未知形式输出文本）",
+                grouped(*of),
+                grouped(*replies)
+            ),
+            (Remark::StreamHeldBack { replies, of }, Lang::English) => format!(
+                "{} of {} streams came whole at their end: the server, or a gateway in between, holds them back, so TTFT is the time of the whole reply, and ITL and TPOT say nothing (nginx: proxy_buffering off)",
+                grouped(*replies),
+                grouped(*of)
+            ),
+            (Remark::StreamHeldBack { replies, of }, Lang::Chinese) => format!(
+                "{} 个流中有 {} 个在结束时才一次到达：服务器或中间的网关扣住了流，因此 TTFT 是整个回复的时间，ITL 和 TPOT 没有意义（nginx：proxy_buffering off）",
                 grouped(*of),
                 grouped(*replies)
             ),
@@ -189,5 +211,48 @@ mod tests {
         assert_eq!(all, [Remark::OutputUnseen { replies: 1, of: 4 }]);
         assert!(all[0].text(Lang::English).starts_with("1 of 4 replies have output tokens"));
         assert_eq!(summary.view(Metric::Ttft).count(), 1);
+    }
+
+    #[test]
+    fn streams_that_come_whole_at_their_end_are_remarked() {
+        let of = |replies: &[(&[u32], u32)]| {
+            let mut summary = all([]);
+            for (seq, (times, tokens)) in (0..).zip(replies) {
+                summary.add(&reply(seq, 0).tokens_at(times).usage(8, *tokens).record());
+            }
+            Remark::all(&summary, &Intent::default())
+        };
+        let held = |replies, of| vec![Remark::StreamHeldBack { replies, of }];
+        // In one read, and in one event.
+        assert_eq!(of(&[(&[900; 64], 64), (&[800], 64)]), held(2, 2));
+        assert_eq!(of(&[(&[900; 64], 64), (&[10, 20, 30], 3)]), held(1, 2));
+        let text = held(1, 2)[0].text(Lang::English);
+        assert!(
+            text.starts_with("1 of 2 streams came whole at their end: the server, or a gateway"),
+            "{text}"
+        );
+        let honest: [(&[u32], u32); 6] = [
+            (&[900, 901, 902], 3),
+            // Few tokens, as one step with drafts makes them.
+            (&[900], 8),
+            // At once: nobody waited for it.
+            (&[2; 64], 64),
+            // A long thinking nobody is shown comes in the first event; the rest is a stream.
+            (&[900, 910, 920], 500),
+            // Longer than its tokens need to be made, as it were.
+            (&[900, 902], 64),
+            (&[], 64),
+        ];
+        for reply in honest {
+            let remarks = of(&[reply]);
+            assert!(
+                !remarks.iter().any(|remark| remark.name() == "stream_held_back"),
+                "{reply:?}: {remarks:?}"
+            );
+        }
+        // One of many is a pause of the network, or of ours.
+        let mut many = vec![(&[10, 20, 30][..], 3); 20];
+        many.push((&[900; 64], 64));
+        assert_eq!(of(&many), []);
     }
 }

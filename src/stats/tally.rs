@@ -19,6 +19,8 @@ pub struct Tally {
     pub asked_input: Asked,
     /// Successes that have output tokens by their usage, and no event with output.
     pub unseen_output: u64,
+    /// Successes whose stream came whole at its end.
+    pub held_back: u64,
     /// Requests that kept the model from ending its reply.
     pub forced_length: u64,
     /// Requests whose prompt was made of random words.
@@ -129,6 +131,7 @@ impl Tally {
         // One token may be the end of the text, which has none.
         let told = record.streamed && record.usage.output.is_some_and(|tokens| tokens > 1);
         self.unseen_output += u64::from(told && record.ttft_ms().is_none());
+        self.held_back += u64::from(record.held_back());
         self.ttfo_differs |= record.ttfo_ms() != record.ttft_ms();
         if let (Some(cached), Some(input)) = (record.cached_tokens(), record.input_tokens()) {
             self.cached.reports += 1;
@@ -158,6 +161,7 @@ impl Tally {
         self.forced_length += other.forced_length;
         self.synthetic_text += other.synthetic_text;
         self.unseen_output += other.unseen_output;
+        self.held_back += other.held_back;
         self.good += other.good;
         self.wasted_tokens += other.wasted_tokens;
         self.cached.reports += other.cached.reports;
