@@ -197,14 +197,21 @@ pub fn json(text: &str, what: &str) -> Result<Dynamic> {
     json::parse(text).map_err(|error| Error::usage(format!("{what}: this is no JSON: {error}")))
 }
 
-/// `KEY=VALUE` each.
+/// `KEY=VALUE` each; a header also as it stands on the wire, `KEY: VALUE`.
 pub fn pairs(list: Array, what: &str) -> Result<Map> {
     let mut map = Map::new();
-    for pair in list {
+    let header = what == "--header";
+    for (at, pair) in list.into_iter().enumerate() {
         let pair = pair.to_string();
-        let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::usage(format!("{what}: {pair:?} is not KEY=VALUE")));
+        let cut = if header { pair.split_once(['=', ':']) } else { pair.split_once('=') };
+        let Some((key, value)) = cut.filter(|(key, _)| !key.trim().is_empty()) else {
+            // A header may be a secret.
+            return Err(Error::usage(match header {
+                true => format!("{what}: number {} is neither KEY=VALUE nor KEY: VALUE", at + 1),
+                false => format!("{what}: {pair:?} is not KEY=VALUE"),
+            }));
         };
+        let (key, value) = if header { (key.trim(), value.trim()) } else { (key, value) };
         let value: Dynamic = match (value.parse::<i64>(), value.parse::<f64>()) {
             (Ok(int), _) => int.into(),
             (_, Ok(float)) if float.is_finite() => float.into(),
@@ -283,5 +290,25 @@ mod tests {
         assert_eq!(map["gpu"].clone().into_string().as_deref(), Ok("H100 a=b"));
         assert_eq!(map["x"].as_float(), Ok(0.5));
         assert!(pairs(vec!["tp".into()], "--metadata").unwrap_err().message.contains("KEY=VALUE"));
+    }
+
+    #[test]
+    fn a_header_is_written_as_a_pair_or_as_on_the_wire() {
+        for (written, key, value) in [
+            ("Authorization: Bearer a=b==", "Authorization", "Bearer a=b=="),
+            ("Authorization=Bearer a:b", "Authorization", "Bearer a:b"),
+            ("X-Url=http://x", "X-Url", "http://x"),
+            ("X-Empty:", "X-Empty", ""),
+            ("Cookie:a=b", "Cookie", "a=b"),
+        ] {
+            let map = pairs(vec![written.into()], "--header").unwrap();
+            assert_eq!(map[key].clone().into_string().as_deref(), Ok(value), "{written}");
+        }
+        let error = pairs(vec!["A=b".into(), "sk-secret".into()], "--header").unwrap_err().message;
+        assert_eq!(error, "--header: number 2 is neither KEY=VALUE nor KEY: VALUE");
+        assert!(
+            pairs(vec!["path: x".into()], "--metadata").is_err(),
+            "a colon is a part of a name elsewhere"
+        );
     }
 }

@@ -250,8 +250,15 @@ impl Server {
             };
             Error::new(error.kind, error.message).hint(hint)
         })?;
+        // Adapters are listed beside the model that they belong to.
+        let bases = listing.and_then(|listing| listing.as_ref().ok()?.bases());
         match &listed[..] {
             [one] => Ok(one.clone()),
+            many if let Some([base]) = bases.as_deref()
+                && many.contains(base) =>
+            {
+                Ok(base.clone())
+            }
             [] => Err(Error::usage(format!("{name} lists no model")).hint(by_name)),
             many => {
                 let shown = many.iter().take(MODELS_SHOWN).map(|model| shown(model)).collect::<Vec<_>>();

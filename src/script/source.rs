@@ -56,14 +56,25 @@ const REPLY_TOKENS: u32 = 256;
 const TRANSCRIPT_TOKENS: u32 = 448;
 
 impl WorkloadSource {
-    /// The sampling fields of its first requests.
+    /// What its first requests have in their bodies beside the target's own fields: sampling, and
+    /// the first of several models.
     pub fn extra(&self) -> Option<Arc<Map<String, Value>>> {
-        match self {
-            WorkloadSource::Prompts { shape, .. } => shape.extra.clone(),
+        let (extra, models) = match self {
+            WorkloadSource::Prompts { shape, models } => (&shape.extra, models),
             WorkloadSource::Dataset { common, .. }
             | WorkloadSource::Sonnet { common, .. }
-            | WorkloadSource::Audio { common, .. } => common.extra.clone(),
-            WorkloadSource::Mix(parts) => parts.first().and_then(|(_, part)| part.extra()),
+            | WorkloadSource::Audio { common, .. } => (&common.extra, &common.models),
+            WorkloadSource::Mix(parts) => return parts.first().and_then(|(_, part)| part.extra()),
+        };
+        let model = models.first().map(|model| Map::from_iter([("model".into(), model.as_str().into())]));
+        workload::merged(extra, &model.map(Arc::new))
+    }
+
+    /// Prompts that a file has, where it is read for them.
+    pub fn prompts(&self) -> Option<usize> {
+        match self {
+            WorkloadSource::Dataset { rows, .. } => Some(rows.rows.len()),
+            _ => None,
         }
     }
 

@@ -187,7 +187,7 @@ impl Draw<'_> {
 }
 
 /// Both sets of body fields; `over` wins.
-fn merged(under: &Extra, over: &Extra) -> Extra {
+pub fn merged(under: &Extra, over: &Extra) -> Extra {
     match (under, over) {
         (None, only) | (only, None) => only.clone(),
         (Some(under), Some(over)) => {

@@ -12,6 +12,7 @@ mod lab;
 mod large;
 mod metrics;
 mod mistakes;
+mod oddities;
 mod pasted;
 mod preflight;
 mod recorder;

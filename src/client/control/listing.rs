@@ -18,6 +18,16 @@ pub struct Unlisted {
     pub busy: bool,
 }
 
+fn name(entry: &Value) -> Option<String> {
+    match entry {
+        Value::String(name) => Some(name.clone()),
+        entry => ["id", "name", "model", "model_name"]
+            .into_iter()
+            .find_map(|key| entry[key].as_str())
+            .map(str::to_string),
+    }
+}
+
 impl Listing {
     /// The entries of the list, in every form that servers give it: `{"data": [..]}`, a bare
     /// list, `{"models": [..]}`. `None`: there is none.
@@ -32,13 +42,12 @@ impl Listing {
 
     /// The names in the list.
     pub fn names(&self) -> Option<Vec<String>> {
-        let name = |entry: Value| match &entry {
-            Value::String(name) => Some(name.clone()),
-            entry => ["id", "name", "model", "model_name"]
-                .into_iter()
-                .find_map(|key| entry[key].as_str())
-                .map(str::to_string),
-        };
-        Some(self.entries()?.into_iter().filter_map(name).collect())
+        Some(self.entries()?.iter().filter_map(name).collect())
+    }
+
+    /// The names of models that are no adapters of another one.
+    pub fn bases(&self) -> Option<Vec<String>> {
+        let bases = self.entries()?;
+        Some(bases.iter().filter(|entry| !entry["parent"].is_string()).filter_map(name).collect())
     }
 }

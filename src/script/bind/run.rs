@@ -196,6 +196,7 @@ impl Draft {
             return Err(raise(Error::usage(told).hint(hint)));
         }
         let ready = server.ready(state, &bench, self.workload.extra()).map_err(raise)?;
+        self.mention_repeats(state);
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;
         let plan = self.plan(state, &ready, name, &bench)?;
@@ -204,6 +205,18 @@ impl Draft {
             state.pause(cooldown)?;
         }
         Ok(Handle::new(finished, point))
+    }
+}
+
+impl Draft {
+    /// What is asked again, a server with a prefix cache has computed already.
+    fn mention_repeats(&self, state: &State) {
+        let (Some(prompts), Some(requests)) = (self.workload.prompts(), self.requests) else { return };
+        if requests > prompts as u64 {
+            state.mention(&format!(
+                "note: {requests} requests have {prompts} different prompts: a server's prefix cache answers what it has seen"
+            ));
+        }
     }
 }
 
