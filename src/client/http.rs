@@ -99,6 +99,8 @@ impl Http {
     /// See [`super::Client::send`].
     pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
         order.request.forced_length = protocol::forces_length(&self.target, &order.request);
+        // As it was encoded: what the user lays over it may ask for another length, or several replies.
+        order.request.max_tokens = protocol::asked_output(&self.target, &order.request);
         // Boxed, since it is handed on several times; the room of the order is free from here on.
         let outage = order.outage.clone();
         let mut exchange = Box::new(Exchange::new(&self.target, *order));

@@ -56,6 +56,36 @@ pub const OPTIONAL: [&str; 9] = [
 /// Most tokens that a limit is raised to because a server wants more.
 const AT_LEAST_MAX: u32 = 64;
 
+/// Names of fields that are words of the language as well.
+const WORDS: [&str; 22] = [
+    "model",
+    "stream",
+    "n",
+    "stop",
+    "prompt",
+    "messages",
+    "input",
+    "inputs",
+    "user",
+    "echo",
+    "suffix",
+    "seed",
+    "tools",
+    "functions",
+    "details",
+    "truncate",
+    "text",
+    "store",
+    "metadata",
+    "modalities",
+    "reasoning",
+    "parameters",
+];
+
+/// What follows one that is the subject of a refusal.
+const VERBS: [&str; 8] =
+    [" is not ", " is un", " is in", " must ", " should ", " cannot ", " has to ", " not "];
+
 /// How far a word of refusal may stand from the field that it refuses, bytes.
 const NEAR: usize = 40;
 
@@ -318,13 +348,18 @@ fn distance(said: &str, name: &str, at: usize, end: usize) -> Option<usize> {
     let near = near.min().filter(|gap| *gap <= NEAR);
     let quoted = |c: Option<char>| c.is_some_and(|c| "'\"`‘’“”「」".contains(c));
     let is_quoted = quoted(said[..at].chars().next_back()) && quoted(said[end..].chars().next());
-    // `model`, `stream`, `n` and `stop` are words of the language as well.
-    let a_word = !name.contains('_') && name != "temperature";
+    let a_word = WORDS.contains(&name);
+    let subject = opens_a_sentence(said, at) && VERBS.iter().any(|verb| said[end..].starts_with(verb));
     match near {
-        Some(gap) if !a_word || is_quoted || gap <= 2 => Some(gap.max(1)),
+        Some(gap) if !a_word || is_quoted || subject || gap <= 2 => Some(gap.max(1)),
         _ if !a_word || is_quoted => Some(BARE),
         _ => None,
     }
+}
+
+/// Where a sentence of the server's own may begin.
+fn opens_a_sentence(said: &str, at: usize) -> bool {
+    at == 0 || [": ", ". ", "; "].iter().any(|end| said[..at].ends_with(end))
 }
 
 /// `body.temperature: not permitted`, `'loc': ('body', 'temperature')`, `'param': 'temperature'`.

@@ -56,7 +56,10 @@ impl Doubts {
             let n = u64::from(n);
             let too_many = n > seen.allowed && shown > seen.text_bytes + SPECIAL_MAX;
             let pieced = seen.outputs > PIECES_MAX * n && seen.text_bytes > PIECED_BYTES_MAX * n;
-            too_many || pieced || seen.text_bytes > TOKEN_BYTES_MAX * n
+            // One event may hold anything, such as a picture that is counted as a few tokens; text
+            // in more pieces than it has tokens is text.
+            let dense = seen.outputs > n && seen.text_bytes > TOKEN_BYTES_MAX * n;
+            too_many || pieced || dense
         });
         let input = usage.input.is_some_and(|n| n == 0 || u64::from(n) > seen.request_bytes + ADDED_MAX);
         let cached = usage.cached.zip(usage.input).is_some_and(|(cached, input)| cached > input);
@@ -113,7 +116,11 @@ mod tests {
             ("hidden thoughts within the limit", 9, 16, seen(1, 2), ""),
             ("letter by letter", 9, 10, seen(45, 45), ""),
             ("two signs in one event", 9, 1, seen(9, 9), ""),
-            ("one token a mebibyte", 9, 1, seen(1, 1 << 20), "output"),
+            ("one token a mebibyte", 9, 1, seen(1, 1 << 20), ""),
+            ("a picture in one event", 9, 20, seen(2, 30 << 20), ""),
+            ("more pieces than tokens, each longer than any", 9, 20, seen(60, 30 << 20), "output"),
+            ("one token for a long text in pieces", 9, 1, seen(600, 30 << 10), "output"),
+            ("none for a picture", 9, 0, seen(1, 30 << 20), "output"),
             ("long tokens", 9, 4_000, seen(2, (1 << 20) + 3), ""),
             ("no input", 0, 16, seen(16, 64), "input"),
             ("more input than was sent", u32::MAX, 16, seen(16, 64), "input"),

@@ -91,7 +91,7 @@ pub struct Record {
     pub class: Arc<str>,
     /// Input tokens that the workload asked for, before BOS and chat template.
     pub asked_input: Option<u32>,
-    /// Output tokens that the request allowed (`max_tokens`).
+    /// Output tokens that the request allowed (`max_tokens`), of all its replies together.
     pub asked_output: u32,
     /// The request kept the model from ending its reply (`ignore_eos`, `min_tokens`).
     pub forced_length: bool,

@@ -59,16 +59,22 @@ pub struct Preflight<'a> {
     extra: Option<Arc<Map<String, Value>>>,
     /// The user gave a temperature.
     temperature_given: bool,
+    learnt: Learnt,
+    /// Tokens of the reply that are asked for.
+    output: u32,
+    notes: Vec<String>,
+}
+
+/// What is known of the fields that a server takes.
+#[derive(Debug, Clone, Default)]
+pub struct Learnt {
     /// Fields that are left out, and whether the server named them.
     left_out: Vec<(String, bool)>,
     /// The name of the limit, where it is not the usual one, and what it replaces.
     limit: Option<(String, String)>,
     refused_limits: Vec<String>,
-    /// Tokens of the reply that are asked for.
-    output: u32,
     /// The server ignored the usual limit.
     ignored: bool,
-    notes: Vec<String>,
     /// Requests that it took, and the output tokens of all of them.
     tries: u32,
     output_tokens: u32,
@@ -88,6 +94,7 @@ impl<'a> Preflight<'a> {
         tokens: &'a Arc<Tokens>,
         extra: Option<Arc<Map<String, Value>>>,
         temperature_given: bool,
+        learnt: Learnt,
     ) -> Preflight<'a> {
         let mut preflight = Preflight {
             state,
@@ -96,24 +103,27 @@ impl<'a> Preflight<'a> {
             tokens,
             extra,
             temperature_given,
-            left_out: Vec::new(),
-            limit: None,
-            refused_limits: Vec::new(),
+            learnt,
             output: OUTPUT,
-            ignored: false,
             notes: Vec::new(),
-            tries: 0,
-            output_tokens: 0,
         };
         // A least length of the user's own must not be refused for our sake.
         preflight.output = preflight.number("min_tokens").map_or(OUTPUT, |least| least.clamp(OUTPUT, 4_096));
         preflight
     }
 
+    /// What to start from when other fields are tried.
+    pub fn learnt(&self) -> Learnt {
+        let mut learnt = self.learnt.clone();
+        // A guess that has held is none any more.
+        learnt.left_out.iter_mut().for_each(|(_, named)| *named = true);
+        learnt
+    }
+
     /// The target as it is to be used.
     pub fn target(&self) -> Target {
-        let fields: Vec<String> = self.left_out.iter().map(|(field, _)| field.clone()).collect();
-        self.asked.adapted(&fields, self.limit.as_ref().map(|(name, _)| name.as_str()))
+        let fields: Vec<String> = self.learnt.left_out.iter().map(|(field, _)| field.clone()).collect();
+        self.asked.adapted(&fields, self.learnt.limit.as_ref().map(|(name, _)| name.as_str()))
     }
 
     /// Tries until a reply shows that load can be sent.
@@ -173,7 +183,7 @@ impl<'a> Preflight<'a> {
             return false;
         }
         match refusal {
-            Refusal::LeaveOut(field) => self.left_out.push((field, true)),
+            Refusal::LeaveOut(field) => self.learnt.left_out.push((field, true)),
             Refusal::Limit(name) => self.rename_limit(&target, name),
             Refusal::AtLeast(least) if least > self.output => self.output = least,
             Refusal::Silent => return self.guesses(&target),
@@ -184,9 +194,9 @@ impl<'a> Preflight<'a> {
 
     fn rename_limit(&mut self, target: &Target, name: String) {
         let sent = own_fields(target).into_iter().find(|field| LIMITS.contains(&field.as_str()));
-        self.refused_limits.extend(sent);
+        self.learnt.refused_limits.extend(sent);
         let usual = own_fields(&self.asked).into_iter().find(|field| LIMITS.contains(&field.as_str()));
-        self.limit = usual.map(|usual| (name, usual));
+        self.learnt.limit = usual.map(|usual| (name, usual));
     }
 
     /// A refusal without a name: the fields that fewest servers know go first.
@@ -196,10 +206,10 @@ impl<'a> Preflight<'a> {
             ours.iter().any(|name| name == **field) && !asked.iter().any(|name| name == **field)
         };
         if let Some(field) = OPTIONAL.iter().find(free) {
-            self.left_out.push((field.to_string(), false));
+            self.learnt.left_out.push((field.to_string(), false));
             return true;
         }
-        let sent = Sent { ours: &ours, asked: &asked, refused: &self.refused_limits };
+        let sent = Sent { ours: &ours, asked: &asked, refused: &self.learnt.refused_limits };
         match refusal::next_limit(sent) {
             Some(name) => self.rename_limit(target, name),
             None => return false,
@@ -211,16 +221,16 @@ impl<'a> Preflight<'a> {
     /// the body was taken.
     fn restore(&mut self, mut record: Record, patience: &Patience<'_>) -> Result<Record> {
         let guessed: Vec<String> =
-            self.left_out.iter().filter(|(_, named)| !named).map(|(field, _)| field.clone()).collect();
-        let needed = if self.limit.is_some() { 0 } else { 1 };
+            self.learnt.left_out.iter().filter(|(_, named)| !named).map(|(field, _)| field.clone()).collect();
+        let needed = if self.learnt.limit.is_some() { 0 } else { 1 };
         for field in guessed.iter().take(guessed.len().saturating_sub(needed)) {
-            let kept = self.left_out.clone();
-            self.left_out.retain(|(left, _)| left != field);
+            let kept = self.learnt.left_out.clone();
+            self.learnt.left_out.retain(|(left, _)| left != field);
             let probe = self.send(patience)?;
             if shows_enough(&probe.record) {
                 record = probe.record;
             } else {
-                self.left_out = kept;
+                self.learnt.left_out = kept;
             }
         }
         Ok(record)
@@ -232,18 +242,19 @@ impl<'a> Preflight<'a> {
         let too_long = |record: &Record| {
             allowed.is_some_and(|allowed| record.output_tokens().is_some_and(|(n, _)| n > allowed))
         };
-        let usual = self.limit.is_none() && own_fields(&self.asked).iter().any(|field| field == LIMITS[0]);
+        let usual =
+            self.learnt.limit.is_none() && own_fields(&self.asked).iter().any(|field| field == LIMITS[0]);
         if self.asked.api != Api::Chat || !too_long(&record) {
             return Ok(record);
         }
         if usual {
-            self.limit = Some(("max_tokens".into(), LIMITS[0].into()));
+            self.learnt.limit = Some(("max_tokens".into(), LIMITS[0].into()));
             let second = self.send(patience)?.record;
             if shows_enough(&second) && !too_long(&second) {
-                self.ignored = true;
+                self.learnt.ignored = true;
                 return Ok(second);
             }
-            self.limit = None;
+            self.learnt.limit = None;
         }
         self.notes.push("the server does not keep to the asked reply length".into());
         Ok(record)
@@ -291,7 +302,7 @@ impl<'a> Preflight<'a> {
 
     fn refusal(&self, target: &Target, record: &Record) -> (Refusal, bool) {
         let (ours, asked) = (own_fields(target), self.asked_fields());
-        let sent = Sent { ours: &ours, asked: &asked, refused: &self.refused_limits };
+        let sent = Sent { ours: &ours, asked: &asked, refused: &self.learnt.refused_limits };
         let words = record.error.as_deref().unwrap_or_default();
         refusal::read_closely(words, sent)
     }
@@ -327,8 +338,8 @@ impl<'a> Preflight<'a> {
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
         };
         let probe: Probe = self.bench.runtime.block_on(patience.aloud(&awaited, probe))??;
-        self.tries += 1;
-        self.output_tokens += probe.record.output_tokens().map_or(0, |(n, _)| n);
+        self.learnt.tries += 1;
+        self.learnt.output_tokens += probe.record.output_tokens().map_or(0, |(n, _)| n);
         Ok(probe)
     }
 
@@ -350,24 +361,31 @@ impl<'a> Preflight<'a> {
     /// What every later request goes without, or with under another name.
     pub fn adaptions(&self) -> Vec<Adaption> {
         let limit = self
+            .learnt
             .limit
             .as_ref()
-            .map(|(name, usual)| Adaption { ignored: self.ignored, ..Adaption::renamed(usual, name) });
-        self.left_out.iter().map(|(field, _)| Adaption::left_out(field)).chain(limit).collect()
+            .map(|(name, usual)| Adaption { ignored: self.learnt.ignored, ..Adaption::renamed(usual, name) });
+        self.learnt.left_out.iter().map(|(field, _)| Adaption::left_out(field)).chain(limit).collect()
     }
 
     /// Sentences for the report. The server's own counters have seen these requests, so it must
     /// own up to them.
     pub fn notes(&self, record: &Record) -> Vec<String> {
-        let (s, tries, tokens) = (if self.tries == 1 { "" } else { "s" }, self.tries, self.output_tokens);
         let mut notes: Vec<String> =
             self.adaptions().iter().map(|adaption| Lang::English.adaption(adaption)).collect();
         notes.extend(self.notes.iter().cloned());
-        notes.push(format!(
-            "{tries} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
-        ));
+        notes.push(self.ahead());
         notes.extend(self.overhead(record).filter(|n| *n != 0).map(overhead_note));
         notes
+    }
+
+    /// How many requests it took so far.
+    pub fn ahead(&self) -> String {
+        let (tries, tokens) = (self.learnt.tries, self.learnt.output_tokens);
+        let s = if tries == 1 { "" } else { "s" };
+        format!(
+            "{tries} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
+        )
     }
 
     /// What it showed, for the manifest.
@@ -381,18 +399,18 @@ impl<'a> Preflight<'a> {
             })
             .collect();
         json!({
-            "requests_not_measured": self.tries,
-            "output_tokens": self.output_tokens,
+            "requests_not_measured": self.learnt.tries,
+            "output_tokens": self.learnt.output_tokens,
             "input_tokens": record.usage.input,
             "counted_input_tokens": record.counted_input,
             "overhead_tokens": self.overhead(record),
             "exact_length": match target.exact {
                 Exact::No => "not asked",
                 Exact::IgnoreEos => "ignore_eos",
-                Exact::MinTokens if self.left_out.iter().any(|(field, _)| field == "ignore_eos") => "min_tokens",
+                Exact::MinTokens if self.learnt.left_out.iter().any(|(field, _)| field == "ignore_eos") => "min_tokens",
                 Exact::MinTokens => "ignore_eos and min_tokens",
             },
-            "limit_field": self.limit.as_ref().map_or("usual", |(name, _)| name.as_str()),
+            "limit_field": self.learnt.limit.as_ref().map_or("usual", |(name, _)| name.as_str()),
             "adaptions": adaptions,
         })
     }

@@ -6,7 +6,7 @@
 
 use super::bench::Bench;
 use super::hints::Hints;
-use super::preflight::Preflight;
+use super::preflight::{Learnt, Preflight};
 use super::state::State;
 use crate::client::Target;
 use crate::client::control::{Again, Control, Listing, Patience, Unlisted};
@@ -16,6 +16,9 @@ use crate::tokens::Tokens;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Sets of fields of one plan that are tried, each by a request: parts of a mix, several models.
+const SETS_MAX: usize = 8;
 
 /// Names of models that a message shows.
 const MODELS_SHOWN: usize = 20;
@@ -33,7 +36,20 @@ pub struct Server {
     /// A built-in engine that lives as long as this target.
     #[allow(dead_code)]
     engine: Option<super::child::Child>,
-    ready: Mutex<Option<Ready>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What the body of a request has beside the target's own fields.
+pub type Fields = Option<Arc<Map<String, Value>>>;
+
+/// What was found out about a server.
+struct Known {
+    ready: Ready,
+    /// As the user configured it, its model known.
+    target: Target,
+    learnt: Learnt,
+    /// Fields with which a first request went out.
+    tried: Vec<Fields>,
 }
 
 /// A server that may be sent load.
@@ -71,7 +87,7 @@ impl Server {
             preflight: wanted.preflight,
             temperature_given: wanted.temperature_given,
             engine: wanted.engine,
-            ready: Mutex::new(None),
+            known: Mutex::new(None),
         }
     }
 
@@ -92,53 +108,92 @@ impl Server {
         bench.runtime.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
     }
 
-    /// The server made ready; at its first call this waits, asks and tries. `extra`: what the
-    /// requests to come have in their bodies beside the target's own fields.
-    pub fn ready(
-        &self,
-        state: &State,
-        bench: &Bench,
-        extra: Option<Arc<Map<String, Value>>>,
-    ) -> Result<Ready> {
-        let mut slot = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = &*slot {
-            return Ok(ready.clone());
-        }
+    /// The server made ready; at its first call this waits, asks and tries. `fields`: those of the
+    /// requests to come; one request goes out for each set of them that was not tried yet.
+    pub fn ready(&self, state: &State, bench: &Bench, fields: &[Fields]) -> Result<Ready> {
+        let made = self.make_ready(state, bench, fields);
+        // Once load was sent, what goes wrong is the end of a run like any other.
+        made.map_err(|error| match (state.kind_of_fault(), error.kind) {
+            (Kind::Run, Kind::Usage | Kind::NotReady) => Error { kind: Kind::Run, ..error },
+            _ => error,
+        })
+    }
+
+    fn make_ready(&self, state: &State, bench: &Bench, fields: &[Fields]) -> Result<Ready> {
+        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.mention(line));
         let mut patience = Patience::new(self.ready_timeout, &stop, &tell);
+        let known = match &mut *slot {
+            Some(known) => known,
+            none => none.insert(self.found_out(state, bench, &mut patience)?),
+        };
+        let none = [None];
+        let untried = if known.tried.is_empty() && fields.is_empty() { &none[..] } else { fields };
+        for fields in untried.iter().take(SETS_MAX).filter(|_| self.preflight) {
+            if !known.tried.contains(fields) {
+                self.try_out(state, bench, known, fields, &mut patience)?;
+            }
+        }
+        Ok(known.ready.clone())
+    }
+
+    /// Waits until it answers, and asks what can be asked before a first request.
+    fn found_out(&self, state: &State, bench: &Bench, patience: &mut Patience<'_>) -> Result<Known> {
         let mut target = self.asked.clone();
         let control = Control::new(&target)?;
-        let listing = bench.runtime.block_on(self.found(&control, &mut patience, Hints::of(state)))?;
+        let listing = bench.runtime.block_on(self.found(&control, patience, Hints::of(state)))?;
         target.model = self.choose_model(state, &control, listing.as_ref())?;
         let tokens = Arc::new(self.find_tokens(state, &target.model)?);
-        let mut facts = match patience.is_none() {
+        let facts = match patience.is_none() {
             true => Map::new(),
             false => {
                 let told = control.fingerprint(listing.as_ref().and_then(|listing| listing.as_ref().ok()));
                 bench.runtime.block_on(patience.over(told))?
             }
         };
-        let (mut notes, mut adaptions) = (Vec::new(), Vec::new());
-        if self.preflight {
-            let mut preflight = Preflight::new(state, bench, target, &tokens, extra, self.temperature_given);
-            let record = preflight.learn(&mut patience)?;
-            facts.insert("preflight".into(), preflight.told(&record));
-            notes = preflight.notes(&record);
-            adaptions = preflight.adaptions();
-            target = preflight.target();
-        }
         let ready = Ready {
-            target: Arc::new(target),
+            target: Arc::new(target.clone()),
             tokens,
             facts: Arc::new(facts),
-            notes: Arc::new(notes),
-            adaptions: Arc::new(adaptions),
+            notes: Arc::default(),
+            adaptions: Arc::default(),
         };
-        for note in ready.notes.iter() {
+        Ok(Known { ready, target, learnt: Learnt::default(), tried: Vec::new() })
+    }
+
+    /// Sends a request with these fields, and learns.
+    fn try_out(
+        &self,
+        state: &State,
+        bench: &Bench,
+        known: &mut Known,
+        fields: &Fields,
+        patience: &mut Patience<'_>,
+    ) -> Result<()> {
+        let (target, tokens) = (known.target.clone(), known.ready.tokens.clone());
+        let learnt = known.learnt.clone();
+        let mut preflight =
+            Preflight::new(state, bench, target, &tokens, fields.clone(), self.temperature_given, learnt);
+        let record = preflight.learn(patience)?;
+        let notes = preflight.notes(&record);
+        let heard = |note: &&String| {
+            known.ready.notes.contains(note) || !known.tried.is_empty() && **note == preflight.ahead()
+        };
+        for note in notes.iter().filter(|note| !heard(note)) {
             state.mention(&format!("note: {note}"));
         }
-        *slot = Some(ready.clone());
-        Ok(ready)
+        let mut facts = (*known.ready.facts).clone();
+        facts.insert("preflight".into(), preflight.told(&record));
+        known.learnt = preflight.learnt();
+        known.ready = Ready {
+            target: Arc::new(preflight.target()),
+            tokens: tokens.clone(),
+            facts: Arc::new(facts),
+            notes: Arc::new(notes),
+            adaptions: Arc::new(preflight.adaptions()),
+        };
+        known.tried.push(fields.clone());
+        Ok(())
     }
 
     /// Waits for the server and asks for its list of models, once. With the model named both are

@@ -56,18 +56,21 @@ const REPLY_TOKENS: u32 = 256;
 const TRANSCRIPT_TOKENS: u32 = 448;
 
 impl WorkloadSource {
-    /// What its first requests have in their bodies beside the target's own fields: sampling, and
-    /// the first of several models.
-    pub fn extra(&self) -> Option<Arc<Map<String, Value>>> {
+    /// What its requests have in their bodies beside the target's own fields, of each part in turn:
+    /// sampling, and each of several models.
+    pub fn extras(&self) -> Vec<Option<Arc<Map<String, Value>>>> {
         let (extra, models) = match self {
             WorkloadSource::Prompts { shape, models } => (&shape.extra, models),
             WorkloadSource::Dataset { common, .. }
             | WorkloadSource::Sonnet { common, .. }
             | WorkloadSource::Audio { common, .. } => (&common.extra, &common.models),
-            WorkloadSource::Mix(parts) => return parts.first().and_then(|(_, part)| part.extra()),
+            WorkloadSource::Mix(parts) => return parts.iter().flat_map(|(_, part)| part.extras()).collect(),
         };
-        let model = models.first().map(|model| Map::from_iter([("model".into(), model.as_str().into())]));
-        workload::merged(extra, &model.map(Arc::new))
+        if models.is_empty() {
+            return vec![extra.clone()];
+        }
+        let model = |model: &String| Map::from_iter([("model".into(), model.as_str().into())]);
+        models.iter().map(|name| workload::merged(extra, &Some(Arc::new(model(name))))).collect()
     }
 
     /// Prompts that a file has, where it is read for them.

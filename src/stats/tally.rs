@@ -147,7 +147,10 @@ impl Tally {
         self.sources.impossible += u64::from(record.doubts.any());
         self.audio_seconds += record.audio_ms.unwrap_or(0) as f64 / 1e3;
         self.audio_replies += u64::from(record.audio_ms.is_some());
-        self.asked_output.add(Some(record.asked_output), record.output_tokens().map(|(n, _)| n));
+        // Where the server's count cannot be, what stands in for it is too rough to be held against
+        // a length.
+        let counted = record.output_tokens().filter(|_| !record.doubts.output());
+        self.asked_output.add(Some(record.asked_output), counted.map(|(n, _)| n));
         self.asked_input.add(record.asked_input, record.input_tokens());
     }
 

@@ -289,6 +289,78 @@ fn a_first_reply_that_takes_long_is_told_while_it_does() {
     assert!(!done.err.contains("waiting for"), "{}", done.err);
 }
 
+/// The measured requests and those before any load, by a field of the body.
+fn by_field(server: &Recorder, field: &str) -> (Vec<Value>, Vec<Value>) {
+    let all = server.all();
+    let of = |ahead: bool| {
+        all.iter().filter(|seen| seen.is_preflight() == ahead).map(|seen| seen.body[field].clone()).collect()
+    };
+    (of(true), of(false))
+}
+
+#[test]
+fn each_set_of_fields_is_tried_once_before_its_load() {
+    let server = Recorder::answering(|seen| match seen.body["logprobs"].as_i64() {
+        Some(_) => refusal(400, "logprobs is not supported"),
+        None => reply(),
+    });
+    let lab = Lab::new();
+    let script = |on_error: &str| {
+        format!(
+            "let t = target({:?});\n\
+             let s = sweep([[\"fields\", [#{{}}, #{{ top_p: 0.5 }}, #{{ top_p: 0.5 }}, #{{ logprobs: 3 }}, #{{ top_p: 0.9 }}]]], |p| #{{ target: t, \
+             workload: prompts(#{{ input: 8, output: 4, sampling: p.fields }}), arrivals: closed(1), requests: 3 }}, #{{ on_error: \"{on_error}\" }});\n",
+            server.url
+        )
+    };
+    lab.file("fields.rhai", &script("continue"));
+    let done = lab.run(&["run", "fields.rhai"]).exits(1);
+    let (ahead, measured) = by_field(&server, "top_p");
+    let half = json!(0.5);
+    assert_eq!(ahead, [Value::Null, half.clone(), Value::Null, json!(0.9)], "{}", done.err);
+    assert_eq!(measured.len(), 12, "no load with fields that are refused: {}", done.err);
+    let lab = Lab::new();
+    lab.file("fields.rhai", &script("stop"));
+    let done = lab.run(&["run", "fields.rhai"]).exits(1);
+    assert!(done.error().contains("logprobs is not supported"), "{}", done.err);
+    assert!(done.err.contains("leave out `logprobs` of the workload's sampling"), "{}", done.err);
+}
+
+#[test]
+fn the_parts_of_a_mix_are_all_tried_before_its_load() {
+    let server = Recorder::answering(|seen| match seen.body.get("top_k") {
+        Some(_) => refusal(400, "Unrecognized request argument supplied: top_k"),
+        None => reply(),
+    });
+    let lab = Lab::new();
+    let script = format!(
+        "let a = prompts(#{{ class: \"a\", input: 8, output: 4 }});\n\
+         let b = prompts(#{{ class: \"b\", input: 8, output: 4, sampling: #{{ top_k: 5 }} }});\n\
+         run(#{{ target: target({:?}), workload: mix([[1, a], [1, b]]), arrivals: closed(1), requests: 4 }});\n",
+        server.url
+    );
+    lab.file("mix.rhai", &script);
+    let done = lab.run(&["run", "mix.rhai"]).exits(2);
+    assert!(server.measured().is_empty() && done.err.contains("top_k"), "{}", done.err);
+}
+
+#[test]
+fn several_replies_to_one_request_are_as_long_as_was_asked() {
+    let two = Recorder::answering(|seen| {
+        let limit = seen.body["max_tokens"].as_u64().expect("a limit");
+        let choice = |index: u64| json!({"index": index, "text": "a ".repeat(limit as usize), "finish_reason": "length"});
+        let usage = json!({"prompt_tokens": 16, "completion_tokens": 2 * limit});
+        let body = json!({"choices": [choice(0), choice(1)], "usage": usage});
+        http(200, "application/json", &body.to_string())
+    });
+    let lab = Lab::new();
+    let done = lab.single(&two.url, &["--num-prompts", "4", "--extra-body", "{\"n\": 2}"]).exits(0);
+    assert!(!done.said().contains("ends them early"), "{}", done.said());
+    assert!(done.out.contains("4 of 4"), "each had the asked length: {}", done.out);
+    let short = Lab::new().single(&two.url, &["--num-prompts", "4", "--extra-body", "{\"n\": 3}"]).exits(0);
+    assert!(short.said().contains("ends them early"), "a reply is missing: {}", short.said());
+}
+
 #[test]
 fn a_script_is_told_the_option_of_its_target() {
     let mute = Recorder::answering(|_| {

@@ -88,7 +88,7 @@ impl Reply<'_> {
             || self.other.usage
             || self.error.as_deref().is_some_and(|error| fault::words(error).is_some())
             || self.object.as_ref().is_some_and(|object| object.as_str() == "error")
-            || self.usage.as_ref().is_some_and(|usage| usage.read() == Default::default())
+            || self.usage.as_ref().is_some_and(UsageFields::may_say_more)
     }
 
     fn read(&self, meaning: &mut Meaning, text: &mut Option<&mut String>) {
@@ -136,7 +136,7 @@ struct Delta<'a> {
 fields!(Delta {
     "role" => role, "reasoning" => reasoning, "reasoning_content" => reasoning_content, "content" => content,
     "tool_calls" => tool_calls, "function_call" => function_call,
-} ignored odd::is_no_output);
+} ignored |key| key != "usage" && odd::is_no_output(key));
 
 #[derive(Default)]
 struct ToolCall<'a> {
@@ -199,6 +199,7 @@ impl Delta<'_> {
         let function = |function: &Function| function.other.text;
         let call = |call: &ToolCall| call.other.text || call.function.as_ref().is_some_and(function);
         self.other.text
+            || self.other.usage
             || self.tool_calls.iter().flatten().any(call)
             || self.function_call.as_deref().is_some_and(function)
     }

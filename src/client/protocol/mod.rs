@@ -2,6 +2,7 @@
 //!
 //! [`Tally`] adds the meanings of one reply up and says how the request ended.
 
+mod asked;
 mod audio;
 mod chat;
 mod completions;
@@ -25,6 +26,7 @@ mod verbatim;
 #[cfg(test)]
 mod replay;
 
+pub use asked::asked_output;
 pub use audio::content_type as audio_content_type;
 pub use fault::error_words;
 pub use forced::forces_length;

@@ -208,14 +208,17 @@ impl Reading {
         let in_choices =
             choices(reply).unwrap_or_default().iter().filter_map(|choice| usage::anywhere(choice, 3));
         let in_choices = in_choices.reduce(usage::sum);
-        let vendors = reply.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "choices"));
+        let vendors =
+            reply.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "choices" | usage::TIMINGS));
         let mut vendor = vendors.filter_map(|(key, value)| {
-            let own = if usage::is_name(key) { usage::told(value) } else { None };
+            let own = usage::is_name(key).then(|| usage::told(value)).flatten();
             own.or_else(|| usage::anywhere(value, 4))
         });
         let vendor = vendor.next();
-        let told =
-            [vendor, in_choices, top].into_iter().flatten().reduce(|older, newer| usage::over(newer, older));
+        // The later one says it better.
+        let timings = reply.get(usage::TIMINGS).and_then(usage::told);
+        let all = [timings, vendor, in_choices, top];
+        let told = all.into_iter().flatten().reduce(|older, newer| usage::over(newer, older));
         if let Some(usage) = told.or_else(|| foreign::usage(reply)) {
             self.meaning.add(Kind::USAGE);
             self.meaning.usage = usage;

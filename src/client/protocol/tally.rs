@@ -112,8 +112,7 @@ impl Tally {
 
     /// What counts are held against.
     pub fn seen(&self, request_bytes: u64, asked: u32) -> Seen {
-        let allowed = u64::from(asked) * self.choices.len().max(1) as u64;
-        Seen { request_bytes, allowed, outputs: self.outputs.into(), text_bytes: self.bytes }
+        Seen { request_bytes, allowed: asked.into(), outputs: self.outputs.into(), text_bytes: self.bytes }
     }
 
     /// All has been said: an error, or `[DONE]` with a reason for each choice that spoke. A server
@@ -414,7 +413,8 @@ mod tests {
             ("1e300", None),
             ("4294967296", None),
             ("null", None),
-            ("\"5\"", None),
+            ("\"5\"", Some(5)),
+            ("\"five\"", None),
         ] {
             let usage = format!(
                 r#"{{"choices":[],"usage":{{"prompt_tokens":{count},"completion_tokens":{count}}}}}"#

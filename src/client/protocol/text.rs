@@ -66,7 +66,7 @@ impl Glance {
     /// Adds what stands under a key.
     pub(super) fn see(&mut self, key: &str, held: Glance) {
         self.text |= held.text;
-        self.usage |= held.usage || held.map && usage::is_name(key);
+        self.usage |= held.usage || held.map && usage::is_name(key) || usage::is_count(key);
     }
 }
 

@@ -26,6 +26,12 @@ struct Details {
 }
 
 impl UsageFields {
+    /// What is not told by these names may be by others.
+    pub(super) fn may_say_more(&self) -> bool {
+        let none = |count: Count| count.0.is_none_or(|n| n == 0);
+        none(self.prompt_tokens) || none(self.completion_tokens)
+    }
+
     pub(super) fn read(&self) -> Usage {
         let output_details = self.completion_tokens_details.as_deref();
         Usage {
@@ -39,8 +45,8 @@ impl UsageFields {
     }
 }
 
-/// A number of tokens, in whatever way a gateway writes it (`10`, `10.0`). One that can be none
-/// (negative, a fraction, over 32 bits, text, a list) counts as not told: the reply itself is as
+/// A number of tokens, in whatever way a gateway writes it (`10`, `10.0`, `"10"`). One that can be
+/// none (negative, a fraction, over 32 bits, words, a list) counts as not told: the reply itself is as
 /// good.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Count(pub(super) Option<u32>);
@@ -78,8 +84,10 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(None))
             }
 
-            fn visit_str<E>(self, _: &str) -> Result<Count, E> {
-                Ok(Count(None))
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Count, E> {
+                let text = text.trim();
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                text.parse().ok().filter(|_| digits).map_or(Ok(Count(None)), |n| self.visit_f64(n))
             }
 
             fn visit_unit<E>(self) -> Result<Count, E> {
@@ -101,50 +109,90 @@ impl<'de> Deserialize<'de> for Count {
 }
 
 /// Names of the same count: OpenAI and most, Anthropic and OpenAI's newer API, Gemini, Bedrock,
-/// Ollama.
-const INPUT: [&str; 6] = [
+/// Ollama, Vercel's SDK, llama.cpp's timings.
+const INPUT: [&str; 9] = [
     "prompt_tokens",
     "input_tokens",
+    "promptTokens",
+    "inputTokens",
     "promptTokenCount",
     "inputTokenCount",
     "prompt_token_count",
     "prompt_eval_count",
+    PROMPT_N,
 ];
-const OUTPUT: [&str; 7] = [
+const OUTPUT: [&str; 10] = [
     "completion_tokens",
     "output_tokens",
-    "candidatesTokenCount",
+    "completionTokens",
+    "outputTokens",
+    CANDIDATES,
     "outputTokenCount",
     "candidates_token_count",
     "eval_count",
     "generated_tokens",
+    "predicted_n",
 ];
-const CACHED: [&str; 5] = [
+const CACHED: [&str; 8] = [
     "cached_tokens",
     "prompt_cache_hit_tokens",
     "cache_read_input_tokens",
+    "cachedTokens",
     "cachedContentTokenCount",
+    "cacheReadInputTokens",
     "cacheReadInputTokenCount",
+    CACHE_N,
 ];
-const REASONING: [&str; 3] = ["reasoning_tokens", "thinking_tokens", "thoughtsTokenCount"];
+const REASONING: [&str; 5] =
+    ["reasoning_tokens", "thinking_tokens", "reasoningTokens", THOUGHTS, "thoughts_token_count"];
+
+/// Gemini's thoughts are no part of its candidates.
+const CANDIDATES: &str = "candidatesTokenCount";
+const THOUGHTS: &str = "thoughtsTokenCount";
+
+/// In these the input is what no cache had, and what came out of it or went in stands beside it.
+const PROMPT_N: &str = "prompt_n";
+const CACHE_N: &str = "cache_n";
+const BESIDE: [(&str, &[&str]); 4] = [
+    ("input_tokens", &["cache_read_input_tokens", "cache_creation_input_tokens"]),
+    ("inputTokens", &["cacheReadInputTokens", "cacheWriteInputTokens"]),
+    ("inputTokenCount", &["cacheReadInputTokenCount", "cacheWriteInputTokenCount"]),
+    (PROMPT_N, &[CACHE_N]),
+];
+
+/// Where llama.cpp counts by itself, also where it tells no usage.
+pub(super) const TIMINGS: &str = "timings";
 
 /// Usage out of an object by any of its names; nothing told where it has none of them.
 pub(super) fn of(fields: &Map<String, Value>) -> Usage {
+    let one = |name: &str| fields.get(name).and_then(count);
     let in_one = |fields: &Map<String, Value>, names: &[&str]| {
         let counts = names.iter().filter_map(|name| count(fields.get(*name)?));
         counts.max()
     };
     let below = |names: &[&str]| {
-        let details = fields.iter().filter(|(key, _)| key.ends_with("_details"));
+        let details = fields.iter().filter(|(key, _)| key.ends_with("_details") || key.ends_with("Details"));
         let counts = details.filter_map(|(_, value)| in_one(value.as_object()?, names));
         counts.max()
     };
+    let whole = ["prompt_tokens", "promptTokens"].into_iter().find_map(one).filter(|n| *n > 0);
+    let beside = BESIDE.into_iter().filter(|_| whole.is_none()).find_map(|(name, more)| {
+        let more = more.iter().filter_map(|name| one(name));
+        Some(more.fold(one(name)?, u32::saturating_add))
+    });
+    let thoughts = one(THOUGHTS).zip(one(CANDIDATES));
     Usage {
-        input: in_one(fields, &INPUT),
-        output: in_one(fields, &OUTPUT),
+        input: beside.max(in_one(fields, &INPUT)),
+        output: thoughts.map(|(a, b)| a.saturating_add(b)).max(in_one(fields, &OUTPUT)),
         cached: below(&CACHED).max(in_one(fields, &CACHED)),
         reasoning: below(&REASONING).max(in_one(fields, &REASONING)),
     }
+}
+
+/// Whether a key is one of a count, which may stand without a name for all of them.
+pub(super) fn is_count(key: &str) -> bool {
+    // Most keys of an event are shorter, or hold neither word.
+    (key.contains("oken") || key.ends_with("_count")) && (INPUT.contains(&key) || OUTPUT.contains(&key))
 }
 
 fn count(value: &Value) -> Option<u32> {
@@ -152,8 +200,12 @@ fn count(value: &Value) -> Option<u32> {
 }
 
 /// Whether a key may hold usage, such as `usage`, `usageMetadata`, `x_usage`,
-/// `amazon-bedrock-invocationMetrics`.
+/// `amazon-bedrock-invocationMetrics`, `timings`.
 pub(super) fn is_name(key: &str) -> bool {
+    key == TIMINGS || is_usage(key)
+}
+
+fn is_usage(key: &str) -> bool {
     let key = key.as_bytes();
     let holds = |word: &[u8]| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     holds(b"usage") || holds(b"invocationmetrics")
@@ -165,7 +217,7 @@ pub(super) fn anywhere(value: &Value, depth: u32) -> Option<Usage> {
     match value {
         _ if depth == 0 => None,
         Value::Object(fields) => {
-            let named = fields.iter().filter(|(key, _)| is_name(key)).find_map(|(_, value)| told(value));
+            let named = fields.iter().filter(|(key, _)| is_usage(key)).find_map(|(_, value)| told(value));
             named.or_else(|| fields.values().find_map(deeper))
         }
         Value::Array(items) => items.iter().find_map(deeper),
@@ -235,7 +287,7 @@ mod tests {
         assert_eq!(
             read(json!({"usage": {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 2,
                 "output_tokens_details": {"reasoning_tokens": 4}}})),
-            Some((Some(5), Some(7), Some(2), Some(4)))
+            Some((Some(7), Some(7), Some(2), Some(4)))
         );
         assert_eq!(
             read(

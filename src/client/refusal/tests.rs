@@ -381,3 +381,23 @@ fn only_a_field_that_is_clearly_refused_is_believed_whatever_the_status() {
     let (_, certain) = read_closely("internal error while sampling; min_tokens 4", sent);
     assert!(!certain);
 }
+
+#[test]
+fn a_field_of_the_users_is_found_whether_or_not_its_name_is_a_word() {
+    for (said, asked, next) in [
+        ("logprobs is not supported", "logprobs", Some("logprobs")),
+        ("logprobs must be at most 5", "logprobs", Some("logprobs")),
+        ("this server does not support logprobs yet", "logprobs", Some("logprobs")),
+        ("seed is not supported", "seed", Some("seed")),
+        ("n must be 1", "n", Some("n")),
+        ("the length is wrong. seed must not be below 0", "seed", Some("seed")),
+        ("response_format: unknown type", "response_format", Some("response_format")),
+        // A word of a sentence is no field.
+        ("the text to echo is unknown", "echo", None),
+        ("please seed the store first: unknown state", "seed", None),
+    ] {
+        let body = format!(r#"{{"error":{{"message":{said:?}}}}}"#);
+        let expected = next.map_or(Refusal::Silent, |name: &str| Refusal::Asked(name.into()));
+        assert_eq!(told(&body, PLAIN, &[asked]), expected, "{said}");
+    }
+}

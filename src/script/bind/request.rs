@@ -80,7 +80,7 @@ mod functions {
         let state = State::of(&context);
         let request = read(options)?;
         let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench, request.extra.clone()).map_err(raise)?;
+        let ready = server.ready(&state, &bench, &[request.extra.clone()]).map_err(raise)?;
         let client = bench.client(&ready.target).map_err(raise)?;
         state.load_begins();
         let id = format!("request-{:016x}", os::wall());

@@ -195,7 +195,7 @@ impl Draft {
             let hint = "--backend vllm (or openai), whose /v1/completions does";
             return Err(raise(Error::usage(told).hint(hint)));
         }
-        let ready = server.ready(state, &bench, self.workload.extra()).map_err(raise)?;
+        let ready = server.ready(state, &bench, &self.workload.extras()).map_err(raise)?;
         self.mention_repeats(state);
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;

@@ -296,7 +296,7 @@ mod functions {
     pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
         let state = State::of(&context);
         let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench, None).map_err(raise)?;
+        let ready = server.ready(&state, &bench, &[]).map_err(raise)?;
         Ok((&*state.secrets.scrub(&ready.target.model)).into())
     }
 
