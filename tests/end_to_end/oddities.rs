@@ -106,3 +106,18 @@ fn prompts_of_a_file_that_are_asked_again_are_told() {
     let done = lab.single(&engine.url, &of("2")).exits(0);
     assert!(!done.err.contains("different prompts"), "{}", done.err);
 }
+
+#[test]
+fn prompts_of_a_file_are_asked_once_where_that_is_wanted() {
+    let (lab, server) = (Lab::new(), Recorder::start());
+    lab.file("few.jsonl", "{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n");
+    // vLLM's own examples ask for all there are in this way.
+    let all = "--dataset-name custom --dataset-path few.jsonl --no-oversample --output-len 2 --num-prompts 99999999";
+    let all: Vec<&str> = all.split(' ').collect();
+    let done = lab.single(&server.url, &all).exits(0);
+    assert!(!done.err.contains("different prompts"), "{}", done.err);
+    let mut asked: Vec<String> =
+        server.measured().iter().map(|seen| seen.text("prompt").to_string()).collect();
+    asked.sort();
+    assert_eq!(asked, ["a", "b"]);
+}

@@ -66,6 +66,34 @@ const OTHERS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Other load generators, whose lines are not read, and the same in our words.
+const RIVALS: &[(&str, &str)] = &[
+    (
+        "guidellm",
+        "rampant single --base-url TARGET --duration 60s with --max-concurrency N or --request-rate R",
+    ),
+    (
+        "genai-perf",
+        "rampant single --base-url URL --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
+    ),
+    (
+        "aiperf",
+        "rampant single --base-url URL --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
+    ),
+    (
+        "evalscope",
+        "rampant single --base-url URL --backend openai-chat --max-concurrency PARALLEL --num-prompts NUMBER",
+    ),
+    (
+        "inference-perf",
+        "`rampant batch --config FILE` runs a grid; `rampant single --help` lists what a run has",
+    ),
+    (
+        "token_benchmark_ray.py",
+        "rampant single --base-url URL --backend openai-chat --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
+    ),
+];
+
 /// A pasted line as one of our command lines. `argv[0]` is the program; `ours` are the names of
 /// our commands.
 pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> {
@@ -121,6 +149,9 @@ fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
         });
         if let Some((name, instead)) = told {
             return Err(Error::usage(format!("`{name}` is no load test of a server")).hint(*instead));
+        }
+        if let Some((name, ours)) = RIVALS.iter().find(|(name, _)| *name == base) {
+            return Err(Error::usage(format!("lines of `{name}` are not read")).hint(*ours));
         }
         let is_wrapper = i > 0 && base.ends_with(".py") && words[..i].iter().any(|word| is_python(word));
         if is_wrapper && COMMANDS.contains(&next(1)) {

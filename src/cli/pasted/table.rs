@@ -40,6 +40,10 @@ const EMBEDDINGS: &str =
     "rampant measures the generation of text; embeddings and scores have no tokens to time";
 const STRUCTURED: &str = "--extra-body '{\"response_format\": {...}}' asks for structured output";
 const TRACE: &str = "a script can replay times: `rampant docs steps`";
+const ROWS: &str = "--dataset-name custom --dataset-path FILE, with the rows that you want";
+const TOOLS: &str = "record messages with their tools as JSON lines: --backend openai-chat --dataset-name custom --dataset-path FILE";
+const SOUND: &str = "--backend openai-audio --dataset-name audio --dataset-path FOLDER, with its WAV files";
+const CHAT: &str = "--backend openai-chat, which such a server speaks as well";
 
 /// By the names that they have there; of vLLM first, then of SGLang.
 pub const FLAGS: &[(&str, Meaning)] = &[
@@ -48,7 +52,28 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("tokenizer-mode", Nothing(One, "")),
     ("skip-chat-template", Nothing(No, "")),
     ("disable-shuffle", Nothing(No, "")),
-    ("no-oversample", Nothing(No, "rows are used again when there are fewer than --num-prompts")),
+    ("custom-skip-chat-template", Nothing(No, "")),
+    ("custom-ensure-client-side-data", Instead(IMAGES)),
+    (
+        "chat-template-kwargs",
+        Instead("--extra-body '{\"chat_template_kwargs\": {...}}': the server's own template reads them"),
+    ),
+    (
+        "probe-request-rate",
+        NothingIf("0", "a mix in a script sends small requests beside the load: `rampant docs mix`"),
+    ),
+    ("self-timed", Instead(TRACE)),
+    ("no-self-timed", Nothing(No, "")),
+    ("timed-trace-chunk-hash-size", Instead(TRACE)),
+    ("timed-trace-sec-multiplier", Instead(TRACE)),
+    ("timed-trace-label-timestamp", Instead(TRACE)),
+    ("timed-trace-label-input-length", Instead(TRACE)),
+    ("timed-trace-label-output-length", Instead(TRACE)),
+    ("timed-trace-label-hash-ids", Instead(TRACE)),
+    ("bfcl-categories", Instead(TOOLS)),
+    ("speed-bench-dataset-subset", Instead(ROWS)),
+    ("speed-bench-output-len", Same("output-len")),
+    ("speed-bench-category", Instead(ROWS)),
     ("request-id-prefix", Nothing(One, "")),
     ("plot-timeline", Nothing(No, "charts are always drawn")),
     ("plot-dataset-stats", Nothing(No, "")),
@@ -70,18 +95,9 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("config", Instead("`rampant batch --config FILE` runs a grid from a file")),
     ("api-key", Instead("the environment keeps it secret: OPENAI_API_KEY=... rampant single ...")),
     ("spec-bench-output-len", Same("output-len")),
-    (
-        "spec-bench-category",
-        Instead("--dataset-name custom --dataset-path FILE, with the rows of that category"),
-    ),
-    (
-        "blazedit-min-distance",
-        Instead("--dataset-name custom --dataset-path FILE, with the rows that you want"),
-    ),
-    (
-        "blazedit-max-distance",
-        Instead("--dataset-name custom --dataset-path FILE, with the rows that you want"),
-    ),
+    ("spec-bench-category", Instead(ROWS)),
+    ("blazedit-min-distance", Instead(ROWS)),
+    ("blazedit-max-distance", Instead(ROWS)),
     ("random-mm-base-items-per-request", Instead(IMAGES)),
     ("random-mm-num-mm-items-range-ratio", Instead(IMAGES)),
     ("random-mm-limit-mm-per-prompt", Instead(IMAGES)),
@@ -132,6 +148,32 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("use-trace-timestamps", Instead(TRACE)),
     ("mooncake-slowdown-factor", Instead(TRACE)),
     ("mooncake-num-rounds", Instead(TRACE)),
+    ("mooncake-workload", Instead(TRACE)),
+    ("mooncake-block-size", Instead(TRACE)),
+    ("top-logprobs-num", Same("logprobs")),
+    ("logprob-start-len", Nothing(One, "")),
+    ("token-ids-logprob", Nothing(Many, "")),
+    ("return-routed-experts", Instead("--extra-body '{\"return_routed_experts\": true}'")),
+    (
+        "lora-request-distribution",
+        NothingIf("uniform", "each request takes one adapter at random: leave it out"),
+    ),
+    ("lora-zipf-alpha", Instead("each request takes one adapter at random: leave it out")),
+    ("gsp-fast-prepare", Nothing(No, "")),
+    ("gsp-ordered", Nothing(No, "")),
+    ("gsp-range-ratio", NothingIf("1", "lengths of prefix_repetition are exact: leave it out")),
+    (
+        "gsp-num-turns",
+        NothingIf("1", "record the turns as messages: --dataset-name custom --dataset-path FILE"),
+    ),
+    ("gsp-send-routing-key", Instead("--header KEY=VALUE sends one to every request")),
+    ("fake-prefill", Instead(SERVER)),
+    ("profile-start-step", Nothing(One, "")),
+    ("profile-steps", Nothing(One, "")),
+    ("profile-output-dir", Nothing(One, "")),
+    ("profile-prefix", Nothing(One, "")),
+    ("profile-prefill-url", Nothing(Many, "--profile calls the base URL alone")),
+    ("profile-decode-url", Nothing(Many, "--profile calls the base URL alone")),
     ("profile-activities", Nothing(Many, "")),
     ("profile-num-steps", Nothing(One, "")),
     ("profile-by-stage", Nothing(No, "")),
@@ -142,6 +184,32 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("image-content", Instead(IMAGES)),
     ("random-image-num-images", Instead(IMAGES)),
     ("random-image-resolution", Instead(IMAGES)),
+    // Older names, and those of other clients for the same things.
+    ("version", Nothing(One, "")),
+    ("random-ids", Nothing(No, "")),
+    ("tokenize-on-client", Nothing(No, "")),
+    ("disable-log-requests", Nothing(No, "")),
+    ("streaming", Nothing(No, "replies are streams unless --no-stream")),
+    ("non-streaming", Is(&["--no-stream"])),
+    ("url", Same("base-url")),
+    ("target", Same("base-url")),
+    ("model-path", Same("model")),
+    ("tokenizer-path", Same("tokenizer")),
+    ("processor", Same("tokenizer")),
+    ("concurrency", Same("max-concurrency")),
+    ("parallel", Same("max-concurrency")),
+    ("number", Same("num-prompts")),
+    ("max-requests", Same("num-prompts")),
+    ("request-count", Same("num-prompts")),
+    ("max-seconds", Seconds("duration")),
+    ("max-tokens", Same("output-len")),
+    ("min-tokens", Instead("--output-len N, and --ignore-eos for exact lengths of a data set")),
+    ("stop", Instead("--extra-body '{\"stop\": [...]}'")),
+    (
+        "hf-token",
+        Instead("the hub is not asked: `hf download` brings files, --dataset-path and --tokenizer name them"),
+    ),
+    ("revision", Instead("the hub is not asked: --tokenizer names a folder or a tokenizer.json")),
 ];
 
 pub fn meaning(name: &str) -> Option<&'static Meaning> {
@@ -157,7 +225,9 @@ const RENAMED: &[(&str, &str, &str)] = &[
     ("backend", "lmdeploy-chat", "openai-chat"),
     ("backend", "trt", "tensorrt-llm"),
     ("backend", "openai-completions", "openai"),
+    ("backend", "llama.cpp", "openai"),
     ("dataset-name", "random-ids", "random"),
+    ("dataset-name", "openai", "custom"),
     ("dataset-name", "generated-shared-prefix", "prefix_repetition"),
     ("dataset-name", "prefix-repetition", "prefix_repetition"),
 ];
@@ -168,20 +238,41 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("backend", "infinity-embeddings", EMBEDDINGS),
     ("backend", "vllm-pooling", EMBEDDINGS),
     ("backend", "vllm-rerank", EMBEDDINGS),
+    ("backend", "sglang-embedding", EMBEDDINGS),
+    ("backend", "openai-responses", CHAT),
     ("backend", "gserver", "rampant speaks HTTP: name the API of the server behind it"),
     ("backend", "truss", "--base-url with --backend openai-chat, where the deployment has that API"),
     ("dataset-name", "random-mm", IMAGES),
     ("dataset-name", "random-rerank", EMBEDDINGS),
     ("dataset-name", "custom_mm", IMAGES),
+    ("dataset-name", "custom_image", IMAGES),
+    ("dataset-name", "custom_audio", SOUND),
+    ("dataset-name", "random_image", IMAGES),
     ("dataset-name", "mmmu", IMAGES),
     ("dataset-name", "image", IMAGES),
     ("dataset-name", "mooncake", TRACE),
-    (
-        "dataset-name",
-        "spec_bench",
-        "--dataset-name custom --dataset-path FILE, with its questions as JSON lines",
-    ),
+    ("dataset-name", "timed_trace", TRACE),
+    ("dataset-name", "spec_bench", ROWS),
+    ("dataset-name", "speed_bench", ROWS),
+    ("dataset-name", "longbench", ROWS),
+    ("dataset-name", "trtllm_custom", ROWS),
 ];
+
+/// Ends of endpoints that are another API, and what to use instead.
+const ENDPOINTS: &[(&str, &str)] = &[
+    ("/embeddings", EMBEDDINGS),
+    ("/embed", EMBEDDINGS),
+    ("/rerank", EMBEDDINGS),
+    ("/score", EMBEDDINGS),
+    ("/pooling", EMBEDDINGS),
+    ("/classify", EMBEDDINGS),
+    ("/responses", CHAT),
+    ("/messages", CHAT),
+];
+
+/// Metrics of theirs whose percentiles stand in the table alone, and their names there.
+const IN_THE_TABLE: &[(&str, &str)] =
+    &[("client_queue_time", "queue_delay"), ("e2el_including_client_queue", "response_e2el")];
 
 /// A value of one of our flags as we have it, and what to say of that.
 pub fn value(flag: &str, value: &str, origin: Origin) -> Result<(String, Option<String>)> {
@@ -194,9 +285,48 @@ pub fn value(flag: &str, value: &str, origin: Origin) -> Result<(String, Option<
     if let Some((_, _, instead)) = REFUSED.iter().find(refused) {
         return Err(Error::usage(format!("--{flag} {value} is not available here")).hint(*instead));
     }
+    if let Some((_, instead)) = ENDPOINTS.iter().find(|(end, _)| flag == "endpoint" && value.ends_with(end)) {
+        return Err(Error::usage(format!("--{flag} {value} is another API")).hint(*instead));
+    }
+    match flag {
+        "num-prompts" if value == "-1" => {
+            return Err(Error::usage("--num-prompts -1 is not available here")
+                .hint("say how many, or for how long: --duration 60s"));
+        }
+        "percentile-metrics" => return Ok(percentile_metrics(value)),
+        "random-range-ratio" if value.starts_with('{') => return one_ratio(value),
+        _ => {}
+    }
     // In SGLang, and in vLLM before 0.8.5, 1 says that all lengths are what was asked.
     if flag == "random-range-ratio" && origin != Origin::Sglang && value.parse() == Ok(1.0) {
         return Ok(("0".into(), Some("--random-range-ratio 1 as 0, exact lengths".into())));
     }
     Ok((value.into(), None))
+}
+
+/// Without those that stand in the table alone.
+fn percentile_metrics(given: &str) -> (String, Option<String>) {
+    let elsewhere = |name: &str| IN_THE_TABLE.iter().find(|(theirs, _)| *theirs == name.trim());
+    let told: Vec<String> = given
+        .split(',')
+        .filter_map(elsewhere)
+        .map(|(theirs, ours)| format!("{theirs} ({ours} in the table)"))
+        .collect();
+    let kept: Vec<&str> = given.split(',').filter(|name| elsewhere(name).is_none()).collect();
+    match told.is_empty() || kept.is_empty() {
+        true => (given.into(), None),
+        false => (kept.join(","), Some(format!("--percentile-metrics without {}", told.join(", ")))),
+    }
+}
+
+/// `{"input": R, "output": R}` as one ratio.
+fn one_ratio(given: &str) -> Result<(String, Option<String>)> {
+    let ratios: serde_json::Value = serde_json::from_str(given).unwrap_or_default();
+    let (input, output) = (ratios["input"].as_f64(), ratios["output"].as_f64());
+    match input.filter(|_| input == output) {
+        Some(ratio) => Ok((ratio.to_string(), None)),
+        None => Err(Error::usage(format!("--random-range-ratio {given} is not available here")).hint(
+            "one ratio is for prompts and replies; a script has a range for each: `rampant docs prompts`",
+        )),
+    }
 }

@@ -147,8 +147,8 @@ fn commands_as_they_are_pasted() {
         ),
         (
             "single --dataset-name custom --dataset-path q.jsonl --custom-output-len 256 --skip-chat-template --no-oversample",
-            "dataset_name=custom dataset_path=q.jsonl custom_output_len=256",
-            "--no-oversample (rows are used again",
+            "dataset_name=custom dataset_path=q.jsonl custom_output_len=256 no_oversample=true",
+            "--skip-chat-template",
         ),
         (
             "single --dataset-name sonnet --dataset-path sonnet.txt --sonnet-input-len 550 --sonnet-output-len 150 --sonnet-prefix-len 200",
@@ -182,6 +182,21 @@ fn commands_as_they_are_pasted() {
             "batch --config c.yaml --tokenizer none --disable-tqdm --num_warmups 1",
             "config=c.yaml tokenizer=none warmup=1",
             "--disable-tqdm",
+        ),
+        (
+            "single --percentile-metrics ttft,client_queue_time,e2el --custom-skip-chat-template --probe-request-rate 0",
+            "percentile_metrics=ttft,e2el",
+            "read as: --percentile-metrics without client_queue_time (queue_delay in the table)",
+        ),
+        (
+            "single --random-range-ratio '{\"input\": 0.25, \"output\": 0.25}' --endpoint /v1/chat/completions",
+            "random_range_ratio=0.25 endpoint=/v1/chat/completions",
+            "",
+        ),
+        (
+            "single --url http://h:1 --parallel 4 --number 8 --max-seconds 30 --streaming --dataset-name openai",
+            "base_url=http://h:1 max_concurrency=4 num_prompts=8 duration=30s dataset_name=custom",
+            "--streaming (replies are streams",
         ),
         // Whole lines.
         (
@@ -293,6 +308,26 @@ fn what_cannot_be_had_is_refused_by_name_with_what_to_use_instead() {
         ),
         ("sglang.bench_serving --random-range-ratio 2 --dataset-name random", "--random-range-ratio"),
         ("vllm bench serve --model m --apply-chat-template", "--backend openai-chat"),
+        ("single --num-prompts -1", "--num-prompts -1 is not available here\n  try: say how many"),
+        (
+            "single --endpoint /v1/embeddings",
+            "--endpoint /v1/embeddings is another API\n  try: rampant measures",
+        ),
+        (
+            "single --endpoint /v1/responses",
+            "--endpoint /v1/responses is another API\n  try: --backend openai-chat",
+        ),
+        (
+            "single --random-range-ratio '{\"input\": 0.1, \"output\": 0.4}'",
+            "one ratio is for prompts and replies",
+        ),
+        ("single --probe-request-rate 20", "--probe-request-rate 20 is not available here\n  try: a mix"),
+        (
+            "guidellm benchmark --target http://h:1 --rate-type sweep",
+            "lines of `guidellm` are not read\n  try: rampant single",
+        ),
+        ("evalscope perf --parallel 1", "lines of `evalscope` are not read"),
+        ("python token_benchmark_ray.py --model m", "lines of `token_benchmark_ray.py` are not read"),
         ("single --lora-assignment round-robin", "--lora-assignment round-robin is not available here"),
     ] {
         let told = meaning(line).map(|(params, _)| params).expect_err(line);
@@ -330,4 +365,44 @@ fn our_own_commands_are_not_taken_for_another_programs() {
         let names: Vec<&str> = command::names().collect();
         assert_eq!(super::command(&argv, &names).unwrap(), (argv, Origin::Ours), "{line}");
     }
+}
+
+#[test]
+fn every_flag_that_their_benchmarks_have_today_is_known() {
+    let vllm = "trust-remote-code seed num-prompts dataset-name no-stream dataset-path no-oversample skip-chat-template \
+        enable-multimodal-chat disable-shuffle custom-output-len custom-ensure-client-side-data spec-bench-output-len \
+        spec-bench-category sonnet-input-len sonnet-output-len sonnet-prefix-len sharegpt-output-len \
+        timed-trace-chunk-hash-size timed-trace-sec-multiplier timed-trace-label-timestamp \
+        timed-trace-label-input-length timed-trace-label-output-length timed-trace-label-hash-ids \
+        blazedit-min-distance blazedit-max-distance asr-max-audio-len-sec asr-min-audio-len-sec random-input-len \
+        random-output-len random-range-ratio random-prefix-len random-batch-size no-reranker \
+        random-mm-base-items-per-request random-mm-num-mm-items-range-ratio random-mm-limit-mm-per-prompt \
+        random-mm-bucket-config hf-subset hf-split hf-name hf-output-len bfcl-categories \
+        prefix-repetition-prefix-len prefix-repetition-suffix-len prefix-repetition-num-prefixes \
+        prefix-repetition-output-len speed-bench-dataset-subset speed-bench-output-len speed-bench-category label \
+        backend base-url host port endpoint header max-concurrency model input-len output-len tokenizer \
+        tokenizer-mode use-beam-search logprobs request-rate burstiness probe-request-rate disable-tqdm num-warmups \
+        profile save-result save-detailed append-result metadata result-dir result-filename ignore-eos self-timed \
+        percentile-metrics metric-percentiles goodput request-id-prefix top-p top-k min-p temperature \
+        frequency-penalty presence-penalty repetition-penalty served-model-name lora-modules lora-assignment \
+        ramp-up-strategy ramp-up-start-rps ramp-up-end-rps ready-check-timeout-sec chat-template-kwargs extra-body \
+        skip-tokenizer-init insecure plot-timeline timeline-itl-thresholds plot-dataset-stats endpoint-type";
+    let sglang = "output-file output-details print-requests disable-stream return-logprob top-logprobs-num \
+        token-ids-logprob logprob-start-len disable-ignore-eos extra-request-body apply-chat-template plot-throughput \
+        profile-activities profile-start-step profile-steps profile-num-steps profile-by-stage profile-output-dir \
+        profile-prefix profile-prefill-url profile-decode-url lora-name lora-request-distribution lora-zipf-alpha \
+        prompt-suffix pd-separated flush-cache warmup-requests tokenize-prompt gsp-num-groups gsp-prompts-per-group \
+        gsp-system-prompt-len gsp-question-len gsp-output-len gsp-range-ratio gsp-fast-prepare gsp-num-turns \
+        gsp-ordered gsp-send-routing-key mooncake-slowdown-factor mooncake-num-rounds mooncake-workload \
+        mooncake-block-size sharegpt-context-len image-count image-resolution image-format image-content \
+        use-trace-timestamps fake-prefill tag";
+    let session = session("single");
+    let root = command::root(Some(&session));
+    let known = flags::known(root.find_subcommand("single").unwrap());
+    let unknown: Vec<&str> = vllm
+        .split_whitespace()
+        .chain(sglang.split_whitespace())
+        .filter(|flag| !known.iter().any(|known| known.is_called(flag)) && table::meaning(flag).is_none())
+        .collect();
+    assert_eq!(unknown, [""; 0]);
 }

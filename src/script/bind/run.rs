@@ -42,6 +42,8 @@ pub struct Draft {
     cap: Option<usize>,
     over_cap: OverCap,
     requests: Option<u64>,
+    /// No prompt of a file is asked twice.
+    once: bool,
     duration: Option<Duration>,
     max_errors: Option<MaxErrors>,
     warmup: Warmup,
@@ -57,7 +59,7 @@ impl Draft {
     /// Reads and checks a plan. Errors stand at the option that is wrong.
     pub fn read(call: &'static str, map: Map) -> Fallible<Draft> {
         let mut opts = Opts::new(call, map);
-        let draft = Draft {
+        let mut draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
             traffic: opts.take::<String>("traffic")?.filter(|traffic| !traffic.is_empty()),
             server: need_handle(&mut opts, "target", "target(\"http://127.0.0.1:8000\")")?,
@@ -68,6 +70,7 @@ impl Draft {
                 .take_word("over_cap", &[("wait", OverCap::Wait), ("drop", OverCap::Drop)])?
                 .unwrap_or(OverCap::Wait),
             requests: at_least_one(&mut opts, "requests")?,
+            once: opts.take::<bool>("once")?.unwrap_or(false),
             duration: above_zero(&mut opts, "duration")?,
             max_errors: max_errors(&mut opts)?,
             warmup: warmup(&mut opts)?,
@@ -82,6 +85,9 @@ impl Draft {
         };
         weigh_all(call, draft.tags.values())?;
         opts.finish()?;
+        if let Some(prompts) = draft.workload.prompts().filter(|_| draft.once) {
+            draft.requests = Some(draft.requests.unwrap_or(u64::MAX).min(prompts as u64));
+        }
         let ends = draft.requests.is_some() || draft.duration.is_some() || draft.arrivals.length().is_some();
         if !ends {
             let told =
@@ -322,7 +328,8 @@ mod functions {
     /// Runs a plan and waits for its end. `target`, `workload` and `arrivals` are needed, and
     /// `duration` or `requests` (both count measured traffic; warm-up comes on top). Further:
     /// `name`, `traffic` (runs of the same traffic and seed ask for the same lengths at the same
-    /// planned times; by default the run's name), `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
+    /// planned times; by default the run's name), `once` (no prompt of a file is asked twice),
+    /// `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
     /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
     /// replies), `tags`.
     #[rhai_fn(name = "run", volatile, return_raw)]
