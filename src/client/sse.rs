@@ -105,6 +105,14 @@ impl Parser {
         Ok(events)
     }
 
+    /// Whether what has come last, and is no event yet, is a data line of this.
+    pub fn ends_with(&self, data: &[u8]) -> bool {
+        match self.line.strip_prefix(b"data:") {
+            Some(line) => self.data_lines == 0 && line.trim_ascii() == data,
+            None => self.line.is_empty() && self.data.trim_ascii() == data,
+        }
+    }
+
     /// The body ended: an event without its closing blank line is given as well.
     pub fn finish(&mut self, mut each: impl FnMut(Event)) {
         let line = std::mem::take(&mut self.line);

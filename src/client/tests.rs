@@ -184,15 +184,28 @@ fn a_server_that_closes_after_every_reply_gets_a_new_connection_each_time() {
 }
 
 #[test]
-fn a_body_that_is_cut_off_is_no_success() {
-    let port = server(1, |_, mut socket| {
-        request(&mut socket);
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n";
-        let _ = write!(socket, "{head}{}", whole());
-    });
-    let records = play(port, 1, Timeouts::default());
-    assert_eq!(records[0].outcome, Outcome::Truncated);
-    assert_eq!(records[0].timeline.events.len(), 3, "what came is kept");
+fn a_body_that_is_cut_off_is_a_success_only_when_it_said_everything() {
+    let cut = |body: String, reset: bool| {
+        let port = server(1, move |_, mut socket| {
+            if reset {
+                // A socket that is closed with something unread is reset.
+                let _ = socket.read(&mut [0u8; 10]);
+            } else {
+                request(&mut socket);
+            }
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n";
+            let _ = write!(socket, "{head}{body}");
+            std::thread::sleep(Duration::from_millis(20));
+        });
+        play(port, 1, Timeouts::default()).remove(0)
+    };
+    for reset in [false, true] {
+        let record = cut(whole(), reset);
+        assert!(record.success() && record.unclosed, "{record:?}");
+        let record = cut(EVENT.to_string(), reset);
+        assert_eq!((record.outcome, record.unclosed), (Outcome::Truncated, false));
+        assert_eq!(record.timeline.events.len(), 1, "what came is kept");
+    }
 }
 
 #[test]

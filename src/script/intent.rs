@@ -19,6 +19,7 @@ pub fn intent(plan: &Plan) -> Intent {
         },
         level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. }),
         exact: plan.target.exact_length,
+        streamed: plan.target.stream,
         shared_tokens: shared_tokens(&plan.workload),
     }
 }

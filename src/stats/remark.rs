@@ -20,6 +20,9 @@ const SHORT_SHARE: f64 = 0.95;
 /// Above this share of replies that came whole, latencies within them say nothing of the server.
 const HELD_BACK_SHARE: f64 = 0.1;
 
+/// The same of replies that came as one JSON object, although streams were asked for.
+const IN_ONE_PIECE_SHARE: f64 = 0.1;
+
 /// One difference between the load asked for and the load delivered. Lengths are means in tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Remark {
@@ -42,6 +45,11 @@ pub enum Remark {
     },
     /// Streams that came whole at their end.
     StreamHeldBack {
+        replies: u64,
+        of: u64,
+    },
+    /// Replies in one piece, although streams were asked for.
+    NotStreamed {
         replies: u64,
         of: u64,
     },
@@ -75,6 +83,9 @@ impl Remark {
         if tally.held_back as f64 > HELD_BACK_SHARE * tally.succeeded as f64 {
             remarks.push(Remark::StreamHeldBack { replies: tally.held_back, of: tally.succeeded });
         }
+        if intent.streamed && tally.in_one_piece as f64 > IN_ONE_PIECE_SHARE * tally.succeeded as f64 {
+            remarks.push(Remark::NotStreamed { replies: tally.in_one_piece, of: tally.succeeded });
+        }
         if tally.sources.impossible > 0 {
             remarks.push(Remark::CountsImpossible { replies: tally.sources.impossible, of: tally.succeeded });
         }
@@ -89,6 +100,7 @@ impl Remark {
             Remark::RepliesShort { .. } => "replies_short",
             Remark::OutputUnseen { .. } => "output_unseen",
             Remark::StreamHeldBack { .. } => "stream_held_back",
+            Remark::NotStreamed { .. } => "not_streamed",
             Remark::CountsImpossible { .. } => "counts_impossible",
         }
     }
@@ -144,6 +156,16 @@ impl Remark {
             ),
             (Remark::StreamHeldBack { replies, of }, Lang::Chinese) => format!(
                 "{} 个流中有 {} 个在结束时才一次到达：服务器或中间的网关扣住了流，因此 TTFT 是整个回复的时间，ITL 和 TPOT 没有意义（nginx：proxy_buffering off）",
+                grouped(*of),
+                grouped(*replies)
+            ),
+            (Remark::NotStreamed { replies, of }, Lang::English) => format!(
+                "{} of {} replies came as one JSON object, although streams were asked for: the server does not stream, so they have no TTFT, ITL or TPOT (--no-stream says that this is wanted)",
+                grouped(*replies),
+                grouped(*of)
+            ),
+            (Remark::NotStreamed { replies, of }, Lang::Chinese) => format!(
+                "要求流式输出，{} 个回复中却有 {} 个以一整个 JSON 对象返回：服务器不支持流式输出，因此它们没有 TTFT、ITL 和 TPOT（若本意如此，请加 --no-stream）",
                 grouped(*of),
                 grouped(*replies)
             ),
@@ -211,6 +233,25 @@ mod tests {
         assert_eq!(all, [Remark::OutputUnseen { replies: 1, of: 4 }]);
         assert!(all[0].text(Lang::English).starts_with("1 of 4 replies have output tokens"));
         assert_eq!(summary.view(Metric::Ttft).count(), 1);
+    }
+
+    #[test]
+    fn json_in_answer_to_streams_is_remarked() {
+        let of = |whole: u64, streamed: bool| {
+            let mut summary = all([]);
+            for seq in 0..20 {
+                let reply = reply(seq, 0).usage(8, 2);
+                let reply = if seq < whole { reply.not_streamed(50) } else { reply.tokens_at(&[10, 20]) };
+                summary.add(&reply.record());
+            }
+            Remark::all(&summary, &Intent { streamed, ..Intent::default() })
+        };
+        assert_eq!(of(20, true), [Remark::NotStreamed { replies: 20, of: 20 }]);
+        assert_eq!(of(3, true), [Remark::NotStreamed { replies: 3, of: 20 }]);
+        assert_eq!(of(2, true), []);
+        assert_eq!(of(20, false), [], "nobody asked for streams");
+        let text = of(20, true)[0].text(Lang::English);
+        assert!(text.starts_with("20 of 20 replies came as one JSON object"), "{text}");
     }
 
     #[test]

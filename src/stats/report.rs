@@ -30,6 +30,8 @@ pub struct Intent {
     pub rate: Option<f64>,
     /// Replies of the asked length are wanted.
     pub exact: bool,
+    /// Replies were asked for as streams.
+    pub streamed: bool,
     /// Input tokens of a request that others share, on average. `None`: unknown.
     pub shared_tokens: Option<f64>,
 }

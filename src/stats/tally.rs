@@ -21,6 +21,8 @@ pub struct Tally {
     pub unseen_output: u64,
     /// Successes whose stream came whole at its end.
     pub held_back: u64,
+    /// Successes that came in one piece.
+    pub in_one_piece: u64,
     /// Requests that kept the model from ending its reply.
     pub forced_length: u64,
     /// Requests whose prompt was made of random words.
@@ -132,6 +134,7 @@ impl Tally {
         let told = record.streamed && record.usage.output.is_some_and(|tokens| tokens > 1);
         self.unseen_output += u64::from(told && record.ttft_ms().is_none());
         self.held_back += u64::from(record.held_back());
+        self.in_one_piece += u64::from(!record.streamed);
         self.ttfo_differs |= record.ttfo_ms() != record.ttft_ms();
         if let (Some(cached), Some(input)) = (record.cached_tokens(), record.input_tokens()) {
             self.cached.reports += 1;
@@ -165,6 +168,7 @@ impl Tally {
         self.synthetic_text += other.synthetic_text;
         self.unseen_output += other.unseen_output;
         self.held_back += other.held_back;
+        self.in_one_piece += other.in_one_piece;
         self.good += other.good;
         self.wasted_tokens += other.wasted_tokens;
         self.cached.reports += other.cached.reports;

@@ -159,15 +159,72 @@ fn an_event_that_is_named_error_is_one() {
     hold(vec![("an event with another name", other, (OK, true, None, "red"))]);
 }
 
+const JSON: &str = r#"{"choices":[{"index":0,"message":{"content":"red"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
+
+const ANTHROPIC: [&str; 4] = [
+    r#"{"type":"message_start","message":{"role":"assistant","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"red"}}"#,
+    r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}"#,
+    r#"{"type":"message_stop"}"#,
+];
+
 #[test]
-fn a_body_without_its_end_is_no_success() {
+fn a_body_without_its_end_is_a_success_only_when_all_was_said() {
     let cut = |events_: &[&str]| events(events_).cut_off();
     let red = word("red");
     let truncated = |tokens| (Outcome::Truncated, true, tokens, "red");
     hold(vec![
         ("cut behind a word", cut(&[&red]), truncated(None)),
         ("cut behind its reason", cut(&[&red, STOP]), truncated(None)),
-        ("cut behind [DONE]", cut(&[&red, STOP, USAGE, DONE]), truncated(Some(2))),
+        ("cut behind [DONE]", cut(&[&red, STOP, USAGE, DONE]), (OK, true, Some(2), "red")),
+        (
+            "cut inside of the blank line behind [DONE]",
+            stream(format!("data: {red}\n\ndata: {STOP}\n\ndata: [DONE]\n")).cut_off(),
+            (OK, true, None, "red"),
+        ),
+        (
+            "cut right behind [DONE]",
+            stream(format!("data: {red}\n\ndata: {STOP}\n\ndata: [DONE]")).cut_off(),
+            (OK, true, None, "red"),
+        ),
+        (
+            "cut inside of [DONE]",
+            stream(format!("data: {red}\n\ndata: {STOP}\n\ndata: [DON")).cut_off(),
+            truncated(None),
+        ),
+        ("cut behind [DONE] without a reason", cut(&[&red, DONE]), truncated(None)),
+        (
+            "cut behind [DONE] with a choice that goes on",
+            cut(&[&red, STOP, &red.replace("\"index\":0", "\"index\":1"), DONE]),
+            (Outcome::Truncated, true, None, "redred"),
+        ),
+        (
+            "cut behind [DONE] and a failure",
+            cut(&[&red, &ended("\"failed\""), DONE]),
+            (Outcome::Aborted, true, None, "red"),
+        ),
+        ("cut behind Anthropic's end", cut(&ANTHROPIC), (OK, true, Some(2), "red")),
+        ("whole JSON cut behind its brace", whole(JSON).cut_off(), (OK, false, Some(2), "red")),
+        (
+            "whole JSON in answer to a stream",
+            raw("application/json", JSON).cut_off(),
+            (OK, false, Some(2), "red"),
+        ),
+        (
+            "JSON cut before its brace",
+            whole(&JSON[..JSON.len() - 1]).cut_off(),
+            (Outcome::Truncated, false, None, ""),
+        ),
+        (
+            "whole JSON without a reason",
+            whole(&JSON.replace("\"stop\"", "null")).cut_off(),
+            (Outcome::Truncated, false, None, ""),
+        ),
+        (
+            "JSON that is an error",
+            whole(r#"{"error":{"message":"too busy"}}"#).cut_off(),
+            (Outcome::Truncated, false, None, ""),
+        ),
         (
             "cut behind an error",
             cut(&[&red, r#"{"error":"too busy"}"#]),

@@ -28,6 +28,7 @@ const TWO_PLACES: Intent = Intent {
     level: true,
     rate: None,
     exact: false,
+    streamed: false,
     shared_tokens: Some(0.0),
 };
 
