@@ -233,10 +233,8 @@ impl RequestHead {
         }
         for (name, value) in &target.headers {
             let name = name.to_ascii_lowercase();
-            if matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection") {
-                return Err(format!(
-                    "the header {name:?} is ours to set: take it out of the target's headers"
-                ));
+            if let Some(why) = refused(&name) {
+                return Err(why);
             }
             headers.retain(|(default, _)| *default != name);
             let value = match value {
@@ -271,6 +269,27 @@ impl RequestHead {
         }
         out.extend_from_slice(b"\r\n\r\n");
     }
+}
+
+/// Headers that say where a request ends or what its connection is for: one of another's would
+/// break the next request, or this one.
+const OURS: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Why a header of this name cannot be sent, if it cannot.
+pub fn refused(name: &str) -> Option<String> {
+    let ours = OURS.iter().any(|ours| name.trim().eq_ignore_ascii_case(ours));
+    ours.then(|| format!("the header {name:?} is about the connection, which is ours to handle: take it out"))
 }
 
 /// Host and port as in a `host` header: IPv6 in brackets, the scheme's own port left out.
@@ -450,6 +469,21 @@ mod tests {
             written.contains("\r\nauthorization: Basic eA==\r\nx-request-id: mine\r\nx-tenant: blue\r\n")
         );
         assert!(!written.contains("sk-1") && !written.contains("r-1"), "{written}");
+    }
+
+    #[test]
+    fn headers_of_the_connection_are_ours_and_all_others_are_sent() {
+        let with = |name: &str| {
+            let mut target = target("http://localhost:1");
+            target.headers = vec![(name.into(), HeaderValue::Text("3".into()))];
+            RequestHead::new(&target).err()
+        };
+        for name in OURS.into_iter().chain(["Content-Length", "TRANSFER-ENCODING", "Connection", "TE"]) {
+            assert!(with(name).is_some_and(|why| why.contains(&name.to_lowercase())), "{name}");
+        }
+        for name in ["Host", "X-Content-Length", "Accept", "Content-Type", "Cookie", "Trailer-Park"] {
+            assert_eq!(with(name), None, "{name}");
+        }
     }
 
     #[test]

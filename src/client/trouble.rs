@@ -72,9 +72,9 @@ fn told(tls: &Tls) -> String {
         Tls::AlertReceived(Alert::ProtocolVersion) => {
             alert("it has no version of TLS that is spoken here (1.2, 1.3)")
         }
-        Tls::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity) => {
-            alert("it has no ciphers, curves or kinds of keys that are known here")
-        }
+        Tls::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity) => alert(
+            "it has no ciphers, curves or kinds of keys that are known here (a P-521 certificate needs TLS 1.3)",
+        ),
         Tls::AlertReceived(Alert::NoApplicationProtocol) => alert("it does not speak HTTP/1.1"),
         Tls::AlertReceived(Alert::UnrecognisedName) => alert("it does not know this host name"),
         Tls::AlertReceived(Alert::CertificateRequired) => {

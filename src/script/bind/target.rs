@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use crate::client::Target;
 use crate::client::caps::Caps;
 use crate::client::control::{Control, Patience};
+use crate::client::head;
 use crate::client::target::{
     Connections, Exact, HeaderValue, MetricsUrl, Secret as Key, Timeouts, usually_secret,
 };
@@ -110,6 +111,10 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
         target.api_key = Some(Key::new(secret.expose()));
     }
     for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
+        // Before anybody is asked for anything: these go with every call.
+        if let Some(why) = head::refused(&name) {
+            return Err(opts.error("headers", &why));
+        }
         let plain = value.is_string() || value.is_int() || value.is_float() || value.is_bool();
         let value = match value.clone().try_cast::<Secret>() {
             Some(secret) => HeaderValue::Secret(Key::new(secret.expose())),
