@@ -179,6 +179,8 @@ impl Http {
             exchange.connects(os::now());
             let error = tokio::select! {
                 biased;
+                // First: nobody connects any more when thousands are given up at once.
+                () = &mut *cancel => return Err(given_up()),
                 opened = self.pool.open() => match opened {
                     Ok(conn) => {
                         outage.into_iter().for_each(Outage::ends);
@@ -186,21 +188,21 @@ impl Http {
                     }
                     Err(error) => error,
                 },
-                () = &mut *cancel => return Err(given_up()),
             };
             let now = os::now();
             outage.into_iter().for_each(|outage| outage.goes_on(now));
             let tries = exchange.connect_tries();
-            let pause =
-                outage.filter(|_| outage::may_end(&error)).and_then(|outage| outage.pause(tries, now));
-            let Some(pause) = pause else {
+            let waits = outage
+                .filter(|_| outage::may_end(&error))
+                .and_then(|outage| Some((outage, outage.pause(tries, now)?)));
+            let Some((outage, pause)) = waits else {
                 let fault = connect_fault(error);
                 return Err(if tries > 1 { tried(fault, tries, now - began) } else { fault });
             };
             tokio::select! {
                 biased;
                 () = &mut *cancel => return Err(given_up()),
-                () = tokio::time::sleep(pause) => {}
+                () = outage.wait(pause) => {}
             }
         }
     }

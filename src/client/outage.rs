@@ -7,12 +7,13 @@ use crate::record::Nanos;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The first pause before another try; each is twice as long as the one before ...
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
+pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
 
 /// ... up to this.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+pub const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// In place of a time: the last connection that was tried was opened.
 const NONE: Nanos = Nanos::MIN;
@@ -27,13 +28,15 @@ pub struct Outage {
     since: AtomicI64,
     /// Nobody waits any longer.
     given_up: AtomicBool,
+    told: Notify,
 }
 
 impl Outage {
     /// `waited_for`: a request that finds it waits, instead of failing.
     pub fn new(borne: Duration, waited_for: bool) -> Outage {
         let borne = Nanos::try_from(borne.as_nanos()).unwrap_or(Nanos::MAX);
-        Outage { borne, waited_for, since: AtomicI64::new(NONE), given_up: AtomicBool::new(false) }
+        let (since, given_up) = (AtomicI64::new(NONE), AtomicBool::new(false));
+        Outage { borne, waited_for, since, given_up, told: Notify::new() }
     }
 
     /// A connection was opened.
@@ -70,6 +73,20 @@ impl Outage {
     /// From now on nobody waits: the run is over.
     pub fn give_up(&self) {
         self.given_up.store(true, Relaxed);
+        self.told.notify_waiters();
+    }
+
+    /// Waits before another try; no longer than anybody waits.
+    pub async fn wait(&self, pause: Duration) {
+        // Listens before it looks, so that nothing is missed.
+        let told = self.told.notified();
+        if self.is_given_up() {
+            return;
+        }
+        tokio::select! {
+            () = told => {}
+            () = tokio::time::sleep(pause) => {}
+        }
     }
 
     pub fn is_given_up(&self) -> bool {

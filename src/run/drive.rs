@@ -4,7 +4,7 @@ use super::monitor::{self, Monitor};
 use super::places::{Alive, Cancel, Place, Places, Sessions};
 use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Ahead, Prepared};
-use super::{Control, Message, Progress, Stop, rest};
+use super::{Control, Message, Progress, Stop, rest, setback};
 use crate::client::{Client, Order, Outage};
 use crate::error::Error;
 use crate::os;
@@ -36,6 +36,10 @@ const HANDING_OVER: Nanos = 60_000;
 /// How often the loop looks whether it should stop.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// How long the requests in flight are given up one by one, each with its row: whoever wants the
+/// end twice does not wait until ten thousand have theirs.
+const GIVING_UP: Duration = Duration::from_millis(100);
+
 /// Why no more requests were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
@@ -63,6 +67,9 @@ pub struct Ended {
     /// Requests that were due when the run was ended by hand and never sent: one row stands for
     /// all of them. 0 or 1: each has its own.
     pub never_sent: u64,
+    /// Requests in flight that have no row: the run was ended before each could get one. Whoever
+    /// counts the rows knows.
+    pub unrecorded: u64,
     /// What happened to this process and its machine meanwhile.
     pub health: Health,
 }
@@ -81,7 +88,7 @@ pub async fn run(
     let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
         .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
     let at_start = plan.connections_at_start();
-    client.open_ahead(at_start).await;
+    open_ahead(plan, &client, at_start, control).await;
     let monitor = Monitor::start(server_place(plan));
     // Time for the first sessions to hand their bytes to the pacer: still at it, they would take a
     // core from the kernel's deliveries and from a server on the same machine.
@@ -106,6 +113,7 @@ pub async fn run(
             progress,
             out,
             zero,
+            open: plan.open(),
             // An open loop sends when it is time, whoever listens.
             outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
             handing_over: AtomicI64::new(0),
@@ -119,21 +127,42 @@ pub async fn run(
         never_sent: 0,
     };
     let reason = drive.send_all(control, &mut prepared).await;
+    drive.places.close();
     if !matches!(reason, Reason::Requests | Reason::Schedule) {
         drive.shared.outage.give_up();
     }
     drive.cut_off(control, &mut prepared, &reason).await;
     drop(prepared);
     drive.shared.progress.drain();
-    drive.drain(control).await;
+    let all = drive.drain(control).await;
+    if !all {
+        let _ = drive.shared.out.send(Message::End).await;
+    }
     Ok(Ended {
         reason,
         zero,
         zero_ms,
         lasted: drive.shared.last_end.load(Relaxed),
         never_sent: drive.never_sent,
-        health: monitor.finish(drive.shared.handing_over.load(Relaxed)),
+        unrecorded: 0,
+        health: monitor.finish(drive.shared.handing_over.load(Relaxed), control.stop() == Stop::Abort),
     })
+}
+
+/// Opens connections before the zero, for no longer than one may take and as long as nobody wants
+/// to stop: a server that does not let us in is the requests' to tell.
+async fn open_ahead(plan: &Plan, client: &Client, n: usize, control: &Control) {
+    let stopped = async {
+        while control.stop() == Stop::No {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = client.open_ahead(n) => {}
+        () = tokio::time::sleep(plan.target.timeouts.connect) => {}
+        () = stopped => {}
+    }
 }
 
 /// Where the server of a plan is, as far as its address tells.
@@ -158,6 +187,8 @@ struct Shared {
     progress: Arc<Progress>,
     out: mpsc::Sender<Message>,
     zero: Nanos,
+    /// Arrivals do not wait for replies.
+    open: bool,
     outage: Arc<Outage>,
     /// How long finished requests waited for the collector, added up.
     handing_over: AtomicI64,
@@ -166,6 +197,14 @@ struct Shared {
 }
 
 impl Shared {
+    /// How long a place rests after this end; arrivals of an open loop wait for nobody.
+    fn pause(&self, parcel: &Parcel, setbacks: &mut u32) -> Duration {
+        if self.open {
+            return Duration::ZERO;
+        }
+        setback::pause(&parcel.record, parcel.retry_after, setbacks, self.outage.borne())
+    }
+
     /// Gives a record to the collector.
     async fn hand_over(&self, parcel: Parcel) {
         self.last_end.fetch_max(parcel.record.timeline.end, Relaxed);
@@ -219,7 +258,9 @@ impl<'a> Drive<'a> {
                 Err(reason) => return reason,
             };
             let due = next.slot.due;
-            match watch.over(&mut look, self.admit(due)).await {
+            let admitted = watch.over(&mut look, self.admit(due)).await;
+            // What came with the free place may end the run.
+            match admitted.and_then(|admitted| watch.ended_by(admitted)) {
                 Ok(admitted) if self.past_the_end(admitted.planned) => return Reason::Duration,
                 Ok(admitted) => self.start(next, admitted).await,
                 Err(reason) => {
@@ -376,7 +417,7 @@ impl<'a> Drive<'a> {
         if planned >= end || !self.wants_more() {
             return;
         }
-        let (count, all) = rest::due(self.plan, next.slot.seq, end);
+        let (count, all) = rest::due(self.plan, next.slot.seq, end).await;
         self.never_sent = count;
         let phase = self.phase(planned).await;
         let (_, order) = self.order(next, planned, phase);
@@ -414,24 +455,28 @@ impl<'a> Drive<'a> {
         self.shared.hand_over(parcel).await;
     }
 
-    /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C.
-    async fn drain(&mut self, control: &Control) {
+    /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C. False:
+    /// not all of it had the time to end after that.
+    async fn drain(&mut self, control: &Control) -> bool {
         let cancel = self.cancel.clone();
         let drain = self.plan.drain;
         let give_up = async {
             let started = os::now();
-            loop {
+            while control.stop() != Stop::Abort {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let waited = Duration::from_nanos((os::now() - started) as u64);
-                if control.stop() == Stop::Abort || drain.is_some_and(|drain| waited >= drain) {
+                if drain.is_some_and(|drain| waited >= drain) {
                     cancel.give_up();
-                    return std::future::pending::<()>().await;
                 }
             }
+            // Nothing is measured any more: this thread may go before others.
+            os::be_urgent(true);
+            cancel.give_up();
+            tokio::time::sleep(GIVING_UP).await;
         };
         tokio::select! {
-            () = self.sessions.all_ended() => {}
-            () = give_up => {}
+            () = self.sessions.all_ended() => true,
+            () = give_up => false,
         }
     }
 }
@@ -462,6 +507,14 @@ impl Watch<'_> {
         }
     }
 
+    /// The slot goes on, unless something other than the time has ended the run.
+    fn ended_by(&self, admitted: Admitted) -> Result<Admitted, Reason> {
+        match self.stopped().filter(|reason| *reason != Reason::Duration) {
+            Some(reason) => Err(reason),
+            None => Ok(admitted),
+        }
+    }
+
     /// What says stop right now.
     fn stopped(&self) -> Option<Reason> {
         if self.control.stop() > Stop::No {
@@ -477,10 +530,16 @@ impl Watch<'_> {
     fn too_many_failures(&self) -> Option<String> {
         let progress = &self.shared.progress;
         let in_row = progress.connect_failures_in_row.load(Relaxed);
-        if in_row >= CONNECT_FAILURES_MAX && self.shared.outage.is_too_long(os::now()) {
-            return Some(match self.shared.outage.borne() {
+        let borne = self.shared.outage.borne();
+        // Nobody is left who may find the server back: each place has waited and failed.
+        let all = in_row > 0 && !borne.is_zero() && !self.plan.open() && progress.in_flight() == 0;
+        if (in_row >= CONNECT_FAILURES_MAX || all) && self.shared.outage.is_too_long(os::now()) {
+            let s = if in_row == 1 { "" } else { "s" };
+            return Some(match borne {
                 Duration::ZERO => format!("{CONNECT_FAILURES_MAX} failures in a row to connect"),
-                borne => format!("no connection for {} s ({in_row} failures in a row)", borne.as_secs_f64()),
+                borne => {
+                    format!("no connection for {} s ({in_row} failure{s} in a row)", borne.as_secs_f64())
+                }
             });
         }
         let (finished, failed) = (progress.finished.load(Relaxed), progress.failed.load(Relaxed));
@@ -505,7 +564,7 @@ impl Watch<'_> {
 fn play(
     mut session: Session,
     mut order: Box<Order>,
-    place: Place,
+    mut place: Place,
     shared: Arc<Shared>,
     cancel: Cancel,
     alive: Alive,
@@ -524,8 +583,15 @@ fn play(
             parcel.record.timeline.rebase(shared.zero);
             shared.progress.finish(&parcel);
             let Some(request) = session.next(Some(&reply(&parcel))) else {
-                place.free(end);
-                shared.hand_over(parcel).await;
+                let pause = shared.pause(&parcel, &mut place.setbacks);
+                if pause.is_zero() {
+                    place.free(end);
+                    shared.hand_over(parcel).await;
+                } else {
+                    shared.hand_over(parcel).await;
+                    place.rest(pause).await;
+                    place.free(os::now());
+                }
                 break;
             };
             let first_id = first_id.get_or_insert_with(|| parcel.record.id.clone());

@@ -11,6 +11,7 @@ pub mod planned;
 mod prepare;
 pub mod progress;
 mod rest;
+mod setback;
 
 pub use drive::{Ended, Reason, run};
 pub use plan::Plan;
@@ -29,6 +30,8 @@ pub enum Message {
     /// planned time of the earliest measured request so far, before its record.
     Window(Nanos),
     Record(Parcel),
+    /// Nothing more counts, although sessions may still live.
+    End,
 }
 
 /// How far a run has been asked to stop.

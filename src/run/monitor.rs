@@ -82,12 +82,16 @@ impl Monitor {
         Monitor { before, ticks: thread.ok().map(|thread| (stop, thread)) }
     }
 
-    /// What happened since the start. `handing_over`: see [`Health::handing_over`].
-    pub fn finish(mut self, handing_over: Nanos) -> Health {
+    /// What happened since the start. `handing_over`: see [`Health::handing_over`]. `at_once`:
+    /// without what has to be waited for.
+    pub fn finish(mut self, handing_over: Nanos, at_once: bool) -> Health {
         let mut health = Reading::now().since(&self.before);
         health.handing_over = handing_over;
         let Some((stop, thread)) = self.ticks.take() else { return health };
         drop(stop);
+        if at_once {
+            return health;
+        }
         let ticks = thread.join().unwrap_or_default();
         Health {
             paused: ticks.paused,
@@ -289,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_watched_moment_has_a_length_and_cores() {
-        let health = Monitor::start(Place { port: 9, here: true, named: Vec::new() }).finish(5);
+        let health = Monitor::start(Place { port: 9, here: true, named: Vec::new() }).finish(5, false);
         assert!(health.wall > 0 && health.cpu > 0 && health.cores > 0);
         assert_eq!(health.handing_over, 5);
         assert_eq!(health.clock_steps, 0);

@@ -3,6 +3,7 @@
 use crate::record::Nanos;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// The places of a run: a number of them, or no limit.
@@ -13,15 +14,21 @@ pub struct Places {
 /// Places that nobody has used yet, and those that were given back.
 struct Free {
     unused: usize,
-    back: mpsc::UnboundedSender<Nanos>,
-    returned: mpsc::UnboundedReceiver<Nanos>,
+    back: mpsc::UnboundedSender<Returned>,
+    returned: mpsc::UnboundedReceiver<Returned>,
 }
+
+/// When a place was given back, and how many of its requests had failed at once by then, one after
+/// another.
+type Returned = (Nanos, u32);
 
 /// One place in use; dropping it gives it back.
 pub struct Place {
-    back: Option<mpsc::UnboundedSender<Nanos>>,
+    back: Option<mpsc::UnboundedSender<Returned>>,
     /// When the place became free, for whoever took it: 0 when it always was.
     pub free_since: Nanos,
+    /// Requests that failed at once in this place, one after another.
+    pub setbacks: u32,
     freed_at: Nanos,
 }
 
@@ -40,27 +47,48 @@ impl Places {
             return place;
         }
         let free = self.free.as_mut().expect("a place without a limit is always free");
-        let free_since = free.returned.recv().await.expect("we hold a sender");
-        Place { back: Some(free.back.clone()), free_since, freed_at: 0 }
+        let (free_since, setbacks) = free.returned.recv().await.expect("we hold a sender");
+        Place { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 }
     }
 
     /// A place that is free now.
     pub fn try_take(&mut self) -> Option<Place> {
         let Some(free) = &mut self.free else {
-            return Some(Place { back: None, free_since: 0, freed_at: 0 });
+            return Some(Place { back: None, free_since: 0, setbacks: 0, freed_at: 0 });
         };
-        let free_since = match free.unused.checked_sub(1) {
+        let (free_since, setbacks) = match free.unused.checked_sub(1) {
             Some(rest) => {
                 free.unused = rest;
-                0
+                (0, 0)
             }
             None => free.returned.try_recv().ok()?,
         };
-        Some(Place { back: Some(free.back.clone()), free_since, freed_at: 0 })
+        Some(Place { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 })
+    }
+
+    /// Nobody takes a place any more: who rests in one need not go on.
+    pub fn close(&mut self) {
+        if let Some(free) = &mut self.free {
+            free.returned.close();
+        }
     }
 }
 
 impl Place {
+    /// Keeps the place for a while; not after [`Places::close`].
+    pub async fn rest(&self, time: Duration) {
+        let closed = async {
+            match &self.back {
+                Some(back) => back.closed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = closed => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
     /// Gives the place back as of `at`, which is the end of its request.
     pub fn free(mut self, at: Nanos) {
         self.freed_at = at;
@@ -72,7 +100,7 @@ impl Drop for Place {
         if let Some(back) = &self.back {
             let at = if self.freed_at == 0 { crate::os::now() } else { self.freed_at };
             // Nobody waits for places after the last slot.
-            let _ = back.send(at);
+            let _ = back.send((at, self.setbacks));
         }
     }
 }
@@ -149,6 +177,20 @@ mod tests {
             assert!(places.try_take().is_none());
             place.free(77);
             assert_eq!(places.take().await.free_since, 77);
+        });
+    }
+
+    #[test]
+    fn a_place_rests_no_longer_than_places_are_taken_and_remembers_its_setbacks() {
+        block_on(async {
+            let mut places = Places::new(Some(1));
+            let mut place = places.take().await;
+            place.setbacks = 3;
+            place.free(1);
+            let place = places.take().await;
+            assert_eq!(place.setbacks, 3);
+            places.close();
+            place.rest(Duration::from_secs(3_600)).await;
         });
     }
 

@@ -82,6 +82,7 @@ fn gather(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended, Vec<
                     Message::Zero(_) => assert!(records.is_empty() && starts.is_empty(), "it comes first"),
                     Message::Record(parcel) => records.push(*parcel.open()),
                     Message::Window(start) => starts.push((start, records.len())),
+                    Message::End => break,
                 }
             }
             (records, starts)
