@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The process outside us. Clones are the same host.
@@ -17,16 +17,17 @@ pub struct Host {
     outside: Arc<Outside>,
     stop: Arc<AtomicBool>,
     abort: Arc<AtomicBool>,
-    /// A run is under way: it ends by itself after an interrupt, and keeps what it has.
-    measures: Arc<AtomicBool>,
+    /// A run is under way: it ends by itself after an interrupt, and keeps what it has. What is to be
+    /// said when it cannot be waited for.
+    measures: Arc<Mutex<Option<String>>>,
 }
 
 /// As long as this lives, a run is under way.
-pub struct Measuring(Arc<AtomicBool>);
+pub struct Measuring(Host);
 
 impl Drop for Measuring {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        *self.0.run_under_way() = None;
     }
 }
 
@@ -65,15 +66,20 @@ impl Host {
         }
     }
 
-    /// Says that a run is under way, until what is returned is dropped.
-    pub fn measuring(&self) -> Measuring {
-        self.measures.store(true, Ordering::Relaxed);
-        Measuring(self.measures.clone())
+    /// Says that a run is under way, until what is returned is dropped; `abandoned`: what is lost
+    /// when its end is not waited for.
+    pub fn measuring(&self, abandoned: String) -> Measuring {
+        *self.run_under_way() = Some(abandoned);
+        Measuring(self.clone())
     }
 
-    /// Whether a run is under way.
-    pub fn is_measuring(&self) -> bool {
-        self.measures.load(Ordering::Relaxed)
+    /// What is lost when the run that is under way is not waited for; `None`: there is none.
+    pub fn measures(&self) -> Option<String> {
+        self.run_under_way().clone()
+    }
+
+    fn run_under_way(&self) -> MutexGuard<'_, Option<String>> {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes one line to standard output. Where a reader has gone (`| head`), the line is

@@ -120,14 +120,19 @@ impl Pool {
         self.connect_time.load(Ordering::Relaxed)
     }
 
-    /// Opens up to `n` connections at once and keeps them; a failure is left to the request
-    /// that will need one.
+    /// Opens up to `n` connections and keeps them. The first failure ends it, and is left to the
+    /// requests that will need one.
     pub async fn open_ahead(&self, n: usize) {
         let opening = (0..n).map(|_| self.open());
         let mut opening: Vec<_> = opening.map(Box::pin).collect();
         for chunk in opening.chunks_mut(64) {
-            for conn in join_all(chunk).await.into_iter().flatten() {
+            let opened = join_all(chunk).await;
+            let all = opened.iter().all(Result::is_ok);
+            for conn in opened.into_iter().flatten() {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back((0, conn));
+            }
+            if !all {
+                return;
             }
         }
     }

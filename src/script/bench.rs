@@ -131,8 +131,13 @@ impl Bench {
 
     /// Runs a plan from its first connection to its row in `runs.parquet`.
     pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
-        let _measuring = state.host.measuring();
         let folder = self.need_folder(state, Some(&plan.target.model))?;
+        let lost = format!(
+            "interrupted; what was finished is in {}, less the rows of the last 5 s of {}, for which there was no time",
+            folder.path().display(),
+            unbroken(&plan.name)
+        );
+        let _measuring = state.host.measuring(state.secrets.scrub(&lost).into_owned());
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
         let traffic_hash = run::planned::hash(&plan);
@@ -146,12 +151,16 @@ impl Bench {
         state.load_begins();
         let prefix = format!("{:016x}-{index}", self.id_nonce());
         let ended = self.runtime.block_on(run::run(&plan, client, &control, progress.clone(), out, &prefix));
-        // The sessions have ended, and their last records are still to become rows.
-        os::give_back_memory();
+        let at_once = state.host.abort_requested();
+        if !at_once {
+            // The sessions have ended, and their last records are still to become rows.
+            os::give_back_memory();
+        }
         display.finish();
-        let scraped = scraping.stop();
-        let Collected { mut summary, writer, failed, series } = collector.finish()?;
-        let ended = ended?;
+        let scraped = scraping.stop(at_once);
+        let Collected { mut summary, writer, failed, series, rows } = collector.finish()?;
+        let mut ended = ended?;
+        ended.unrecorded = progress.started.load(Ordering::Relaxed).saturating_sub(rows);
         let scrapes = scraped.scrapes.clone();
         summary.hear(scrapes.counters.since(summary.span().map_or(0, |(start, _)| start)));
         let report = Report::new(&summary, &intent(&plan), &ended.health, writer.blocked_ms());
@@ -171,7 +180,8 @@ impl Bench {
             traffic_hash,
             scrapes: Arc::new(scrapes),
         };
-        let kept = failed.map_or_else(|| writer.finish(), Err).and_then(|written| {
+        let finish = || if at_once { writer.finish_at_once() } else { writer.finish() };
+        let kept = failed.map_or_else(finish, Err).and_then(|written| {
             let zero = progress.zero().unwrap_or_default();
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 state.warn(&error.to_string());
@@ -205,14 +215,16 @@ impl Bench {
     /// What the end of a run means for the process.
     fn judge(&self, state: &State, finished: &Finished) -> Result<()> {
         let name = &finished.plan.name;
-        if let Some(report) = finished.summary.report()
+        // What has no row is missing from every number: no doubt about them says more than that.
+        let report = finished.summary.report().filter(|_| finished.ended.unrecorded == 0);
+        if let Some(report) = report
             && report.verdict() != Verdict::Valid
         {
             state.doubt(name, report.sentences(state.words()));
         }
         let lang = state.words();
         let of_run = lang.of_run(name);
-        for remark in finished.summary.report().iter().flat_map(|report| &report.remarks) {
+        for remark in report.iter().flat_map(|report| &report.remarks) {
             state.warn(&format!("{of_run}{}", remark.text(lang)));
         }
         match &finished.ended.reason {
@@ -223,9 +235,13 @@ impl Bench {
                     0 | 1 => String::new(),
                     n => format!("; {n} requests that were due were never sent (one row stands for them)"),
                 };
+                let lost = match finished.ended.unrecorded {
+                    0 => String::new(),
+                    n => format!("; {n} requests in flight were given up without a row"),
+                };
                 return Err(Error::new(
                     Kind::Interrupted,
-                    format!("interrupted; what was finished is in {place}{unsent}"),
+                    format!("interrupted; what was finished is in {place}{unsent}{lost}"),
                 ));
             }
             Reason::Early(why) => state.problem(format!("{of_run}{}", lang.ended_early(why))),
@@ -301,6 +317,8 @@ struct Collected {
     /// Why rows could not be written.
     failed: Option<Error>,
     series: ClientSeries,
+    /// How many there are.
+    rows: u64,
 }
 
 impl Collector {
@@ -318,17 +336,19 @@ impl Collector {
             let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<Parcel> = Vec::new();
             let mut room = Events::default();
-            let mut failed = None;
-            while let Some(message) = inbox.blocking_recv() {
+            let (mut failed, mut rows, mut over) = (None, 0, false);
+            while !over && let Some(message) = inbox.blocking_recv() {
                 let mut next = Some(message);
-                while let Some(message) = next {
+                while !over && let Some(message) = next {
                     match message {
                         Message::Zero(zero_ms) => writer.begin(zero_ms),
+                        Message::End => over = true,
                         Message::Window(at) => {
                             let latest = plan.duration.map(|duration| at + duration.as_nanos() as i64);
                             summary.set_window(Window::Running { start: Some(at), latest });
                         }
                         Message::Record(mut parcel) => {
+                            rows += 1;
                             parcel.show(&mut room, |record| {
                                 count(record, &tokens, &plan);
                                 scrub(record, &plan);
@@ -345,11 +365,13 @@ impl Collector {
                     // told after it.
                     failed.get_or_insert(error);
                 }
-                // Let more gather: waking for each costs more than taking it.
-                std::thread::sleep(GATHER);
+                if !over {
+                    // Let more gather: waking for each costs more than taking it.
+                    std::thread::sleep(GATHER);
+                }
             }
             summary.close();
-            Collected { summary, writer, failed, series }
+            Collected { summary, writer, failed, series, rows }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())
@@ -401,6 +423,7 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         "stopped_by": reason,
         "failures": failures.join(", "),
         "never_sent": ended.never_sent,
+        "unrecorded": ended.unrecorded,
         "server_scrapes": finished.scrapes.answers,
         "server_scrape_gaps": finished.scrapes.gaps,
         "server_scrape_gap_reason": finished.scrapes.gap_reason,

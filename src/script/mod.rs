@@ -61,7 +61,7 @@ use rhai::{AST, Engine};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::os::{heap, stack};
+use crate::os::{self, heap, stack};
 use param::Param;
 use resolver::Library;
 pub use state::{Args, Lang, Source, State, Switches};
@@ -123,6 +123,10 @@ impl Session {
     pub fn play(self) -> Result<()> {
         let played = self.run_to_end();
         self.finish(&played);
+        if self.state.host.abort_requested() {
+            // Ten thousand open connections are faster closed by the system than one by one.
+            std::mem::forget(self);
+        }
         played
     }
 
@@ -195,8 +199,8 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
             session.play()
         })
         .map_err(|error| Error::run(format!("cannot start the script's thread: {error}")))?;
-    if !await_end(&end, &host) {
-        return Err(interrupted());
+    if let Some(lost) = await_end(&end, &host) {
+        return Err(lost);
     }
     // The panic has been printed where it happened.
     thread.join().unwrap_or_else(|_| {
@@ -205,32 +209,35 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
 }
 
 /// How often the end of the script is looked for.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(20);
 
-/// How long an interrupted script may go on outside of a run: reading a large file, drawing.
+/// How long an interrupted script may go on outside of a run (reading a large file, drawing), and a
+/// run after the second interrupt, in which its rows are written.
 const PATIENCE: Duration = Duration::from_millis(600);
 
-/// The same for a run after the second interrupt, which it ends by itself: its rows are written.
-const PATIENCE_WITH_RUNS: Duration = Duration::from_secs(10);
-
-/// Waits for the script's end; false when it was interrupted and does not come.
-fn await_end(end: &Receiver<()>, host: &Host) -> bool {
-    let mut since: Option<Instant> = None;
+/// Waits for the script's end; the error when it was interrupted and does not come.
+fn await_end(end: &Receiver<()>, host: &Host) -> Option<Error> {
+    let (mut stopped, mut aborted): (Option<Instant>, Option<Instant>) = (None, None);
+    // A machine full of the work of others must not keep us from the end.
+    let hurry = || {
+        os::be_urgent(true);
+        Instant::now()
+    };
     loop {
         match end.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
-            _ => return true,
+            _ => return None,
         }
-        let patience = match (host.is_measuring(), host.abort_requested(), host.stop_requested()) {
-            (true, true, _) => PATIENCE_WITH_RUNS,
-            (false, _, true) => PATIENCE,
-            _ => {
-                since = None;
-                continue;
-            }
-        };
-        if since.get_or_insert_with(Instant::now).elapsed() > patience {
-            return false;
+        if host.abort_requested() && aborted.get_or_insert_with(hurry).elapsed() > PATIENCE {
+            return Some(match host.measures() {
+                Some(lost) => Error::new(Kind::Interrupted, lost),
+                None => interrupted(),
+            });
+        }
+        if !host.stop_requested() || host.measures().is_some() {
+            stopped = None;
+        } else if stopped.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            return Some(interrupted());
         }
     }
 }

@@ -52,9 +52,9 @@ impl Scraping {
         Ok(Scraping { scraper, rows })
     }
 
-    /// The scrape after the run; no rows are written yet.
-    pub fn stop(self) -> Stopped {
-        Stopped { scrapes: self.scraper.finish(), rows: self.rows }
+    /// The scrape after the run, unless it must end `at_once`; no rows are written yet.
+    pub fn stop(self, at_once: bool) -> Stopped {
+        Stopped { scrapes: self.scraper.finish(!at_once), rows: self.rows }
     }
 }
 

@@ -77,10 +77,19 @@ impl Writer {
 
     /// Closes the last part, waits for the thread, and merges the run's parts into few.
     /// [`Written::parts`] counts the files after that.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(self) -> Result<Written> {
+        self.end(true)
+    }
+
+    /// The same without the merge, for which there may be no time: parts are as good as they are.
+    pub fn finish_at_once(self) -> Result<Written> {
+        self.end(false)
+    }
+
+    fn end(mut self, merged: bool) -> Result<Written> {
         let run = self.stop()?;
         let mut written = run.written;
-        if written.parts > 1 {
+        if written.parts > 1 && merged {
             written.parts = merge::merge(&run.folder, run.index, run.from)?;
         }
         written.blocked_ms = self.blocked_ms();

@@ -1,7 +1,10 @@
 //! Ctrl-C and worse: what was finished is kept.
 
 use crate::lab::{Engine, Lab, manifest, outcomes, readable_rows, records, runs, single, until};
+use crate::recorder::Recorder;
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn one_interrupt_stops_sending_and_keeps_every_row() {
@@ -144,4 +147,121 @@ fn an_interrupt_ends_a_script_that_does_not_run_load() {
     running.signal(libc::SIGINT);
     let done = running.finish().exits(130);
     assert!(!done.out.contains("after"), "{}", done.out);
+}
+
+/// Accepts every connection and never says anything; the test's end closes them.
+fn mute() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        while let Ok((socket, _)) = listener.accept() {
+            held.push(socket);
+        }
+    });
+    url
+}
+
+/// Much longer than an end may take, and much shorter than what would have been waited for.
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[track_caller]
+fn ends_soon(running: crate::lab::Running) -> crate::lab::Done {
+    let begun = std::time::Instant::now();
+    let done = running.finish().exits(130);
+    assert!(begun.elapsed() < SOON, "{:?}: {}", begun.elapsed(), done.err);
+    assert!(done.error().starts_with("interrupted"), "{}", done.err);
+    done
+}
+
+#[test]
+fn a_second_interrupt_ends_thousands_in_flight_and_each_has_a_row_or_is_told() {
+    let asked = Arc::<AtomicUsize>::default();
+    let theirs = asked.clone();
+    let mute = Recorder::answering(move |_| {
+        theirs.fetch_add(1, Ordering::Relaxed);
+        loop {
+            std::thread::park();
+        }
+    });
+    let (lab, url) = (Lab::new(), &mute.url);
+    let script = format!(
+        "let t = target(\"{url}\", #{{ model: \"m\", preflight: false, ready_timeout: 0 }});\n\
+         run(#{{ target: t, workload: prompts(#{{ input: 4, output: 4 }}), arrivals: at_once(), max_in_flight: 500, requests: 100000 }});\n"
+    );
+    lab.file("mute.rhai", &script);
+    let running = lab.start(&["run", "mute.rhai"]);
+    until(|| asked.load(Ordering::Relaxed) == 500);
+    running.signal(libc::SIGINT);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal(libc::SIGTERM);
+    let done = ends_soon(running);
+    if done.error().contains("for which there was no time") {
+        return; // A machine that is so busy was told what is lost.
+    }
+    let run = &runs(&lab.result())[0];
+    let rows = records(&lab.result());
+    let (never_sent, unrecorded) = (run["never_sent"].as_u64().unwrap(), run["unrecorded"].as_u64().unwrap());
+    assert_eq!(rows.len() as u64 + unrecorded, 501, "one row for all that were never sent");
+    assert!(never_sent > 90_000, "{never_sent}");
+    assert!(rows.iter().all(|record| record.outcome.name() == "cancelled"));
+    assert_eq!(unrecorded > 0, done.error().contains("were given up without a row"), "{}", done.err);
+}
+
+#[test]
+fn one_interrupt_ends_every_wait_in_which_no_load_runs() {
+    let nobody = "http://127.0.0.1:9";
+    let mute = mute();
+    let busy = "let n = 0;\nsave(\"begun.txt\", \"now\");\nloop { n += 1; }\n";
+    let deep = "fn f(n) { if n < 2 { n } else { f(n - 1) + f(n - 2) } }\nsave(\"begun.txt\", \"now\");\nprint(f(60));\n";
+    let sorts = "let l = []; for i in 0..200000 { l.push((i * 7919) % 200000); }\nsave(\"begun.txt\", \"now\");\nloop { l.sort(|a, b| a - b); l.reverse(); }\n";
+    for (what, script, args) in [
+        ("a script that never ends", busy, vec!["run", "x.rhai"]),
+        ("a recursion", deep, vec!["run", "x.rhai"]),
+        ("a native that calls back", sorts, vec!["run", "x.rhai"]),
+        ("a mute server that is asked whether it is ready", "", single(&mute, &["--ready-timeout", "1h"])),
+        (
+            "a mute server that is asked for a reply",
+            "",
+            single(&mute, &["--model", "m", "--ready-timeout", "1h"]),
+        ),
+        ("nobody there", "", single(nobody, &["--model", "m", "--ready-timeout", "1h"])),
+    ] {
+        let lab = Lab::new();
+        lab.file("x.rhai", script);
+        let running = lab.start(&args);
+        match script {
+            "" => std::thread::sleep(std::time::Duration::from_millis(300)),
+            _ => until(|| lab.results().iter().any(|folder| folder.join("begun.txt").exists())),
+        }
+        running.signal(libc::SIGINT);
+        println!("{what}");
+        ends_soon(running);
+    }
+}
+
+#[test]
+fn an_interrupted_calibration_ends() {
+    let lab = Lab::new();
+    let running = lab.start(&["calibrate", "--streams", "64", "--rounds", "1000"]);
+    until(|| !lab.results().is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal(libc::SIGINT);
+    running.signal(libc::SIGTERM);
+    ends_soon(running);
+}
+
+#[test]
+fn after_one_interrupt_the_drain_is_as_long_as_it_was_said() {
+    // Tokens drip for an hour.
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=2ms,itl=1s"));
+    let more =
+        ["--num-prompts", "1000", "--max-concurrency", "4", "--random-output-len", "3600", "--drain", "1s"];
+    let mut args = single(&engine.url, &more);
+    args.extend(["--ready-timeout", "0", "--model", "rampant-sim"]);
+    let running = lab.start(&args);
+    engine.until(|engine| running_now(engine) == 4.0);
+    running.signal(libc::SIGINT);
+    ends_soon(running);
+    assert_eq!(outcomes(&records(&lab.result())), [("cancelled", 4)].into());
 }

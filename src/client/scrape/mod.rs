@@ -36,7 +36,8 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Scrapes until it is finished.
 pub struct Scraper {
-    stop: oneshot::Sender<()>,
+    /// Whether to look once more.
+    stop: oneshot::Sender<bool>,
     thread: JoinHandle<Scrapes>,
 }
 
@@ -86,9 +87,9 @@ impl Scraper {
         Ok(Scraper { stop, thread })
     }
 
-    /// Scrapes once more and ends.
-    pub fn finish(self) -> Scrapes {
-        let _ = self.stop.send(());
+    /// Ends; `once_more`: with a last scrape.
+    pub fn finish(self, once_more: bool) -> Scrapes {
+        let _ = self.stop.send(once_more);
         let gone = || Scrapes {
             not_scraped: Some("the thread that reads metrics has failed".into()),
             ..Scrapes::default()
@@ -103,7 +104,7 @@ async fn follow(
     zero: impl Fn() -> Option<Nanos>,
     each: impl FnMut(Nanos, Vec<Point>),
     first_done: SyncSender<()>,
-    mut stopped: oneshot::Receiver<()>,
+    mut stopped: oneshot::Receiver<bool>,
 ) -> Scrapes {
     let first = scrape(control, FIRST).await;
     let _ = first_done.send(());
@@ -116,21 +117,21 @@ async fn follow(
     };
     let mut teller = Teller::new(zero, each);
     teller.tell(first);
-    loop {
+    let once_more = loop {
         let mark = zero + ((os::now() - zero).div_euclid(EVERY) + 1) * EVERY;
         tokio::select! {
             () = sleep_until(mark) => {}
-            _ = &mut stopped => break,
+            once_more = &mut stopped => break once_more,
         }
         tokio::select! {
             scraped = scrape(control, LATER) => teller.tell_at(mark, scraped),
-            _ = &mut stopped => {
+            once_more = &mut stopped => {
                 teller.tell_none_since(mark, os::now());
-                break;
+                break once_more;
             }
         }
-    }
-    if teller.scrapes.answers > 0 {
+    };
+    if once_more == Ok(true) && teller.scrapes.answers > 0 {
         teller.tell(scrape(control, LAST).await);
     }
     teller.scrapes
@@ -433,7 +434,7 @@ mod tests {
         assert_eq!(*calls.lock().expect("calls"), 1);
         *zero.lock().expect("zero") = Some(os::now());
         first.recv().expect("the first answer");
-        let scrapes = scraper.finish();
+        let scrapes = scraper.finish(true);
         assert_eq!((scrapes.answers, scrapes.gaps), (2, 0));
         let times: Vec<Nanos> = of(&told, "waiting").into_iter().map(|value| value.0).collect();
         assert!(times[0] < 0 && times[1] > 0, "{times:?}");
@@ -444,7 +445,7 @@ mod tests {
         let (target, calls) = server("HTTP/1.1 404 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         let scraper = Scraper::start(&target, || Some(1), |_, _| panic!("there is nothing to tell"))
             .expect("a scraper");
-        assert_eq!(scraper.finish().not_scraped.as_deref(), Some("/metrics says 404"));
+        assert_eq!(scraper.finish(true).not_scraped.as_deref(), Some("/metrics says 404"));
         assert_eq!(*calls.lock().expect("calls"), 1);
     }
 }
