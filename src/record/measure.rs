@@ -32,8 +32,10 @@ const HELD_BACK_TOKENS_MIN: u32 = 16;
 /// Faster than this no engine makes the tokens of one reply: 50,000 in a second.
 const NANOS_PER_TOKEN_MIN: Nanos = 20_000;
 
-/// A reply that was here as soon as this was not held back by anybody.
-const HELD_BACK_WAIT_MIN: Nanos = 10_000_000;
+/// A reply that was here sooner, at all or for its tokens, was not held back by anybody: it is that
+/// of a server that makes nothing.
+const HELD_BACK_WAIT_MIN: Nanos = 50_000_000;
+const HELD_BACK_WAIT_PER_TOKEN_MIN: Nanos = 1_000_000;
 
 fn ms(nanos: Nanos) -> f64 {
     nanos as f64 / 1e6
@@ -159,7 +161,9 @@ impl Record {
         let (Some(first), Some(last)) = (self.first_output(), self.last_output()) else { return false };
         let span = last - first;
         let waited = self.timeline.sent.map_or(0, |sent| first - sent);
-        span <= Nanos::from(n) * NANOS_PER_TOKEN_MIN && waited >= HELD_BACK_WAIT_MIN.max(10 * span)
+        let n = Nanos::from(n);
+        span <= n * NANOS_PER_TOKEN_MIN
+            && waited >= HELD_BACK_WAIT_MIN.max(n * HELD_BACK_WAIT_PER_TOKEN_MIN).max(10 * span)
     }
 
     /// End-to-end latency / n.

@@ -79,7 +79,7 @@ fn a_gateway_that_holds_streams_back_is_told() {
         .map(|event: String| format!("data: {event}\n\n"))
         .collect();
     let server = Recorder::answering(move |_| {
-        std::thread::sleep(Duration::from_millis(40));
+        std::thread::sleep(Duration::from_millis(70));
         http(200, "text/event-stream", &words)
     });
     let lab = Lab::new();

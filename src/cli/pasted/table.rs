@@ -38,6 +38,7 @@ const SERVER: &str =
 const IMAGES: &str = "record prompts with images as JSON lines: --backend openai-chat --dataset-name custom --dataset-path FILE";
 const EMBEDDINGS: &str =
     "rampant measures the generation of text; embeddings and scores have no tokens to time";
+const TEXT: &str = "rampant measures the generation of text and the transcription of speech";
 const STRUCTURED: &str = "--extra-body '{\"response_format\": {...}}' asks for structured output";
 const TRACE: &str = "a script can replay times: `rampant docs steps`";
 const ROWS: &str = "--dataset-name custom --dataset-path FILE, with the rows that you want";
@@ -63,6 +64,7 @@ pub const FLAGS: &[(&str, Meaning)] = &[
         NothingIf("0", "a mix in a script sends small requests beside the load: `rampant docs mix`"),
     ),
     ("self-timed", Instead(TRACE)),
+    ("omni", Nothing(No, "the endpoint says which API it is")),
     ("no-self-timed", Nothing(No, "")),
     ("timed-trace-chunk-hash-size", Instead(TRACE)),
     ("timed-trace-sec-multiplier", Instead(TRACE)),
@@ -266,6 +268,9 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("/score", EMBEDDINGS),
     ("/pooling", EMBEDDINGS),
     ("/classify", EMBEDDINGS),
+    ("/images/generations", TEXT),
+    ("/videos", TEXT),
+    ("/audio/speech", TEXT),
     ("/responses", CHAT),
     ("/messages", CHAT),
 ];
