@@ -3,6 +3,10 @@
 //! Errors are data until `main` prints one of them, once. The text is a sentence for the
 //! user: lower case, what we were doing, with which thing, what to try.
 
+mod nearest;
+
+pub use nearest::nearest;
+
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -126,20 +130,4 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
         Some(words) => words.to_string(),
         None => words.downcast_ref::<String>().cloned().unwrap_or_default(),
     })
-}
-
-/// The nearest of `names` to what was typed, when it is near enough to be a slip.
-///
-/// ```
-/// assert_eq!(rampant::error::nearest("poison", ["poisson", "ramp"]), Some("poisson"));
-/// assert_eq!(rampant::error::nearest("xyz", ["poisson", "ramp"]), None);
-/// ```
-pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = 1 + typed.chars().count() / 4;
-    names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }

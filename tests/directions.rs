@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("run", &["schedule", "workload", "client", "stats", "record", "error", "os"]),
     ("client", &["record", "error", "os", "scrub"]),
     ("store", &["record", "error", "pages", "os"]),
-    ("stats", &["record", "csv"]),
+    ("stats", &["record", "csv", "error"]),
     ("chart", &["stats", "record", "error", "os"]),
     ("engine", &["error", "os"]),
     ("record", &[]),

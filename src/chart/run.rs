@@ -143,7 +143,6 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 /// Output tokens per second and requests in flight over time. `start`: of the measured window.
 pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: &str) -> Figure {
     let end = seconds(records.iter().map(|record| record.timeline.end).max().unwrap_or(0));
-    let failed = records.iter().filter(|record| !record.success()).count();
     let bin = bin_width(end);
     let rates = token_rates(records, bin, end);
     let mut figure = Figure::new(
@@ -166,12 +165,33 @@ pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: &st
             load_panel(records, end, lang),
         ],
     );
-    figure.subtitle = say(
-        lang,
-        &format!("requests: {}, failed: {}; bins of {}", count(records.len()), count(failed), bin_text(bin)),
-        &format!("{} 个请求，{} 个失败；每格 {}", count(records.len()), count(failed), bin_text(bin)),
-    );
+    let (counts, bin) = (counts(records, lang), bin_text(bin));
+    figure.subtitle = say(lang, &format!("{counts}; bins of {bin}"), &format!("{counts}；每格 {bin}"));
     figure
+}
+
+/// The measured requests, as the table of the run counts them, and those of the warm-up.
+pub(super) fn counts<'a>(records: impl IntoIterator<Item = &'a Record>, lang: &str) -> String {
+    let (mut measured, mut failed, mut warmup) = (0, 0, 0);
+    for record in records {
+        match record.phase {
+            Phase::Warmup => warmup += 1,
+            Phase::Measured => {
+                measured += 1;
+                failed += usize::from(!record.success());
+            }
+        }
+    }
+    let (measured, failed) = (count(measured), count(failed));
+    let (en, zh) = match warmup {
+        0 => (String::new(), String::new()),
+        n => (format!(", warm-up: {}", count(n)), format!("，预热 {} 个", count(n))),
+    };
+    say(
+        lang,
+        &format!("requests: {measured}, failed: {failed}{en}"),
+        &format!("{measured} 个请求，{failed} 个失败{zh}"),
+    )
 }
 
 /// Seconds from 0 to `end`, written out: 1,500 and not 1.5k.
@@ -361,15 +381,14 @@ pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
 }
 
 fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: &str) -> String {
-    let bad = |list: &[&Record]| list.iter().filter(|record| !record.success()).count();
-    let (all, few, failed, seen) =
-        (count(records.len()), count(shown.len()), count(bad(records)), count(bad(shown)));
+    let counts = counts(records.iter().copied(), lang);
     if shown.len() == records.len() {
-        let en = format!("requests: {all}, failed: {failed}");
-        return say(lang, &en, &format!("{all} 个请求，{failed} 个失败"));
+        return counts;
     }
-    let en = format!("an even sample of {few} from {all} requests; {seen} of {failed} failures shown");
-    say(lang, &en, &format!("从 {all} 个请求中均匀抽样 {few} 个；显示 {failed} 个失败中的 {seen} 个"))
+    let bad = |list: &[&Record]| count(list.iter().filter(|record| !record.success()).count());
+    let (few, all, seen, failed) = (count(shown.len()), count(records.len()), bad(shown), bad(records));
+    let en = format!("{counts}; an even sample of {few} lines from {all}, with {seen} of {failed} failures");
+    say(lang, &en, &format!("{counts}；从 {all} 个中均匀抽样 {few} 行，含 {failed} 个失败中的 {seen} 个"))
 }
 
 /// At most [`LINES`] records in order, failures in proportion, but twenty of them at least,
@@ -403,6 +422,18 @@ pub(super) fn count(n: usize) -> String {
 mod tests {
     use super::*;
     use crate::record::{Kind, Outcome, Timeline, Usage};
+
+    #[test]
+    fn a_picture_counts_requests_as_the_table_does_and_tells_the_warm_up_apart() {
+        let mut records: Vec<Record> = (0..7).map(|seq| request(seq, Outcome::Success)).collect();
+        records[6].outcome = Outcome::ServerError;
+        records[..2].iter_mut().for_each(|record| record.phase = Phase::Warmup);
+        let told = "requests: 5, failed: 1, warm-up: 2";
+        assert_eq!(timeline("a", &records, "en").subtitle, told);
+        assert!(over_time("a", &records, Some(0), "en").subtitle.starts_with(&format!("{told}; bins of ")));
+        assert_eq!(timeline("a", &records, "zh").subtitle, "5 个请求，1 个失败，预热 2 个");
+        assert_eq!(timeline("a", &records[2..], "en").subtitle, "requests: 5, failed: 1");
+    }
 
     #[test]
     fn percentiles_with_the_same_text_share_one_mark() {

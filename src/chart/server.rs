@@ -1,6 +1,8 @@
 //! Server and client over time: what the client saw above, what the server says of itself below.
 
-use super::run::{bin_text, bin_width, count, levels, say, time_axis, titled, token_rates, warmup_mark};
+use super::run::{
+    bin_text, bin_width, count, counts, levels, say, time_axis, titled, token_rates, warmup_mark,
+};
 use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
 use crate::record::{Nanos, Point, Record, Source};
 use crate::stats::counter;
@@ -62,7 +64,7 @@ pub fn over_time(
     let mut figure =
         Figure::new(titled(name, "Server and client over time · 服务端与客户端随时间变化"), 1, panels);
     figure.height = 120 + 240 * rows;
-    figure.subtitle = subtitle(points, records.len(), bin, lang);
+    figure.subtitle = subtitle(points, &counts(records, lang), bin, lang);
     Some(figure)
 }
 
@@ -163,14 +165,14 @@ fn requests(server: &Server, end: f64, most: f64, lang: &str) -> Panel {
     }
 }
 
-fn subtitle(points: &[Point], requests: usize, bin: f64, lang: &str) -> String {
+fn subtitle(points: &[Point], requests: &str, bin: f64, lang: &str) -> String {
     let of = |metric: &str| points.iter().filter(|point| &*point.metric == metric).collect::<Vec<_>>();
     let gaps: usize = of("scrape_gap").iter().map(|gap| gap.value as usize).sum();
-    let (requests, answers, bin) = (count(requests), count(of("scrape_ms").len()), bin_text(bin));
+    let (answers, bin) = (count(of("scrape_ms").len()), bin_text(bin));
     let text = say(
         lang,
-        &format!("client: {requests} requests, bins of {bin}; server: {answers} answers of /metrics"),
-        &format!("客户端：{requests} 个请求，每格 {bin}；服务端：/metrics 应答 {answers} 次"),
+        &format!("{requests}; bins of {bin}; answers of /metrics: {answers}"),
+        &format!("{requests}；每格 {bin}；/metrics 应答 {answers} 次"),
     );
     match gaps {
         0 => text,

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::script::param::{self, Given, Kind, Param};
+use crate::script::quota::parse_size;
 use crate::script::{Args, Lang, Switches, secret};
 
 /// A parameter's id beside those of the switches.
@@ -164,6 +165,11 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
         list("allow", "HOST[:PORT]", "Let the script reach this host"),
         list("allow-read", "DIR", "Let the script read files below this folder")
             .value_parser(value_parser!(PathBuf)),
+        Arg::new("max-disk")
+            .long("max-disk")
+            .value_name("SIZE")
+            .value_parser(parse_size)
+            .help("Most that a script may save, such as 2GB; the rows of requests may take ten times as much [default: 1GB; no end for the built-in commands]"),
         list("secret", "NAME=env:VAR|file:PATH", "Hand a secret to the script"),
     ];
     for switch in switches {
@@ -193,6 +199,7 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
         strict: is_set("strict"),
         same_bytes: is_set("same-bytes"),
         allow: texts("allow"),
+        max_disk: found.try_get_one::<u64>("max-disk").ok().flatten().copied(),
         allow_read: paths.into_iter().flatten().cloned().collect(),
         lib: libraries(found, host),
         secrets: secrets.map_err(|told| Error::usage(format!("--secret: {told}")))?,

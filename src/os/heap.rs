@@ -5,10 +5,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 /// More than this is too much: whoever asks ([`over`]) should end what it does.
-pub const MOST: usize = 256 << 20;
+pub const MOST: usize = 200 << 20;
 
-/// What nobody stopped in time ends the process here, with a sentence.
-const CEILING: isize = 400 << 20;
+/// What nobody stopped in time ends the process here, with a sentence. More than twice as much,
+/// since one step may copy all that is held, and the next one can still say where it stands.
+const CEILING: isize = 430 << 20;
 
 /// Not charged.
 const OFF: isize = isize::MIN;
@@ -69,7 +70,7 @@ fn charge(held: &Cell<isize>, before: isize, bytes: isize) {
     let now = before.saturating_add(bytes).max(0);
     held.set(now);
     if now > CEILING && bytes > 0 {
-        super::end_with(b"error: the script holds more than 400 MB of memory, and was ended\n  try: keep less at a time\n");
+        super::end_with(b"error: the script holds more than 430 MB of memory, and was ended\n  try: keep less at a time\n");
     }
 }
 
@@ -91,6 +92,13 @@ pub fn over() -> bool {
 /// Whether the calling thread may take `bytes` more.
 pub fn has_room(bytes: usize) -> bool {
     HELD.with(Cell::get) == OFF || held().saturating_add(bytes) <= MOST
+}
+
+/// Memory of the machine that is free, bytes; `None` where it does not say.
+pub fn free() -> Option<u64> {
+    let told = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }
 
 /// Does `work` at nobody's charge: what it leaves belongs to a run and not to the script.

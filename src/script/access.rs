@@ -145,6 +145,10 @@ impl Access {
             None => "it is neither under the script's folder nor named on the command line",
         };
         let folder = if real.is_dir() { real } else { real.parent().unwrap_or(real) };
+        if let Err(never) = file::check_kind(real) {
+            // No grant would help.
+            return Err(Error::usage(format!("a script may not read {path:?}: {}", plain(&never))));
+        }
         let error = Error::usage(format!("a script may not read {path:?}: {why}"));
         Err(error.hint(format!("--allow-read {}", self.short(folder))))
     }
@@ -253,7 +257,8 @@ impl Access {
     }
 
     fn short(&self, path: &Path) -> String {
-        path.strip_prefix(&self.cwd).unwrap_or(path).display().to_string()
+        let inside = path.strip_prefix(&self.cwd).unwrap_or(path);
+        if inside.as_os_str().is_empty() { ".".into() } else { inside.display().to_string() }
     }
 }
 
@@ -385,6 +390,19 @@ mod tests {
         );
         let switches = Switches { allow_read: vec!["other".into()], ..Default::default() };
         assert!(access(folder.path(), &given(&[]), &switches).may_read("other/b.csv").is_ok());
+    }
+
+    #[test]
+    fn no_flag_is_advised_that_would_not_help() {
+        let folder = folder();
+        std::fs::write(folder.path().join("here.csv"), "").unwrap();
+        let access = access(folder.path(), &given(&[]), &Switches::default());
+        for path in ["/proc/self/environ", "/dev/zero", "/dev/null", "/sys/kernel"] {
+            let told = access.may_read(path).unwrap_err().to_string();
+            assert!(told.contains("where the system shows itself") && !told.contains("try:"), "{told}");
+        }
+        let told = access.may_read("here.csv").unwrap_err();
+        assert_eq!(told.hint.as_deref(), Some("--allow-read ."));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::stats::csv::{self, Origin};
+use crate::stats::words::Lang;
 use crate::store::folder::Found;
 use crate::store::{parts, reader, runs};
 use chrono::TimeZone;
@@ -110,13 +111,13 @@ pub fn newest_csv(found: &[Found], parent: &Path) -> Result<PathBuf> {
 }
 
 /// The folders, newest first.
-pub fn folders_table(found: &[Found], parent: &Path) -> String {
+pub fn folders_table(found: &[Found], parent: &Path, lang: Lang) -> String {
     if found.is_empty() {
-        return format!("no results in {}", parent.display());
+        return lang.no_results(&parent.display().to_string());
     }
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["folder", "started", "model", "runs", "requests"]);
+    table.set_header(lang.folders());
     for folder in found {
         let started = chrono::Local.timestamp_millis_opt(folder.started_ms).single();
         table.add_row([

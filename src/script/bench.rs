@@ -2,6 +2,7 @@
 
 use super::display::Display;
 use super::intent::intent;
+use super::quota::Quota;
 use super::scraping::Scraping;
 use super::server::Ready;
 use super::state::State;
@@ -22,13 +23,17 @@ use crate::tokens::Tokens;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How long finished records gather before they are taken.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// How often the rows' size is looked at.
+const LOOK_AT_ROWS: Duration = Duration::from_millis(500);
 
 /// Records between the sessions and the collector.
 const CHANNEL: usize = 8192;
@@ -132,18 +137,18 @@ impl Bench {
     /// Runs a plan from its first connection to its row in `runs.parquet`.
     pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
         let folder = self.need_folder(state, Some(&plan.target.model))?;
-        let lost = format!(
-            "interrupted; what was finished is in {}, less the rows of the last 5 s of {}, for which there was no time",
-            folder.path().display(),
-            unbroken(&plan.name)
-        );
+        let place = folder.path().display().to_string();
+        let lost = state.words().interrupted_at_once(&place, &unbroken(&plan.name));
         let _measuring = state.host.measuring(state.secrets.scrub(&lost).into_owned());
         let index = self.runs.fetch_add(1, Ordering::Relaxed);
         let plan = Arc::new(plan);
         let traffic_hash = run::planned::hash(&plan);
         let client = Arc::new(self.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
-        let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), inbox)?;
+        let rows = crate::store::parts::requests_folder(folder.path());
+        state.quota.check_rows(&rows)?;
+        let quota = (state.quota.clone(), rows);
+        let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), quota, inbox)?;
         let progress = Arc::new(Progress::of(client.live()));
         let control = watching(state, &progress);
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
@@ -158,7 +163,7 @@ impl Bench {
         }
         display.finish();
         let scraped = scraping.stop(at_once);
-        let Collected { mut summary, writer, failed, series, rows } = collector.finish()?;
+        let Collected { mut summary, writer, failed, full, series, rows } = collector.finish()?;
         let mut ended = ended?;
         ended.unrecorded = progress.started.load(Ordering::Relaxed).saturating_sub(rows);
         let scrapes = scraped.scrapes.clone();
@@ -192,10 +197,10 @@ impl Bench {
         });
         kept.inspect_err(|_| {
             // What cannot be kept can still be read.
-            state.tell(&finished.summary.table_named(&finished.plan.name, state.switches.lang.name()));
+            state.tell(&finished.summary.table_named(&finished.plan.name, false, state.switches.lang.name()));
         })?;
         self.judge(state, &finished)?;
-        Ok(finished)
+        full.map_or(Ok(finished), Err)
     }
 
     /// A client of `target`; no traffic yet.
@@ -220,31 +225,24 @@ impl Bench {
         if let Some(report) = report
             && report.verdict() != Verdict::Valid
         {
-            state.doubt(name, report.sentences(state.words()));
+            state.doubt(name, report.verdict().name(), report.sentences(state.words()));
         }
         let lang = state.words();
         let of_run = lang.of_run(name);
-        for remark in report.iter().flat_map(|report| &report.remarks) {
+        let remarks = report.filter(|_| !state.tells_in_tables());
+        for remark in remarks.iter().flat_map(|report| &report.remarks) {
             state.warn(&format!("{of_run}{}", remark.text(lang)));
         }
         match &finished.ended.reason {
             Reason::Interrupted => {
-                state.tell(&finished.summary.table_named(name, state.switches.lang.name()));
-                let place = finished.folder.path().display();
-                let unsent = match finished.ended.never_sent {
-                    0 | 1 => String::new(),
-                    n => format!("; {n} requests that were due were never sent (one row stands for them)"),
-                };
-                let lost = match finished.ended.unrecorded {
-                    0 => String::new(),
-                    n => format!("; {n} requests in flight were given up without a row"),
-                };
-                return Err(Error::new(
-                    Kind::Interrupted,
-                    format!("interrupted; what was finished is in {place}{unsent}{lost}"),
-                ));
+                let told = !state.tells_in_tables();
+                state.tell(&finished.summary.table_named(name, told, state.switches.lang.name()));
+                let place = finished.folder.path().display().to_string();
+                let (never_sent, unrecorded) = (finished.ended.never_sent, finished.ended.unrecorded);
+                let told = lang.interrupted_run(&place, never_sent, unrecorded);
+                return Err(Error::new(Kind::Interrupted, told));
             }
-            Reason::Early(why) => state.problem(format!("{of_run}{}", lang.ended_early(why))),
+            Reason::Early(why) => state.problem(format!("{of_run}{}", lang.ended_early(&lang.early(why)))),
             _ => {}
         }
         let tally = finished.summary.tally();
@@ -286,7 +284,7 @@ impl Bench {
 /// What Ctrl-C asks of a run. The first one says how to end it at once, since streams that hang
 /// may take minutes to end by themselves.
 fn watching(state: &State, progress: &Arc<Progress>) -> Control {
-    let (host, progress) = (state.host.clone(), progress.clone());
+    let (host, progress, lang) = (state.host.clone(), progress.clone(), state.words());
     let told = AtomicBool::new(false);
     Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
         (true, _) => Stop::Abort,
@@ -294,8 +292,7 @@ fn watching(state: &State, progress: &Arc<Progress>) -> Control {
             let count = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
             let flying = count(&progress.started).saturating_sub(count(&progress.finished));
             if flying > 0 && !told.swap(true, Ordering::Relaxed) {
-                let what = if flying == 1 { "1 request".into() } else { format!("{flying} requests") };
-                host.err(&format!("stopping: waiting for {what} in flight (Ctrl-C again ends the wait)"));
+                host.err(&lang.stopping(flying));
             }
             Stop::Drain
         }
@@ -316,6 +313,8 @@ struct Collected {
     writer: Writer,
     /// Why rows could not be written.
     failed: Option<Error>,
+    /// Why rows were no longer written.
+    full: Option<Error>,
     series: ClientSeries,
     /// How many there are.
     rows: u64,
@@ -327,6 +326,7 @@ impl Collector {
         index: u32,
         plan: &Arc<Plan>,
         tokens: Arc<Tokens>,
+        (quota, rows): (Arc<Quota>, PathBuf),
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
@@ -336,7 +336,8 @@ impl Collector {
             let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<Parcel> = Vec::new();
             let mut room = Events::default();
-            let (mut failed, mut rows, mut over) = (None, 0, false);
+            let (mut failed, mut full, mut looked) = (None, None, Instant::now());
+            let (mut count_of_rows, mut over) = (0, false);
             while !over && let Some(message) = inbox.blocking_recv() {
                 let mut next = Some(message);
                 while !over && let Some(message) = next {
@@ -348,7 +349,7 @@ impl Collector {
                             summary.set_window(Window::Running { start: Some(at), latest });
                         }
                         Message::Record(mut parcel) => {
-                            rows += 1;
+                            count_of_rows += 1;
                             parcel.show(&mut room, |record| {
                                 count(record, &tokens, &plan);
                                 scrub(record, &plan);
@@ -360,7 +361,13 @@ impl Collector {
                     }
                     next = inbox.try_recv().ok();
                 }
-                if let Err(error) = writer.write(std::mem::take(&mut batch)) {
+                if full.is_none() && looked.elapsed() >= LOOK_AT_ROWS {
+                    looked = Instant::now();
+                    full = quota.check_rows(&rows).err();
+                }
+                if full.is_some() {
+                    batch.clear();
+                } else if let Err(error) = writer.write(std::mem::take(&mut batch)) {
                     // The run goes on to its end, so that its numbers are seen; the error is
                     // told after it.
                     failed.get_or_insert(error);
@@ -371,7 +378,7 @@ impl Collector {
                 }
             }
             summary.close();
-            Collected { summary, writer, failed, series, rows }
+            Collected { summary, writer, failed, full, series, rows: count_of_rows }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())

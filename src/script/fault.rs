@@ -223,6 +223,11 @@ fn sentence(chain: &Chain, sources: &Sources, vocabulary: &Vocabulary) -> String
         | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => {
             format!("expected {}, got {}", a(&friendly(wanted)), a(&friendly(got)))
         }
+        EvalAltResult::ErrorDataRace(what, _) => {
+            format!(
+                "{what} is used while it changes; does it hold itself? (a copy, `value + []`, has no part in it)"
+            )
+        }
         EvalAltResult::ErrorFor(_) => "`for` needs a list, a map's keys or a range".into(),
         EvalAltResult::ErrorIndexingType(what, _) => format!("{what} cannot be indexed"),
         other => {

@@ -36,6 +36,7 @@ pub fn object(map: &Map) -> serde_json::Map<String, Value> {
 /// As [`object`], for what is sent to a server: nothing in it may be lost on the way. Fails with
 /// the place of the first value that JSON does not have.
 pub fn faithful(map: &Map) -> Result<serde_json::Map<String, Value>, String> {
+    super::weight::check(map.values())?;
     map.iter().try_for_each(|(key, value)| has_json(value, key, 0))?;
     Ok(object(map))
 }

@@ -1,13 +1,30 @@
 //! What a script may ask of a run at most, whatever it says. The built-in commands are their
 //! user's own and know only the first three.
 
+use std::borrow::Cow;
+
+use rhai::{Dynamic, Map};
+
 use crate::error::{Error, Result};
 use crate::schedule::Shape;
 use crate::workload::Length;
 
 use super::source::WorkloadSource;
+use super::weight::text;
 
-/// Requests of one run, warm-up included.
+/// Runs of a script in one invocation: the manifest is written anew with each.
+pub const RUNS_MAX: u64 = 10_000;
+
+/// Letters of a name: of a run, a tag, a note.
+pub const NAME_MAX: usize = 200;
+
+/// Letters of the reason that `fail` gives.
+pub const REASON_MAX: usize = 2_000;
+
+/// Bytes of a run's tags as text.
+pub const TAGS_MAX: usize = 10_000;
+
+/// Requests of one run, warm-up included; for a script, of all its runs.
 pub const REQUESTS_MAX: u64 = 100_000_000;
 
 /// Requests per second.
@@ -27,6 +44,47 @@ pub fn requests(call: &str, n: Option<u64>) -> Result<()> {
     match n.filter(|n| *n > REQUESTS_MAX) {
         Some(n) => Err(Error::usage(format!("{call}: a run sends at most {REQUESTS_MAX} requests, got {n}"))),
         None => Ok(()),
+    }
+}
+
+/// Checks the length of a name; `what` says of what.
+pub fn fits(call: &str, what: &str, text: &str) -> Result<()> {
+    let letters = text.chars().count();
+    match letters > NAME_MAX {
+        true => {
+            let begin: String = text.chars().take(20).collect();
+            let told = format!("{call}: {what} has {letters} letters, and may have {NAME_MAX}: {begin:?}...");
+            Err(Error::usage(told))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Checks the names that a plan gives, which stand in every table, file and row of the run.
+pub fn names(call: &str, name: Option<&str>, traffic: Option<&str>, tags: &Map) -> Result<()> {
+    let whole = [("`name`", name), ("`traffic`", traffic)].into_iter();
+    whole
+        .filter_map(|(what, text)| Some((what, text?)))
+        .try_for_each(|(what, text)| fits(call, what, text))?;
+    tags.keys().try_for_each(|key| fits(call, "a tag's name", key))?;
+    let tags: usize = tags
+        .iter()
+        .map(|(key, value)| key.len() + text(value, TAGS_MAX, &mut Dynamic::to_string).len())
+        .sum();
+    match tags > TAGS_MAX {
+        true => {
+            Err(Error::usage(format!("{call}: the tags may have {TAGS_MAX} bytes as text, and have more"))
+                .hint("save(...) and save_table(...) keep what is long"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A text of at most `most` letters; of a longer one its beginning, and how long it is.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some((end, _)) => format!("{}… (cut: {} letters)", &text[..end], text.chars().count()).into(),
     }
 }
 

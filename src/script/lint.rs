@@ -16,6 +16,7 @@ use super::scan;
 use super::sources::Place;
 use super::state::State;
 use super::vocabulary::Vocabulary;
+use super::written::{self, Runs, Written};
 use crate::error::{Error, nearest};
 
 /// What the pass found.
@@ -53,6 +54,7 @@ struct Names {
     /// Keys of maps; a function value may sit behind each.
     keys: Vec<String>,
     variables: Vec<String>,
+    runs: Runs,
 }
 
 impl Pass<'_> {
@@ -81,6 +83,7 @@ impl Pass<'_> {
             // A map may come from a module, which has been read by now.
             keys: self.state.sources.all().iter().flat_map(|(_, text)| scan::keys(&text.text)).collect(),
             variables: text.map(|text| scan::variables(&text)).unwrap_or_default(),
+            runs: Runs::of(ast),
         };
         let mut seen: Vec<(Position, Seen)> = Vec::new();
         // The walk visits the statements of the text first, then those of its functions.
@@ -149,6 +152,10 @@ impl Pass<'_> {
                     .into(),
             ),
             Seen::Param(declared) => return self.param(source, position, declared),
+            Seen::Written(Written::Condition(_)) if names.functions.iter().any(|one| one.0 == "require") => {
+                None
+            }
+            Seen::Written(written) => written.fault(&names.runs, &names.keys),
             Seen::Wrong(told) => Some(told),
         };
         if let Some(told) = told {
@@ -202,6 +209,7 @@ enum Seen {
     Pointer(String),
     InnerImport,
     Param(Declared),
+    Written(Written),
     /// Wrong whatever else the script says.
     Wrong(String),
 }
@@ -215,6 +223,10 @@ struct Declared {
 
 /// Looks at the innermost node of a path.
 fn see(path: &[ASTNode], top: bool, seen: &mut Vec<(Position, Seen)>) {
+    if let Some(ASTNode::Expr(expr)) = path.last() {
+        let written = written::of_expression(expr).into_iter();
+        seen.extend(written.map(|(position, written)| (position, Seen::Written(written))));
+    }
     match path.last() {
         Some(ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position))) => {
             see_call(call, *position, seen);

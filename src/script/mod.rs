@@ -35,10 +35,12 @@ pub mod param;
 pub mod plot;
 pub mod preflight;
 pub mod preset;
+pub mod quota;
 pub mod reading;
 pub mod reference;
 pub mod resolver;
 pub mod row;
+mod said;
 mod scan;
 pub mod scraping;
 pub mod secret;
@@ -51,6 +53,7 @@ pub mod status;
 pub mod vllm;
 pub mod vocabulary;
 pub mod weight;
+mod written;
 pub mod yaml;
 
 use std::sync::Arc;
@@ -62,6 +65,7 @@ use rhai::{AST, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::os::{self, heap, stack};
+use crate::stats::words::Lang as Words;
 use param::Param;
 use resolver::Library;
 pub use state::{Args, Lang, Source, State, Switches};
@@ -137,7 +141,8 @@ impl Session {
         if let Err(error) = manifest::end(&self.state, &folder, code) {
             self.state.warn(&error.to_string());
         }
-        self.state.host.out(&self.state.secrets.scrub(&format!("results: {}", folder.path().display())));
+        let told = self.state.words().results(&folder.path().display().to_string());
+        self.state.host.out(&self.state.secrets.scrub(&told));
     }
 
     fn run_to_end(&self) -> Result<()> {
@@ -146,46 +151,42 @@ impl Session {
             let told = self.state.explain(error);
             // An interrupted run says where its rows are; a stopped script has only the fact.
             let stopped = self.state.host.stop_requested() && told.message == fault::STOPPED;
-            return Err(if stopped { interrupted() } else { told });
+            return Err(if stopped { interrupted(self.state.words()) } else { told });
         }
         if self.state.host.stop_requested() {
-            return Err(interrupted());
+            return Err(interrupted(self.state.words()));
         }
         self.verdict()
     }
 
     fn verdict(&self) -> Result<()> {
-        let tally = self.state.tally();
+        let (tally, lang) = (self.state.tally(), self.state.words());
         match &tally.problems[..] {
             [] => {}
             [one] => return Err(Error::run(one.clone())),
             [first, rest @ ..] => {
-                let more = rest.len();
-                return Err(Error::run(format!("{first} (and {more} more of this kind, above)")));
+                return Err(Error::run(lang.and_more(first, rest.len())));
             }
         }
         let failed: Vec<&str> =
             tally.checks.iter().filter(|(_, held)| !held).map(|(name, _)| name.as_str()).collect();
         if !failed.is_empty() {
-            let told =
-                format!("{} of {} checks failed: {}", failed.len(), tally.checks.len(), failed.join("; "));
-            return Err(Error::new(Kind::Check, told));
+            return Err(Error::new(Kind::Check, lang.checks_failed(&failed, tally.checks.len())));
         }
         match tally.doubts.first().filter(|_| self.state.switches.strict) {
-            Some((run, reason)) => {
-                Err(Error::new(Kind::NotValid, format!("run {run:?} is not valid: {reason}")))
-            }
+            Some((run, reason)) => Err(Error::new(Kind::NotValid, lang.not_valid(run, reason))),
             None => Ok(()),
         }
     }
 }
 
-fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted; what was measured so far is kept")
+fn interrupted(lang: Words) -> Error {
+    Error::new(Kind::Interrupted, lang.interrupted())
 }
 
 /// Runs a script on a thread of its own and waits for its end.
 pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result<()> {
+    let lang = Words::named(switches.lang.name());
     let script = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
     let (ended, end) = std::sync::mpsc::channel();
     let theirs = host.clone();
@@ -199,7 +200,7 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
             session.play()
         })
         .map_err(|error| Error::run(format!("cannot start the script's thread: {error}")))?;
-    if let Some(lost) = await_end(&end, &host) {
+    if let Some(lost) = await_end(&end, &host, lang) {
         return Err(lost);
     }
     // The panic has been printed where it happened.
@@ -216,7 +217,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(600);
 
 /// Waits for the script's end; the error when it was interrupted and does not come.
-fn await_end(end: &Receiver<()>, host: &Host) -> Option<Error> {
+fn await_end(end: &Receiver<()>, host: &Host, lang: Words) -> Option<Error> {
     let (mut stopped, mut aborted): (Option<Instant>, Option<Instant>) = (None, None);
     // A machine full of the work of others must not keep us from the end.
     let hurry = || {
@@ -231,13 +232,13 @@ fn await_end(end: &Receiver<()>, host: &Host) -> Option<Error> {
         if host.abort_requested() && aborted.get_or_insert_with(hurry).elapsed() > PATIENCE {
             return Some(match host.measures() {
                 Some(lost) => Error::new(Kind::Interrupted, lost),
-                None => interrupted(),
+                None => interrupted(lang),
             });
         }
         if !host.stop_requested() || host.measures().is_some() {
             stopped = None;
         } else if stopped.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            return Some(interrupted());
+            return Some(interrupted(lang));
         }
     }
 }

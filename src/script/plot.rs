@@ -5,12 +5,11 @@ use super::bind::sweep::Sweep;
 use super::fault::Fallible;
 use super::opts::{Opts, number};
 use super::state::State;
-use super::weight::weigh_all;
+use super::weight::{need_room, weigh_all};
 use crate::chart::Figure;
 use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
-use crate::os::heap;
 use crate::record::Record;
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
@@ -147,11 +146,12 @@ fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(Str
     };
     let mut samples = Vec::new();
     for run in runs {
-        let values = heap::aside(|| {
-            let records = run.part_records(state)?;
-            Ok(records.iter().filter(|record| record.success()).flat_map(measure).collect())
-        });
-        samples.push((run.name(), values.map_err(super::fault::raise)?));
+        let mut values = Vec::new();
+        let each =
+            |record: Record| values.extend(record.success().then(|| measure(&record)).into_iter().flatten());
+        run.each_record(state, each).map_err(super::fault::raise)?;
+        need_room("chart", 0)?;
+        samples.push((run.name(), values));
     }
     Ok(samples)
 }

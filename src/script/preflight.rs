@@ -62,7 +62,7 @@ pub struct Preflight<'a> {
     learnt: Learnt,
     /// Tokens of the reply that are asked for.
     output: u32,
-    notes: Vec<String>,
+    keeps_no_length: bool,
 }
 
 /// What is known of the fields that a server takes.
@@ -105,7 +105,7 @@ impl<'a> Preflight<'a> {
             temperature_given,
             learnt,
             output: OUTPUT,
-            notes: Vec::new(),
+            keeps_no_length: false,
         };
         // A least length of the user's own must not be refused for our sake.
         preflight.output = preflight.number("min_tokens").map_or(OUTPUT, |least| least.clamp(OUTPUT, 4_096));
@@ -256,7 +256,7 @@ impl<'a> Preflight<'a> {
             }
             self.learnt.limit = None;
         }
-        self.notes.push("the server does not keep to the asked reply length".into());
+        self.keeps_no_length = true;
         Ok(record)
     }
 
@@ -370,22 +370,17 @@ impl<'a> Preflight<'a> {
 
     /// Sentences for the report. The server's own counters have seen these requests, so it must
     /// own up to them.
-    pub fn notes(&self, record: &Record) -> Vec<String> {
-        let mut notes: Vec<String> =
-            self.adaptions().iter().map(|adaption| Lang::English.adaption(adaption)).collect();
-        notes.extend(self.notes.iter().cloned());
-        notes.push(self.ahead());
-        notes.extend(self.overhead(record).filter(|n| *n != 0).map(overhead_note));
+    pub fn notes(&self, record: &Record, lang: Lang) -> Vec<String> {
+        let mut notes: Vec<String> = lang.adaptions(&self.adaptions()).collect();
+        notes.extend(self.keeps_no_length.then(|| lang.keeps_no_length()));
+        notes.push(self.ahead(lang));
+        notes.extend(self.overhead(record).filter(|n| *n != 0).map(|n| lang.overhead(n)));
         notes
     }
 
     /// How many requests it took so far.
-    pub fn ahead(&self) -> String {
-        let (tries, tokens) = (self.learnt.tries, self.learnt.output_tokens);
-        let s = if tries == 1 { "" } else { "s" };
-        format!(
-            "{tries} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
-        )
+    pub fn ahead(&self, lang: Lang) -> String {
+        lang.tried(self.learnt.tries, self.learnt.output_tokens)
     }
 
     /// What it showed, for the manifest.
@@ -519,9 +514,4 @@ fn busy(record: &Record) -> bool {
         }
         _ => false,
     }
-}
-
-fn overhead_note(tokens: i64) -> String {
-    let s = if tokens.abs() == 1 { "" } else { "s" };
-    format!("the server counts {tokens} token{s} more per prompt than asked (BOS, chat template)")
 }

@@ -80,10 +80,11 @@ pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
         thread.join().unwrap_or_else(|_| Err(broken("its reader broke down")))
     })?;
     if let Some(note) = &rows.note {
-        state.inform(&format!("note: {name}: {note}"));
+        state.mention(&state.words().note(&format!("{name}: {note}")));
     }
     if let Some(skipped) = &rows.skipped {
-        state.warn(&format!("{name}: {skipped}"));
+        let told = state.words().skipped(&name.to_string(), skipped.count, skipped.of, &skipped.first);
+        state.warn(&told);
     }
     Ok(rows)
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
 
+use super::limits;
 use crate::chart::Figure;
 use crate::chart::figure::{Scale, Style};
 use crate::error::{Error, Result};
@@ -141,6 +142,10 @@ impl Secrets {
         let clean = |text: &mut String| {
             if let Cow::Owned(scrubbed) = self.scrub(text) {
                 *text = scrubbed;
+            }
+            // Nobody reads more in a picture, and laying it out takes long.
+            if let Cow::Owned(beginning) = limits::shortened(text, limits::NAME_MAX) {
+                *text = beginning;
             }
         };
         [&mut figure.title, &mut figure.subtitle].into_iter().for_each(clean);

@@ -36,9 +36,7 @@ pub fn line(state: &State, result: &Handle, name: &str, window: Duration) -> Res
         return server_line(result, metric, width);
     }
     let mut series = ClientSeries::new(width);
-    for record in result.part_records(state)? {
-        series.add(&record);
-    }
+    result.each_record(state, |record| series.add(&record))?;
     series.line(name, lasted).ok_or_else(|| {
         let error = Error::usage(format!("series: the client has no series {name:?}"));
         match error::nearest(name, NAMES) {

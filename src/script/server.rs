@@ -103,7 +103,11 @@ impl Server {
 
     /// Waits until the server answers. Exit 97 when it does not in time.
     pub fn wait(&self, state: &State, bench: &Bench, limit: Duration) -> Result<()> {
-        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.mention(line));
+        let lang = state.words();
+        let (stop, tell) = (
+            || state.host.stop_requested(),
+            |left: Option<u64>, why: &str| state.mention(&lang.waiting(left, why)),
+        );
         let control = Control::new(&self.asked)?;
         bench.runtime.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
     }
@@ -120,8 +124,11 @@ impl Server {
     }
 
     fn make_ready(&self, state: &State, bench: &Bench, fields: &[Fields]) -> Result<Ready> {
-        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stop, tell) = (|| state.host.stop_requested(), |line: &str| state.mention(line));
+        let (mut slot, lang) = (self.known.lock().unwrap_or_else(PoisonError::into_inner), state.words());
+        let (stop, tell) = (
+            || state.host.stop_requested(),
+            |left: Option<u64>, why: &str| state.mention(&lang.waiting(left, why)),
+        );
         let mut patience = Patience::new(self.ready_timeout, &stop, &tell);
         let known = match &mut *slot {
             Some(known) => known,
@@ -175,12 +182,13 @@ impl Server {
         let mut preflight =
             Preflight::new(state, bench, target, &tokens, fields.clone(), self.temperature_given, learnt);
         let record = preflight.learn(patience)?;
-        let notes = preflight.notes(&record);
+        let lang = state.words();
+        let notes = preflight.notes(&record, lang);
         let heard = |note: &&String| {
-            known.ready.notes.contains(note) || !known.tried.is_empty() && **note == preflight.ahead()
+            known.ready.notes.contains(note) || !known.tried.is_empty() && **note == preflight.ahead(lang)
         };
         for note in notes.iter().filter(|note| !heard(note)) {
-            state.mention(&format!("note: {note}"));
+            state.mention(&lang.note(note));
         }
         let mut facts = (*known.ready.facts).clone();
         facts.insert("preflight".into(), preflight.told(&record));
@@ -290,7 +298,7 @@ impl Server {
             {
                 let some: Vec<String> = listed.iter().take(MODELS_SHOWN).map(|model| shown(model)).collect();
                 let some = some.join(", ");
-                state.warn(&format!("{name} does not list model {:?}; it lists {some}", self.model));
+                state.warn(&state.words().model_not_listed(name, &self.model, &some));
             }
             return Ok(self.model.clone());
         }
@@ -342,11 +350,13 @@ impl Server {
             if folder.is_dir() {
                 return match Tokens::find(model) {
                     Ok((tokens, warning)) => {
-                        warning.iter().for_each(|warning| state.warn(warning));
+                        let told = warning.map(|warning| state.words().no_tokenizer(model, &warning));
+                        told.iter().for_each(|told| state.warn(told));
                         Ok(tokens)
                     }
                     Err(error) => {
-                        state.warn(&format!("{}; prompts are made of common English words", error.message));
+                        let told = format!("{}; prompts are made of common English words", error.message);
+                        state.warn(&state.words().no_tokenizer(model, &told));
                         Ok(Tokens::Words)
                     }
                 };
@@ -361,7 +371,7 @@ impl Server {
         }
         let (tokens, warning) = Tokens::find(&self.tokenizer)?;
         if let Some(warning) = warning {
-            state.warn(&warning);
+            state.warn(&state.words().no_tokenizer(&self.tokenizer, &warning));
         }
         Ok(tokens)
     }

@@ -95,7 +95,7 @@ impl Sources {
         if let Some(line) = line {
             let number = place.line.to_string();
             let gutter = " ".repeat(number.len() + 1);
-            let before: String = line.chars().take(place.column.saturating_sub(1)).collect();
+            let (line, before) = around(line, place.column.saturating_sub(1));
             let under: String = match before.contains('\t') {
                 true => before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
                 false => " ".repeat(before.width()),
@@ -119,9 +119,47 @@ impl Sources {
     }
 }
 
+/// Letters of a line that are shown: a script made by a program may have one line of a megabyte.
+const SHOWN: usize = 120;
+
+/// What is shown of a line around a column that counts from 0, and the part of it before.
+fn around(line: &str, column: usize) -> (String, String) {
+    let letters = line.chars().count();
+    if letters <= SHOWN {
+        return (line.into(), line.chars().take(column).collect());
+    }
+    // Two thirds before it: what comes before says more.
+    let start = column.saturating_sub(SHOWN * 2 / 3).min(letters - SHOWN);
+    let (left, right) = (["", "…"][usize::from(start > 0)], ["", "…"][usize::from(start + SHOWN < letters)]);
+    let part = |n: usize| line.chars().skip(start).take(n).collect::<String>();
+    (
+        format!("{left}{}{right}", part(SHOWN)),
+        format!("{left}{}", part(column.saturating_sub(start).min(SHOWN))),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_line_only_what_stands_around_the_column_is_shown() {
+        let sources = Sources::default();
+        let line = format!("{}X{}", "a".repeat(200_000), "中".repeat(200_000));
+        sources.add("a", Text::new("a.rhai", &line, None));
+        let at = |column| sources.render(&Place { source: "a".into(), line: 1, column });
+        let shown = at(200_001);
+        let wanted = format!(
+            "  --> a.rhai:1:200001\n  |\n1 | …{}X{}…\n  | {}^",
+            "a".repeat(80),
+            "中".repeat(39),
+            " ".repeat(81)
+        );
+        assert_eq!(shown, wanted);
+        assert!(at(1).contains(&format!("\n1 | {}…\n  | ^", "a".repeat(120))));
+        assert!(at(400_001).contains(&format!("\n1 | …{}\n", "中".repeat(120))), "{}", at(400_001));
+        assert!(at(999_999_999).len() < 1000);
+    }
 
     #[test]
     fn the_caret_stands_under_the_column_behind_wide_characters_and_tabs() {

@@ -12,6 +12,7 @@ use super::bench::Bench;
 use super::embedded;
 use super::fault::{self, Fallible, raise};
 use super::param::{Given, Param};
+use super::quota::Quota;
 use super::secret::{From as SecretFrom, Secrets};
 use super::sources::{Sources, Text};
 use super::vocabulary::Vocabulary;
@@ -116,6 +117,8 @@ pub struct Switches {
     pub allow: Vec<String>,
     /// Folders that the script may read.
     pub allow_read: Vec<PathBuf>,
+    /// Most bytes of the files that are saved; see [`Quota`].
+    pub max_disk: Option<u64>,
     /// Folders with modules.
     pub lib: Vec<PathBuf>,
     pub secrets: Vec<(String, SecretFrom)>,
@@ -143,7 +146,7 @@ pub struct Tally {
     pub notes: Vec<(String, Dynamic)>,
     /// Parameters as the script read them.
     pub params: Vec<(String, Dynamic)>,
-    /// Runs whose verdict is not `valid`: name and reason.
+    /// Runs whose verdict is not `valid`: name and worst verdict.
     pub doubts: Vec<(String, String)>,
     /// Runs that ended early or in which nothing succeeded, as sentences.
     pub problems: Vec<String>,
@@ -186,6 +189,7 @@ pub struct State {
     pub access: Access,
     pub secrets: Secrets,
     pub sources: Sources,
+    pub quota: Arc<Quota>,
     /// Ends the script at its next step, through `try`/`catch`.
     pub cancel: Arc<AtomicBool>,
     /// When the session began.
@@ -219,6 +223,7 @@ impl State {
         Ok(Arc::new(State {
             cancel: host.stop_flag(),
             started: crate::os::now(),
+            quota: Arc::new(Quota::new(switches.max_disk, source.is_built_in())),
             host,
             switches,
             source,
@@ -270,9 +275,11 @@ impl State {
 
     /// Records a verdict and tells it; the session ends with 99 when one did not hold.
     pub fn check(&self, name: &str, held: bool) {
-        match held {
-            true => self.mention(&format!("check passed: {name}")),
-            false => self.warn(&format!("check failed: {name}")),
+        let told = self.words().check(name, held);
+        if held {
+            self.mention(&told)
+        } else {
+            self.warn(&told)
         }
         self.tally().checks.push((name.into(), held));
     }
@@ -343,10 +350,18 @@ impl State {
     }
 
     /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
-    pub fn doubt(&self, run: &str, reasons: Vec<String>) {
-        let of_run = self.words().of_run(run);
-        reasons.iter().for_each(|reason| self.warn(&format!("{of_run}{reason}")));
-        self.tally().doubts.extend(reasons.into_iter().next().map(|worst| (run.into(), worst)));
+    pub fn doubt(&self, run: &str, worst: &str, reasons: Vec<String>) {
+        if !self.tells_in_tables() {
+            let of_run = self.words().of_run(run);
+            reasons.iter().for_each(|reason| self.warn(&format!("{of_run}{reason}")));
+        }
+        self.tally().doubts.push((run.into(), worst.into()));
+    }
+
+    /// Whether every run ends with its table, in which the reasons of its verdict stand: what is
+    /// said in full once need not be warned of before.
+    pub fn tells_in_tables(&self) -> bool {
+        self.source.is_built_in() && self.source.name == "single"
     }
 
     /// What the runs of this invocation share, made at its first use.

@@ -128,7 +128,7 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
     };
     let mut json = VllmResult::new(&finished.summary, meta);
     if wanted.detailed {
-        json = json.detailed(&result.records(state)?);
+        json = json.detailed(&result.records("save_vllm", state)?);
     }
     let mut json = json.into_map();
     json.retain(|key, _| keeps(key, &wanted.metrics));
@@ -154,9 +154,11 @@ fn put(
 ) -> Result<PathBuf> {
     if wanted.dir.is_empty() && !wanted.append {
         let text = serde_json::to_string_pretty(json).expect("a map of plain values");
-        return run.folder.save(name, text.as_bytes());
+        return state.quota.saving("save_vllm", || run.folder.save(name, text.as_bytes()));
     }
+    state.quota.check_saved("save_vllm")?;
     let line = serde_json::to_string(json).expect("a map of plain values");
+    state.quota.add(line.len() as u64);
     let own = wanted.dir.is_empty();
     let folder = if own { run.folder.path().to_path_buf() } else { state.may_write(&wanted.dir)? };
     let path = folder.join(name);

@@ -27,11 +27,13 @@ pub fn weigh(call: &str, value: &Dynamic) -> Fallible<usize> {
 
 /// The same for many values that are written into one place.
 pub fn weigh_all<'a>(call: &str, values: impl IntoIterator<Item = &'a Dynamic>) -> Fallible<()> {
+    check(values).map_err(|why| raise(Error::usage(format!("{call}: {why}"))))
+}
+
+/// What is wrong with the values if they nest too deeply or are too large to be written out.
+pub fn check<'a>(values: impl IntoIterator<Item = &'a Dynamic>) -> Result<(), String> {
     let mut bytes = 0;
-    let mut values = values.into_iter();
-    values
-        .try_for_each(|value| add(value, 0, &mut bytes))
-        .map_err(|why| raise(Error::usage(format!("{call}: {why}"))))
+    values.into_iter().try_for_each(|value| add(value, 0, &mut bytes))
 }
 
 fn add(value: &Dynamic, depth: usize, bytes: &mut usize) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! `Name`: `metric.statistic`, the name of one number of a summary, such as `ttft.p99`.
 
+use crate::error::nearest;
+
 /// What is measured. The metrics up to [`Metric::Stall`] hold one sample of values each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
@@ -219,7 +221,8 @@ impl Statistic {
         }
     }
 
-    fn parse(text: &str) -> Option<Statistic> {
+    /// Reads `mean`, `p99`.
+    pub fn parse(text: &str) -> Option<Statistic> {
         if let Some(named) = Statistic::NAMED.into_iter().find(|s| s.name() == text) {
             return Some(named);
         }
@@ -263,11 +266,8 @@ impl Name {
                 "{} has no statistic \"{statistic}\"; it has {}{}",
                 metric.name(),
                 metric.statistics(),
-                nearest(
-                    statistic,
-                    Statistic::NAMED.into_iter().filter(|s| metric.allows(*s)).map(|s| s.name())
-                )
-                .map_or(String::new(), |near| format!(" (did you mean \"{}.{near}\"?)", metric.name())),
+                statistic_meant(metric, statistic)
+                    .map_or(String::new(), |near| format!(" (did you mean \"{}.{near}\"?)", metric.name())),
             )),
         }
     }
@@ -311,13 +311,71 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// What else people call a metric.
+const METRICS_ELSEWHERE: [(&str, &str); 24] = [
+    ("time_to_first_token", "ttft"),
+    ("first_token", "ttft"),
+    ("inter_token_latency", "itl"),
+    ("intertoken_latency", "itl"),
+    ("time_per_output_token", "tpot"),
+    ("latency", "e2el"),
+    ("e2e", "e2el"),
+    ("e2e_latency", "e2el"),
+    ("end_to_end", "e2el"),
+    ("end_to_end_latency", "e2el"),
+    ("request_latency", "e2el"),
+    ("prompt_tokens", "input_tokens"),
+    ("completion_tokens", "output_tokens"),
+    ("generated_tokens", "output_tokens"),
+    ("tokens", "output_tokens"),
+    ("failures", "errors"),
+    ("failed", "errors"),
+    ("error", "errors"),
+    ("completed", "requests"),
+    ("successes", "requests"),
+    ("queue", "queue_delay"),
+    ("queue_time", "queue_delay"),
+    ("in_flight", "concurrency"),
+    ("users", "concurrency"),
+];
+
+/// What else people call a statistic.
+const STATISTICS_ELSEWHERE: [(&str, &str); 21] = [
+    ("avg", "mean"),
+    ("average", "mean"),
+    ("p50th", "median"),
+    ("med", "median"),
+    ("stddev", "std"),
+    ("stdev", "std"),
+    ("sd", "std"),
+    ("minimum", "min"),
+    ("maximum", "max"),
+    ("total", "sum"),
+    ("n", "count"),
+    ("num", "count"),
+    ("number", "count"),
+    ("per_second", "rate"),
+    ("throughput", "rate"),
+    ("ratio", "share"),
+    ("percent", "share"),
+    ("percentage", "share"),
+    ("fraction", "share"),
+    ("highest", "max"),
+    ("lowest", "min"),
+];
+
+fn elsewhere(table: &[(&str, &'static str)], name: &str) -> Option<String> {
+    let name = name.to_lowercase().replace(['-', ' '], "_");
+    table.iter().find(|(other, _)| *other == name).map(|(_, ours)| (*ours).into())
+}
+
 /// The metric called `name`; `whole` is what was written, for the error.
 pub fn metric_named(name: &str, whole: &str) -> Result<Metric, String> {
     if let Some(metric) = Metric::ALL.into_iter().find(|metric| metric.name() == name) {
         return Ok(metric);
     }
     let known = Metric::ALL.into_iter().map(Metric::name).chain(ALIASES.iter().map(|(alias, _)| *alias));
-    let near = nearest(name, known.map(String::from));
+    let near = elsewhere(&METRICS_ELSEWHERE, name).or_else(|| nearest(name, known).map(String::from));
     let hint = match near {
         Some(near) => format!("did you mean \"{}\"?", whole.replacen(name, &near, 1)),
         None => {
@@ -327,13 +385,20 @@ pub fn metric_named(name: &str, whole: &str) -> Result<Metric, String> {
     Err(format!("there is no metric \"{name}\"; {hint}"))
 }
 
-/// The name most like `text`, if any is like it at all.
-fn nearest(text: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    known
-        .map(|name| (strsim::jaro_winkler(&text.to_lowercase(), &name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+/// The statistic that was meant, if it is one of this metric.
+fn statistic_meant(metric: Metric, text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+    let around: String = text.to_lowercase().chars().filter(char::is_ascii_alphabetic).collect();
+    let percentile =
+        ["", "p", "pp", "th", "pth", "perc", "pct", "percentile", "q"].contains(&around.as_str());
+    let percentile = Statistic::parse(&format!("p{digits}")).filter(|_| percentile && !digits.is_empty());
+    if let Some(percentile) = percentile.filter(|found| metric.allows(*found)) {
+        return Some(percentile.name());
+    }
+    let allowed: Vec<String> =
+        Statistic::NAMED.into_iter().filter(|known| metric.allows(*known)).map(Statistic::name).collect();
+    let near = || nearest(text, allowed.iter().map(String::as_str)).map(String::from);
+    elsewhere(&STATISTICS_ELSEWHERE, text).filter(|meant| allowed.contains(meant)).or_else(near)
 }
 
 fn example(metric: Metric) -> String {
@@ -414,6 +479,68 @@ mod tests {
             "\"ttft\" needs a statistic: \"ttft.p99\", \"ttft.mean\", \"ttft.sum\""
         );
         assert!(Name::parse("zzz.p99").unwrap_err().contains("known are ttft, ttfo"));
+    }
+
+    #[test]
+    fn what_was_meant_is_found_behind_plausible_slips() {
+        for (typed, meant) in [
+            ("tft.p99", "ttft.p99"),
+            ("ttf.p99", "ttft.p99"),
+            ("TTFT.p99", "ttft.p99"),
+            ("tftt.p99", "ttft.p99"),
+            ("itls.mean", "itl.mean"),
+            ("tpto.mean", "tpot.mean"),
+            ("e2e.p99", "e2el.p99"),
+            ("e2le.p99", "e2el.p99"),
+            ("latency.p99", "e2el.p99"),
+            ("time_to_first_token.p99", "ttft.p99"),
+            ("time to first token.p99", "ttft.p99"),
+            ("output-tokens.rate", "output_tokens.rate"),
+            ("outputtokens.rate", "output_tokens.rate"),
+            ("ouput_tokens.rate", "output_tokens.rate"),
+            ("completion_tokens.sum", "output_tokens.sum"),
+            ("prompt_tokens.sum", "input_tokens.sum"),
+            ("request.rate", "requests.rate"),
+            ("reqeusts.rate", "requests.rate"),
+            ("error.share", "errors.share"),
+            ("failures.share", "errors.share"),
+            ("godput.share", "goodput.share"),
+            ("good_put.share", "goodput.share"),
+            ("queue_dealy.p99", "queue_delay.p99"),
+            ("latness.max", "lateness.max"),
+            ("concurency.mean", "concurrency.mean"),
+            ("response_tft.p99", "response_ttft.p99"),
+        ] {
+            let told = Name::parse(typed).unwrap_err();
+            assert!(told.ends_with(&format!("did you mean \"{meant}\"?")), "{typed}: {told}");
+        }
+        for (typed, meant) in [
+            ("ttft.99", "ttft.p99"),
+            ("ttft.P99", "ttft.p99"),
+            ("ttft.p_99", "ttft.p99"),
+            ("ttft.99th", "ttft.p99"),
+            ("ttft.perc95", "ttft.p95"),
+            ("ttft.pp50", "ttft.p50"),
+            ("ttft.avg", "ttft.mean"),
+            ("ttft.meen", "ttft.mean"),
+            ("ttft.maen", "ttft.mean"),
+            ("ttft.mdeian", "ttft.median"),
+            ("ttft.medain", "ttft.median"),
+            ("ttft.stddev", "ttft.std"),
+            ("ttft.maximum", "ttft.max"),
+            ("ttft.mx", "ttft.max"),
+            ("ttft.cuont", "ttft.count"),
+            ("errors.ratio", "errors.share"),
+            ("errors.shrae", "errors.share"),
+            ("errors.num", "errors.count"),
+            ("output_tokens.raet", "output_tokens.rate"),
+            ("output_tokens.total", "output_tokens.sum"),
+            ("output_tokens.throughput", "output_tokens.rate"),
+            ("output_tokens.paek", "output_tokens.peak"),
+        ] {
+            let told = Name::parse(typed).unwrap_err();
+            assert!(told.ends_with(&format!("(did you mean \"{meant}\"?)")), "{typed}: {told}");
+        }
     }
 
     #[test]

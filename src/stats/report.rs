@@ -116,7 +116,7 @@ impl Report {
     }
 
     /// Every verdict that holds, the worst first.
-    fn verdicts(&self) -> Vec<&'static str> {
+    pub fn verdicts(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.doubts.iter().map(|doubt| doubt.verdict().name()).collect();
         names.dedup();
         if names.is_empty() { vec![Verdict::Valid.name()] } else { names }

@@ -264,12 +264,13 @@ impl Summary {
 
     /// The table for the terminal, English (`"en"`) or Chinese (`"zh"`).
     pub fn table(&self, lang: &str) -> String {
-        super::table::table(self, None, lang)
+        super::table::table(self, None, false, lang)
     }
 
-    /// As [`Summary::table`], under the name of the run.
-    pub fn table_named(&self, name: &str, lang: &str) -> String {
-        super::table::table(self, Some(name), lang)
+    /// As [`Summary::table`], under the name of the run. `told`: its verdict was told in full before,
+    /// and stands here as a word.
+    pub fn table_named(&self, name: &str, told: bool, lang: &str) -> String {
+        super::table::table(self, Some(name), told, lang)
     }
 }
 

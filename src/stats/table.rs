@@ -18,7 +18,8 @@ const EXAMPLE_MAX: usize = 160;
 const MEDIAN: f64 = 50.0;
 const HIGH: [f64; 2] = [90.0, 99.0];
 
-pub fn table(summary: &Summary, name: Option<&str>, lang: &str) -> String {
+/// `told`: the reasons behind the verdict stand elsewhere already, and its word is enough here.
+pub fn table(summary: &Summary, name: Option<&str>, told: bool, lang: &str) -> String {
     let lang = Lang::named(lang);
     let mut latencies = Latencies::new(summary, lang);
     latencies.fill();
@@ -28,7 +29,7 @@ pub fn table(summary: &Summary, name: Option<&str>, lang: &str) -> String {
     if let Some(name) = name {
         text += &format!("{}\n", one_line(name));
     }
-    text += &format!("{}\n{lower}", overview(summary, lang, width));
+    text += &format!("{}\n{lower}", overview(summary, told, lang, width));
     if let Some(report) = summary.report() {
         text += &format!("\n{}", two_columns(report.rows(lang), width));
     }
@@ -62,11 +63,17 @@ fn shortened(text: &str) -> String {
 }
 
 /// Requests, rates and lengths, one a line.
-fn overview(summary: &Summary, lang: Lang, width: usize) -> Table {
+fn overview(summary: &Summary, told: bool, lang: Lang, width: usize) -> Table {
     let (words, tally) = (lang.words(), summary.tally());
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |label: &str, text: String| rows.push([label.to_string(), text]);
-    if let Some(report) = summary.report() {
+    if let Some(report) = summary.report().filter(|_| told) {
+        row(words.verdict, report.verdicts().join(", "));
+        let remarks = report.remark_names();
+        if !remarks.is_empty() {
+            row(words.remark, remarks.join(", "));
+        }
+    } else if let Some(report) = summary.report() {
         report.sentences(lang).into_iter().for_each(|sentence| row(words.verdict, sentence));
         for remark in &report.remarks {
             row(words.remark, format!("{}{}{}", remark.name(), lang.colon(), remark.text(lang)));
@@ -340,7 +347,7 @@ mod tests {
             let summary = summary(None, false, replies);
             assert_eq!(summary.value("forced_length.share"), Ok(Some(forced as f64 / 4.0)));
             assert_eq!(summary.value("synthetic_text.count"), Ok(Some(synthetic as f64)));
-            let table = table(&summary, None, lang);
+            let table = table(&summary, None, false, lang);
             let line = table.lines().find(|line| line.contains(Lang::named(lang).words().load));
             line.and_then(|line| line.split('│').nth(2)).unwrap_or_default().trim().to_string()
         };
@@ -488,12 +495,12 @@ with failures: each failed request counts as longer than every success";
 
     #[test]
     fn an_open_loop_with_failures_and_goals_in_english() {
-        assert_eq!(full().table_named("io1024x4_poisson10", "en"), ENGLISH);
+        assert_eq!(full().table_named("io1024x4_poisson10", false, "en"), ENGLISH);
     }
 
     #[test]
     fn the_same_in_chinese() {
-        assert_eq!(full().table_named("io1024x4_poisson10", "zh"), CHINESE);
+        assert_eq!(full().table_named("io1024x4_poisson10", false, "zh"), CHINESE);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use table::{HARMLESS, HOSTS, INTERRUPTED, LIMITS, MEMORY, OUTPUT, READING, RUN, SECRETS, Try, WRITING};
+use table::{
+    DISK, HARMLESS, HOSTS, INTERRUPTED, LIMITS, MEMORY, OUTPUT, READING, RUN, SECRETS, Try, WRITING,
+};
 use world::{Done, KEY, PATIENCE, SECRET, World, run};
 
 /// Most memory that any of them may take, kilobytes.
@@ -26,6 +28,7 @@ fn written(attempt: &Try, world: &World, url: &str) -> String {
         "DEEP_PARENS" => format!("let x = {}1{};", "(".repeat(100_000), ")".repeat(100_000)),
         "DEEP_LIST" => format!("let x = {}1{};", "[".repeat(100_000), "]".repeat(100_000)),
         "DEEP_BLOCKS" => format!("{}{}", "{".repeat(100_000), "}".repeat(100_000)),
+        "LONG_LINE" => format!("let x = \"{}\"; broken()", "中".repeat(100_000)),
         script => script.to_string(),
     };
     let telltale = r#"
@@ -103,7 +106,7 @@ fn nothing(_: &World, _: &Done) -> Option<String> {
 
 #[test]
 fn there_are_at_least_150() {
-    let tables = [READING, WRITING, HOSTS, MEMORY, LIMITS, OUTPUT, SECRETS];
+    let tables = [READING, WRITING, HOSTS, MEMORY, DISK, LIMITS, OUTPUT, SECRETS];
     let all: usize = tables.iter().map(|table| table.len()).sum();
     assert!(all + INTERRUPTED.len() >= 150, "{all}");
 }
@@ -125,12 +128,36 @@ fn no_host_is_reached_that_the_command_line_does_not_name() {
 
 #[test]
 fn no_script_takes_the_memory() {
-    play(MEMORY, || World::new().with_bombs(), &[], "", nothing);
+    play(
+        MEMORY,
+        || World::new().with_bombs(),
+        &[],
+        "",
+        |_, done| {
+            let placed = done.code == Some(0)
+                || done.said.contains("is used while it changes")
+                || done.said.contains("\n  --> mine/try.rhai:");
+            (!placed).then(|| "it is not said where".into())
+        },
+    );
 }
 
 #[test]
-fn no_limit_can_be_raised() {
-    play(LIMITS, World::new, &[], "", nothing);
+fn no_script_fills_the_disk() {
+    play(DISK, World::new, &[], "", |world, _| {
+        let bytes: u64 =
+            world.left().iter().filter_map(|path| path.metadata().ok()).map(|found| found.len()).sum();
+        (bytes > 8 << 20).then(|| format!("{bytes} bytes were left"))
+    });
+}
+
+#[test]
+fn no_limit_can_be_raised_and_no_line_is_endless() {
+    play(LIMITS, World::new, &[], "", |_, done| {
+        // A reason that the script gives may be a paragraph.
+        let longest = done.said.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        (longest > 2_100).then(|| format!("a line of {longest} letters"))
+    });
 }
 
 #[test]

@@ -37,9 +37,9 @@ pub const READING: &[Try] = &[
     line(r#"read("loop.csv")"#, 2, "cannot read"),
     line(r#"read("pipe.csv")"#, 2, "it is a pipe"),
     line(r#"read("socket.csv")"#, 2, "it is a socket"),
-    line(r#"read("zero.csv")"#, 2, "may not read"),
-    line(r#"read("environ.json")"#, 2, "may not read"),
-    line(r#"read("/proc/self/environ")"#, 2, "may not read"),
+    line(r#"read("zero.csv")"#, 2, "below /dev"),
+    line(r#"read("environ.json")"#, 2, "below /proc"),
+    line(r#"read("/proc/self/environ")"#, 2, "below /proc"),
     line(r#"read("/proc/self/mem")"#, 2, "may not read"),
     line(r#"read("/proc/self/fd/0")"#, 2, "may not read"),
     line(r#"read("/dev/stdin")"#, 2, "may not read"),
@@ -259,18 +259,18 @@ pub const HOSTS: &[Try] = &[
 ];
 
 pub const MEMORY: &[Try] = &[
-    line(r#"let s = "x"; loop { s += s; }"#, 2, "the script"),
+    line(r#"let s = "x"; loop { s += s; }"#, 2, "a script may hold 200 MB in all"),
     line(r#"let s = "x"; loop { s = `${s}${s}`; }"#, 2, "the script"),
-    line(r#"let a = [0]; loop { a += a; }"#, 2, "the script"),
-    line(r#"let a = [0]; loop { a.append(a); }"#, 2, "the script"),
+    line(r#"let a = [0]; loop { a += a; }"#, 2, "a script may hold 200 MB in all"),
+    line(r#"let a = [0]; loop { a.append(a); }"#, 2, "a script may hold 200 MB in all"),
     line(r#"let a = [0]; loop { a = [a, a]; }"#, 2, "the script"),
-    line(r#"let a = []; let i = 1; loop { a.push([i, i, i, i, i, i, i, i]); }"#, 2, "more than 256 MB"),
+    line(r#"let a = []; let i = 1; loop { a.push([i, i, i, i, i, i, i, i]); }"#, 2, "more than 200 MB"),
     line(
         r#"let m = #{}; let i = 0; loop { m[`k${i}`] = [i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i]; i += 1; }"#,
         2,
-        "more than 256 MB",
+        "more than 200 MB",
     ),
-    line(r#"let b = blob(1000); loop { b += b; }"#, 2, "the script"),
+    line(r#"let b = blob(1000); loop { b += b; }"#, 2, "a script may hold 200 MB in all"),
     line(r#""x".pad(1000000000000, "y")"#, 2, "pad"),
     line(r#"let s = "x"; s.pad(1000000000000, "y")"#, 2, "pad: this would take"),
     line(r#"let s = "x"; s.pad(1000000000, 'y')"#, 2, "pad: this would take"),
@@ -360,7 +360,7 @@ pub const MEMORY: &[Try] = &[
     line(
         r#"let s = ""; s.pad(1000000, "x"); let i = 0; loop { let n = s + i; note(n, n); i += 1; }"#,
         2,
-        "the script",
+        "the key has 1000001 letters",
     ),
     line(
         r#"let l = []; l.pad(1000, 1); sweep([["a", l], ["b", l], ["c", l]], |p| p)"#,
@@ -374,8 +374,80 @@ pub const MEMORY: &[Try] = &[
     ),
 ];
 
+pub const DISK: &[Try] = &[
+    with(FEW, r#"let i = 0; loop { save(`${i}.txt`, "x"); i += 1; }"#, 2, "--max-disk 4MB"),
+    with(
+        FEW,
+        r#"let s = ""; s.pad(1000000, "x"); let i = 0; loop { save(`${i}`, s); i += 1; }"#,
+        2,
+        "may not fill the disk",
+    ),
+    with(FEW, r#"for i in 0..3000 { try { save(`${i}`, "x") } catch {} } print("fine")"#, 0, "fine"),
+    with(FEW, r#"let i = 0; loop { save_table(`${i}`, [#{ a: i }]); i += 1; }"#, 2, "may not fill the disk"),
+    with(
+        FEW,
+        r#"let c = chart(#{ data: [#{ a: 1, b: 2 }], x: "a", y: "b" }); let i = 0; loop { c.save(`${i}.png`); i += 1; }"#,
+        2,
+        "may not fill the disk",
+    ),
+    with(
+        FEW,
+        r#"let c = chart(#{ data: [#{ a: 1, b: 2 }], x: "a", y: "b" }); let i = 0; loop { c.save(`${i}.svg`); i += 1; }"#,
+        2,
+        "may not fill the disk",
+    ),
+    with(
+        FEW,
+        r#"RUN let r = run(plan); loop { r.save_vllm(#{ filename: "all.json", append: true }); }"#,
+        1,
+        "may not fill the disk",
+    ),
+    with(
+        FEW,
+        r#"RUN let r = run(plan); let i = 0; loop { r.save_vllm(#{ filename: `${i}` }); i += 1; }"#,
+        1,
+        "may not fill the disk",
+    ),
+    with(FEW, r#"RUN loop { run(plan).charts(); }"#, 1, "may not fill the disk"),
+    with(&["--max-disk", "2kB"], r#"RUN loop { run(plan); }"#, 1, "the rows of its requests have"),
+    line(r#"save_csv("results", [#{ a: 1 }])"#, 2, "may not write"),
+];
+
+/// So that a line is done in seconds.
+const FEW: &[&str] = &["--max-disk", "2MB"];
+
 pub const LIMITS: &[Try] = &[
     line(r#"loop {}"#, 2, "too many steps"),
+    line(r#"for i in 0..1000000000000000000 { }"#, 2, "too many steps"),
+    line(r#"let a = []; for i in 0..1000000000000000000 { a.push(i); }"#, 2, "more than 200 MB"),
+    line(r#"let a = []; a.pad(100000, 1); a.sort(|x, y| throw "no")"#, 2, "the script threw"),
+    line(r#"[3, 1, 2].sort(|x, y| { let z = [1][5]; 1 })"#, 2, "out of bounds"),
+    line(r#"let f = |g| g.call(g); f.call(f)"#, 2, "too deeply"),
+    line(r#"fn f(x) { Fn("f").call(x) } f(1)"#, 2, "too deeply"),
+    line(r#"let f = |x| x; for i in 0..100000 { let g = f; f = |x| g.call(x); } f.call(1)"#, 2, "too deeply"),
+    line(r#"import "try" as m; m::f()"#, 2, "imports itself"),
+    line(r#"import "ring" as m; m::f()"#, 2, "imports itself"),
+    line(r#"let l = []; l.pad(200, 1); sweep([["a", l], ["b", l]], |p| #{})"#, 2, "at most 10,000 runs"),
+    line(r#"RUN let n = ""; n.pad(201, "n"); plan.name = n; run(plan)"#, 2, "`name` has 201 letters"),
+    line(r#"RUN let n = ""; n.pad(201, "n"); plan.traffic = n; run(plan)"#, 2, "`traffic` has 201 letters"),
+    line(
+        r#"RUN let n = ""; n.pad(201, "n"); let m = #{}; m[n] = 1; plan.tags = m; run(plan)"#,
+        2,
+        "a tag's name has 201",
+    ),
+    line(r#"RUN let n = ""; n.pad(20000, "n"); plan.tags = #{ a: n }; run(plan)"#, 2, "the tags may have"),
+    line(r#"let n = ""; n.pad(201, "n"); prompts(#{ input: 1, output: 1, class: n })"#, 2, "a class has 201"),
+    line(r#"let n = ""; n.pad(201, "n"); target("builtin", #{ name: n })"#, 2, "`name` has 201 letters"),
+    line(r#"let n = ""; n.pad(1000000, "n"); note(n, 1)"#, 2, "the key has 1000000 letters"),
+    line(r#"let n = ""; n.pad(1000000, "n"); check(n, false)"#, 99, "(cut: 1000000 letters)"),
+    line(r#"let n = ""; n.pad(1000000, "n"); fail(n)"#, 98, "(cut: 1000000 letters)"),
+    line(r#"let n = ""; n.pad(1000000, "n"); throw n"#, 2, "..."),
+    line(
+        r#"let n = ""; n.pad(5000000, "n"); chart(#{ data: [#{ a: 1, b: 2, c: n }], x: "a", y: "b", series: "c", title: n, x_label: n, y_label: n }).save("x.png")"#,
+        0,
+        "",
+    ),
+    line("LONG_LINE", 2, "…"),
     line(r#"while true { try { loop {} } catch {} }"#, 2, "too many steps"),
     line(r#"for i in range(0, 9223372036854775807) {}"#, 2, "too many steps"),
     line(r#"loop { print("flood"); }"#, 2, "prints more than"),
@@ -567,6 +639,19 @@ pub const HARMLESS: &[Try] = &[
 
 /// Scripts that would go on for hours, how many interrupts end them, and what they say first.
 pub const INTERRUPTED: &[(&str, u32)] = &[
+    (
+        r#"print("begun"); let f = |n| n; loop { try { for i in 0..1000000 { f.call(i); sleep("1ms"); } } catch {} }"#,
+        1,
+    ),
+    (r#"print("begun"); let a = []; a.pad(200000, 1); loop { a.sort(|x, y| { sleep("1ms"); x - y }); }"#, 1),
+    (
+        r#"let s = ""; s.pad(1000000, "x"); print("begun"); let i = 0; loop { save(`${i}`, s); i += 1; sleep("5ms"); }"#,
+        1,
+    ),
+    (
+        r#"let rows = []; for i in 0..20000 { rows.push(#{ a: i, b: i }); } print("begun"); loop { chart(#{ data: rows, x: "a", y: "b" }); sleep("1ms"); }"#,
+        1,
+    ),
     (r#"print("begun"); try { sleep("1h") } catch {}"#, 1),
     (r#"print("begun"); loop { try { sleep(1) } catch {} }"#, 1),
     (r#"print("begun"); let i = 0; while i >= 0 { i = (i + 1) % 1000; sleep("1ms"); }"#, 1),
@@ -595,7 +680,7 @@ pub const INTERRUPTED: &[(&str, u32)] = &[
         2,
     ),
     (
-        r#"let t = target("builtin:ttft=1ms,itl=1ms"); t.model(); print("begun"); let l = []; l.pad(300, 1); sweep([["a", l], ["b", l]], |p| #{ target: t, workload: prompts(#{ input: 8, output: 4 }), arrivals: closed(1), requests: 3 }, #{ on_error: "continue" })"#,
+        r#"let t = target("builtin:ttft=1ms,itl=1ms"); t.model(); print("begun"); let l = []; l.pad(90, 1); sweep([["a", l], ["b", l]], |p| #{ target: t, workload: prompts(#{ input: 8, output: 4 }), arrivals: closed(1), requests: 3 }, #{ on_error: "continue" })"#,
         2,
     ),
 ];

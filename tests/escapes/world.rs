@@ -41,6 +41,8 @@ impl World {
             ("mine/.ssh/id.csv", &secret_rows),
             ("mine/sub/.hidden/x.csv", &secret_rows),
             ("mine/module.rhai", "fn n() { 7 }"),
+            ("mine/ring.rhai", "import \"ring_b\" as b; fn f() { b::f() }"),
+            ("mine/ring_b.rhai", "import \"ring\" as a; fn f() { a::f() }"),
             ("mine/key.csv", KEY),
             ("mine/urls.json", "{\"base_url\": \"http://198.51.100.7\"}"),
             ("mine/urls.yaml", "base_url: http://198.51.100.7\nother_url: http://198.51.100.8\n"),

@@ -24,7 +24,7 @@ pub struct Patience<'a> {
     limit: Duration,
     pause: Duration,
     stop: &'a (dyn Fn() -> bool + Sync),
-    tell: &'a (dyn Fn(&str) + Sync),
+    tell: &'a (dyn Fn(Option<u64>, &str) + Sync),
     told: bool,
     /// When a call is told that lasts, and what was told last of one.
     aloud_after: Duration,
@@ -42,11 +42,12 @@ pub enum Again {
 }
 
 impl<'a> Patience<'a> {
-    /// `stop`: the user wants no more of it. `tell`: says what is waited for, once.
+    /// `stop`: the user wants no more of it. `tell`: says for how many seconds more there are tries,
+    /// and why; or, without a time, what is awaited.
     pub fn new(
         limit: Duration,
         stop: &'a (dyn Fn() -> bool + Sync),
-        tell: &'a (dyn Fn(&str) + Sync),
+        tell: &'a (dyn Fn(Option<u64>, &str) + Sync),
     ) -> Patience<'a> {
         Patience {
             began: Instant::now(),
@@ -95,7 +96,7 @@ impl<'a> Patience<'a> {
             let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             if *said != what {
                 said.replace_range(.., what);
-                (self.tell)(&format!("waiting for {what} (Ctrl-C ends the wait)"));
+                (self.tell)(None, what);
             }
             drop(said);
             std::future::pending::<Result<T>>().await
@@ -119,10 +120,7 @@ impl<'a> Patience<'a> {
         }
         if !self.told && self.began.elapsed() + asked.unwrap_or_default() > TOLD_AFTER {
             self.told = true;
-            (self.tell)(&format!(
-                "waiting up to {} s more, since {why} (Ctrl-C ends the wait)",
-                left.as_secs().max(1)
-            ));
+            (self.tell)(Some(left.as_secs().max(1)), why);
         }
         let wait = asked.unwrap_or(self.pause).max(Duration::from_millis(50)).min(left);
         self.pause = (self.pause * 3 / 2).min(LONGEST);
@@ -152,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn pauses_grow_and_end_with_the_time() {
         let told = Mutex::new(Vec::new());
-        let tell = |line: &str| told.lock().expect("lines").push(line.to_string());
+        let tell = |_: Option<u64>, why: &str| told.lock().expect("lines").push(why.to_string());
         let never = || false;
         let mut patience = Patience::new(Duration::from_millis(700), &never, &tell);
         let mut tries = 0;
@@ -166,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_asks_for_more_time_than_there_is_is_not_waited_for() {
         let told = Mutex::new(Vec::new());
-        let tell = |line: &str| told.lock().expect("lines").push(line.to_string());
+        let tell = |_: Option<u64>, why: &str| told.lock().expect("lines").push(why.to_string());
         let stopped = AtomicUsize::new(0);
         let stop = || stopped.fetch_add(1, Ordering::Relaxed) > 1;
         let mut patience = Patience::new(Duration::from_secs(20), &stop, &tell);
@@ -175,13 +173,13 @@ mod tests {
         let error = patience.again(Some(Duration::from_secs(10)), "it says 429").await.expect_err("stopped");
         assert_eq!(error.kind, Kind::Interrupted);
         let told = told.lock().expect("lines").join("\n");
-        assert!(told.contains("since it says 429"), "{told}");
+        assert!(told.contains("it says 429"), "{told}");
     }
 
     #[tokio::test]
     async fn a_call_that_lasts_is_told_once_and_a_short_one_is_not() {
         let told = Mutex::new(Vec::new());
-        let tell = |line: &str| told.lock().expect("lines").push(line.to_string());
+        let tell = |_: Option<u64>, what: &str| told.lock().expect("lines").push(what.to_string());
         let never = || false;
         let mut patience = Patience::new(Duration::from_secs(60), &never, &tell);
         patience.aloud_after = Duration::from_millis(20);
@@ -189,7 +187,7 @@ mod tests {
             let call = tokio::time::sleep(Duration::from_millis(ms));
             patience.aloud(what, call).await.expect("not stopped");
         }
-        let expected = ["waiting for b (Ctrl-C ends the wait)", "waiting for c (Ctrl-C ends the wait)"];
+        let expected = ["b", "c"];
         assert_eq!(*told.lock().expect("lines"), expected);
     }
 

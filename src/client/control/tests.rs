@@ -50,7 +50,7 @@ const NEVER: fn() -> bool = || false;
 
 /// Waits for a target as a run does.
 async fn ready(target: &Target, limit: Duration, named: bool) -> Result<()> {
-    control(target).ready(&mut Patience::new(limit, &NEVER, &|_| {}), named).await
+    control(target).ready(&mut Patience::new(limit, &NEVER, &|_, _| {}), named).await
 }
 
 /// Answers one call over TLS with an empty list of models.
@@ -330,7 +330,7 @@ async fn waiting_ends_when_it_is_stopped() {
     let control = control(&target(closed_port().await));
     let looks = AtomicUsize::new(0);
     let stop = || looks.fetch_add(1, Ordering::Relaxed) > 0;
-    let mut patience = Patience::new(Duration::from_secs(60), &stop, &|_| {});
+    let mut patience = Patience::new(Duration::from_secs(60), &stop, &|_, _| {});
     let error = control.ready(&mut patience, true).await.expect_err("stopped");
     assert_eq!(error.kind, Kind::Interrupted);
 }

@@ -1,7 +1,7 @@
 //! Throughput once more, from the rows of a run and by the words of docs/metrics.md alone: it must
 //! be what the table says, however the run began and ended.
 
-use super::{Collector, Folder};
+use super::{Collector, Folder, Quota};
 use crate::client::{Client, Fake};
 use crate::os;
 use crate::random::Stream;
@@ -136,7 +136,9 @@ fn collecting(plan: &Arc<Plan>) -> (tempfile::TempDir, Folder, mpsc::Sender<Mess
     let parent = tempfile::tempdir().expect("a folder");
     let folder = Folder::create(parent.path(), "recount", "20260101_000000").expect("a folder");
     let (out, inbox) = mpsc::channel(4096);
-    let collector = Collector::start(&folder, 0, plan, Arc::new(Tokens::Words), inbox).expect("it starts");
+    let quota = (Arc::new(Quota::new(None, true)), folder.path().to_path_buf());
+    let collector =
+        Collector::start(&folder, 0, plan, Arc::new(Tokens::Words), quota, inbox).expect("it starts");
     (parent, folder, out, collector)
 }
 

@@ -26,7 +26,7 @@ fn errors(state: &State, result: &Handle, first: u64) -> Result<Errors> {
     let control = Control::new(&result.run.plan.target)?;
     let log = bench.runtime.block_on(control.truth())?;
     let truths = Truth::read(&log).map_err(|what| Error::run(format!("truth: {what}")))?;
-    let records = result.part_records(state)?;
+    let records = result.records("truth", state)?;
     let asked = records.iter().filter(|record| record.seq < first);
     Ok(Errors::new(asked, &truths, result.run.ended.zero))
 }
@@ -94,7 +94,7 @@ mod functions {
         rate: Dynamic,
     ) -> Fallible<Map> {
         let rate = need_number("distance_to_poisson", "the rate", &rate)?;
-        let records = result.part_records(&State::of(&context)).map_err(raise)?;
+        let records = result.records("distance_to_poisson", &State::of(&context)).map_err(raise)?;
         let measured = || records.iter().filter(|record| record.phase == Phase::Measured && record.turn == 0);
         let planned = super::distance_to_poisson(measured().map(|record| record.timeline.planned), rate);
         let sent = super::distance_to_poisson(measured().filter_map(|record| record.timeline.sent), rate);

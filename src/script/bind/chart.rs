@@ -47,12 +47,9 @@ fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> R
             for ending in ["svg", "png"] {
                 let path = folder.join(format!("{name}{page}.{ending}"));
                 // The same command as yesterday draws the same pictures anew; a script overwrites nothing.
-                if state.source.is_built_in() {
-                    figure.replace(&path)?
-                } else {
-                    figure.save(&path)?
-                }
-                paths.push(path);
+                let anew = state.source.is_built_in();
+                let write = || if anew { figure.replace(&path) } else { figure.save(&path) };
+                paths.push(state.quota.saving("comparison_charts", || write().map(|()| path.clone()))?);
             }
         }
     }
@@ -78,8 +75,9 @@ mod functions {
         let bench = state.bench().map_err(raise)?;
         let folder = bench.need_folder(&state, None).map_err(raise)?;
         let path = plot::place(&folder, name).map_err(raise)?;
-        chart.save(&path).map_err(raise)?;
-        state.mention(&format!("chart: {}", path.display()));
+        let write = || chart.save(&path).map(|()| path.clone());
+        state.quota.saving("save", write).map_err(raise)?;
+        state.mention(&state.words().chart(&path.display().to_string()));
         Ok(path.display().to_string())
     }
 

@@ -152,7 +152,8 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn folders_table(context: NativeCallContext) -> Fallible<String> {
         let state = State::of(&context);
-        Ok(aggregate::folders_table(&found(&state).map_err(raise)?, &state.switches.results(&state.host)))
+        let found = found(&state).map_err(raise)?;
+        Ok(aggregate::folders_table(&found, &state.switches.results(&state.host), state.words()))
     }
 
     /// One map for every run of a results folder, with the columns of the aggregated CSV.
@@ -172,7 +173,8 @@ mod functions {
         let rows = self::rows("save_csv", rows)?;
         let state = State::of(&context);
         let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
-        let path = aggregate::save(&state, Path::new(folder), &rows).map_err(raise)?;
+        let write = || aggregate::save(&state, Path::new(folder), &rows);
+        let path = state.quota.saving("save_csv", write).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -191,7 +193,8 @@ mod functions {
         let state = State::of(&context);
         let bench = state.bench().map_err(raise)?;
         let folder = bench.need_folder(&state, None).map_err(raise)?;
-        let path = folder.save(name, state.secrets.scrub(text).as_bytes()).map_err(raise)?;
+        let text = state.secrets.scrub(text);
+        let path = state.quota.saving("save", || folder.save(name, text.as_bytes())).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -203,7 +206,8 @@ mod functions {
         let bench = state.bench().map_err(raise)?;
         let folder = bench.need_folder(&state, None).map_err(raise)?;
         let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
-        let path = crate::store::table::save_table(&folder, name, &rows).map_err(raise)?;
+        let write = || crate::store::table::save_table(&folder, name, &rows);
+        let path = state.quota.saving("save_table", write).map_err(raise)?;
         Ok(path.display().to_string())
     }
 }

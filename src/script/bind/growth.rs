@@ -15,7 +15,8 @@ use crate::script::weight::{TEXT_MAX, need_room, text, weigh};
 const ITEM: usize = 96;
 
 /// The names that are replaced: the language documents them.
-pub const REPLACED: [&str; 13] = [
+pub const REPLACED: [&str; 14] = [
+    "append",
     "pad",
     "blob",
     "replace",
@@ -37,6 +38,7 @@ pub fn stands_for_the_languages(function: &FuncMetadata) -> bool {
 }
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
+    joining(engine);
     padding(engine);
     replacing(engine);
     splitting(engine);
@@ -46,6 +48,40 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// A length as the language takes it: below 0 is 0.
 fn length(len: i64) -> usize {
     usize::try_from(len.max(0)).unwrap_or(usize::MAX)
+}
+
+/// `a += a` doubles what there is. The right side of two lists is a copy already.
+fn joining(engine: &mut Engine) {
+    type Text = ImmutableString;
+    fn texts(left: &Text, right: &Text) -> Fallible<()> {
+        need_room("+", left.len() + right.len())
+    }
+    engine.register_fn("+", |left: Text, right: Text| texts(&left, &right).map(|()| left + right));
+    engine.register_fn("+=", |left: &mut Text, right: Text| {
+        texts(left, &right).map(|()| *left += right.as_str())
+    });
+    for name in ["append", "+="] {
+        engine.register_fn(name, |left: &mut Array, right: Array| -> Fallible<()> {
+            need_room(name, 16 * (left.len() + right.len()))?;
+            left.extend(right);
+            Ok(())
+        });
+        engine.register_fn(name, |left: &mut Blob, right: Blob| -> Fallible<()> {
+            need_room(name, left.len() + right.len())?;
+            left.extend(right);
+            Ok(())
+        });
+    }
+    engine.register_fn("+", |mut left: Array, right: Array| -> Fallible<Array> {
+        need_room("+", 16 * (left.len() + right.len()))?;
+        left.extend(right);
+        Ok(left)
+    });
+    engine.register_fn("+", |mut left: Blob, right: Blob| -> Fallible<Blob> {
+        need_room("+", left.len() + right.len())?;
+        left.extend(right);
+        Ok(left)
+    });
 }
 
 fn padding(engine: &mut Engine) {

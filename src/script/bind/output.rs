@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Engine, NativeCallContext};
 use crate::error::{Error, Kind};
 use crate::script::columns::columns;
 use crate::script::fault::{Fallible, raise, shown};
+use crate::script::limits;
 use crate::script::state::State;
 use crate::script::weight::{TEXT_MAX, weigh, weigh_all};
 
@@ -89,7 +90,8 @@ mod functions {
             reason if reason.trim().is_empty() => "the script failed and did not say why".into(),
             reason => reason,
         };
-        Err(raise(Error::new(Kind::Failed, State::of(&context).secrets.scrub(&reason).into_owned())))
+        let reason = State::of(&context).secrets.scrub(&reason).into_owned();
+        Err(raise(Error::new(Kind::Failed, limits::shortened(&reason, limits::REASON_MAX))))
     }
 
     /// Records a verdict and goes on; the process ends with exit code 99 when one did not hold.
@@ -103,10 +105,11 @@ mod functions {
                 false => "",
             };
             let got = if held.is_unit() { "()".into() } else { shown(&held) };
+            let name = limits::shortened(name, limits::NAME_MAX);
             let told = format!("check: {name:?} must be true or false, got {got}{advice}");
             return Err(raise(Error::usage(told)));
         };
-        state.check(name, held);
+        state.check(&limits::shortened(name, limits::NAME_MAX), held);
         Ok(held)
     }
 
@@ -114,6 +117,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn note(context: NativeCallContext, key: &str, value: Dynamic) -> Fallible<()> {
         weigh("note", &value)?;
+        limits::fits("note", "the key", key).map_err(raise)?;
         let state = State::of(&context);
         state.tally().notes.push((key.into(), value.flatten()));
         Ok(())

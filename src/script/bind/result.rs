@@ -1,7 +1,7 @@
 //! The result of a run, as a script holds it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::chart;
 use crate::error::{Error, Result};
-use crate::os::heap;
+use crate::os::{file, heap};
 use crate::record::{Record, Source};
 use crate::script::bench::Finished;
 use crate::script::fault::{Fallible, raise};
@@ -18,6 +18,7 @@ use crate::script::series;
 use crate::script::state::State;
 use crate::script::vllm;
 use crate::script::weight::need_room;
+use crate::stats::words::grouped;
 use crate::stats::{Condition, Slo, Summary, Window};
 use crate::store::reader;
 
@@ -34,13 +35,11 @@ pub struct Handle {
     part: Option<(String, Arc<Summary>)>,
     /// Where in a sweep it stands.
     pub point: Map,
-    /// Its records, read back from disk when something needs them.
-    records: Arc<Mutex<Option<Arc<Vec<Record>>>>>,
 }
 
 impl Handle {
     pub fn new(run: Finished, point: Map) -> Handle {
-        Handle { run, part: None, point, records: Arc::default() }
+        Handle { run, part: None, point }
     }
 
     pub fn summary(&self) -> &Summary {
@@ -64,33 +63,38 @@ impl Handle {
         }
     }
 
-    /// The records of the run, in the order of their slots.
-    pub fn records(&self, state: &State) -> Result<Arc<Vec<Record>>> {
-        let mut slot = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(records) = &*slot {
-            return Ok(records.clone());
-        }
-        let mut records = Vec::new();
+    /// Every record of this run, or of this part of it, as they ended, read back from disk.
+    pub fn each_record(&self, state: &State, mut each: impl FnMut(Record)) -> Result<()> {
+        let class = self.part.as_ref().map(|(class, _)| class.as_str());
         let folder = self.run.folder.path();
-        let warnings = reader::requests(folder, Some(&self.run.plan.name), |_, record| records.push(record))?;
-        for warning in warnings {
-            state.warn(&warning);
-        }
-        records.sort_by_key(|record| (record.seq, record.turn));
-        let records = Arc::new(records);
-        *slot = Some(records.clone());
-        Ok(records)
+        let warnings = reader::requests(folder, Some(&self.run.plan.name), |_, record| {
+            if class.is_none_or(|class| class == &*record.class) {
+                each(record);
+            }
+        })?;
+        warnings.iter().for_each(|warning| state.warn(warning));
+        Ok(())
     }
 
-    /// The records of this part of the run.
-    pub fn part_records(&self, state: &State) -> Result<Vec<Record>> {
-        let records = self.records(state)?;
-        let class = self.part.as_ref().map(|(class, _)| class.as_str());
-        Ok(records
-            .iter()
-            .filter(|record| class.is_none_or(|class| class == &*record.class))
-            .cloned()
-            .collect())
+    /// The same in the order of their slots, all at once. Fails when they would take most of the
+    /// memory that is free; `call` is what needs them.
+    pub fn records(&self, call: &str, state: &State) -> Result<Vec<Record>> {
+        let tally = self.summary().tally();
+        let tokens = self.summary().value("output_tokens.mean").ok().flatten().unwrap_or(0.0) as u64;
+        let each = size_of::<Record>() as u64 + EVENT * tokens;
+        let (needed, free) = (tally.requests.saturating_mul(each), heap::free().unwrap_or(u64::MAX));
+        if needed > free / 2 {
+            let (rows, needed, free) = (grouped(tally.requests), file::size(needed), file::size(free));
+            return Err(Error::run(format!(
+                "{call}: the {rows} rows of {:?} take about {needed} of memory, and {free} are free",
+                self.name()
+            ))
+            .hint("read its Parquet files on a larger machine"));
+        }
+        let mut records = Vec::new();
+        self.each_record(state, |record| records.push(record))?;
+        records.sort_by_key(|record| (record.seq, record.turn));
+        Ok(records)
     }
 
     /// Fails for a part of a run where `what` is there for whole runs alone; `instead` is what to do.
@@ -116,7 +120,7 @@ impl Handle {
     }
 
     fn draw_all(&self, state: &State) -> Result<Vec<PathBuf>> {
-        let records = self.records(state)?;
+        let records = self.records("charts", state)?;
         let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
         let start = self.run.summary.span().map(|(start, _)| start);
         let mut figures = vec![
@@ -139,7 +143,7 @@ impl Handle {
                 let path = folder.join(format!("{}-{kind}.{ending}", file_name(name)));
                 // Drawn before: the same rows give the same picture.
                 if !path.exists() {
-                    figure.save(&path)?;
+                    state.quota.saving("charts", || figure.save(&path).map(|()| path.clone()))?;
                 }
                 paths.push(path);
             }
@@ -151,15 +155,11 @@ impl Handle {
     /// their rates add up to its own.
     fn parts(&self, state: &State) -> Result<Vec<Handle>> {
         self.whole("by", "a part is of one class already; split the whole run")?;
-        heap::aside(|| self.split(state))
-    }
-
-    fn split(&self, state: &State) -> Result<Vec<Handle>> {
-        let records = self.records(state)?;
         let mut parts: Vec<(String, Summary)> = Vec::new();
         let span = self.run.summary.span();
         let window = span.map_or(Window::UNKNOWN, |(start, end)| Window::Over { start, end });
-        for record in records.iter() {
+        // At the script's charge: the parts live as long as it holds them.
+        self.each_record(state, |record| {
             let at = parts.iter().position(|(class, _)| **class == *record.class).unwrap_or_else(|| {
                 parts.push((
                     record.class.to_string(),
@@ -167,12 +167,15 @@ impl Handle {
                 ));
                 parts.len() - 1
             });
-            parts[at].1.add(record);
-        }
+            parts[at].1.add(&record);
+        })?;
         let part = |(name, summary)| Handle { part: Some((name, Arc::new(summary))), ..self.clone() };
         Ok(parts.into_iter().map(part).collect())
     }
 }
+
+/// What an event of a record takes.
+const EVENT: u64 = 24;
 
 /// What a point of a series takes as a map.
 const POINT: usize = 700;
@@ -202,8 +205,9 @@ mod functions {
     /// The summary as a table.
     #[rhai_fn(volatile)]
     pub fn summary(context: NativeCallContext, result: &mut Handle) -> String {
-        let lang = State::of(&context).switches.lang;
-        result.summary().table_named(&result.name(), lang.name())
+        let state = State::of(&context);
+        let told = !state.tells_in_tables();
+        result.summary().table_named(&result.name(), told, state.switches.lang.name())
     }
 
     /// Draws pictures (SVG and PNG) into the results folder: distributions of TTFT and ITL,
@@ -214,7 +218,7 @@ mod functions {
         let state = State::of(&context);
         let paths = result.draw(&state).map_err(raise)?;
         if let Some(folder) = paths.first().and_then(|path| path.parent()) {
-            state.mention(&format!("charts: {}", folder.display()));
+            state.mention(&state.words().charts(&folder.display().to_string()));
         }
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
     }

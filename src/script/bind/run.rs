@@ -84,6 +84,7 @@ impl Draft {
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
         };
         weigh_all(call, draft.tags.values())?;
+        limits::names(call, draft.name.as_deref(), draft.traffic.as_deref(), &draft.tags).map_err(raise)?;
         opts.finish()?;
         if let Some(prompts) = draft.workload.prompts().filter(|_| draft.once) {
             draft.requests = Some(draft.requests.unwrap_or(u64::MAX).min(prompts as u64));
@@ -183,7 +184,10 @@ impl Draft {
 
     /// Runs it, whatever it takes to make its server ready included.
     pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
-        heap::aside(|| self.measure(state, point))
+        let mut handle = heap::aside(|| self.measure(state, point))?;
+        // What the script goes on holding of it is at its charge.
+        handle.run.summary = Arc::new((*handle.run.summary).clone());
+        Ok(handle)
     }
 
     fn measure(self, state: &State, point: Map) -> Fallible<Handle> {
@@ -191,6 +195,7 @@ impl Draft {
         if !state.source.is_built_in() {
             limits::prompts("run", &self.workload, self.at_once()).map_err(raise)?;
         }
+        state.quota.check_runs("run", 1, self.requests.unwrap_or(0)).map_err(raise)?;
         let bench = state.bench().map_err(raise)?;
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();
@@ -207,6 +212,7 @@ impl Draft {
         let cooldown = self.cooldown;
         let plan = self.plan(state, &ready, name, &bench)?;
         let finished = bench.run(state, plan, &ready).map_err(raise)?;
+        state.quota.add_run(finished.summary.tally().requests);
         if !cooldown.is_zero() {
             state.pause(cooldown)?;
         }

@@ -104,6 +104,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     let stop_when = opts.take_fn("stop_when", context)?;
     opts.finish()?;
     let points = grid::points(&self::axes(axes)?);
+    state.quota.check_runs("sweep", points.len() as u64, 0).map_err(raise)?;
     // Every plan is made and checked before the first load: a slip in the last cell is found now.
     for point in &points {
         plan_of(context, &make, point)?;
@@ -116,7 +117,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
             Ok(run) => runs.push(run),
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
                 let told = state.explain(error);
-                state.problem(format!("cell {} of {}: {}", i + 1, points.len(), told.message));
+                state.problem(state.words().cell_failed(i + 1, points.len(), &told.message));
                 continue;
             }
             Err(error) => return Err(error),

@@ -18,6 +18,7 @@ use crate::os::listener::Listener;
 use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
+use crate::script::limits;
 use crate::script::opts::{Opts, need};
 use crate::script::secret::Secret;
 use crate::script::server::{Server, Wanted};
@@ -79,6 +80,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     target.exact_length = exact;
     target.exact = if exact { backend.exact } else { Exact::No };
     if let Some(name) = opts.take::<String>("name")? {
+        limits::fits("target", "`name`", &name).map_err(raise)?;
         target.name = name;
     }
     target.connections = opts.take_word("connections", &Connections::NAMES)?.unwrap_or_default();
@@ -214,7 +216,7 @@ fn ask<T>(
     let state = State::of(context);
     let bench = state.bench().map_err(raise)?;
     let control = Control::new(server.asked()).map_err(raise)?;
-    let (stop, tell) = (|| state.host.stop_requested(), |_: &str| {});
+    let (stop, tell) = (|| state.host.stop_requested(), |_: Option<u64>, _: &str| {});
     let patience = Patience::new(Duration::ZERO, &stop, &tell);
     bench.runtime.block_on(patience.over(call(&control))).and_then(|answer| answer).map_err(raise)
 }

@@ -70,6 +70,7 @@ fn length(opts: &mut Opts, name: &'static str) -> Fallible<Option<Length>> {
 /// The options that every workload has.
 fn common(opts: &mut Opts) -> Fallible<Common> {
     let class = opts.take::<String>("class")?.unwrap_or_default();
+    limits::fits("class", "a class", &class).map_err(raise)?;
     let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
     let mut models = Vec::new();
     for model in opts.take::<Array>("models")?.unwrap_or_default() {

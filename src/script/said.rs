@@ -1,0 +1,206 @@
+//! What an invocation says of itself, in English and Chinese. What a run says stands in
+//! `stats::words`.
+
+use crate::record::Adaption;
+use crate::stats::words::{Lang, grouped};
+
+impl Lang {
+    fn say(self, english: String, chinese: String) -> String {
+        if self == Lang::English { english } else { chinese }
+    }
+
+    /// What a remark that is no warning begins with.
+    pub fn note(self, text: &str) -> String {
+        self.say(format!("note: {text}"), format!("注：{text}"))
+    }
+
+    pub fn results(self, folder: &str) -> String {
+        self.say(format!("results: {folder}"), format!("结果：{folder}"))
+    }
+
+    pub fn charts(self, folder: &str) -> String {
+        self.say(format!("charts: {folder}"), format!("图表：{folder}"))
+    }
+
+    pub fn chart(self, path: &str) -> String {
+        self.say(format!("chart: {path}"), format!("图表：{path}"))
+    }
+
+    pub fn check(self, name: &str, held: bool) -> String {
+        match held {
+            true => self.say(format!("check passed: {name}"), format!("检查通过：{name}")),
+            false => self.say(format!("check failed: {name}"), format!("检查未通过：{name}")),
+        }
+    }
+
+    /// The end of a session in which checks did not hold.
+    pub fn checks_failed(self, failed: &[&str], of: usize) -> String {
+        let (n, names) = (failed.len(), failed.join(if self == Lang::English { "; " } else { "；" }));
+        self.say(
+            format!("{n} of {of} checks failed: {names}"),
+            format!("{of} 项检查中 {n} 项未通过：{names}"),
+        )
+    }
+
+    /// The end of a session with several problems; the others were told before.
+    pub fn and_more(self, first: &str, more: usize) -> String {
+        self.say(
+            format!("{first} (and {more} more of this kind, above)"),
+            format!("{first}（另有 {more} 个同类问题，见上文）"),
+        )
+    }
+
+    pub fn not_valid(self, run: &str, verdict: &str) -> String {
+        self.say(format!("run {run:?} is not valid: {verdict}"), format!("运行 {run:?} 无效：{verdict}"))
+    }
+
+    pub fn cell_failed(self, at: usize, of: usize, why: &str) -> String {
+        self.say(format!("cell {at} of {of}: {why}"), format!("第 {at}/{of} 个单元：{why}"))
+    }
+
+    pub fn interrupted(self) -> String {
+        self.say("interrupted; what was measured so far is kept".into(), "已中断；已测量的结果已保留".into())
+    }
+
+    /// A run that was interrupted, where its rows are, and how many requests have none.
+    pub fn interrupted_run(self, place: &str, never_sent: u64, unrecorded: u64) -> String {
+        let (mut en, mut zh) = (String::new(), String::new());
+        if never_sent > 1 {
+            en += &format!("; {never_sent} requests that were due were never sent (one row stands for them)");
+            zh += &format!("；有 {never_sent} 个到时的请求未发出（以一行代表）");
+        }
+        if unrecorded > 0 {
+            en += &format!("; {unrecorded} requests in flight were given up without a row");
+            zh += &format!("；放弃了 {unrecorded} 个进行中的请求，没有记录");
+        }
+        self.say(
+            format!("interrupted; what was finished is in {place}{en}"),
+            format!("已中断；已完成的部分在 {place}{zh}"),
+        )
+    }
+
+    /// An interrupted run that was given no time to write its last rows.
+    pub fn interrupted_at_once(self, place: &str, run: &str) -> String {
+        self.say(
+            format!("interrupted; what was finished is in {place}, less the rows of the last 5 s of {run}, for which there was no time"),
+            format!("已中断；已完成的部分在 {place}，但 {run} 最后 5 秒的记录来不及写入"),
+        )
+    }
+
+    /// The first Ctrl-C.
+    pub fn stopping(self, flying: u64) -> String {
+        let what = if flying == 1 { "1 request".into() } else { format!("{flying} requests") };
+        self.say(
+            format!("stopping: waiting for {what} in flight (Ctrl-C again ends the wait)"),
+            format!("正在停止：等待 {flying} 个进行中的请求（再按 Ctrl-C 立即结束）"),
+        )
+    }
+
+    /// A server that is not there yet, and is asked again for so many seconds; without a time it is
+    /// its answer that is awaited.
+    pub fn waiting(self, seconds: Option<u64>, what: &str) -> String {
+        let pairs = [
+            (" is not ready: ", " 尚未就绪："),
+            (" says: ", " 返回："),
+            (" to answer, up to ", " 的应答，最长 "),
+            ("the list of models of ", "模型列表："),
+            ("the first request to ", "首个请求："),
+        ];
+        let chinese = pairs.iter().fold(what.to_string(), |text, (en, zh)| text.replace(en, zh));
+        match seconds {
+            Some(seconds) => self.say(
+                format!("waiting up to {seconds} s more, since {what} (Ctrl-C ends the wait)"),
+                format!("最多再等 {seconds} 秒（按 Ctrl-C 结束等待）：{chinese}"),
+            ),
+            None => self.say(
+                format!("waiting for {what} (Ctrl-C ends the wait)"),
+                format!("正在等待（按 Ctrl-C 结束等待）：{chinese}"),
+            ),
+        }
+    }
+
+    pub fn model_not_listed(self, server: &str, model: &str, listed: &str) -> String {
+        self.say(
+            format!("{server} does not list model {model:?}; it lists {listed}"),
+            format!("{server} 的模型列表中没有 {model:?}，有 {listed}"),
+        )
+    }
+
+    /// `english`: the whole sentence.
+    pub fn no_tokenizer(self, name: &str, english: &str) -> String {
+        self.say(english.into(), format!("找不到 {name:?} 的分词器，提示由常用英文词组成"))
+    }
+
+    /// Requests before the load.
+    pub fn tried(self, requests: u32, tokens: u32) -> String {
+        let s = if requests == 1 { "" } else { "s" };
+        self.say(
+            format!(
+                "{requests} request{s} with {tokens} output tokens went ahead to try key, path and body, and stand in no result"
+            ),
+            format!("事先发出 {requests} 个请求（输出 {tokens} 令牌）以检验密钥、路径和请求体，不计入结果"),
+        )
+    }
+
+    /// Tokens that a server counts beyond the prompt.
+    pub fn overhead(self, tokens: i64) -> String {
+        let s = if tokens.abs() == 1 { "" } else { "s" };
+        self.say(
+            format!("the server counts {tokens} token{s} more per prompt than asked (BOS, chat template)"),
+            format!("服务器对每个提示多计 {tokens} 个令牌（BOS、聊天模板）"),
+        )
+    }
+
+    pub fn keeps_no_length(self) -> String {
+        self.say(
+            "the server does not keep to the asked reply length".into(),
+            "服务器不遵守要求的回复长度".into(),
+        )
+    }
+
+    pub fn adaptions(self, adaptions: &[Adaption]) -> impl Iterator<Item = String> {
+        adaptions.iter().map(move |adaption| self.adaption(adaption))
+    }
+
+    /// Entries of a data set that were left out; `first`: place and fault of the first.
+    pub fn skipped(self, file: &str, count: u64, of: u64, first: &str) -> String {
+        let (count, of) = (grouped(count), grouped(of));
+        self.say(
+            format!("{file}: skipped {count} of {of}: first at {first}"),
+            format!("{file}：跳过 {of} 条中的 {count} 条，第一条：{first}"),
+        )
+    }
+
+    pub fn no_results(self, folder: &str) -> String {
+        self.say(format!("no results in {folder}"), format!("{folder} 中没有结果"))
+    }
+
+    /// The heads of the table of results folders.
+    pub fn folders(self) -> [&'static str; 5] {
+        match self {
+            Lang::English => ["folder", "started", "model", "runs", "requests"],
+            Lang::Chinese => ["文件夹", "开始时间", "模型", "运行数", "请求数"],
+        }
+    }
+
+    /// Why a run ended before its time.
+    pub fn early(self, why: &str) -> String {
+        if self == Lang::English {
+            return why.into();
+        }
+        if let Some(n) = why.strip_suffix(" failures in a row to connect") {
+            return format!("连续 {n} 次无法连接");
+        }
+        let outage = why.strip_prefix("no connection for ").and_then(|rest| rest.split_once(" s ("));
+        if let Some((seconds, rest)) = outage {
+            let n = rest.split(' ').next().unwrap_or_default();
+            return format!("{seconds} 秒内无法连接（连续失败 {n} 次）");
+        }
+        match why.split_once(" requests failed, more than ") {
+            Some((part, most)) => format!("{} 个请求失败，超过 {most}", part.replace(" of ", " / ")),
+            None => why
+                .split_once(" failed requests, more than ")
+                .map_or(why.into(), |(n, most)| format!("{n} 个请求失败，超过 {most} 个")),
+        }
+    }
+}
