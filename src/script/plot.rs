@@ -10,7 +10,8 @@ use crate::chart::Figure;
 use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Phase, Record};
+use crate::stats::names::{Name, Unit};
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
@@ -71,8 +72,8 @@ fn draw(state: &State, options: Map) -> Fallible<Figure> {
     let series = opts.take::<String>("series")?;
     let mut chart = Chart {
         title: opts.take::<String>("title")?.unwrap_or_default(),
-        x_label: opts.take::<String>("x_label")?.unwrap_or_else(|| x.clone()),
-        y_label: opts.take::<String>("y_label")?.unwrap_or_else(|| y.join(", ")),
+        x_label: opts.take::<String>("x_label")?.unwrap_or_else(|| labelled(std::slice::from_ref(&x))),
+        y_label: opts.take::<String>("y_label")?.unwrap_or_else(|| labelled(&y)),
         log_x: opts.take::<bool>("log_x")?.unwrap_or(false),
         log_y: opts.take::<bool>("log_y")?.unwrap_or(false),
         ..Chart::default()
@@ -135,6 +136,28 @@ fn names(opts: &mut Opts, option: &'static str) -> Fallible<Vec<String>> {
     }
 }
 
+/// Whether a request is one of those that the table counts.
+fn counts(record: &Record) -> bool {
+    record.phase == Phase::Measured && record.success()
+}
+
+/// Names as the label of an axis, with their unit where all have the same.
+fn labelled(names: &[String]) -> String {
+    let unit = |name: &String| match Name::parse(name) {
+        _ if MEASURES.iter().any(|(measure, _)| measure == name) => " (ms)",
+        Ok(name) => match name.unit() {
+            Unit::Ms => " (ms)",
+            Unit::Seconds => " (s)",
+            Unit::PerSecond => " (per second)",
+            Unit::Share | Unit::Plain => "",
+        },
+        Err(_) => "",
+    };
+    let first = names.first().map_or("", unit);
+    let same = names.iter().all(|name| unit(name) == first);
+    format!("{}{}", names.join(", "), if same { first } else { "" })
+}
+
 /// The values behind a distribution, one list for each run.
 fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Vec<f64>)>> {
     let Some((_, measure)) = MEASURES.iter().find(|(name, _)| *name == x) else {
@@ -148,7 +171,7 @@ fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(Str
     for run in runs {
         let mut values = Vec::new();
         let each =
-            |record: Record| values.extend(record.success().then(|| measure(&record)).into_iter().flatten());
+            |record: Record| values.extend(counts(&record).then(|| measure(&record)).into_iter().flatten());
         run.each_record(state, each).map_err(super::fault::raise)?;
         need_room("chart", 0)?;
         samples.push((run.name(), values));
@@ -312,4 +335,19 @@ pub fn model_of(rows: &[serde_json::Map<String, Value>]) -> String {
     let mut models = rows.iter().filter_map(|row| row.get("model_id")?.as_str());
     let first = models.next().unwrap_or_default();
     if models.all(|model| model == first) { first.to_string() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_has_the_unit_of_what_stands_on_it() {
+        let label = |names: &[&str]| labelled(&names.iter().map(|name| name.to_string()).collect::<Vec<_>>());
+        assert_eq!(label(&["ttft"]), "ttft (ms)");
+        assert_eq!(label(&["ttft.p50", "ttft.p99"]), "ttft.p50, ttft.p99 (ms)");
+        assert_eq!(label(&["output_tokens.rate"]), "output_tokens.rate (per second)");
+        assert_eq!(label(&["ttft.p50", "output_tokens.rate"]), "ttft.p50, output_tokens.rate");
+        assert_eq!([label(&["users"]), label(&["errors.share"])], ["users", "errors.share"]);
+    }
 }

@@ -59,6 +59,9 @@ const CHAPTERS: [Chapter; 19] = [
     Chapter { title: "Errors", handle: "error", register: bind::error::register },
 ];
 
+/// Columns of a line of names.
+const LINE: usize = 76;
+
 impl Reference {
     /// What a session's scripts can call.
     pub fn of(session: &Session) -> Reference {
@@ -96,6 +99,11 @@ impl Reference {
     /// those of one type, as [`Reference::list`] shows them. Fails with the nearest name.
     pub fn about(&self, name: &str) -> Result<String> {
         let asked = name.trim().trim_end_matches("()");
+        let told = |entry: &Entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    "));
+        if let Some((_, entries)) = self.chapters.iter().find(|(title, _)| title.eq_ignore_ascii_case(asked))
+        {
+            return Ok(entries.iter().map(told).collect::<Vec<_>>().join("\n\n"));
+        }
         let all = || self.chapters.iter().flat_map(|(_, entries)| entries);
         let of_type: Vec<&Entry> = all().filter(|entry| entry.short() == asked).collect();
         let called = match of_type.is_empty() {
@@ -110,7 +118,6 @@ impl Reference {
             let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             return Err(Error::usage(format!("there is no function {name:?}{near}")).hint("rampant docs"));
         }
-        let told = |entry: &Entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    "));
         Ok(called.into_iter().map(told).collect::<Vec<_>>().join("\n\n"))
     }
 
@@ -119,7 +126,17 @@ impl Reference {
         let chapter = |(title, entries): &(&str, Vec<Entry>)| {
             let mut names: Vec<String> = entries.iter().map(Entry::short).collect();
             names.dedup();
-            format!("{title}\n    {}", names.join("  "))
+            let mut lines = vec![title.to_string()];
+            let mut line = String::new();
+            for name in names {
+                if line.len() + name.len() > LINE {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line += if line.is_empty() { "    " } else { "  " };
+                line += &name;
+            }
+            lines.push(line);
+            lines.join("\n")
         };
         self.chapters.iter().map(chapter).collect::<Vec<_>>().join("\n")
     }
@@ -240,6 +257,23 @@ mod tests {
 
     fn reference() -> Reference {
         Reference::of(&testing::session(""))
+    }
+
+    #[test]
+    fn whatever_the_list_prints_can_be_asked_for() {
+        let reference = reference();
+        let list = reference.list();
+        assert!(list.lines().all(|line| line.len() <= 80), "{list}");
+        let names = list.lines().flat_map(|line| match line.starts_with(' ') {
+            true => line.split_whitespace().collect::<Vec<_>>(),
+            false => vec![line],
+        });
+        let names: Vec<&str> = names.collect();
+        assert!(names.len() > 100, "{}", names.len());
+        for name in names {
+            let told = reference.about(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(told.len() > 20, "{name}: {told}");
+        }
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Lang {
             (" says: ", " 返回："),
             (" to answer, up to ", " 的应答，最长 "),
             ("the list of models of ", "模型列表："),
-            ("the first request to ", "首个请求："),
+            ("the first reply of ", "首个回复："),
+            (", up to ", "，最长 "),
         ];
         let chinese = pairs.iter().fold(what.to_string(), |text, (en, zh)| text.replace(en, zh));
         match seconds {

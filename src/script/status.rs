@@ -130,7 +130,8 @@ impl Goal {
             let failed = grouped(status.failed);
             parts.push((1, say(format!("{failed} FAILED"), format!("失败 {failed}"))));
         }
-        parts.push((2, format!("{} tok/s", fixed(status.tokens_per_s, 0))));
+        let rate = fixed(status.tokens_per_s, 0);
+        parts.push((2, say(format!("{rate} tok/s"), format!("{rate} 令牌/s"))));
         let ms = |time: Nanos| span(significant(time as f64 / 1e6));
         parts.extend(status.ttft.map(|time| (5, format!("TTFT {}", ms(time)))));
         parts.extend(status.itl.map(|time| (6, format!("ITL {}", ms(time)))));
@@ -215,7 +216,7 @@ mod tests {
         let line = goal.line(&status(Stage::Measured, 20, 4, 10), "run-1", None, Lang::English, 200);
         assert_eq!(line, "run-1: 20/80 done, 4 in flight, 1,532 tok/s, TTFT 40.1 ms, ITL 8 ms, ETA 30 s");
         let line = goal.line(&status(Stage::Measured, 20, 4, 10), "run-1", None, Lang::Chinese, 200);
-        assert_eq!(line, "run-1：完成 20/80，进行中 4，1,532 tok/s，TTFT 40.1 ms，ITL 8 ms，预计还需 30 s");
+        assert_eq!(line, "run-1：完成 20/80，进行中 4，1,532 令牌/s，TTFT 40.1 ms，ITL 8 ms，预计还需 30 s");
     }
 
     #[test]

@@ -68,11 +68,13 @@ fn heading(name: Name, lang: Lang) -> String {
         Unit::PerSecond | Unit::Plain => "",
     };
     let below = match (name.metric, name.statistic) {
-        (Metric::OutputTokens | Metric::TotalTokens | Metric::InputTokens, Statistic::Rate) => "tok/s".into(),
+        (Metric::OutputTokens | Metric::TotalTokens | Metric::InputTokens, Statistic::Rate) => {
+            if lang == Lang::English { "tok/s".into() } else { "令牌/s".into() }
+        }
         (_, Statistic::Rate) => "/s".into(),
         (Metric::Duration, _) => "s".into(),
         (_, Statistic::Share) => "%".into(),
-        (_, statistic) => format!("{}{unit}", statistic.name()),
+        (_, statistic) => format!("{}{unit}", lang.statistic(statistic)),
     };
     format!("{}\n{below}", lang.metric(name.metric))
 }
@@ -154,7 +156,7 @@ mod tests {
             &names(&["requests.rate", "ttft.p99", "errors.share"]),
             Lang::Chinese,
         );
-        for word in ["结论", "首令牌时间", "请求", "失败"] {
+        for word in ["结论", "首令牌", "请求", "失败"] {
             assert!(told.contains(word), "{word}: {told}");
         }
         assert!(!told.contains("errors") && !told.contains("requests"), "{told}");

@@ -1,6 +1,6 @@
 //! Words for people, in English and Chinese, and how numbers are written.
 
-use super::names::Metric;
+use super::names::{Metric, Statistic};
 use super::tally::{Asked, Sources};
 use crate::record::Adaption;
 
@@ -182,16 +182,16 @@ impl Lang {
             return name.into();
         }
         match metric {
-            Metric::Ttft => format!("首令牌时间 {name}"),
-            Metric::Ttfo => format!("首正文时间 {name}"),
-            Metric::Itl => format!("令牌间延迟 {name}"),
-            Metric::Tpot => format!("每令牌时间 {name}"),
-            Metric::E2el => format!("端到端延迟 {name}"),
+            Metric::Ttft => format!("首令牌 {name}"),
+            Metric::Ttfo => format!("首正文 {name}"),
+            Metric::Itl => format!("令牌间 {name}"),
+            Metric::Tpot => format!("每令牌 {name}"),
+            Metric::E2el => format!("端到端 {name}"),
             // Without their names, so that a table fits 80 columns.
-            Metric::ResponseTtft => "含等待首令牌时间".into(),
-            Metric::ResponseE2el => "含等待端到端延迟".into(),
-            Metric::QueueDelay => format!("排队 {name}"),
-            Metric::Lateness => format!("滞后 {name}"),
+            Metric::ResponseTtft => "含等待首令牌".into(),
+            Metric::ResponseE2el => "含等待端到端".into(),
+            Metric::QueueDelay => "排队".into(),
+            Metric::Lateness => "滞后".into(),
             _ => name.into(),
         }
     }
@@ -217,6 +217,22 @@ impl Lang {
             _ => return self.latency(metric).split(' ').next().unwrap_or_default().to_string(),
         };
         if self == Lang::English { english.into() } else { chinese.into() }
+    }
+
+    /// A statistic as the head of a column.
+    pub fn statistic(self, statistic: Statistic) -> String {
+        let chinese = match statistic {
+            _ if self == Lang::English => return statistic.name(),
+            Statistic::Mean => "平均",
+            Statistic::Median => "中位",
+            Statistic::Std => "标准差",
+            Statistic::Min => "最小",
+            Statistic::Max => "最大",
+            Statistic::Sum => "总和",
+            Statistic::Count => "数量",
+            other => return other.name(),
+        };
+        chinese.into()
     }
 
     /// What a warning begins with.

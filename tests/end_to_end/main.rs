@@ -5,6 +5,7 @@
 
 mod batch;
 mod calibrate;
+mod chinese;
 mod data_sets;
 mod faults;
 mod interrupts;

@@ -82,7 +82,7 @@ fn tables_speak_chinese_when_asked() {
     let by_locale =
         Lab::new().with_env("LANG", "zh_CN.UTF-8").single(&engine.url, &["--num-prompts", "2"]).exits(0).out;
     for out in [by_switch, by_locale] {
-        assert!(out.contains("共 2，成功 2，失败 0") && out.contains("首令牌时间 ttft"), "{out}");
+        assert!(out.contains("共 2，成功 2，失败 0") && out.contains("首令牌 ttft"), "{out}");
         assert!(!out.contains("succeeded"), "{out}");
     }
 }
