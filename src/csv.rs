@@ -62,6 +62,11 @@ impl<'a> Records<'a> {
         records
     }
 
+    /// The byte behind the last record.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }

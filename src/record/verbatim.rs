@@ -46,10 +46,10 @@ impl Verbatim {
         let mut texts = Vec::new();
         match self.key {
             Key::Messages => {
-                let messages: Vec<Message> = serde_json::from_str(&self.json).unwrap_or_default();
+                let messages: Vec<Message> = read(&self.json);
                 messages.into_iter().for_each(|message| texts.extend(message.0));
             }
-            Key::Prompt => texts.extend(serde_json::from_str::<Texts>(&self.json).unwrap_or_default().0),
+            Key::Prompt => texts.extend(read::<Texts>(&self.json).0),
         }
         texts
     }
@@ -71,6 +71,38 @@ impl Verbatim {
         let value = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
         self.fields.iter().map(|(key, text)| (key.to_string(), value(text))).collect()
     }
+}
+
+/// What the JSON holds; half a surrogate pair, which is no text, is read as U+FFFD.
+fn read<T: Default + serde::de::DeserializeOwned>(json: &str) -> T {
+    serde_json::from_str(json).or_else(|_| serde_json::from_str(&paired(json))).unwrap_or_default()
+}
+
+/// The JSON with `\ufffd` in place of every escape that is half a surrogate pair.
+fn paired(json: &str) -> String {
+    let unit = |at: usize| {
+        let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let (mut text, mut at) = (String::with_capacity(json.len()), 0);
+    while let Some(next) = json[at..].find('\\').map(|next| at + next) {
+        text.push_str(&json[at..next]);
+        let len = match (unit(next), unit(next + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                text.push_str("\\ufffd");
+                at = next + 6;
+                continue;
+            }
+            (Some(_), _) => 6,
+            // The escaped character may be a backslash.
+            (None, _) => 1 + json[next + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+        text.push_str(&json[next..next + len]);
+        at = next + len;
+    }
+    text.push_str(&json[at..]);
+    text
 }
 
 /// The texts of one message.
@@ -182,6 +214,11 @@ mod tests {
     #[test]
     fn texts_are_what_a_reader_sees() {
         let of = |key, json: &str| Verbatim::new(key, json).texts();
+        assert_eq!(
+            of(Key::Prompt, r#""\ud83d\ude00 \ud83d, \ude00\\ud800 \ud800""#),
+            ["😀 \u{fffd}, \u{fffd}\\ud800 \u{fffd}"]
+        );
+        assert_eq!(of(Key::Messages, r#"[{"role":"user","content":"a\udfffb"}]"#), ["a\u{fffd}b"]);
         let messages = r#"[{"role":"system","content":"old"},
             {"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x"}},
              {"type":"text","text":"b"}],"text":"no"},

@@ -15,7 +15,8 @@ type Row = Map<String, Value>;
 
 /// Columns of `runs.parquet` that the CSV has, beside metadata.
 fn in_csv(key: &str, tags: &[String]) -> bool {
-    csv::HEADER.iter().any(|(column, _)| *column == key) || tags.iter().any(|tag| tag == key)
+    let fixed = csv::HEADER.iter().chain(&csv::FURTHER).chain(&csv::LAST);
+    fixed.into_iter().any(|(column, _)| *column == key) || tags.iter().any(|tag| tag == key)
 }
 
 /// One row for every run of a folder.
@@ -36,7 +37,12 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
             result_dir: dir.clone(),
         };
         let kept = run.iter().filter(|(key, _)| in_csv(key, &tags));
-        csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin)
+        let mut row = csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin);
+        let percentiles: Vec<&str> =
+            row.keys().filter(|key| key.starts_with('p')).map(String::as_str).collect();
+        let marks = csv::marks(run, &percentiles);
+        row.insert("marks".into(), (!marks.is_empty()).then_some(marks).into());
+        row
     };
     Ok(runs.iter().map(row).collect())
 }

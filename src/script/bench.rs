@@ -134,8 +134,9 @@ impl Bench {
         }
     }
 
-    /// Runs a plan from its first connection to its row in `runs.parquet`.
-    pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<Finished> {
+    /// Runs a plan from its first connection to its row in `runs.parquet`. Beside the result, what
+    /// its end means for the process: an interruption is an error, and what was measured is kept.
+    pub fn run(&self, state: &State, plan: Plan, ready: &Ready) -> Result<(Finished, Result<()>)> {
         let folder = self.need_folder(state, Some(&plan.target.model))?;
         let place = folder.path().display().to_string();
         let lost = state.words().interrupted_at_once(&place, &unbroken(&plan.name));
@@ -191,16 +192,20 @@ impl Bench {
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 state.warn(&error.to_string());
             }
+            let requests = written.rows;
             let row = super::row::row(&finished, index, written);
             runs::append(folder.path(), state.secrets.scrub_map(row))?;
-            super::manifest::add_run(state, &folder, &finished, ready, index)
+            if finished.plan.requests.is_none() {
+                super::recorded::tell_of(state, &finished.plan, requests);
+            }
+            super::manifest::add_run(state, &folder, &finished, ready, (index, requests))
         });
         kept.inspect_err(|_| {
             // What cannot be kept can still be read.
             state.tell(&finished.summary.table_named(&finished.plan.name, false, state.switches.lang.name()));
         })?;
-        self.judge(state, &finished)?;
-        full.map_or(Ok(finished), Err)
+        let judged = self.judge(state, &finished).and_then(|()| full.map_or(Ok(()), Err));
+        Ok((finished, judged))
     }
 
     /// A client of `target`; no traffic yet.

@@ -35,8 +35,15 @@ pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<ch
     folder.manifest(|map| *map = state.secrets.scrub_map(whole))
 }
 
-/// Adds a finished run and what is known of its target.
-pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Ready, index: u32) -> Result<()> {
+/// Adds a finished run, its place and number of requests (warm-up too), and what is known of its
+/// target.
+pub fn add_run(
+    state: &State,
+    folder: &Folder,
+    finished: &Finished,
+    ready: &Ready,
+    (index, requests): (u32, u64),
+) -> Result<()> {
     let plan = &finished.plan;
     let mut run = Map::new();
     run.insert("name".into(), plan.name.clone().into());
@@ -49,6 +56,7 @@ pub fn add_run(state: &State, folder: &Folder, finished: &Finished, ready: &Read
     run.insert("seed".into(), plan.seed.to_string().into());
     run.insert("salt".into(), format!("{:016x}", plan.salt).into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
+    run.insert("data_sets".into(), super::recorded::facts(plan, requests));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());
     let run = state.secrets.scrub_map(run);

@@ -37,6 +37,7 @@ pub mod preflight;
 pub mod preset;
 pub mod quota;
 pub mod reading;
+pub mod recorded;
 pub mod reference;
 pub mod resolver;
 pub mod row;

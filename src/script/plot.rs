@@ -315,13 +315,19 @@ pub fn configuration(row: &serde_json::Map<String, Value>) -> Row {
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
         _ => "-".to_string(),
     };
-    let mut label = format!(
-        "io{}x{}_mc{}_np{}",
-        whole("input_len"),
-        whole("output_len"),
-        whole("max_concurrency"),
-        whole("num_prompts")
-    );
+    // A data set has lengths of its own: its runs are known by their names.
+    let run = row.get("filename").and_then(Value::as_str);
+    let run = run.and_then(|name| name.strip_prefix("bench_")?.strip_suffix(".json"));
+    let mut label = match run.filter(|_| whole("input_len") == "-") {
+        Some(run) => run.to_string(),
+        None => format!(
+            "io{}x{}_mc{}_np{}",
+            whole("input_len"),
+            whole("output_len"),
+            whole("max_concurrency"),
+            whole("num_prompts")
+        ),
+    };
     if let Some(rate) = row.get("request_rate").and_then(Value::as_f64) {
         label = format!("{label}_r{rate}");
     }

@@ -79,12 +79,17 @@ pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
         let thread = thread.map_err(|error| broken(&format!("no thread for it: {error}")))?;
         thread.join().unwrap_or_else(|_| Err(broken("its reader broke down")))
     })?;
-    if let Some(note) = &rows.note {
-        state.mention(&state.words().note(&format!("{name}: {note}")));
+    // A sweep reads it for each of its cells.
+    if let Some(note) = rows.note.as_ref().map(|note| state.words().note(&format!("{name}: {note}")))
+        && state.first_time(&note)
+    {
+        state.mention(&note);
     }
     if let Some(skipped) = &rows.skipped {
         let told = state.words().skipped(&name.to_string(), skipped.count, skipped.of, &skipped.first);
-        state.warn(&told);
+        if state.first_time(&told) {
+            state.warn(&told);
+        }
     }
     Ok(rows)
 }

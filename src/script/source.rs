@@ -107,11 +107,12 @@ impl WorkloadSource {
                 Workload::Mix(parts.collect::<Result<_>>()?)
             }
             WorkloadSource::Dataset { rows, order, output, common } => {
-                let rows = &rows.rows;
                 let dataset = Dataset {
                     class: common.class.clone(),
-                    counts: Arc::new(workload::count(rows, tokens, *output)),
-                    rows: rows.clone(),
+                    name: rows.name.clone(),
+                    skipped: rows.skipped.clone(),
+                    counts: Arc::new(workload::count(&rows.rows, tokens, *output)),
+                    rows: rows.rows.clone(),
                     order: *order,
                     output: Length::Fixed(REPLY_TOKENS),
                     extra: common.extra.clone(),
@@ -122,6 +123,7 @@ impl WorkloadSource {
             WorkloadSource::Audio { path, micros, output, common } => {
                 let clips = Clips {
                     class: common.class.clone(),
+                    name: path.display().to_string().into(),
                     clips: Arc::new(clips(path, *micros)?),
                     output: output.unwrap_or(TRANSCRIPT_TOKENS),
                     extra: common.extra.clone(),

@@ -1,6 +1,7 @@
 //! `State`: what a script and the functions that it calls share during one session.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -203,6 +204,8 @@ pub struct State {
     load_sent: AtomicBool,
     said: Said,
     vocabulary: std::sync::OnceLock<Vocabulary>,
+    /// What is told once in an invocation and was told.
+    told: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for State {
@@ -239,6 +242,7 @@ impl State {
             load_sent: AtomicBool::new(false),
             said: Said::default(),
             vocabulary: std::sync::OnceLock::new(),
+            told: Mutex::default(),
         }))
     }
 
@@ -448,6 +452,11 @@ impl State {
     /// What a run came to, also with `--quiet`.
     pub fn tell(&self, text: &str) {
         self.host.out(&self.secrets.scrub(text));
+    }
+
+    /// True the first time that it is asked of this `thing`.
+    pub fn first_time(&self, thing: &str) -> bool {
+        self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(thing.to_string())
     }
 
     /// A warning line, also with `--quiet`.

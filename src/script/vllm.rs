@@ -7,6 +7,7 @@ use super::fault::Fallible;
 use super::opts::Opts;
 use super::state::State;
 use crate::error::{Error, Result};
+use crate::run::Reason;
 use crate::schedule::{Process, Shape};
 use crate::stats::vllm::{Meta, Ramp, VllmResult};
 use chrono::TimeZone;
@@ -124,7 +125,7 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
             let label = meta.label.as_deref().unwrap_or(&meta.backend).replace(['/', '\\'], "-");
             format!("{label}-{rate}qps{cap}-{model}-{}.json", meta.date)
         }
-        name => super::bind::result::file_name(name),
+        name => super::bind::result::file_name(&name.replace("{run}", &finished.plan.name)),
     };
     let mut json = VllmResult::new(&finished.summary, meta);
     if wanted.detailed {
@@ -132,6 +133,9 @@ pub fn save(state: &State, result: &mut Handle, wanted: &Wanted) -> Result<PathB
     }
     let mut json = json.into_map();
     json.retain(|key, _| keeps(key, &wanted.metrics));
+    if finished.ended.reason == Reason::Interrupted {
+        json.insert("interrupted".into(), true.into());
+    }
     let json = state.secrets.scrub_map(json);
     put(state, &finished, wanted, &name, &json)
 }

@@ -3,6 +3,7 @@
 //! Row 1 is English, row 2 Chinese, data from row 3; UTF-8 with a byte order mark, so that
 //! spreadsheets show the Chinese; quoted where needed; numbers at full precision; null empty.
 
+use super::sample::supports;
 use crate::csv::{Record, Records, Unclosed};
 use serde_json::{Map, Value};
 
@@ -52,6 +53,12 @@ pub const HEADER: &[(&str, &str)] = &[
     ("completion_tokens", "输出令牌数/请求"),
 ];
 
+/// Columns of some runs alone: they are there when one of the rows has a value.
+pub const FURTHER: [(&str, &str); 1] = [("rtfx", "实时倍率RTFx")];
+
+/// The last columns of every file, behind metadata and whatever else there is.
+pub const LAST: [(&str, &str); 2] = [("verdict", "结论"), ("marks", "标记")];
+
 const MARK: &str = "\u{feff}";
 
 /// Where a result comes from.
@@ -82,15 +89,46 @@ pub fn row(result: &Map<String, Value>, origin: &Origin) -> Map<String, Value> {
     row
 }
 
+/// What else is to be known of a run before its numbers are used, in words apart from its verdict:
+/// the other verdicts that hold, remarks on the load, how it ended before its time, and `~` with each
+/// percentile of `percentiles` that has too few values. `run` is a row of `runs.parquet`.
+pub fn marks(run: &Map<String, Value>, percentiles: &[&str]) -> String {
+    let text = |key: &str| run.get(key).and_then(Value::as_str).unwrap_or_default();
+    let verdict = text("verdict");
+    let mut marks: Vec<String> = Vec::new();
+    let listed = text("verdicts").split(',').chain(text("remarks").split(','));
+    marks.extend(listed.filter(|word| !word.is_empty() && *word != verdict).map(String::from));
+    match text("stopped_by") {
+        "interrupted" => marks.push("interrupted".into()),
+        stopped if stopped.starts_with("ended early") => marks.push("ended_early".into()),
+        _ => {}
+    }
+    marks.extend(percentiles.iter().filter(|column| is_weak(run, column)).map(|column| format!("~{column}")));
+    marks.join(" ")
+}
+
+/// Whether a column such as `p99_ttft_ms` has a value of too few samples.
+fn is_weak(run: &Map<String, Value>, column: &str) -> bool {
+    let parts = column.strip_prefix('p').and_then(|rest| rest.strip_suffix("_ms")?.split_once('_'));
+    let Some((p, metric)) = parts.filter(|_| run.get(column).is_some_and(Value::is_number)) else {
+        return false;
+    };
+    let count = run.get(&format!("{metric}_count")).and_then(Value::as_f64);
+    p.parse().ok().zip(count).is_some_and(|(p, count)| !supports(count as u64, p))
+}
+
 /// The whole file: the fixed columns, then every further key that has a value in any row, in
-/// order of first appearance, under its English name in both headers.
+/// order of first appearance, under its English name in both headers unless it is one of
+/// [`FURTHER`], then [`LAST`].
 pub fn write(rows: &[Map<String, Value>]) -> Vec<u8> {
     let mut columns: Vec<(&str, &str)> = HEADER.to_vec();
     for (key, value) in rows.iter().flatten() {
-        if !value.is_null() && !columns.iter().any(|(english, _)| english == key) {
-            columns.push((key, key));
+        if !value.is_null() && !columns.iter().chain(&LAST).any(|(english, _)| english == key) {
+            let known = FURTHER.into_iter().find(|(english, _)| english == key);
+            columns.push(known.unwrap_or((key, key)));
         }
     }
+    columns.extend(LAST);
     let mut text = String::from(MARK);
     line(&mut text, columns.iter().map(|(english, _)| english.to_string()));
     line(&mut text, columns.iter().map(|(_, chinese)| chinese.to_string()));
@@ -203,19 +241,18 @@ mod tests {
         assert!(
             lines[0].starts_with("date,backend,model_id,tokenizer_id,num_prompts,request_rate,burstiness,")
         );
-        assert!(
-            lines[0]
-                .ends_with("filename,result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens")
-        );
+        assert!(lines[0].ends_with(
+            "filename,result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens,verdict,marks"
+        ));
         assert!(
             lines[1].starts_with(
                 "日期,后端,模型ID,分词器ID,提示数量,请求速率,突发性,最大并发数,持续时间,完成数量,"
             )
         );
         assert!(lines[1].ends_with(
-            "文件名,结果目录,失败数量,张量并行度,数据类型,批处理大小,输入令牌数/请求,输出令牌数/请求"
+            "文件名,结果目录,失败数量,张量并行度,数据类型,批处理大小,输入令牌数/请求,输出令牌数/请求,结论,标记"
         ));
-        assert_eq!(lines[0].split(',').count(), 42);
+        assert_eq!(lines[0].split(',').count(), 44);
     }
 
     #[test]
@@ -252,7 +289,44 @@ mod tests {
         }
         assert_eq!(back[1]["gpus"], Value::Null);
         let extra: Vec<&str> = back[0].keys().skip(HEADER.len()).map(String::as_str).collect();
-        assert_eq!(extra, ["gpus", "p99.9_ttft_ms"]);
+        assert_eq!(extra, ["gpus", "p99.9_ttft_ms", "verdict", "marks"]);
+    }
+
+    #[test]
+    fn verdict_and_marks_stand_behind_all_that_was_there_before() {
+        let rows = [
+            map(&[("verdict", json!("valid")), ("marks", json!("~p99_ttft_ms")), ("gpus", json!(8))]),
+            map(&[("rtfx", json!(2.5)), ("verdict", Value::Null)]),
+        ];
+        let text = String::from_utf8(write(&rows)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with(",completion_tokens,gpus,rtfx,verdict,marks"), "{text}");
+        assert!(lines[1].ends_with(",输出令牌数/请求,gpus,实时倍率RTFx,结论,标记"), "{text}");
+        assert!(lines[2].ends_with(",8,,valid,~p99_ttft_ms") && lines[3].ends_with(",,2.5,,"), "{text}");
+    }
+
+    #[test]
+    fn marks_are_what_speaks_against_a_row_beside_its_verdict() {
+        let run = map(&[
+            ("verdict", json!("not_steady")),
+            ("verdicts", json!("not_steady,too_few_samples")),
+            ("remarks", json!("prompts_cut")),
+            ("stopped_by", json!("interrupted")),
+            ("p99_ttft_ms", json!(5.0)),
+            ("ttft_count", json!(40)),
+            ("p99_itl_ms", json!(5.0)),
+            ("itl_count", json!(40_000)),
+            ("p99_e2el_ms", Value::Null),
+            ("e2el_count", json!(0)),
+        ]);
+        let percentiles = ["p99_ttft_ms", "p99_itl_ms", "p99_e2el_ms", "p99_tpot_ms"];
+        assert_eq!(marks(&run, &percentiles), "too_few_samples prompts_cut interrupted ~p99_ttft_ms");
+        let valid =
+            [("verdict", json!("valid")), ("verdicts", json!("valid")), ("stopped_by", json!("requests"))];
+        assert_eq!(marks(&map(&valid), &percentiles), "");
+        let early = [("stopped_by", json!("ended early: 5 requests failed"))];
+        assert_eq!(marks(&map(&early), &percentiles), "ended_early");
+        assert_eq!(marks(&Map::new(), &percentiles), "", "a folder of an old version");
     }
 
     #[test]

@@ -97,6 +97,9 @@ impl VllmResult {
         put("total_token_throughput", per_second(input + output));
         put("max_output_tokens_per_s", value("peak_output_tokens_per_s"));
         put("max_concurrent_requests", whole("concurrency.max"));
+        if tally.audio_replies > 0 {
+            put("rtfx", per_second(tally.audio_seconds));
+        }
         for metric in LATENCIES {
             latency(&mut map, metric, &summary.view(metric), &meta.percentiles);
         }

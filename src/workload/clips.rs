@@ -10,6 +10,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Clips {
     pub class: Arc<str>,
+    /// The folder, as a person knows it.
+    pub name: Arc<str>,
     pub clips: Arc<Vec<Arc<Clip>>>,
     /// Tokens to allow for a reply.
     pub output: u32,
@@ -112,8 +114,13 @@ mod tests {
         write("notes.txt", b"no sound");
         std::fs::create_dir(folder.path().join("c.wav")).expect("a folder in it");
         let clips = clips(folder.path(), Some(500_000)).expect("clips");
-        let workload =
-            Workload::Clips(Clips { class: "".into(), clips: clips.into(), output: 448, extra: None });
+        let workload = Workload::Clips(Clips {
+            class: "".into(),
+            name: "wav".into(),
+            clips: clips.into(),
+            output: 448,
+            extra: None,
+        });
         let asked: Vec<_> = requests(&workload, &traffic("a", 0), 3)
             .into_iter()
             .map(|request| match request.prompt {

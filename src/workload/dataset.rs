@@ -1,5 +1,6 @@
 //! `Dataset`: prompts that were read from a file before the run.
 
+use super::read::Skipped;
 use super::sonnet::words;
 use super::{Asked, Draw, Extra, Length};
 use crate::random::Shuffle;
@@ -50,6 +51,10 @@ pub enum Order {
 #[derive(Debug, Clone)]
 pub struct Dataset {
     pub class: Arc<str>,
+    /// The file, as a person knows it.
+    pub name: Arc<str>,
+    /// Entries of the file that were left out.
+    pub skipped: Option<Skipped>,
     pub rows: Arc<Vec<Row>>,
     /// One for each row, see [`count`].
     pub counts: Arc<Vec<Counts>>,
@@ -199,6 +204,8 @@ mod tests {
         let tokens = sample::byte_level();
         Dataset {
             class: "file".into(),
+            name: "file.jsonl".into(),
+            skipped: None,
             counts: Arc::new(count(&rows, &tokens, None)),
             rows: Arc::new(rows),
             order,

@@ -8,6 +8,7 @@ mod mix;
 mod models;
 mod prompts;
 pub mod read;
+mod recorded;
 mod sonnet;
 
 use crate::random::Stream;
@@ -18,6 +19,7 @@ pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
 use rand_chacha::ChaCha8Rng;
+pub use recorded::Recorded;
 use serde_json::{Map, Value};
 pub use sonnet::{Line, Sonnet};
 use std::sync::Arc;

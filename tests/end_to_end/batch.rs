@@ -9,7 +9,7 @@ const ENGLISH: &str = "date,backend,model_id,tokenizer_id,num_prompts,request_ra
     request_goodput,output_throughput,total_token_throughput,mean_ttft_ms,median_ttft_ms,std_ttft_ms,\
     p99_ttft_ms,mean_tpot_ms,median_tpot_ms,std_tpot_ms,p99_tpot_ms,mean_itl_ms,median_itl_ms,std_itl_ms,\
     p99_itl_ms,mean_e2el_ms,median_e2el_ms,std_e2el_ms,p99_e2el_ms,input_len,output_len,filename,\
-    result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens";
+    result_dir,failed,tp,data_type,batch,prompt_tokens,completion_tokens,verdict,marks";
 
 /// Its second row.
 const CHINESE: &str = "日期,后端,模型ID,分词器ID,提示数量,请求速率,突发性,最大并发数,持续时间,完成数量,\
@@ -18,7 +18,7 @@ const CHINESE: &str = "日期,后端,模型ID,分词器ID,提示数量,请求速
     每令牌时间标准差(ms),每令牌时间P99(ms),平均令牌间延迟(ms),中位令牌间延迟(ms),令牌间延迟标准差(ms),\
     令牌间延迟P99(ms),平均端到端延迟(ms),中位端到端延迟(ms),端到端延迟标准差(ms),端到端延迟P99(ms),\
     输入长度,输出长度,文件名,结果目录,失败数量,张量并行度,数据类型,批处理大小,输入令牌数/请求,\
-    输出令牌数/请求";
+    输出令牌数/请求,结论,标记";
 
 /// The plan that users of the Python framework have, with its five keys.
 fn plan(url: &str) -> String {
@@ -234,6 +234,11 @@ fn aggregate_writes_the_bilingual_csv_and_the_simple_charts() {
     for (line, cell) in lines[2..].iter().zip(CELLS) {
         assert_eq!(line.split(',').count(), ENGLISH.split(',').count());
         assert!(line.contains(&format!(",bench_{cell}.json,")), "{line}");
+        // Three or four requests are no measurement, and their 99th percentile is none.
+        let (verdict, marks) =
+            line.rsplit_once(',').map(|(rest, marks)| (rest.rsplit(',').next(), marks)).unwrap();
+        assert!(verdict.is_some_and(|verdict| !verdict.is_empty() && verdict != "valid"), "{line}");
+        assert!(marks.contains("~p99_ttft_ms") && marks.contains("~p99_e2el_ms"), "{line}");
     }
     let pictures = files(&folder.join("charts"));
     assert!(pictures.len() >= 2 && pictures.iter().all(|path| is_picture(path)), "{pictures:?}");

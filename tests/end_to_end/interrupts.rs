@@ -1,6 +1,6 @@
 //! Ctrl-C and worse: what was finished is kept.
 
-use crate::lab::{Engine, Lab, manifest, outcomes, readable_rows, records, runs, single, until};
+use crate::lab::{Engine, Lab, files, manifest, outcomes, readable_rows, records, runs, single, until};
 use crate::recorder::Recorder;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -56,6 +56,38 @@ fn an_interrupted_batch_does_not_begin_its_next_cell() {
     let runs = runs(&lab.result());
     let names: Vec<_> = runs.iter().map(|run| run["run"].as_str().unwrap()).collect();
     assert_eq!(names, ["io8x4_mc1_np2", "io8x4_mc2_np100000"]);
+    // What was measured of the cell has its result and its row, both marked.
+    let saved = |name: &str| -> serde_json::Value {
+        let path = lab.result().join(format!("bench_{name}.json"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    assert_eq!(saved(names[0]).get("interrupted"), None);
+    let cell = saved(names[1]);
+    assert_eq!((&cell["interrupted"], &cell["num_prompts"]), (&true.into(), &100_000.into()));
+    assert_eq!(cell["completed"], runs[1]["completed"]);
+    assert!(cell["completed"].as_u64().unwrap() >= 8, "{cell}");
+    lab.run(&["aggregate"]).exits(0);
+    let csv = files(&lab.result()).into_iter().find(|path| path.extension().is_some_and(|e| e == "csv"));
+    let csv = std::fs::read_to_string(csv.unwrap()).unwrap();
+    let lines: Vec<&str> = csv.lines().skip(2).collect();
+    assert!(!lines[0].contains("interrupted") && lines[1].contains("interrupted"), "{csv}");
+}
+
+#[test]
+fn an_interrupted_single_run_writes_the_result_that_was_asked_for() {
+    for more in [&["--save-result"][..], &["--append-result", "--save-detailed"]] {
+        let (lab, engine) = (Lab::new(), Engine::start("ttft=20ms,itl=5ms"));
+        let args =
+            [&["--num-prompts", "100000", "--max-concurrency", "4", "--result-filename", "r.json"], more];
+        let running = lab.start(&single(&engine.url, &args.concat()));
+        engine.until(|engine| engine.truth().len() > 20);
+        running.signal(libc::SIGINT);
+        let done = running.finish().exits(130);
+        let saved = std::fs::read(lab.result().join("r.json"));
+        let saved: serde_json::Value = serde_json::from_slice(&saved.expect(&done.err)).unwrap();
+        assert_eq!(saved["interrupted"], true);
+        assert_eq!(saved["completed"], records(&lab.result()).len());
+    }
 }
 
 #[test]

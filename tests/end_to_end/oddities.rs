@@ -99,12 +99,12 @@ fn prompts_of_a_file_that_are_asked_again_are_told() {
     let of = |n: &'static str| args.into_iter().chain([n]).collect::<Vec<_>>();
     let done = lab.single(&engine.url, &of("5")).exits(0);
     assert!(
-        done.err.contains("note: 5 requests have 2 different prompts: a server's prefix cache"),
+        done.err.contains("2 prompts, asked 5: each is used about 3 times; a server's prefix cache"),
         "{}",
         done.err
     );
     let done = lab.single(&engine.url, &of("2")).exits(0);
-    assert!(!done.err.contains("different prompts"), "{}", done.err);
+    assert!(!done.err.contains("prompts, asked"), "{}", done.err);
 }
 
 #[test]

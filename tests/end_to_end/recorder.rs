@@ -123,8 +123,12 @@ fn answer(
         looked.lock().expect("no panic while recording").push(path.clone());
         look(&path)
     } else {
-        let sent = String::from_utf8(body).expect("a body of text");
-        let body = serde_json::from_str(&sent).expect("a JSON body");
+        // A form with sound is neither text nor JSON.
+        let sent = String::from_utf8_lossy(&body).into_owned();
+        let body = match head.contains("content-type: multipart/form-data") {
+            true => Value::Null,
+            false => serde_json::from_str(&sent).expect("a JSON body"),
+        };
         let request = Seen { path, head, body, sent };
         let text = reply(&request);
         seen.lock().expect("no panic while recording").push(request);

@@ -292,8 +292,8 @@ mod functions {
             .collect())
     }
 
-    /// Writes the result as vLLM's benchmark does, as JSON. Options: `filename`, `dir`,
-    /// `detailed` (lists of every request), `append`, `percentiles` (`"50,99"`),
+    /// Writes the result as vLLM's benchmark does, as JSON. Options: `filename` (in which `{run}` is
+    /// the run's name), `dir`, `detailed` (lists of every request), `append`, `percentiles` (`"50,99"`),
     /// `percentile_metrics` (`"ttft,tpot,itl,e2el"`). Returns the path.
     #[rhai_fn(volatile, return_raw)]
     pub fn save_vllm(context: NativeCallContext, result: &mut Handle, options: Map) -> Fallible<String> {

@@ -21,9 +21,11 @@ use crate::script::function::bind;
 use crate::script::json;
 use crate::script::limits;
 use crate::script::opts::{OptionValue, Opts, number};
+use crate::script::recorded;
 use crate::script::server::Ready;
 use crate::script::source::WorkloadSource;
 use crate::script::state::State;
+use crate::script::vllm;
 use crate::script::weight::weigh_all;
 use crate::stats::Slo;
 use crate::tokens::Tokens;
@@ -53,6 +55,7 @@ pub struct Draft {
     slo: Option<Slo>,
     capture: Capture,
     tags: Map,
+    save_vllm: Option<vllm::Wanted>,
 }
 
 impl Draft {
@@ -82,6 +85,7 @@ impl Draft {
                 .take_word("capture", &[("none", Capture::None), ("all", Capture::All)])?
                 .unwrap_or(Capture::None),
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
+            save_vllm: save_vllm(&mut opts)?,
         };
         weigh_all(call, draft.tags.values())?;
         limits::names(call, draft.name.as_deref(), draft.traffic.as_deref(), &draft.tags).map_err(raise)?;
@@ -190,7 +194,7 @@ impl Draft {
         Ok(handle)
     }
 
-    fn measure(self, state: &State, point: Map) -> Fallible<Handle> {
+    fn measure(mut self, state: &State, point: Map) -> Fallible<Handle> {
         state.go_on()?;
         if !state.source.is_built_in() {
             limits::prompts("run", &self.workload, self.at_once()).map_err(raise)?;
@@ -207,28 +211,27 @@ impl Draft {
             return Err(raise(Error::usage(told).hint(hint)));
         }
         let ready = server.ready(state, &bench, &self.workload.extras()).map_err(raise)?;
-        self.mention_repeats(state);
         let name = bench.free_name(self.name.clone());
         let cooldown = self.cooldown;
+        let save = self.save_vllm.take();
         let plan = self.plan(state, &ready, name, &bench)?;
-        let finished = bench.run(state, plan, &ready).map_err(raise)?;
+        recorded::tell(state, &plan);
+        let (finished, judged) = bench.run(state, plan, &ready).map_err(raise)?;
         state.quota.add_run(finished.summary.tally().requests);
+        let mut result = Handle::new(finished, point);
+        let saved = save.map_or(Ok(()), |wanted| vllm::save(state, &mut result, &wanted).map(drop));
+        // What was measured until Ctrl-C is kept as well, and nothing else is said in its place.
+        judged.map_err(|error| {
+            if let Err(lost) = &saved {
+                state.warn(&lost.to_string());
+            }
+            raise(error)
+        })?;
+        saved.map_err(raise)?;
         if !cooldown.is_zero() {
             state.pause(cooldown)?;
         }
-        Ok(Handle::new(finished, point))
-    }
-}
-
-impl Draft {
-    /// What is asked again, a server with a prefix cache has computed already.
-    fn mention_repeats(&self, state: &State) {
-        let (Some(prompts), Some(requests)) = (self.workload.prompts(), self.requests) else { return };
-        if requests > prompts as u64 {
-            state.mention(&format!(
-                "note: {requests} requests have {prompts} different prompts: a server's prefix cache answers what it has seen"
-            ));
-        }
+        Ok(result)
     }
 }
 
@@ -308,6 +311,15 @@ fn warmup(opts: &mut Opts) -> Fallible<Warmup> {
     }
 }
 
+/// How the result is written as vLLM's JSON; nothing: it is not.
+fn save_vllm(opts: &mut Opts) -> Fallible<Option<vllm::Wanted>> {
+    let Some(options) = opts.take::<Map>("save_vllm")? else { return Ok(None) };
+    let mut inner = Opts::new("save_vllm", options);
+    let wanted = vllm::Wanted::read(&mut inner)?;
+    inner.finish()?;
+    Ok(Some(wanted))
+}
+
 fn slo(opts: &mut Opts) -> Fallible<Option<Slo>> {
     let Some(value) = opts.take_any("slo") else { return Ok(None) };
     if let Some(slo) = value.clone().try_cast::<Slo>() {
@@ -337,7 +349,8 @@ mod functions {
     /// planned times; by default the run's name), `once` (no prompt of a file is asked twice),
     /// `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
     /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
-    /// replies), `tags`.
+    /// replies), `tags`, `save_vllm` (options as of `save_vllm`: the result is written as soon as
+    /// the run has ended, also when Ctrl-C ended it).
     #[rhai_fn(name = "run", volatile, return_raw)]
     pub fn run(context: NativeCallContext, plan: Map) -> Fallible<Handle> {
         let state = State::of(&context);

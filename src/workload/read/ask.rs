@@ -2,13 +2,13 @@
 
 use super::entry::{Cell, Entry, Fault, Field};
 use super::json::{self, Piece};
-use super::{How, batch};
+use super::{How, batch, usual};
 use crate::record::{Key, Verbatim};
 use crate::workload::{Ask, Row};
 use std::sync::Arc;
 
 /// Where a file says how many tokens a reply may have.
-const LIMITS: [&str; 4] = ["output_tokens", "max_tokens", "max_completion_tokens", "output_len"];
+pub(super) const LIMITS: [&str; 4] = ["output_tokens", "max_tokens", "max_completion_tokens", "output_len"];
 
 /// An entry with `prompt` or `messages`, or with the column that the user names.
 pub(super) fn recorded(entry: &Entry, how: &How) -> Result<Row, Fault> {
@@ -29,7 +29,7 @@ pub(super) fn recorded(entry: &Entry, how: &How) -> Result<Row, Fault> {
     };
     let mut row = Row::new(ask(field)?);
     tools(entry, &mut row.ask);
-    about(entry, how.reply_column.as_deref(), &mut row)?;
+    about(entry, field, how.reply_column.as_deref(), &mut row)?;
     Ok(row)
 }
 
@@ -37,8 +37,9 @@ pub(super) fn named<'e, 'a>(entry: &'e Entry<'a>, name: &str) -> Result<&'e Fiel
     entry.get(name).ok_or_else(|| Fault::whole(format!("{name} is missing or empty")))
 }
 
-/// Reply and class of an entry.
-pub(super) fn about(entry: &Entry, reply: Option<&str>, row: &mut Row) -> Result<(), Fault> {
+/// Class and reply of an entry: the reply's tokens where the entry says them, else its text, in the
+/// column that is named or in one with a usual name.
+pub(super) fn about(entry: &Entry, prompt: &Field, reply: Option<&str>, row: &mut Row) -> Result<(), Fault> {
     row.class = match entry.get("class") {
         Some(class) => class.text()?.map(|class| class.as_ref().into()),
         None => None,
@@ -52,6 +53,9 @@ pub(super) fn about(entry: &Entry, reply: Option<&str>, row: &mut Row) -> Result
         return Ok(());
     }
     row.output = LIMITS.iter().find_map(|name| entry.get(name)).map(Field::tokens).transpose()?;
+    if row.output.is_none() {
+        row.reply = usual::reply(entry, prompt).and_then(|field| field.words()).map(Into::into);
+    }
     Ok(())
 }
 
@@ -77,7 +81,12 @@ pub(super) fn tools(entry: &Entry, ask: &mut Ask) {
 /// What a value asks. A list of messages may also be written into text.
 pub(super) fn ask(field: &Field) -> Result<Ask, Fault> {
     let is_messages = field.name.eq_ignore_ascii_case("messages");
-    if let Some(text) = field.text()? {
+    let text = match (field.text(), &field.cell) {
+        // Half of a surrogate pair is no text, and goes out as the escape that it is.
+        (Err(_), Cell::Json(json)) if !is_messages => return Ok(verbatim(Key::Prompt, json)),
+        (text, _) => text?,
+    };
+    if let Some(text) = text {
         if is_messages || looks_like_messages(&text) {
             let json = text.trim();
             messages(json).map_err(|wrong| field.fault(format!("{}: {}", field.name, wrong.words)))?;

@@ -17,8 +17,27 @@ const UNPACKED_TIMES: u64 = 100;
 /// What a file holds.
 pub(super) enum Content {
     Text(String),
+    /// Text some of whose bytes are none: [`TORN`] and [`NUL`] stand in their places.
+    Torn(String),
     Parquet(Bytes),
 }
+
+/// In place of bytes that are no UTF-8, and of bytes that are 0: noncharacters, which no text has.
+pub(super) const TORN: char = '\u{fdd0}';
+pub(super) const NUL: char = '\u{fdd1}';
+
+/// A file that has a larger share of such bytes is no text, or one of another encoding.
+const TORN_SHARE: f64 = 0.1;
+
+/// What is wrong with the bytes that a stand-in stands for.
+pub(super) fn torn(text: &str) -> Option<(usize, &'static str)> {
+    text.find([TORN, NUL])
+        .map(|at| (at, if text[at..].starts_with(NUL) { "a byte is 0" } else { "the text is not UTF-8" }))
+}
+
+/// What to do with a file of another encoding.
+pub(super) const ENCODE: &str =
+    "save it as UTF-8, from its own encoding: iconv -f LATIN1 (or GBK ...) -t UTF-8 FILE";
 
 /// How files begin that cannot be read as they are, and what to do.
 const OTHERS: [(&[u8], &str, &str); 8] = [
@@ -61,20 +80,44 @@ pub(super) fn content(name: &str, mut bytes: Vec<u8>) -> Result<Content> {
     if let Some((_, what, hint)) = OTHERS.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
         return Err(cannot(what).hint(*hint));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = good.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
-        Error::usage(format!("cannot read \"{name}\" line {line} column {column}: the text is not UTF-8"))
-            .hint("save it as UTF-8, from its own encoding: iconv -f LATIN1 (or GBK ...) -t UTF-8 FILE")
-    })?;
-    if text.contains('\0') {
-        return Err(cannot("it is no text (a byte is 0)"));
-    }
-    Ok(Content::Text(match text.strip_prefix('\u{feff}') {
+    let unmarked = |text: String| match text.strip_prefix('\u{feff}') {
         Some(text) => text.to_string(),
         None => text,
-    }))
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(Content::Text(unmarked(text))),
+        Ok(text) => mended(name, text.as_bytes()).map(unmarked).map(Content::Torn),
+        Err(error) => mended(name, error.as_bytes()).map(unmarked).map(Content::Torn),
+    }
+}
+
+/// The text with stand-ins where bytes are none. Fails when so many are that it is another thing.
+fn mended(name: &str, bytes: &[u8]) -> Result<String> {
+    let mut text = String::with_capacity(bytes.len());
+    let mut bad = 0;
+    for chunk in bytes.utf8_chunks() {
+        bad += chunk.invalid().len();
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(TORN);
+        }
+    }
+    let zeros = text.bytes().filter(|byte| *byte == 0).count();
+    let cannot = |what: &str| Error::usage(format!("cannot read \"{name}\"{what}"));
+    // Letters of the Latin alphabet in UTF-16 have every other byte 0.
+    if zeros * 5 > bytes.len() * 2 && zeros * 5 < bytes.len() * 3 {
+        return Err(cannot(": the text is UTF-16").hint(OTHERS[5].2));
+    }
+    if (bad + zeros) as f64 <= TORN_SHARE * bytes.len() as f64 {
+        return Ok(text.replace('\0', NUL.encode_utf8(&mut [0; 4])));
+    }
+    if zeros > 0 {
+        return Err(cannot(": it is no text (a byte is 0)"));
+    }
+    let good = text.split(TORN).next().unwrap_or_default();
+    let line = good.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = good.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    Err(cannot(&format!(" line {line} column {column}: the text is not UTF-8")).hint(ENCODE))
 }
 
 /// What is packed in a gzip file, of one part or several.
@@ -116,6 +159,7 @@ mod tests {
     fn text(bytes: &[u8]) -> String {
         match content("file", bytes.to_vec()) {
             Ok(Content::Text(text)) => text,
+            Ok(Content::Torn(text)) => text,
             _ => panic!("a text"),
         }
     }
@@ -128,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn a_few_bytes_that_are_no_text_are_kept_apart() {
+        let line = "words of a line that is text\n".repeat(3);
+        let whole = [line.as_bytes(), b"caf\xe9 \0", line.as_bytes()].concat();
+        let Ok(Content::Torn(text)) = content("file", whole) else { panic!("torn") };
+        assert_eq!(torn(&text), Some((line.len() + 3, "the text is not UTF-8")));
+        assert_eq!(torn(&text[line.len() + 3 + TORN.len_utf8()..]), Some((1, "a byte is 0")));
+        assert_eq!(torn(&line), None);
+        assert!(!text.contains('\0'));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_a_sentence() {
         let whole = packed(b"one two three four five six seven");
         for (bytes, words) in [
@@ -136,8 +191,10 @@ mod tests {
             (b"\x28\xb5\x2f\xfdrest", "cannot read \"file\": it is packed with zstd"),
             (b"\xff\xfea\0", "cannot read \"file\": the text is UTF-16"),
             (b"PK\x03\x04", "cannot read \"file\": it is a zip archive (or an Excel file)"),
-            (b"good\nba\xffd\n", "cannot read \"file\" line 2 column 3: the text is not UTF-8"),
+            (b"ok\nba\xffd\n", "cannot read \"file\" line 2 column 3: the text is not UTF-8"),
             (b"a\0b", "cannot read \"file\": it is no text (a byte is 0)"),
+            (b"{\0\"\0a\0\"\0:\01\0}\0", "cannot read \"file\": the text is UTF-16"),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x10", "cannot read \"file\": it is no text (a byte is 0)"),
         ] {
             assert!(told(bytes).starts_with(words), "{}", told(bytes));
         }

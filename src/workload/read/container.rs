@@ -26,15 +26,36 @@ fn is_message(json: &str) -> bool {
 }
 
 fn json_lines(text: &str, gather: &mut Gather) -> Result<()> {
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        gather.take(&Origin { text: line, line: index + 1, before: 0, unit: "line" }, value(line))?;
+    for (index, line) in every_line(text).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let origin = Origin { text: line, line: index + 1, before: 0, unit: "line" };
+        // Lines that were cut out of a list have its commas.
+        let line = line.trim_end();
+        gather.take(&origin, value(line.strip_suffix(',').unwrap_or(line)))?;
     }
     Ok(())
 }
 
+/// The lines of a text, whatever ends them; a return alone ends one where nothing else does.
+fn every_line(text: &str) -> impl Iterator<Item = &str> {
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    text.split_terminator(end).map(|line| line.strip_suffix('\r').unwrap_or(line))
+}
+
+/// The lines that hold text.
+pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    every_line(text).filter(|line| !line.trim().is_empty())
+}
+
 fn list(text: &str, gather: &mut Gather) -> Result<()> {
     let (mut line, mut before, mut seen) = (1, 0, 0);
-    for element in json::elements(text) {
+    let mut elements = json::elements(text);
+    while let Some(element) = elements.next() {
+        let element = match element {
+            // A comma behind the last entry.
+            Err(wrong) if text[wrong.at..].trim_end() == "]" => return Ok(()),
+            Err(wrong) => elements.salvage().ok_or(wrong),
+            good => good,
+        };
         let at = element.as_ref().map_or_else(|wrong| wrong.at, |element| element.at);
         // A list may be one line of a gigabyte: each byte is looked at once.
         let passed = &text[seen..at];
@@ -75,7 +96,7 @@ fn value(text: &str) -> std::result::Result<Entry<'_>, Fault> {
 pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
     let mut records = Records::new(text);
     let mut header: Option<Vec<String>> = None;
-    for record in &mut records {
+    while let Some(record) = records.next() {
         let record = match record {
             Ok(record) => record,
             Err(unclosed) => {
@@ -94,7 +115,7 @@ pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
             continue;
         };
         let start = record.fields.first().map_or(0, |field| field.at);
-        let origin = Origin { text: &text[start..], line: record.line, before: 0, unit: "line" };
+        let origin = Origin { text: &text[start..records.at()], line: record.line, before: 0, unit: "line" };
         let entry = match record.torn {
             Some(at) => {
                 let words = "a quoted field must end before a separator (a quote inside is written twice)";
@@ -124,7 +145,7 @@ pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
 
 /// Every line that is not blank is a prompt.
 pub(super) fn lines(text: &str, gather: &mut Gather) -> Result<()> {
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (index, line) in every_line(text).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let cell = Cell::Text(line.trim().into());
         let entry = Entry { fields: vec![Field { name: "prompt".into(), cell, at: 0 }] };
         gather.take(&Origin { text: line, line: index + 1, before: 0, unit: "line" }, Ok(entry))?;
@@ -236,7 +257,6 @@ mod tests {
             ),
             (r#"["a"]"#, "line 3 column 2: expected an object, got text"),
             ("hello", "line 3 column 1: this is no JSON"),
-            (r#"{"prompt": "\ud800"}"#, "line 3 column 12: unexpected end of hex escape"),
         ] {
             assert_eq!(of(line), (1, told.into()), "{line}");
         }

@@ -94,7 +94,7 @@ impl Field<'_> {
     fn is_null(&self) -> bool {
         match &self.cell {
             Cell::Text(text) => text.trim().is_empty(),
-            Cell::Json(json) => json == "null",
+            Cell::Json(json) => json == "null" || json == "NaN",
         }
     }
 
@@ -119,6 +119,15 @@ impl Field<'_> {
                 json::string(json).map(Some).map_err(|words| self.fault(words))
             }
             Cell::Json(_) => Ok(None),
+        }
+    }
+
+    /// What is written there, where it is text, a number or a truth.
+    pub(super) fn words(&self) -> Option<String> {
+        match (self.text(), &self.cell) {
+            (Ok(Some(text)), _) => Some(text.into_owned()),
+            (Ok(None), Cell::Json(json)) if !json.starts_with(['[', '{']) => Some(json.to_string()),
+            _ => None,
         }
     }
 

@@ -2,13 +2,16 @@
 
 use super::entry::{Entry, Fault, Origin};
 use super::usual::{self, Columns};
-use super::{Format, How, Rows, Skipped, ask, batch, burstgpt, sharegpt};
+use super::{Format, How, Rows, Skipped, ask, batch, burstgpt, bytes, sharegpt};
 use crate::error::{Error, Kind, Result, nearest};
 use crate::workload::Row;
 use std::sync::atomic::Ordering;
 
 /// Most entries of a data set.
 const ENTRIES_MAX: u64 = 50_000_000;
+
+/// Most bytes of one entry: no server takes such a prompt.
+const ENTRY_BYTES_MAX: usize = 64 << 20;
 
 /// Most bytes of text that rows may hold, above what their file holds.
 const ROWS_BYTES_MAX: u64 = 256 << 20;
@@ -28,6 +31,13 @@ pub(super) struct Gather<'h> {
     entries: u64,
     skipped: u64,
     first: Option<String>,
+    /// Some bytes of the file that is being read are no text.
+    pub(super) torn: bool,
+    /// Entries that were left out for that, and the first of them.
+    torn_entries: u64,
+    torn_first: Option<String>,
+    /// The column of replies that was found by its name, entry by entry.
+    reply: Option<String>,
     /// In several files the place of an entry begins with its file.
     pub(super) several: bool,
 }
@@ -45,6 +55,10 @@ impl<'h> Gather<'h> {
             entries: 0,
             skipped: 0,
             first: None,
+            torn: false,
+            torn_entries: 0,
+            torn_first: None,
+            reply: None,
             several: false,
         }
     }
@@ -54,6 +68,7 @@ impl<'h> Gather<'h> {
         self.name = name.to_string();
         self.bytes += bytes;
         self.columns = None;
+        self.torn = false;
         self.format = self.how.format;
     }
 
@@ -97,10 +112,16 @@ impl<'h> Gather<'h> {
         if self.entries > ENTRIES_MAX {
             return Err(self.too_large(&format!("it holds more than {ENTRIES_MAX} entries")));
         }
-        let row = match entry {
-            Ok(entry) => self.row(&entry)?,
-            Err(fault) => Err(fault),
+        let broken = bytes::torn(origin.text).filter(|_| self.torn);
+        let row = match (broken, entry) {
+            (Some((at, words)), _) => Err(Fault { at: Some(at), words: words.into() }),
+            _ if origin.text.len() > ENTRY_BYTES_MAX => {
+                Err(Fault::whole(format!("it has more than {} MiB", ENTRY_BYTES_MAX >> 20)))
+            }
+            (None, Ok(entry)) => self.row(&entry)?,
+            (None, Err(fault)) => Err(fault),
         };
+        let is_torn = broken.is_some();
         match row {
             Ok(row) => {
                 self.held += row.bytes();
@@ -118,6 +139,10 @@ impl<'h> Gather<'h> {
                         .hint("without --strict-data such entries are left out and counted"));
                 }
                 self.skipped += 1;
+                if is_torn {
+                    self.torn_entries += 1;
+                    self.torn_first.get_or_insert_with(|| format!("{place}: {}", fault.words));
+                }
                 if self.first.is_none() {
                     let file = if self.several { format!("{} ", self.name) } else { String::new() };
                     self.first = Some(format!("{file}{place}: {}", fault.words));
@@ -129,7 +154,13 @@ impl<'h> Gather<'h> {
 
     fn row(&mut self, entry: &Entry) -> Result<std::result::Result<Row, Fault>> {
         Ok(match self.format {
-            Format::Jsonl | Format::Csv | Format::Lines => ask::recorded(entry, self.how),
+            Format::Jsonl | Format::Csv | Format::Lines => {
+                let row = ask::recorded(entry, self.how);
+                if self.reply.is_none() && row.as_ref().is_ok_and(|row| row.reply.is_some()) {
+                    self.reply = usual::reply_name(entry);
+                }
+                row
+            }
             Format::ShareGpt => sharegpt::row(entry),
             Format::OpenAiBatch => batch::row(entry),
             Format::BurstGpt => burstgpt::row(entry),
@@ -165,6 +196,9 @@ impl<'h> Gather<'h> {
 
     /// All rows. Fails when there are none.
     pub(super) fn finish(self, name: &str) -> Result<Rows> {
+        if let Some(first) = self.torn_first.filter(|_| self.torn_entries * 2 > self.entries) {
+            return Err(Error::usage(format!("cannot read \"{name}\" {first}")).hint(bytes::ENCODE));
+        }
         let skipped = self.first.map(|first| Skipped { count: self.skipped, of: self.entries, first });
         if self.rows.is_empty() {
             let error = Error::usage(format!("cannot use \"{name}\": it holds no prompts"));
@@ -182,6 +216,10 @@ impl<'h> Gather<'h> {
             Some(reply) => format!("prompts are in the column {prompt:?}, replies in {reply:?}"),
             None => format!("prompts are in the column {prompt:?}"),
         });
-        Ok(Rows { rows: self.rows.into(), skipped, note })
+        let named = self.how.reply_column.is_some();
+        let reply = self.reply.filter(|_| !named);
+        let note =
+            note.or(reply.map(|reply| format!("replies, whose lengths are asked for, are in {reply:?}")));
+        Ok(Rows { name: name.into(), rows: self.rows.into(), skipped, note })
     }
 }

@@ -25,12 +25,17 @@ pub(super) fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, Piece<'_>)>, Wrong
     scan.open(b'{', "an object")?;
     let mut fields = Vec::new();
     while scan.goes_on(b'}', fields.is_empty())? {
+        if scan.peek() != Some(b'"') {
+            return Err(scan.wrong(scan.at, "expected the name of a field in quotes"));
+        }
         let name = scan.value()?;
         if !name.json.starts_with('"') {
             return Err(scan.wrong(name.at, "expected the name of a field in quotes"));
         }
         scan.expect(b':', "expected `:` after the name of a field")?;
-        fields.push((string(name.json).map_err(|words| scan.wrong(name.at, &words))?, scan.value()?));
+        let name = string(name.json).map_err(|words| scan.wrong(name.at, &words))?;
+        let value = scan.no_number().map_or_else(|| scan.value(), Ok)?;
+        fields.push((name, value));
     }
     scan.end()?;
     Ok(fields)
@@ -38,12 +43,14 @@ pub(super) fn fields(text: &str) -> Result<Vec<(Cow<'_, str>, Piece<'_>)>, Wrong
 
 /// The elements of an array that is the whole text, one by one; after an error there are none.
 pub(super) fn elements(text: &str) -> Elements<'_> {
-    Elements { scan: Scan { text, at: 0 }, state: State::Before }
+    Elements { scan: Scan { text, at: 0 }, state: State::Before, start: None }
 }
 
 pub(super) struct Elements<'a> {
     scan: Scan<'a>,
     state: State,
+    /// Where the element begins whose value is being read; `None`: it was read.
+    start: Option<usize>,
 }
 
 #[derive(PartialEq)]
@@ -65,8 +72,42 @@ impl<'a> Elements<'a> {
             return self.scan.end().map(|()| None);
         }
         self.state = State::Inside;
-        self.scan.value().map(Some)
+        self.scan.peek();
+        self.start = Some(self.scan.at);
+        let value = self.scan.value()?;
+        self.start = None;
+        Ok(Some(value))
     }
+
+    /// After an error: the element as far as its brackets go, which is no JSON, and the elements go
+    /// on behind it. `None`: nobody knows where it ends.
+    pub(super) fn salvage(&mut self) -> Option<Piece<'a>> {
+        let start = self.start.take()?;
+        let rest = &self.scan.text[start..];
+        let length = extent(rest)?;
+        self.scan.at = start + length;
+        self.state = State::Inside;
+        Some(Piece { json: &rest[..length], at: start })
+    }
+}
+
+/// The length of an object or a list at the beginning of a text, by its brackets alone.
+fn extent(text: &str) -> Option<usize> {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            b'}' | b']' if open.pop() != Some(byte) => return None,
+            _ if open.is_empty() => return (at > 0).then_some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 impl<'a> Iterator for Elements<'a> {
@@ -89,14 +130,21 @@ pub(super) fn string(json: &str) -> Result<Cow<'_, str>, String> {
     let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
     match plain.filter(|plain| !plain.contains('\\')) {
         Some(plain) => Ok(plain.into()),
-        None => serde_json::from_str::<String>(json).map(Cow::Owned).map_err(|error| words(&error)),
+        None => serde_json::from_str::<String>(json).map(Cow::Owned).map_err(|error| match words(&error) {
+            words if words.contains("hex escape") => "half of a surrogate pair (\\ud800) is no text".into(),
+            words => words,
+        }),
     }
 }
 
 /// The words of a parser's error, without its place.
 pub(super) fn words(error: &serde_json::Error) -> String {
     let whole = error.to_string();
-    whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem).to_string()
+    let words = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem);
+    match words.starts_with("control character") {
+        true => "a tab or another control character stands in a text as it is".into(),
+        false => words.into(),
+    }
 }
 
 /// The byte of `text` that an error of its parser means.
@@ -181,6 +229,15 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// `NaN` and infinity as Python writes them: no JSON, and harmless where nobody asks for them.
+    fn no_number(&mut self) -> Option<Piece<'a>> {
+        self.peek();
+        let (at, rest) = (self.at, &self.text[self.at..]);
+        let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word))?;
+        self.at += word.len();
+        Some(Piece { json: &rest[..word.len()], at })
+    }
+
     fn value(&mut self) -> Result<Piece<'a>, Wrong> {
         self.peek();
         let (at, rest) = (self.at, &self.text[self.at..]);
@@ -202,6 +259,7 @@ pub(super) fn kind(json: &str) -> &'static str {
         Some(b'"') => "text",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null",
+        Some(b'N' | b'I') => "no number",
         _ => "a number",
     }
 }

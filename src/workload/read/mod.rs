@@ -3,6 +3,8 @@
 
 mod ask;
 mod batch;
+#[cfg(test)]
+mod broken;
 mod burstgpt;
 mod bytes;
 mod container;
@@ -67,6 +69,8 @@ pub struct How {
 /// The rows of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
+    /// The file or folder, as a person knows it.
+    pub name: Arc<str>,
     pub rows: Arc<Vec<Row>>,
     /// Entries that ask nothing: no JSON, a conversation without a reply, a failed request.
     pub skipped: Option<Skipped>,
@@ -155,6 +159,10 @@ fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
             return table::rows(bytes, gather);
         }
         Content::Text(text) => text,
+        Content::Torn(text) => {
+            gather.torn = true;
+            text
+        }
     };
     match gather.format {
         Format::Jsonl | Format::ShareGpt | Format::OpenAiBatch => container::json(&text, gather),
@@ -183,8 +191,11 @@ pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<Line>> {
     let name = path.display().to_string();
     let lines: Vec<Line> = match bytes::load(path, &name)?.0 {
         Content::Parquet(_) => Vec::new(),
-        Content::Text(text) => {
-            text.lines().filter(|line| !line.trim().is_empty()).map(|line| Line::new(line, tokens)).collect()
+        Content::Text(text) => container::lines_of(&text).map(|line| Line::new(line, tokens)).collect(),
+        Content::Torn(text) => {
+            let (at, words) = bytes::torn(&text).unwrap_or_default();
+            let line = crate::csv::line_breaks(&text[..at]) + 1;
+            return Err(Error::usage(format!("cannot read \"{name}\" line {line}: {words}")));
         }
     };
     match lines.is_empty() {

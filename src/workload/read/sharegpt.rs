@@ -90,6 +90,7 @@ fn turns(field: &Field) -> Result<Vec<Turn>, Fault> {
             None => String::new(),
             Some(value) => match value.text() {
                 Ok(Some(text)) => text.into_owned(),
+                Err(wrong) if !own => return Err(fault(&wrong.words)),
                 _ => {
                     let parts = ask::verbatim(Key::Messages, &format!("[{}]", element.json));
                     let Ask::Verbatim(parts) = parts else { continue };

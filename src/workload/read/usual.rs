@@ -23,8 +23,7 @@ const PROMPTS: [&str; 16] = [
     "article",
     "document",
 ];
-const REPLIES: [&str; 14] = [
-    "output_tokens",
+const REPLIES: [&str; 13] = [
     "response",
     "answer",
     "output",
@@ -69,7 +68,7 @@ pub(super) fn columns(names: &[&str], how: &How) -> Result<Columns, String> {
     };
     let reply = match named(&how.reply_column)? {
         Some(reply) => Some(reply),
-        None => REPLIES.iter().find_map(|name| find(name)).filter(|name| *name != prompt),
+        None => ask::LIMITS.iter().chain(&REPLIES).find_map(|name| find(name)).filter(|name| *name != prompt),
     };
     Ok(Columns { prompt, reply })
 }
@@ -86,8 +85,8 @@ pub(super) fn row(entry: &Entry, columns: &Columns, named_reply: bool) -> Result
         *text = format!("{text}\n\n{subject}").into();
     }
     let recorded = row.reply.take();
-    let reply = columns.reply.as_deref().filter(|reply| named_reply || entry.get(reply).is_some());
-    match ask::about(entry, reply, &mut row) {
+    let named = columns.reply.as_deref().filter(|_| named_reply);
+    match ask::about(entry, field, named, &mut row) {
         // A usual name may stand for something else.
         Err(_) if !named_reply => {}
         other => other?,
@@ -96,6 +95,18 @@ pub(super) fn row(entry: &Entry, columns: &Columns, named_reply: bool) -> Result
         row.reply = recorded;
     }
     Ok(row)
+}
+
+/// The value of an entry under a usual name of replies, if it is not the prompt.
+pub(super) fn reply<'e, 'a>(entry: &'e Entry<'a>, prompt: &Field) -> Option<&'e Field<'a>> {
+    let names = REPLIES.iter().filter(|name| !prompt.name.eq_ignore_ascii_case(name));
+    names.into_iter().find_map(|name| entry.get(name))
+}
+
+/// The name of the column in which [`reply`] finds it, for people.
+pub(super) fn reply_name(entry: &Entry) -> Option<String> {
+    let found = REPLIES.iter().find_map(|name| entry.get(name));
+    found.map(|field| field.name.to_string())
 }
 
 fn prompt(field: &Field) -> Result<Row, Fault> {
@@ -158,7 +169,9 @@ mod tests {
                 r#"{"prompt": "a", "messages": [], "output_tokens": 7}"#,
                 Row { output: Some(7), ..text("a", None) },
             ),
-            (r#"{"question": "a", "answer": "42"}"#, Row { output: Some(42), ..text("a", None) }),
+            // A reply may be a number: that of its tokens has names of its own.
+            (r#"{"question": "a", "answer": "42"}"#, text("a", Some("42"))),
+            (r#"{"question": "a", "answer": 42}"#, text("a", Some("42"))),
         ] {
             assert_eq!(read(line, &how(None, None)), row, "{line}");
         }
