@@ -51,6 +51,7 @@ pub mod source;
 pub mod sources;
 pub mod state;
 pub mod status;
+mod typed;
 pub mod vllm;
 pub mod vocabulary;
 pub mod weight;

@@ -339,23 +339,27 @@ fn parse_pairs(text: &str) -> std::result::Result<Dynamic, String> {
             "must be a list of pairs of whole numbers above 0, such as [[128, 64], [512, 64]] or 128x64,512x64, got {text}"
         )
     };
-    let whole = |value: &serde_json::Value| value.as_i64().filter(|n| *n > 0);
-    let pairs: Option<Vec<[i64; 2]>> = match serde_json::from_str::<Vec<Vec<serde_json::Value>>>(text) {
+    use serde_json::Value;
+    let number = |text: &str| text.trim().parse().ok().filter(|n: &i64| *n > 0);
+    // A quoted number is one.
+    let whole = |value: &Value| value.as_i64().filter(|n| *n > 0).or_else(|| number(value.as_str()?));
+    let words = |pair: &str| {
+        let (one, other) = pair.trim().split_once('x')?;
+        Some([number(one)?, number(other)?])
+    };
+    let pairs: Option<Vec<[i64; 2]>> = match serde_json::from_str::<Vec<Value>>(text) {
         Ok(pairs) => pairs
             .iter()
-            .map(|pair| match &pair[..] {
-                [one, other] => Some([whole(one)?, whole(other)?]),
+            .map(|pair| match pair {
+                Value::String(pair) => words(pair),
+                Value::Array(pair) => match &pair[..] {
+                    [one, other] => Some([whole(one)?, whole(other)?]),
+                    _ => None,
+                },
                 _ => None,
             })
             .collect(),
-        Err(_) => text
-            .split(',')
-            .map(|pair| {
-                let (one, other) = pair.trim().split_once('x')?;
-                let whole = |text: &str| text.trim().parse().ok().filter(|n: &i64| *n > 0);
-                Some([whole(one)?, whole(other)?])
-            })
-            .collect(),
+        Err(_) => text.split(',').map(words).collect(),
     };
     let pairs = pairs.filter(|pairs| !pairs.is_empty()).ok_or_else(wrong)?;
     Ok(pairs
@@ -484,6 +488,34 @@ mod tests {
         assert_eq!(optional.value(None).unwrap().type_name(), "()");
         assert_eq!(parse(&optional, &["3"]), Ok("3".into()));
         assert!(Param::describe("x", Some(&Dynamic::UNIT), Map::new()).is_err());
+    }
+
+    #[test]
+    fn pairs_are_written_in_several_ways() {
+        let pairs = param("()", "#{ type: \"pairs\" }");
+        for text in [
+            "8x4,16x8",
+            "[[8, 4], [16, 8]]",
+            "[[\"8\", \"4\"], [16, \"8\"]]",
+            "[\"8x4\", \"16x8\"]",
+            " 8 x 4 , 16x8 ",
+        ] {
+            assert_eq!(parse(&pairs, &[text]), Ok("[[8, 4], [16, 8]]".into()), "{text}");
+        }
+        for text in [
+            "8",
+            "[8, 4]",
+            "[[8]]",
+            "[[\"a\", 4]]",
+            "[[8, 4, 2]]",
+            "[[0, 4]]",
+            "[]",
+            "8x",
+            "[[8.5, 4]]",
+            "{}",
+        ] {
+            assert!(parse(&pairs, &[text]).unwrap_err().contains("must be a list of pairs"), "{text}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::param::{Given, Param};
 use super::quota::Quota;
 use super::secret::{From as SecretFrom, Secrets};
 use super::sources::{Sources, Text};
+use super::typed;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
@@ -474,22 +475,6 @@ impl State {
         self.vocabulary.get_or_init(learn);
     }
 
-    /// An error about a value of a file of presets says where it stands.
-    fn placed_in_file(&self, mut told: Error, option: Option<&str>) -> Error {
-        let call = told.message.split(':').next().unwrap_or_default();
-        let typed = |name: &str| self.args.given.iter().any(|given| given.name == name);
-        let presets = self.presets();
-        let of = |name: &str| presets.iter().find(|given| given.name == name && !typed(name));
-        let named = |given: &&Given| told.message.starts_with(&given.flag);
-        if let Some(given) = option.and_then(of).or_else(|| of(call))
-            && !named(&given)
-            && let Some((place, _)) = given.flag.rsplit_once(": ")
-        {
-            told.message = format!("{place}: {}", told.message);
-        }
-        told
-    }
-
     /// Puts an error of the language into our words, secrets removed.
     pub fn explain(&self, error: Box<EvalAltResult>) -> Error {
         let kind = self.kind_of_fault();
@@ -500,7 +485,7 @@ impl State {
             // The user of a built-in command has not written its script, but perhaps a file.
             told.place = None;
             if told.kind == Kind::Usage {
-                told = self.placed_in_file(told, option.as_deref());
+                told = typed::told(self, told, option.as_deref());
             }
         }
         let clean = |text: &str| self.secrets.scrub(text).into_owned();

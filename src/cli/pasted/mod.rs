@@ -5,6 +5,7 @@
 //! change the load is refused by name, with what to use instead.
 
 mod origin;
+mod others;
 mod table;
 
 use super::flags::Known;
@@ -47,13 +48,40 @@ impl Notes {
 /// What stands behind the name of a command. `known` are its flags; `benchmark` says that the
 /// flags of other benchmarks are understood, too.
 pub fn translate(args: &[String], known: &[Known], benchmark: bool, origin: Origin) -> Result<Line> {
-    let mut reader =
-        Reader { known, benchmark, origin, left: args, out: Vec::new(), notes: Notes::default() };
+    let mut reader = Reader {
+        known,
+        benchmark,
+        origin,
+        left: args,
+        out: Vec::new(),
+        per_group: None,
+        notes: Notes::default(),
+    };
     while let Some((token, left)) = reader.left.split_first() {
         reader.left = left;
         reader.token(token)?;
     }
     let mut flags = Flags(reader.out);
+    let shared = flags.get("dataset-name").is_some_and(|name| name == "prefix_repetition");
+    let per_group = reader.per_group.or((origin == Origin::Sglang && shared).then(|| "16".to_string()));
+    if let Some(per_group) = per_group {
+        let usual = if origin == Origin::Sglang { "64" } else { "10" };
+        let groups = flags.get("prefix-repetition-num-prefixes").unwrap_or_else(|| usual.into());
+        let [groups, each] = [groups, per_group].map(|text| text.parse::<u64>());
+        let (Ok(groups), Ok(each)) = (groups, each) else {
+            return Err(Error::usage(
+                "--gsp-prompts-per-group: must be a whole number, as --gsp-num-groups must",
+            ));
+        };
+        let all = groups.saturating_mul(each).to_string();
+        if flags.get("num-prompts").is_none_or(|known| known != all) {
+            reader
+                .notes
+                .read_as
+                .push(format!("{each} prompts in each of {groups} groups as --num-prompts {all}"));
+            flags.add("num-prompts", &all);
+        }
+    }
     origin.fill_in(&mut flags, &mut reader.notes.added, &mut reader.notes.read_as)?;
     Ok(Line { args: flags.0, note: reader.notes.sentence(origin) })
 }
@@ -64,6 +92,8 @@ struct Reader<'a> {
     origin: Origin,
     left: &'a [String],
     out: Vec<String>,
+    /// Prompts of each shared prefix.
+    per_group: Option<String>,
     notes: Notes,
 }
 
@@ -103,11 +133,22 @@ impl Reader<'_> {
         }
         match table::meaning(&name).filter(|_| self.benchmark) {
             Some(meaning) => self.theirs(&name, meaning, &typed),
+            None if self.benchmark && typed.value.is_none() && self.is_off(&name) => {
+                self.notes.left_out.push(format!("--{name}"));
+                Ok(())
+            }
             None => {
                 self.out.push(token.into());
                 Ok(())
             }
         }
+    }
+
+    /// `--no-X` of a switch that is off, or that does nothing here.
+    fn is_off(&self, name: &str) -> bool {
+        let Some(name) = name.strip_prefix("no-") else { return false };
+        let switch = self.known.iter().any(|known| known.is_called(name) && !known.takes_value);
+        switch || matches!(table::meaning(name), Some(Meaning::Nothing(Values::None, _) | Meaning::Is(_)))
     }
 
     /// The name that a unique beginning means.
@@ -141,10 +182,6 @@ impl Reader<'_> {
 
     /// One of our own flags. Its value is taken along, whatever it looks like.
     fn ours(&mut self, known: &Known, typed: &Typed) -> Result<()> {
-        if self.benchmark && self.origin.leaves_out(&known.flag) {
-            self.notes.left_out.push(format!("--{}", known.flag));
-            return Ok(());
-        }
         if !known.takes_value {
             self.out.push(match typed.value {
                 Some(value) => format!("--{}={value}", known.flag),
@@ -153,6 +190,13 @@ impl Reader<'_> {
             return Ok(());
         }
         match self.value(typed) {
+            Some(value) if self.benchmark && table::is_map_of_ratios(&known.flag, &value) => {
+                for (flag, ratio) in table::ratios(&value)? {
+                    let (ratio, note) = table::value(flag, &ratio, self.origin)?;
+                    self.notes.read_as.extend(note);
+                    self.push(flag, &ratio);
+                }
+            }
             Some(value) if self.benchmark => {
                 let (value, note) = table::value(&known.flag, &value, self.origin)?;
                 self.notes.read_as.extend(note);
@@ -200,11 +244,15 @@ impl Reader<'_> {
             }
             Meaning::NothingIf(harmless, instead) => {
                 let value = need(self.value(typed))?;
-                if value != *harmless {
+                let same = |a: &str, b: &str| {
+                    a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
+                };
+                if !same(&value, harmless) {
                     return Err(refused(&format!("--{name} {value}"), instead));
                 }
                 self.notes.left_out.push(format!("--{name}"));
             }
+            Meaning::PerGroup => self.per_group = Some(need(self.value(typed))?),
             Meaning::Instead(instead) => return Err(refused(&format!("--{name}"), instead)),
         }
         Ok(())

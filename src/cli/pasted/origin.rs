@@ -1,6 +1,6 @@
 //! `Origin`: whose benchmark a whole line was written for, and what that line leaves unsaid.
 
-use super::Flags;
+use super::{Flags, others};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,84 +19,12 @@ pub enum Origin {
 /// Commands of our own that a wrapper's line may name.
 const COMMANDS: [&str; 4] = ["single", "batch", "aggregate", "visualize"];
 
-/// Programs that are something else, and what to do.
-const OTHERS: &[(&str, &str)] = &[
-    (
-        "vllm bench latency",
-        "it runs the model in its own process; start a server (`vllm serve MODEL`) and use `rampant single --max-concurrency 1`",
-    ),
-    (
-        "vllm bench throughput",
-        "it runs the model in its own process; start a server (`vllm serve MODEL`) and use `rampant single --max-concurrency 256`",
-    ),
-    ("vllm bench sweep", "`rampant batch --config config.yaml` runs a grid"),
-    ("vllm bench startup", "rampant loads a server that runs"),
-    ("vllm bench mm-processor", "rampant loads a server that runs"),
-    (
-        "vllm serve",
-        "start the server without rampant, then `rampant single --base-url http://127.0.0.1:8000`",
-    ),
-    (
-        "vllm.entrypoints.openai.api_server",
-        "start the server without rampant, then `rampant single --base-url http://127.0.0.1:8000`",
-    ),
-    (
-        "sglang.launch_server",
-        "start the server without rampant, then `rampant single --base-url http://127.0.0.1:30000 --backend sglang`",
-    ),
-    (
-        "sglang.bench_offline_throughput",
-        "it runs the model in its own process; start a server and use `rampant single --max-concurrency 256`",
-    ),
-    (
-        "sglang.bench_one_batch",
-        "it runs the model in its own process; start a server and use `rampant single --max-concurrency 1`",
-    ),
-    (
-        "benchmark_throughput.py",
-        "it runs the model in its own process; start a server (`vllm serve MODEL`) and use `rampant single --max-concurrency 256`",
-    ),
-    (
-        "benchmark_latency.py",
-        "it runs the model in its own process; start a server (`vllm serve MODEL`) and use `rampant single --max-concurrency 1`",
-    ),
-    (
-        "benchmark_serving_structured_output.py",
-        "`rampant single --extra-body '{\"response_format\": {...}}'` asks for structured output",
-    ),
-];
-
-/// Other load generators, whose lines are not read, and the same in our words.
-const RIVALS: &[(&str, &str)] = &[
-    (
-        "guidellm",
-        "rampant single --base-url TARGET --duration 60s with --max-concurrency N or --request-rate R",
-    ),
-    (
-        "genai-perf",
-        "rampant single --base-url URL --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
-    ),
-    (
-        "aiperf",
-        "rampant single --base-url URL --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
-    ),
-    (
-        "evalscope",
-        "rampant single --base-url URL --backend openai-chat --max-concurrency PARALLEL --num-prompts NUMBER",
-    ),
-    (
-        "inference-perf",
-        "`rampant batch --config FILE` runs a grid; `rampant single --help` lists what a run has",
-    ),
-    (
-        "token_benchmark_ray.py",
-        "rampant single --base-url URL --backend openai-chat --max-concurrency C --num-prompts N --random-input-len I --random-output-len O",
-    ),
-];
-
 /// A pasted line as one of our command lines. `argv[0]` is the program; `ours` are the names of
 /// our commands.
 pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> {
+    // Lines of Windows end in a return, which is a part of their last word.
+    let argv: Vec<String> = argv.iter().map(|word| word.trim_end_matches('\r').to_string()).collect();
+    let argv = &argv[..];
     let first = argv.get(1).map_or("", String::as_str);
     let behind = if ["single", "batch"].contains(&first) { 2 } else { 1 };
     // `rampant script single` and its like are never another program's line.
@@ -143,15 +71,10 @@ fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
             }
             _ => {}
         }
-        let told = OTHERS.iter().find(|(name, _)| {
-            let parts: Vec<&str> = name.split(' ').collect();
-            parts.iter().zip(three).all(|(part, word)| *part == word)
-        });
-        if let Some((name, instead)) = told {
-            return Err(Error::usage(format!("`{name}` is no load test of a server")).hint(*instead));
-        }
-        if let Some((name, ours)) = RIVALS.iter().find(|(name, _)| *name == base) {
-            return Err(Error::usage(format!("lines of `{name}` are not read")).hint(*ours));
+        // A container may be called as a program is.
+        let leads = words[..i].iter().all(|word| is_launcher(word));
+        if let Some(error) = others::told(&words[i..], leads) {
+            return Err(error);
         }
         let is_wrapper = i > 0 && base.ends_with(".py") && words[..i].iter().any(|word| is_python(word));
         if is_wrapper && COMMANDS.contains(&next(1)) {
@@ -161,7 +84,31 @@ fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
             break;
         }
     }
-    Ok(None)
+    let called: Vec<&str> =
+        words.iter().map(String::as_str).skip_while(|word| is_set(word)).take(3).collect();
+    match called[..] {
+        [python, ..] if is_python(python) => {
+            let count = if called.get(1) == Some(&"-m") { 3 } else { 2 };
+            let name = called[..count.min(called.len())].join(" ");
+            let hint = "`rampant single --base-url http://127.0.0.1:8000` is one load test of a server, and `rampant --help` lists the rest";
+            Err(Error::usage(format!("`{name}` is no command of rampant")).hint(hint))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `NAME=value` in front of a program.
+fn is_set(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    })
+}
+
+/// What stands in front of a program's own name.
+fn is_launcher(word: &str) -> bool {
+    is_set(word)
+        || is_python(word)
+        || ["-m", "env", "time", "nohup", "sudo", "uv", "uvx", "run", "poetry"].contains(&word)
 }
 
 fn is_python(word: &str) -> bool {
@@ -173,16 +120,10 @@ impl Origin {
     pub(super) fn defaults(self) -> &'static str {
         match self {
             Origin::Ours => "added: ",
-            Origin::Vllm => "as `vllm bench serve` has it: ",
-            Origin::VllmScript => "as benchmark_serving.py has it: ",
-            Origin::Sglang => "as sglang.bench_serving has it: ",
+            Origin::Vllm => "not said, and so as `vllm bench serve` has it by default: ",
+            Origin::VllmScript => "not said, and so as benchmark_serving.py has it by default: ",
+            Origin::Sglang => "not said, and so as sglang.bench_serving has it by default: ",
         }
-    }
-
-    /// A switch of ours that means something harmless over there.
-    pub(super) fn leaves_out(self, flag: &str) -> bool {
-        // There: do not stream the data set from the hub.
-        flag == "no-stream" && matches!(self, Origin::Vllm | Origin::VllmScript)
     }
 
     /// What a whole line of another benchmark leaves unsaid: its defaults are not ours.
@@ -195,12 +136,20 @@ impl Origin {
         if self == Origin::Ours {
             return Ok(());
         }
-        let mut put = |flags: &mut Flags, flag: &str, value: &str| {
+        let mut because = |flags: &mut Flags, flag: &str, value: &str, why: &str| {
             flags.add(flag, value);
-            added.push(format!("--{flag} {value}"));
+            added.push(format!("--{flag} {value}{why}"));
         };
         if !flags.has("dataset-name") && (self == Origin::Sglang || flags.has("dataset-path")) {
-            put(flags, "dataset-name", "sharegpt");
+            because(flags, "dataset-name", "sharegpt", "");
+        }
+        if self == Origin::Sglang && flags.get("dataset-name").is_some_and(|name| name == "prefix_repetition")
+        {
+            for (flag, usual) in SHARED_PREFIX {
+                if !flags.has(flag) {
+                    because(flags, flag, usual, "");
+                }
+            }
         }
         let random = flags.get("dataset-name").is_none_or(|name| name == "random");
         let output = if self == Origin::Sglang { "1024" } else { "128" };
@@ -208,25 +157,29 @@ impl Origin {
             [("random-input-len", "input-len", "1024"), ("random-output-len", "output-len", output)]
         {
             if random && !flags.has(flag) && !flags.has(general) {
-                put(flags, flag, usual);
+                because(flags, flag, usual, "");
             }
         }
+        let custom = flags.get("dataset-name").is_some_and(|name| name == "custom");
+        if self != Origin::Sglang && custom && !flags.has("custom-output-len") && !flags.has("output-len") {
+            because(flags, "custom-output-len", "256", "");
+        }
         if !flags.has("num-prompts") && !flags.has("duration") {
-            put(flags, "num-prompts", "1000");
+            because(flags, "num-prompts", "1000", "");
         }
         let paced =
             flags.get("request-rate").is_some_and(|rate| rate != "inf") || flags.has("ramp-up-strategy");
         if !paced && !flags.has("max-concurrency") {
             let all = flags.get("num-prompts").unwrap_or_else(|| "1000".into());
-            put(flags, "max-concurrency", &all);
+            because(flags, "max-concurrency", &all, " (it has no limit: all prompts at once)");
         }
         if self == Origin::Sglang {
             let backend = flags.get("backend").unwrap_or_else(|| "sglang".into());
             if !flags.has("backend") {
-                put(flags, "backend", "sglang");
+                because(flags, "backend", "sglang", "");
             }
             if !flags.has("port") && !flags.has("base-url") && backend.starts_with("sglang") {
-                put(flags, "port", "30000");
+                because(flags, "port", "30000", "");
             }
             if random {
                 spread(flags, read_as)?;
@@ -235,6 +188,14 @@ impl Origin {
         Ok(())
     }
 }
+
+/// SGLang's generated-shared-prefix.
+const SHARED_PREFIX: [(&str, &str); 4] = [
+    ("prefix-repetition-num-prefixes", "64"),
+    ("prefix-repetition-prefix-len", "2048"),
+    ("prefix-repetition-suffix-len", "128"),
+    ("prefix-repetition-output-len", "256"),
+];
 
 /// SGLang's lengths are uniform in n * ratio .. n; ours lie around their middle.
 fn spread(flags: &mut Flags, read_as: &mut Vec<String>) -> Result<()> {

@@ -14,6 +14,8 @@ pub enum Meaning {
     Is(&'static [&'static str]),
     /// A file of results, one object a line.
     File,
+    /// How many prompts share a prefix.
+    PerGroup,
     /// It changes nothing that is measured here; why, where that is not plain.
     Nothing(Values, &'static str),
     /// The same for this value alone; otherwise what to use instead.
@@ -30,7 +32,7 @@ pub enum Values {
     Many,
 }
 
-use Meaning::{File, Instead, Is, Nothing, NothingIf, Same, Seconds};
+use Meaning::{File, Instead, Is, Nothing, NothingIf, PerGroup, Same, Seconds};
 use Values::{Many, None as No, One};
 
 const SERVER: &str =
@@ -136,7 +138,7 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("gsp-system-prompt-len", Same("prefix-repetition-prefix-len")),
     ("gsp-question-len", Same("prefix-repetition-suffix-len")),
     ("gsp-output-len", Same("prefix-repetition-output-len")),
-    ("gsp-prompts-per-group", Instead("--num-prompts says how many there are in all groups together")),
+    ("gsp-prompts-per-group", PerGroup),
     ("tokenize-prompt", Nothing(No, "")),
     ("print-requests", Nothing(No, "")),
     ("flush-cache", Nothing(No, "prompts are new in every run")),
@@ -299,12 +301,11 @@ pub fn value(flag: &str, value: &str, origin: Origin) -> Result<(String, Option<
                 .hint("say how many, or for how long: --duration 60s"));
         }
         "percentile-metrics" => return Ok(percentile_metrics(value)),
-        "random-range-ratio" if value.starts_with('{') => return one_ratio(value),
         _ => {}
     }
     // In SGLang, and in vLLM before 0.8.5, 1 says that all lengths are what was asked.
-    if flag == "random-range-ratio" && origin != Origin::Sglang && value.parse() == Ok(1.0) {
-        return Ok(("0".into(), Some("--random-range-ratio 1 as 0, exact lengths".into())));
+    if RATIOS.contains(&flag) && origin != Origin::Sglang && value.parse() == Ok(1.0) {
+        return Ok(("0".into(), Some(format!("--{flag} 1 as 0, exact lengths"))));
     }
     Ok((value.into(), None))
 }
@@ -324,14 +325,32 @@ fn percentile_metrics(given: &str) -> (String, Option<String>) {
     }
 }
 
-/// `{"input": R, "output": R}` as one ratio.
-fn one_ratio(given: &str) -> Result<(String, Option<String>)> {
-    let ratios: serde_json::Value = serde_json::from_str(given).unwrap_or_default();
-    let (input, output) = (ratios["input"].as_f64(), ratios["output"].as_f64());
-    match input.filter(|_| input == output) {
-        Some(ratio) => Ok((ratio.to_string(), None)),
-        None => Err(Error::usage(format!("--random-range-ratio {given} is not available here")).hint(
-            "one ratio is for prompts and replies; a script has a range for each: `rampant docs prompts`",
-        )),
+const RATIOS: [&str; 3] = ["random-range-ratio", "range-ratio-input", "range-ratio-output"];
+
+/// `{"input": 0.1, "output": 0.2}` in place of one ratio.
+pub fn is_map_of_ratios(flag: &str, value: &str) -> bool {
+    flag == RATIOS[0] && value.trim_start().starts_with('{')
+}
+
+/// Its ratios as flags; what is not named keeps the lengths exact.
+pub fn ratios(value: &str) -> Result<Vec<(&'static str, String)>> {
+    let wrong = |what: &str| {
+        Error::usage(format!("--random-range-ratio: {what}"))
+            .hint("{\"input\": 0.1, \"output\": 0.2}, or one number")
+    };
+    let map: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(value).map_err(|error| wrong(&format!("this is no JSON object: {error}")))?;
+    if let Some(other) = map.keys().find(|key| !["input", "output"].contains(&key.as_str())) {
+        return Err(wrong(&format!("has \"input\" and \"output\", got {other:?}")));
+    }
+    let of = |name: &str| match map.get(name) {
+        None => Ok("0".to_string()),
+        Some(ratio) if ratio.is_number() => Ok(ratio.to_string()),
+        Some(other) => Err(wrong(&format!("{name:?} must be a number, got {other}"))),
+    };
+    let (input, output) = (of("input")?, of("output")?);
+    match input == output {
+        true => Ok(vec![(RATIOS[0], input)]),
+        false => Ok(vec![(RATIOS[1], input), (RATIOS[2], output)]),
     }
 }

@@ -207,7 +207,7 @@ fn commands_as_they_are_pasted() {
         (
             "single vllm bench serve --model m --request-rate 4",
             "model=m request_rate=4 num_prompts=1000 random_input_len=1024 random_output_len=128",
-            "as `vllm bench serve` has it: --random-input-len 1024, --random-output-len 128, --num-prompts 1000",
+            "as `vllm bench serve` has it by default: --random-input-len 1024, --random-output-len 128, --num-prompts 1000",
         ),
         (
             "VLLM_USE_V1=1 vllm bench serve \\\n  --backend vllm \\\n  --model m \\\n  --dataset-name wikitext --no-stream --dataset-path x",
@@ -217,17 +217,17 @@ fn commands_as_they_are_pasted() {
         (
             "vllm bench serve --model m --dataset-name hf --dataset-path org/set --hf-split test --hf-subset a --num-prompts 7",
             "model=m dataset_name=hf dataset_path=org/set hf_split=test hf_subset=a num_prompts=7 max_concurrency=7",
-            "as `vllm bench serve` has it: --max-concurrency 7",
+            "--max-concurrency 7 (it has no limit: all prompts at once)",
         ),
         (
             "vllm bench serve --model m --dataset-name sharegpt --dataset-path s.json --no-stream --num-prompts 7",
-            "model=m dataset_name=sharegpt dataset_path=s.json num_prompts=7 max_concurrency=7",
-            "left out: --no-stream; as `vllm bench serve` has it: --max-concurrency 7",
+            "model=m dataset_name=sharegpt dataset_path=s.json num_prompts=7 max_concurrency=7 no_stream=true",
+            "not said, and so as `vllm bench serve` has it by default: --max-concurrency 7",
         ),
         (
             "python3 benchmarks/benchmark_serving.py --backend vllm --model m --dataset-path s.json --request-rate 1.0 --num-prompts 200 --trust-remote-code",
             "backend=vllm model=m dataset_path=s.json dataset_name=sharegpt request_rate=1.0 num_prompts=200",
-            "as benchmark_serving.py has it: --dataset-name sharegpt",
+            "as benchmark_serving.py has it by default: --dataset-name sharegpt",
         ),
         (
             "docker exec -it c vllm bench serve --model m --num-prompts 3 --input-len 8 --output-len 4 --max-concurrency 1",
@@ -258,8 +258,46 @@ fn commands_as_they_are_pasted() {
         (
             "bench serve --model m --duration 10s --max-concurrency 2",
             "model=m duration=10s max_concurrency=2 random_input_len=1024 random_output_len=128",
-            "as `vllm bench serve` has it: --random-input-len 1024",
+            "as `vllm bench serve` has it by default: --random-input-len 1024",
         ),
+        (
+            "vllm bench serve --model m --num-prompts 4 --max-concurrency 1 --input-len 8 --output-len 8 --random-range-ratio '{\"input\":0.1,\"output\":0.2}'",
+            "model=m num_prompts=4 max_concurrency=1 input_len=8 output_len=8 range_ratio_input=0.1 range_ratio_output=0.2",
+            "",
+        ),
+        (
+            "single --random-range-ratio='{\"output\":1.0}'",
+            "range_ratio_input=0 range_ratio_output=0",
+            "--range-ratio-output 1 as 0",
+        ),
+        (
+            "vllm bench serve --model m --dataset-name custom --dataset-path p.jsonl --num-prompts 4 --max-concurrency 1",
+            "model=m dataset_name=custom dataset_path=p.jsonl num_prompts=4 max_concurrency=1 custom_output_len=256",
+            "--custom-output-len 256",
+        ),
+        (
+            "python3 -m sglang.bench_serving --dataset-name generated-shared-prefix --gsp-num-groups 4 --gsp-prompts-per-group 8 --gsp-range-ratio 1.0 --gsp-fast-prepare --max-concurrency 2",
+            "backend=sglang port=30000 dataset_name=prefix_repetition prefix_repetition_num_prefixes=4 prefix_repetition_prefix_len=2048 prefix_repetition_suffix_len=128 prefix_repetition_output_len=256 num_prompts=32 max_concurrency=2",
+            "8 prompts in each of 4 groups as --num-prompts 32",
+        ),
+        (
+            "single --dataset-name generated-shared-prefix --gsp-prompts-per-group 3",
+            "dataset_name=prefix_repetition num_prompts=30",
+            "3 prompts in each of 10 groups as --num-prompts 30",
+        ),
+        // What shells, browsers and word processors leave in a line.
+        (
+            "VLLM_USE_V1=1 CUDA_VISIBLE_DEVICES=0,1 vllm bench serve \\\r\n  --model=m \\\r\n  --num_prompts=3 --input-len 8 --output-len 4 --max-concurrency 1\r\n",
+            "model=m num_prompts=3 input_len=8 output_len=4 max_concurrency=1",
+            "",
+        ),
+        (
+            "single --model 'a b' --label=\"tp 8\" --metadata 'k=v w' --no-ignore-eos --no-trust-remote-code",
+            "model=a b label=tp 8 metadata=k=v w",
+            "left out: --no-ignore-eos, --no-trust-remote-code",
+        ),
+        ("single --num-prompts=1 --num_prompts 2 --num-prompt 3", "num_prompts=3", ""),
+        ("single --goodput ttft:1 --goodput tpot:2 e2el:3", "goodput=ttft:1,tpot:2,e2el:3", ""),
     ];
     let wrong: Vec<String> =
         table.iter().filter_map(|(line, params, note)| wrong(line, params, note)).collect();
@@ -298,6 +336,16 @@ fn what_cannot_be_had_is_refused_by_name_with_what_to_use_instead() {
         ("single --ramp-up-s linear", "--ramp-up-start-rps, --ramp-up-strategy"),
         ("single --max-concurency 4", "unexpected argument '--max-concurency' found"),
         ("single --ready-check-timeout-sec", "a value is required for '--ready-check-timeout-sec'"),
+        (
+            "single --random-range-ratio '{\"in\": 1}'",
+            "--random-range-ratio: has \"input\" and \"output\", got \"in\"",
+        ),
+        (
+            "single --random-range-ratio '{\"input\": \"a\"}'",
+            "--random-range-ratio: \"input\" must be a number, got \"a\"",
+        ),
+        ("single --gsp-prompts-per-group x", "--gsp-prompts-per-group: must be a whole number"),
+        ("single --gsp-num-turns 3", "--gsp-num-turns 3 is not available here"),
         ("vllm bench throughput --model m", "`vllm bench throughput` is no load test of a server"),
         ("vllm bench latency --model m", "`vllm bench latency` is no load test of a server"),
         ("vllm serve m --port 8000", "`vllm serve` is no load test of a server"),
@@ -317,17 +365,7 @@ fn what_cannot_be_had_is_refused_by_name_with_what_to_use_instead() {
             "single --endpoint /v1/responses",
             "--endpoint /v1/responses is another API\n  try: --backend openai-chat",
         ),
-        (
-            "single --random-range-ratio '{\"input\": 0.1, \"output\": 0.4}'",
-            "one ratio is for prompts and replies",
-        ),
         ("single --probe-request-rate 20", "--probe-request-rate 20 is not available here\n  try: a mix"),
-        (
-            "guidellm benchmark --target http://h:1 --rate-type sweep",
-            "lines of `guidellm` are not read\n  try: rampant single",
-        ),
-        ("evalscope perf --parallel 1", "lines of `evalscope` are not read"),
-        ("python token_benchmark_ray.py --model m", "lines of `token_benchmark_ray.py` are not read"),
         ("single --lora-assignment round-robin", "--lora-assignment round-robin is not available here"),
     ] {
         let told = meaning(line).map(|(params, _)| params).expect_err(line);
@@ -349,6 +387,7 @@ fn every_flag_of_theirs_that_we_take_leads_to_one_of_ours() {
         match meaning {
             Meaning::Same(flag) | Meaning::Seconds(flag) => assert!(is_ours(flag), "{name}: {flag}"),
             Meaning::Is(args) => assert!(is_ours(args[0].trim_start_matches("--")), "{name}: {args:?}"),
+            Meaning::PerGroup => assert!(is_ours("num-prompts") && is_ours("prefix-repetition-num-prefixes")),
             Meaning::File => assert!(is_ours("result-dir") && is_ours("result-filename")),
             Meaning::Nothing(..) => assert!(!is_ours(name), "{name} has a meaning"),
             Meaning::NothingIf(_, instead) | Meaning::Instead(instead) => assert!(!instead.is_empty()),
@@ -405,4 +444,67 @@ fn every_flag_that_their_benchmarks_have_today_is_known() {
         .filter(|flag| !known.iter().any(|known| known.is_called(flag)) && table::meaning(flag).is_none())
         .collect();
     assert_eq!(unknown, [""; 0]);
+}
+
+#[test]
+fn another_programs_line_is_told_with_the_nearest_of_ours() {
+    for (line, told) in [
+        (
+            "guidellm benchmark --target http://h:8000 --rate-type constant --rate 4 --max-seconds 30 --data prompt_tokens=256,output_tokens=128",
+            "`guidellm benchmark` is another program\n  try: rampant single --base-url http://h:8000 --duration 30s --random-input-len 256 --random-output-len 128 --request-rate 4 --burstiness inf",
+        ),
+        (
+            "guidellm benchmark run --target http://h:8000/v1/ --profile concurrent --rate 8,16 --max-requests 100 --data '{\"prompt_tokens\": 32, \"output_tokens\": 8}' --model m --processor /m --warmup 0.1",
+            "rampant single --base-url http://h:8000 --num-prompts 100 --random-input-len 32 --random-output-len 8 --model m --tokenizer /m --max-concurrency 8 (without --warmup, the further rates (one line a rate))",
+        ),
+        (
+            "guidellm benchmark --target=http://h --rate-type=sweep --data=prompts.jsonl",
+            "rampant single --base-url http://h --dataset-name custom --dataset-path prompts.jsonl (without --rate-type sweep",
+        ),
+        (
+            "aiperf profile -m m --url h:8000 --endpoint-type chat --concurrency 10 --request-count 100 --synthetic-input-tokens-mean 550 --output-tokens-mean 150 --streaming",
+            "`aiperf profile` is another program\n  try: rampant single --model m --base-url http://h:8000 --backend openai-chat --max-concurrency 10 --num-prompts 100 --random-input-len 550 --random-output-len 150",
+        ),
+        (
+            "genai-perf profile -m m -u localhost:8000 --endpoint-type completions --request-rate 5 --synthetic-input-tokens-stddev 0 --benchmark-duration 60",
+            "rampant single --model m --base-url http://localhost:8000 --backend openai --request-rate 5 --duration 60s --no-stream (without --synthetic-input-tokens-stddev)",
+        ),
+        (
+            "genai-bench benchmark --api-backend openai --api-base http://h:8000 --api-model-name m --num-concurrency 4 --traffic-scenario 'D(100,200)' --max-time-per-run 2",
+            "rampant single --base-url http://h:8000 --model m --max-concurrency 4 --random-input-len 100 --random-output-len 200 --duration 2m --backend openai-chat",
+        ),
+        (
+            "evalscope perf --url http://h:8000/v1/chat/completions --parallel 5 --number 20 --model m --api openai",
+            "rampant single --base-url http://h:8000 --backend openai-chat --max-concurrency 5 --num-prompts 20 --model m",
+        ),
+        (
+            "python token_benchmark_ray.py --model m --mean-input-tokens 550 --mean-output-tokens 150 --num-concurrent-requests 2",
+            "rampant single --model m --random-input-len 550 --random-output-len 150 --max-concurrency 2 --backend openai-chat --base-url $OPENAI_API_BASE",
+        ),
+        (
+            "python3 -m sglang.bench_one_batch_server --model m --base-url http://h:30000 --batch-size 16 --input-len 1024 --output-len 8",
+            "`sglang.bench_one_batch_server` is another program\n  try: rampant single --model m --base-url http://h:30000 --max-concurrency 16 --random-input-len 1024 --random-output-len 8 --backend sglang",
+        ),
+        (
+            "oha -c 50 -n 200 http://h:8000/v1/completions",
+            "rampant single --max-concurrency 50 --num-prompts 200 --base-url http://h:8000",
+        ),
+        (
+            "wrk -t4 -c100 -d30s http://h:8000",
+            "try: rampant single --max-concurrency 100 --duration 30s --base-url http://h:8000",
+        ),
+        ("k6 run load.js", "`k6` is another program\n  try: `rampant run SCRIPT.rhai`"),
+        ("llmperf", "`llmperf` is another program\n  try: rampant single"),
+        (
+            "python3 -m vllm.something --x",
+            "`python3 -m vllm.something` is no command of rampant\n  try: `rampant single",
+        ),
+        ("single FOO=1 python bench.py --x", "`python bench.py` is no command of rampant"),
+    ] {
+        let got = meaning(line).map(|(params, _)| params).expect_err(line);
+        assert!(got.contains(told), "{line}\n{got}");
+        assert!(!got.contains("subcommand") && got.lines().count() <= 2, "{got}");
+    }
+    // A container may have the name of a program.
+    assert!(meaning("docker exec -it ab vllm bench serve --model m --num-prompts 1").is_ok());
 }
