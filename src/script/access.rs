@@ -39,7 +39,7 @@ pub struct Access {
     results: PathBuf,
     /// Where new files may go: what parameters such as `output` or `dir` name.
     places: Vec<PathBuf>,
-    /// Files given as `config`: the `base_url` in them becomes reachable.
+    /// Files given as `config`: the addresses of servers in them become reachable.
     plans: Vec<PathBuf>,
     hosts: Mutex<Vec<Reach>>,
     /// Values of parameters, as they were typed.
@@ -222,21 +222,21 @@ impl Access {
         }
     }
 
-    /// To be called with what was read: the `base_url` of a plan that was given as `config`
-    /// becomes reachable.
-    pub fn learn(&self, path: &Path, base_url: Option<&str>) {
+    /// To be called with what was read: an address of a plan that was given as `config` becomes
+    /// reachable, its `base_url` or one of its `metrics_url`.
+    pub fn learn(&self, path: &Path, address: &str) {
         let is_plan = self.plans.iter().any(|plan| plan == path);
         // The plan of a built-in command has a name when nobody gives it one.
         let usual =
             self.built_in && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
         if is_plan || usual {
-            base_url.into_iter().for_each(|url| self.grant(url));
+            self.grant(address);
         }
     }
 
     /// Makes the host of an address reachable that the command line gives.
     pub fn grant(&self, url: &str) {
-        self.hosts.lock().expect("nobody panics while holding the hosts").extend(host_of(url));
+        self.hosts.lock().expect("nobody panics while holding the hosts").extend(host_of_server(url));
     }
 
     /// Fails when the script may not reach `host` at `port`.
@@ -280,8 +280,7 @@ fn granted_by(name: &str, text: &str) -> Option<Reach> {
     let name = name.strip_suffix('s').unwrap_or(name);
     let is = |end: &str| name == end || name.strip_suffix(end).is_some_and(|before| before.ends_with('_'));
     match (is("url"), is("host")) {
-        // A role may stand before it: `prefill=http://...`.
-        (true, _) => host_of(text).or_else(|| host_of(text.split_once('=')?.1)),
+        (true, _) => host_of_server(text),
         (_, true) => Some(reach(text)),
         _ => None,
     }
@@ -325,6 +324,11 @@ fn reach(text: &str) -> Reach {
         },
         _ => Reach { host: text, port: None },
     }
+}
+
+/// The same, also with a role before it: `prefill=http://...`.
+fn host_of_server(text: &str) -> Option<Reach> {
+    host_of(text).or_else(|| host_of(text.split_once('=')?.1))
 }
 
 /// The host of an http or https address.
@@ -515,10 +519,12 @@ mod tests {
             &given(&[("config", "c.yaml"), ("data", "other/b.csv")]),
             &Switches::default(),
         );
-        let url = Some("http://10.1.1.1:8000");
+        let url = "http://10.1.1.1:8000";
         access.learn(&access.may_read("other/b.csv").unwrap(), url);
         assert!(access.may_reach("10.1.1.1", 8000).is_err());
         access.learn(&access.may_read("c.yaml").unwrap(), url);
         assert!(access.may_reach("10.1.1.1", 8000).is_ok());
+        access.learn(&access.may_read("c.yaml").unwrap(), "prefill=http://10.1.1.2:8001/metrics");
+        assert!(access.may_reach("10.1.1.2", 8001).is_ok() && access.may_reach("10.1.1.2", 8000).is_err());
     }
 }

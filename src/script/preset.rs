@@ -35,8 +35,8 @@ pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
         let texts = texts(param, item).map_err(|told| Error::usage(format!("{flag}: {told}")))?;
         let given = Given { name: param.name.clone(), flag, texts, split: false };
         drop(param.parse(&given)?);
-        if param.name == "base_url" {
-            given.texts.iter().for_each(|url| state.access.learn(&real, Some(url)));
+        if matches!(param.name.as_str(), "base_url" | "metrics_url") {
+            given.texts.iter().for_each(|url| state.access.learn(&real, url));
         }
         let mut presets = state.presets();
         presets.retain(|known| known.name != given.name);

@@ -33,9 +33,17 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
             return Err(cannot(format!("its ending {ending:?} is none of .yaml, .yml, .json, .jsonl, .csv")));
         }
     };
-    let base_url = value.read_lock::<Map>().and_then(|map| map.get("base_url")?.clone().into_string().ok());
-    state.access.learn(&real, base_url.as_deref());
+    for address in value.read_lock::<Map>().map(|map| addresses(&map)).unwrap_or_default() {
+        state.access.learn(&real, &address);
+    }
     Ok(value)
+}
+
+/// The servers that a plan names.
+fn addresses(plan: &Map) -> Vec<String> {
+    let named = ["base_url", "metrics_url"].into_iter().filter_map(|key| plan.get(key).cloned());
+    let all = named.flat_map(|value| value.clone().into_array().unwrap_or_else(|_| vec![value]));
+    all.filter_map(|value| value.into_string().ok()).collect()
 }
 
 /// Most bytes of a file that becomes script values: they take many times the room.

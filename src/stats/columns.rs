@@ -63,7 +63,8 @@ pub fn columns(summary: &Summary) -> Vec<(String, Option<f64>)> {
 }
 
 fn is_latency(metric: Metric) -> bool {
-    metric == Metric::OutputTpsPerUser || (metric.is_time() && metric != Metric::Stall)
+    metric == Metric::OutputTpsPerUser
+        || (metric.is_time() && metric.span().is_none() && metric != Metric::Stall)
 }
 
 #[cfg(test)]

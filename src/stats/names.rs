@@ -1,6 +1,7 @@
 //! `Name`: `metric.statistic`, the name of one number of a summary, such as `ttft.p99`.
 
 use crate::error::nearest;
+use crate::record::Span;
 
 /// What is measured. The metrics up to [`Metric::Stall`] hold one sample of values each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,13 @@ pub enum Metric {
     Concurrency,
     AudioSeconds,
     Duration,
+    ServerTtft,
+    ServerItl,
+    ServerQueue,
+    ServerE2el,
+    ServerKvTransfer,
+    ServerCachedTokens,
+    SpecAcceptance,
 }
 
 /// How a metric becomes one number.
@@ -83,7 +91,7 @@ const ALIASES: [(&str, &str); 6] = [
 ];
 
 impl Metric {
-    pub const ALL: [Metric; 28] = [
+    pub const ALL: [Metric; 35] = [
         Metric::Ttft,
         Metric::Ttfo,
         Metric::ItlRequest,
@@ -112,6 +120,13 @@ impl Metric {
         Metric::Concurrency,
         Metric::AudioSeconds,
         Metric::Duration,
+        Metric::ServerTtft,
+        Metric::ServerItl,
+        Metric::ServerQueue,
+        Metric::ServerE2el,
+        Metric::ServerKvTransfer,
+        Metric::ServerCachedTokens,
+        Metric::SpecAcceptance,
     ];
 
     pub fn name(self) -> &'static str {
@@ -144,17 +159,38 @@ impl Metric {
             Metric::Concurrency => "concurrency",
             Metric::AudioSeconds => "audio_seconds",
             Metric::Duration => "duration",
+            Metric::ServerTtft => "server_ttft",
+            Metric::ServerItl => "server_itl",
+            Metric::ServerQueue => "server_queue",
+            Metric::ServerE2el => "server_e2el",
+            Metric::ServerKvTransfer => "server_kv_transfer",
+            Metric::ServerCachedTokens => "server_cached_tokens",
+            Metric::SpecAcceptance => "spec_acceptance",
         }
     }
 
     /// Values in milliseconds.
     pub fn is_time(self) -> bool {
-        matches!(self, Metric::Itl | Metric::Stall) || (self as usize) <= Metric::Lateness as usize
+        matches!(self, Metric::Itl | Metric::Stall)
+            || (self as usize) <= Metric::Lateness as usize
+            || self.span().is_some()
+    }
+
+    /// Of which the server tells the mean by its own counters.
+    pub fn span(self) -> Option<Span> {
+        match self {
+            Metric::ServerTtft => Some(Span::Ttft),
+            Metric::ServerItl => Some(Span::Itl),
+            Metric::ServerQueue => Some(Span::Queue),
+            Metric::ServerE2el => Some(Span::E2el),
+            Metric::ServerKvTransfer => Some(Span::KvTransfer),
+            _ => None,
+        }
     }
 
     /// One value a request at most, and a time: what a limit may be set on.
     pub fn is_time_of_request(self) -> bool {
-        self.is_time() && !matches!(self, Metric::Stall | Metric::ItlToken)
+        self.is_time() && self.span().is_none() && !matches!(self, Metric::Stall | Metric::ItlToken)
     }
 
     fn is_sample(self) -> bool {
@@ -169,7 +205,9 @@ impl Metric {
             Metric::Requests => matches!(statistic, Count | Rate),
             Metric::Errors => matches!(statistic, Count | Share),
             Metric::Goodput => matches!(statistic, Count | Rate | Share),
-            Metric::CachedTokens => matches!(statistic, Sum | Share),
+            Metric::CachedTokens | Metric::ServerCachedTokens => matches!(statistic, Sum | Share),
+            Metric::SpecAcceptance => statistic == Share,
+            _ if self.span().is_some() => statistic == Mean,
             Metric::AudioSeconds => matches!(statistic, Sum | Rate),
             Metric::UncachedInputTokens => matches!(statistic, Sum | Rate),
             Metric::WastedTokens | Metric::Duration => statistic == Sum,
@@ -293,6 +331,7 @@ impl Name {
             _ if self.metric == Metric::Duration => "duration_s".into(),
             Statistic::Rate if self.metric == Metric::AudioSeconds => "rtfx".into(),
             Statistic::Peak => "peak_output_tokens_per_s".into(),
+            _ if self.metric == Metric::SpecAcceptance => metric.into(),
             Statistic::Count => format!("{metric}_count"),
             statistic if self.metric.is_time() => {
                 format!("{metric}_ms_{}", statistic.name().replace('.', "_"))

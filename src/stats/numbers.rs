@@ -54,6 +54,10 @@ impl Summary {
             (Concurrency, Mean) => self.concurrency().map(|c| c.mean),
             (Concurrency, Max) => self.concurrency().map(|c| c.max as f64),
             (Metric::OutputTokens, Peak) => self.peak(),
+            (Metric::SpecAcceptance, _) => self.told().filter(|told| told.speculates)?.accepted(),
+            (Metric::ServerCachedTokens, Sum) => Some(self.told()?.cache?.part),
+            (Metric::ServerCachedTokens, Share) => self.told()?.cache?.share(),
+            (metric, Mean) if metric.span().is_some() => Some(self.told()?.mean(metric.span()?)?.ms),
             (metric, Rate) => self.token_rate(metric),
             (metric, statistic) => self.of_view(metric, statistic, &self.view(metric)),
         }

@@ -94,6 +94,11 @@ impl Summary {
 
     /// What the server's counters say of its prefix cache, unless others asked the server for more
     /// than half as much as this run did: it is not known whose share that is.
+    /// What the server's own counters say of the window; nothing for a part of a run.
+    pub fn told(&self) -> Option<&Told> {
+        self.told.as_deref()
+    }
+
     pub(super) fn cache_told(&self) -> Option<Part> {
         let cache = self.told.as_deref()?.cache?;
         let sent = self.samples[Metric::InputTokens as usize].view().sum();

@@ -92,6 +92,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_tells_has_names() {
+        let mut told = Told { cache: Some(Part { part: 100.0, whole: 400.0 }), ..Told::default() };
+        (told.drafts, told.speculates) = (Some(Part { part: 30.0, whole: 100.0 }), true);
+        for (i, span) in Span::ALL.into_iter().enumerate() {
+            told.means[span as usize] = Some(Mean { ms: 10.0 + i as f64, count: 4.0 });
+        }
+        let (summary, silent) = (heard(told), heard(Told::default()));
+        let names = ["ttft", "itl", "queue", "e2el", "kv_transfer"].map(|span| format!("server_{span}.mean"));
+        let rest = ["server_cached_tokens.sum", "server_cached_tokens.share", "spec_acceptance.share"];
+        let values = [10.0, 11.0, 12.0, 13.0, 14.0, 100.0, 0.25, 0.3];
+        for (name, value) in names.iter().map(String::as_str).chain(rest).zip(values) {
+            assert_eq!(summary.value(name), Ok(Some(value)), "{name}");
+            assert_eq!(silent.value(name), Ok(None), "{name}");
+        }
+        assert_eq!(Name::parse("server_ttft.mean").map(Name::column), Ok("server_ttft_ms_mean".into()));
+        assert_eq!(Name::parse("spec_acceptance.share").map(Name::column), Ok("spec_acceptance".into()));
+        assert!(Name::parse("server_ttft.p99").is_err(), "a server tells its mean alone");
+    }
+
+    #[test]
     fn the_cached_line_is_filled_by_counters_unless_they_count_others_as_well() {
         let cache = |part, whole| heard(Told { cache: Some(Part { part, whole }), ..Told::default() });
         let summary = cache(100.0, 400.0);

@@ -3,6 +3,7 @@
 //! Servers are the built-in engine on a free port, or a `Recorder` that keeps what it was sent.
 //! Every test has a temporary folder of its own and nothing of the environment around it.
 
+mod balancer;
 mod batch;
 mod calibrate;
 mod chinese;

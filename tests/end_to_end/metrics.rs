@@ -115,6 +115,36 @@ fn every_worker_is_asked_and_their_means_stand_beside_ours() {
 }
 
 #[test]
+fn a_script_has_what_the_server_tells_by_name() {
+    let lab = Lab::new();
+    let script = "let r = run(#{ target: target(\"builtin:ttft=5ms,itl=1ms\"), workload: prompts(#{ input: 8, output: 4 }), \
+                  arrivals: closed(2), requests: 20 });\n\
+                  check(\"ttft\", r[\"server_ttft.mean\"] >= 5.0);\n\
+                  check(\"e2el\", r[\"server_e2el.mean\"] > r[\"server_ttft.mean\"]);\n\
+                  check(\"queue\", r[\"server_queue.mean\"] >= 0.0);\n\
+                  check(\"cache\", r[\"server_cached_tokens.share\"] == 0.0);\n\
+                  check(\"no drafts\", r[\"spec_acceptance.share\"] == ());\n";
+    lab.file("told.rhai", script);
+    lab.run(&["run", "told.rhai"]).exits(0);
+    lab.file("wrong.rhai", &script.replace("server_queue.mean", "server_queue.p99"));
+    let done = lab.run(&["run", "wrong.rhai"]);
+    assert!(done.err.contains("server_queue has no statistic \"p99\""), "{}", done.err);
+}
+
+#[test]
+fn the_metrics_url_of_a_batch_is_as_much_the_users_word_as_its_base_url() {
+    let (lab, engine) = (Lab::new(), Engine::fast());
+    let plan = format!(
+        "model: rampant-sim\nbase_url: {}\ninput_output: [[8, 4]]\nconcurrency_prompts: [[2, 10]]\n\
+         metrics_url:\n  - prefill=http://198.51.100.9:1\n  - http://198.51.100.10:2/metrics\n",
+        engine.url
+    );
+    lab.file("config.yaml", &plan);
+    let done = lab.run(&["batch"]).exits(0);
+    assert!(!done.err.contains("may not reach"), "{}", done.err);
+}
+
+#[test]
 fn a_page_of_metrics_that_cannot_be_is_one_sentence_before_any_load() {
     let (lab, engine) = (Lab::new(), Engine::fast());
     let done = lab.single(&engine.url, &["--metrics-url", "host:1"]).exits(2);

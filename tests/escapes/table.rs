@@ -232,6 +232,17 @@ pub const HOSTS: &[Try] = &[
     line(r#"target(read("urls.yaml").base_url)"#, 2, "may not reach"),
     with(&["-p", "data=mine/urls.yaml"], r#"target(read(param("data", "")).base_url)"#, 2, "may not reach"),
     with(&["-p", "data=mine/urls.json"], r#"target(read(param("data", "")).base_url)"#, 2, "may not reach"),
+    line(
+        r#"target("http://127.0.0.1:1", #{ metrics_url: read("urls.yaml").metrics_url })"#,
+        2,
+        "may not reach",
+    ),
+    with(
+        &["-p", "data=mine/urls.yaml"],
+        r#"target("http://127.0.0.1:1", #{ metrics_url: read(param("data", "")).metrics_url })"#,
+        2,
+        "may not reach",
+    ),
     with(
         &["-p", "config=mine/urls.yaml"],
         r#"target(read(param("config", "")).other_url)"#,
@@ -595,6 +606,12 @@ pub const HARMLESS: &[Try] = &[
     with(
         &["-p", "config=mine/urls.yaml"],
         r#"target(read(param("config", "")).base_url); print("fine")"#,
+        0,
+        "fine",
+    ),
+    with(
+        &["-p", "config=mine/urls.yaml"],
+        r#"let c = read(param("config", "")); target(c.base_url, #{ metrics_url: c.metrics_url }); print("fine")"#,
         0,
         "fine",
     ),

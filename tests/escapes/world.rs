@@ -45,7 +45,10 @@ impl World {
             ("mine/ring_b.rhai", "import \"ring\" as a; fn f() { a::f() }"),
             ("mine/key.csv", KEY),
             ("mine/urls.json", "{\"base_url\": \"http://198.51.100.7\"}"),
-            ("mine/urls.yaml", "base_url: http://198.51.100.7\nother_url: http://198.51.100.8\n"),
+            (
+                "mine/urls.yaml",
+                "base_url: http://198.51.100.7\nother_url: http://198.51.100.8\nmetrics_url:\n  - http://198.51.100.9\n  - prefill=http://198.51.100.10\n",
+            ),
             ("outside/secret.csv", &secret_rows),
             ("outside/open.csv", "a\n1\n2\n"),
             ("outside/tokenizer.json", SECRET),

@@ -11,6 +11,10 @@ const COUNTERS: usize = 2 * (PAIRS.len() + Span::ALL.len());
 /// Two times of one start are read from the same text, or lie further apart.
 const SAME_START_S: f64 = 0.001;
 
+/// A server that has begun again has counted what came since: no more than so many of the largest
+/// steps that were seen.
+const STEPS_MAX: f64 = 4.0;
+
 /// What the counters of a server said at each scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counters {
@@ -86,9 +90,11 @@ fn grown(seen: &[Seen], place: usize) -> Option<f64> {
 /// How often the server began again, and whether several servers answer in turn. A server that
 /// begins again is younger than before and has counted nothing; counters that go back twice, a
 /// process that is older than the one before, or a younger one whose counters went on are those of
-/// others.
+/// others. Where nobody says since when it counts, so are those that go back to more than comes
+/// between two scrapes.
 fn turns(seen: &[Seen]) -> (u32, bool) {
     let (mut backs, mut jumps) = (0, false);
+    let steps = steps(seen);
     for pair in seen.windows(2) {
         let both = || pair[0].counters.iter().zip(&pair[1].counters);
         let back = both().any(|(before, now)| before.zip(*now).is_some_and(|(before, now)| now < before));
@@ -96,9 +102,27 @@ fn turns(seen: &[Seen]) -> (u32, bool) {
         backs += u32::from(back);
         if let Some((before, now)) = pair[0].started.zip(pair[1].started) {
             jumps |= now < before - SAME_START_S || now > before + SAME_START_S && on && !back;
+        } else {
+            let high = |(i, (before, now)): (usize, (&Option<f64>, &Option<f64>))| {
+                let fell = before.zip(*now).filter(|(before, now)| now < before);
+                fell.zip(steps[i]).is_some_and(|((_, now), step)| now > STEPS_MAX * step)
+            };
+            jumps |= both().enumerate().any(high);
         }
     }
     (backs, jumps || backs > 1)
+}
+
+/// The most that came to each counter between two scrapes; `None`: nothing ever did.
+fn steps(seen: &[Seen]) -> [Option<f64>; COUNTERS] {
+    let mut most = [None; COUNTERS];
+    for pair in seen.windows(2) {
+        for (most, (before, now)) in most.iter_mut().zip(pair[0].counters.iter().zip(&pair[1].counters)) {
+            let step = before.zip(*now).map(|(before, now)| now - before).filter(|step| *step > 0.0);
+            *most = (*most).into_iter().chain(step).reduce(f64::max);
+        }
+    }
+    most
 }
 
 /// The sum in milliseconds and the count behind each mean.
@@ -153,6 +177,12 @@ mod tests {
         let at = |hits, queries, started: f64| {
             cache(hits, queries, &format!("process_start_time_seconds {started}\n"))
         };
+        let born =
+            |hits, queries, at: f64| cache(hits, queries, &format!("vllm:prefix_cache_hits_created {at}\n"));
+        let younger = told(&[born(10.0, 90.0, 1000.5), born(1.0, 9.0, 2000.5)]);
+        assert_eq!((younger.restarts, younger.jumps), (1, false));
+        let busy = told(&[cache(900.0, 9000.0, ""), cache(910.0, 9100.0, ""), cache(20.0, 250.0, "")]);
+        assert_eq!((busy.restarts, busy.jumps), (1, false), "what came since it began again");
         let once = told(&[cache(10.0, 90.0, ""), cache(0.0, 0.0, ""), cache(5.0, 10.0, "")]);
         assert_eq!((once.restarts, once.jumps), (1, false));
         assert_eq!(once.cache, Some(Part { part: 5.0, whole: 10.0 }));
@@ -161,6 +191,16 @@ mod tests {
             vec![cache(10.0, 90.0, ""), cache(1.0, 9.0, ""), cache(11.0, 95.0, ""), cache(2.0, 10.0, "")],
             // Up and down once, but the second process is older than the first.
             vec![at(10.0, 90.0, 2000.5), at(1.0, 9.0, 1000.5)],
+            // Once, to what no server counts in so short a time.
+            vec![
+                cache(900.0, 9000.0, ""),
+                cache(910.0, 9050.0, ""),
+                cache(500.0, 5000.0, ""),
+                cache(510.0, 5050.0, ""),
+            ],
+            // By the birth dates of their counters.
+            vec![born(10.0, 90.0, 1000.5), born(50.0, 900.0, 2000.5)],
+            vec![born(10.0, 90.0, 2000.5), born(1.0, 9.0, 1000.5)],
             // A younger process that has counted more.
             vec![at(10.0, 90.0, 1000.5), at(50.0, 900.0, 2000.5)],
         ];

@@ -191,13 +191,21 @@ struct Teller<F> {
     scrapes: Scrapes,
     /// The same few hundred words every second.
     words: HashMap<String, Arc<str>>,
-    /// Values of the answer before, for shares.
+    /// Values of the answer before, for shares, and when its process began.
     before: HashMap<&'static str, f64>,
+    started: Option<f64>,
 }
 
 impl<F: FnMut(Nanos, Vec<Point>)> Teller<F> {
     fn new(zero: Nanos, each: F) -> Self {
-        Teller { zero, each, scrapes: Scrapes::default(), words: HashMap::new(), before: HashMap::new() }
+        Teller {
+            zero,
+            each,
+            scrapes: Scrapes::default(),
+            words: HashMap::new(),
+            before: HashMap::new(),
+            started: None,
+        }
     }
 
     /// Tells of a scrape that was due at `mark`, and of the marks that passed meanwhile.
@@ -252,6 +260,10 @@ impl<F: FnMut(Nanos, Vec<Point>)> Teller<F> {
     /// counter went back because the server was started again.
     fn shares(&mut self, page: &Page) -> Vec<(&'static str, f64)> {
         let mut shares = Vec::new();
+        if std::mem::replace(&mut self.started, page.started) != page.started {
+            // Another process has another count.
+            self.before.clear();
+        }
         for (name, part, whole) in SHARES {
             let mut came = |metric| {
                 let now = page.value(metric)?;

@@ -18,7 +18,7 @@ pub struct Page {
     pub left_out: usize,
     /// By the number of the [`Span`]: milliseconds in all, and of how many observations.
     pub means: [Option<(f64, f64)>; Span::ALL.len()],
-    /// When the one process that answers began, seconds since 1970.
+    /// When the one process that answers began, or its first counter, seconds since 1970.
     pub started: Option<f64>,
     /// Of speculative decoding, as it stands: see [`ACCEPT_LENGTH`].
     pub accept_length: Option<f64>,
@@ -45,7 +45,14 @@ impl Page {
     /// and values that are no numbers. Text without any series gives an empty page.
     pub fn read(text: &str) -> Page {
         let mut families: BTreeMap<&str, Family> = BTreeMap::new();
+        let mut born: Option<f64> = None;
+        let mut several = false;
         for (name, labels, value) in samples(text) {
+            if name.ends_with("_created") && value.is_finite() {
+                born = Some(born.map_or(value, |born| born.min(value)));
+                // Pages that the user has named stand here as one.
+                several |= labels.contains("server=\"");
+            }
             if value.is_finite() && !name.ends_with("_bucket") && !name.ends_with("_created") {
                 families.entry(name).or_default().push((labels, value));
             }
@@ -72,10 +79,11 @@ impl Page {
             }
         }
         page.means = counters::means(|name| joined(&ANY, &[name], &families));
-        page.started = families.get(STARTED).and_then(|family| match family[..] {
-            [(_, started)] => Some(started),
-            _ => None,
-        });
+        page.started = match families.get(STARTED).map(Vec::as_slice) {
+            Some([(_, started)]) => Some(*started),
+            Some(_) => None,
+            None => born.filter(|_| !several),
+        };
         let gauge = |rule: &Rule| rule.names.iter().find_map(|names| joined(rule, names, &families));
         (page.accept_length, page.accept_share) = (gauge(&ACCEPT_LENGTH), gauge(&ACCEPT_SHARE));
         let raw = families.iter().filter(|(name, _)| !told.contains(name));

@@ -128,7 +128,10 @@ impl Handle {
             ("over_time", chart::run::over_time(name, &records, start, lang)),
             ("timeline", chart::run::timeline(name, &records, lang)),
         ];
-        let told = |metric: &str| chart::server::DRAWN.contains(&metric);
+        // Counters of several processes in turn have no rate.
+        let jumps = self.run.summary.told().is_some_and(|told| told.jumps);
+        let told =
+            |metric: &str| chart::server::DRAWN.contains(&metric) && !(jumps && metric.ends_with("_total"));
         let points = series::points(self, |point| point.source == Source::Server && told(&point.metric))?;
         figures.extend(
             chart::server::over_time(name, &records, &points, start, lang).map(|figure| ("server", figure)),
@@ -190,7 +193,10 @@ pub fn file_name(name: &str) -> String {
 #[export_module]
 mod functions {
     /// A value of the run, such as `r["ttft.p99"]` (ms), `r["output_tokens.rate"]` (per second),
-    /// `r["errors.share"]`; `()` when it was not observed.
+    /// `r["errors.share"]`; `()` when it was not observed. By the server's own counters:
+    /// `r["server_ttft.mean"]` (ms; `server_itl`, `server_queue`, `server_e2el`,
+    /// `server_kv_transfer`, too), `r["server_cached_tokens.share"]` (or `.sum`),
+    /// `r["spec_acceptance.share"]`.
     #[rhai_fn(index_get, pure, return_raw)]
     pub fn at(result: &mut Handle, name: &str) -> Fallible<Dynamic> {
         result.value(name)
