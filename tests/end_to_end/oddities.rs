@@ -86,7 +86,8 @@ fn a_gateway_that_holds_streams_back_is_told() {
     let args = ["--backend", "openai-chat", "--num-prompts", "3", "--random-output-len", "32"];
     let args = single(&server.url, &args);
     let done = lab.run(&args).exits(0);
-    assert!(done.err.contains("3 of 3 streams came whole at their end"), "{}", done.err);
+    assert!(done.err.contains(" stream_held_back"), "{}", done.err);
+    assert!(done.out.contains("3 of 3 streams came whole"), "{}", done.out);
     assert_eq!(runs(&lab.result())[0]["remarks"], "stream_held_back");
 }
 
