@@ -233,8 +233,10 @@ impl RequestHead {
         }
         for (name, value) in &target.headers {
             let name = name.to_ascii_lowercase();
-            if let Some(why) = refused(&name) {
-                return Err(why);
+            if is_ours(&name) {
+                return Err(format!(
+                    "the header {name:?} is about the connection, which is ours to handle: take it out"
+                ));
             }
             headers.retain(|(default, _)| *default != name);
             let value = match value {
@@ -286,10 +288,9 @@ const OURS: [&str; 10] = [
     "upgrade",
 ];
 
-/// Why a header of this name cannot be sent, if it cannot.
-pub fn refused(name: &str) -> Option<String> {
-    let ours = OURS.iter().any(|ours| name.trim().eq_ignore_ascii_case(ours));
-    ours.then(|| format!("the header {name:?} is about the connection, which is ours to handle: take it out"))
+/// Whether a header of this name is about the connection and cannot be sent for a user.
+pub fn is_ours(name: &str) -> bool {
+    OURS.iter().any(|ours| name.trim().eq_ignore_ascii_case(ours))
 }
 
 /// Host and port as in a `host` header: IPv6 in brackets, the scheme's own port left out.

@@ -160,12 +160,12 @@ impl Remark {
                 grouped(*replies)
             ),
             (Remark::NotStreamed { replies, of }, Lang::English) => format!(
-                "{} of {} replies came as one JSON object, although streams were asked for: the server does not stream, so they have no TTFT, ITL or TPOT (--no-stream says that this is wanted)",
+                "{} of {} replies came as one JSON object, although streams were asked for: the server does not stream, so they have no TTFT, ITL or TPOT (--no-stream, in scripts stream: false, says that this is wanted)",
                 grouped(*replies),
                 grouped(*of)
             ),
             (Remark::NotStreamed { replies, of }, Lang::Chinese) => format!(
-                "要求流式输出，{} 个回复中却有 {} 个以一整个 JSON 对象返回：服务器不支持流式输出，因此它们没有 TTFT、ITL 和 TPOT（若本意如此，请加 --no-stream）",
+                "要求流式输出，{} 个回复中却有 {} 个以一整个 JSON 对象返回：服务器不支持流式输出，因此它们没有 TTFT、ITL 和 TPOT（若本意如此，请加 --no-stream，脚本中为 stream: false）",
                 grouped(*of),
                 grouped(*replies)
             ),

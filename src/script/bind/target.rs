@@ -114,8 +114,9 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
     }
     for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
         // Before anybody is asked for anything: these go with every call.
-        if let Some(why) = head::refused(&name) {
-            return Err(opts.error("headers", &why));
+        if head::is_ours(&name) {
+            let told = format!("must not hold {name:?}, which is about the connection and ours to handle");
+            return Err(opts.error("headers", &told));
         }
         let plain = value.is_string() || value.is_int() || value.is_float() || value.is_bool();
         let value = match value.clone().try_cast::<Secret>() {
