@@ -83,3 +83,13 @@ fn an_engine_that_is_gone_cannot_be_asked_for_the_truth() {
     assert!(done.error().contains("for the truth"), "{}", done.err);
     assert!(done.err.contains("only the built-in engine has a log of what it did"), "{}", done.err);
 }
+
+#[test]
+fn a_load_that_no_machine_carries_ends_and_no_larger_one_is_tried() {
+    let lab = Lab::new();
+    let done = lab.run(&tiny(&["--rates", "60000,200000", "--duration", "150ms"]));
+    assert!(matches!(done.code, Some(0 | 1 | 99)), "{:?}\n{}", done.code, done.said());
+    assert!(done.out.contains("Not tried: 200000 requests/s (60000 requests/s was not "), "{}", done.said());
+    let tried = |name: &str| runs(&lab.result()).iter().any(|run| run["run"] == name);
+    assert!(tried("60000 per second") && !tried("200000 per second"));
+}
