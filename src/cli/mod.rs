@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::script::display::fit;
 use crate::script::reference::Reference;
 use crate::script::{self, Args, Session, Source, Switches, embedded};
 
@@ -29,7 +30,9 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            host.err(&format!("error: {error}"));
+            let told = format!("error: {error}");
+            // A line of a script stays as it is, with its caret below.
+            host.err(&if error.place.is_none() { fit(&host, &told) } else { told });
             ExitCode::from(error.kind.exit_code())
         }
     }

@@ -7,7 +7,7 @@ use crate::stats::words::Lang;
 use crate::store::folder::Found;
 use crate::store::{parts, reader, runs};
 use chrono::TimeZone;
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -128,11 +128,17 @@ pub fn folders_table(found: &[Found], parent: &Path, lang: Lang) -> String {
         let started = chrono::Local.timestamp_millis_opt(folder.started_ms).single();
         table.add_row([
             folder.name.clone(),
-            started.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default(),
+            started.map(|time| time.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default(),
             folder.model.clone().unwrap_or_else(|| "-".into()),
             folder.runs.to_string(),
             folder.requests.to_string(),
         ]);
+    }
+    for (i, column) in table.column_iter_mut().enumerate().skip(1) {
+        column.set_padding((1, 0));
+        if i >= 3 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table.to_string()
 }

@@ -7,6 +7,7 @@ use crate::os;
 use crate::run::plan::Warmup;
 use crate::run::{Plan, Progress};
 use crate::stats::words::Lang;
+use crate::stats::wrap::folded;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +25,19 @@ const BAR: usize = 12;
 
 /// Columns of a terminal that does not tell.
 const WIDTH: usize = 80;
+
+/// Columns of the terminal at standard error.
+fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+}
+
+/// A text for standard error: a terminal would break it in the middle of a word.
+pub fn fit(host: &Host, text: &str) -> String {
+    match columns().filter(|_| host.is_terminal()) {
+        Some(columns) => folded(text, columns),
+        None => text.into(),
+    }
+}
 
 /// Shows a run's progress on standard error until it is finished.
 pub struct Display {
@@ -99,8 +113,7 @@ impl Shown {
         let mut rate = Rate::new();
         while !done.load(Relaxed) {
             let status = self.status(&mut rate);
-            let width =
-                terminal_size::terminal_size_of(std::io::stderr()).map_or(WIDTH, |(w, _)| usize::from(w.0));
+            let width = columns().unwrap_or(WIDTH);
             let line = |width: usize| self.goal.line(&status, &self.label, self.after, self.lang, width);
             let (whole, beside) = (line(width.saturating_sub(1)), line(width.saturating_sub(BAR + 4)));
             bar.set_style(if whole == beside { with.clone() } else { without.clone() });

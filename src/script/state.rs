@@ -441,7 +441,7 @@ impl State {
     /// What we did or are about to do, on standard error; silent with `--quiet`.
     pub fn mention(&self, line: &str) {
         if !self.switches.quiet {
-            self.host.err(&self.secrets.scrub(line));
+            self.to_err(&self.secrets.scrub(line));
         }
     }
 
@@ -462,7 +462,11 @@ impl State {
 
     /// A warning line, also with `--quiet`.
     pub fn warn(&self, line: &str) {
-        self.host.err(&format!("{}{}", self.words().warning(), self.secrets.scrub(line)));
+        self.to_err(&format!("{}{}", self.words().warning(), self.secrets.scrub(line)));
+    }
+
+    fn to_err(&self, line: &str) {
+        self.host.err(&super::display::fit(&self.host, line));
     }
 
     /// The functions that scripts know. Empty until the first engine is built.

@@ -35,7 +35,7 @@ pub mod view;
 pub mod vllm;
 mod window;
 pub mod words;
-mod wrap;
+pub mod wrap;
 
 pub use series::ClientSeries;
 pub use slo::{Condition, Limit, Ruling, Slo};

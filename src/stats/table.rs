@@ -12,6 +12,9 @@ use unicode_width::UnicodeWidthStr;
 /// Light lines, no line between rows.
 const STYLE: &str = "││──├─┼┤│    ┬┴┌┐└┘";
 
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
 /// Characters of an error that are shown.
 const EXAMPLE_MAX: usize = 160;
 
@@ -22,10 +25,13 @@ const HIGH: [f64; 2] = [90.0, 99.0];
 /// `told`: the reasons behind the verdict stand elsewhere already, and its word is enough here.
 pub fn table(summary: &Summary, name: Option<&str>, told: bool, lang: &str) -> String {
     let lang = Lang::named(lang);
-    let mut latencies = Latencies::new(summary, lang);
-    latencies.fill();
-    let lower = latencies.table.to_string();
-    let width = lower.lines().next().map_or(0, UnicodeWidthStr::width);
+    let mut latencies = Latencies::new(summary, lang, Thrift::None);
+    for thrift in [Thrift::Digits, Thrift::Spread] {
+        if latencies.width() > WIDTH {
+            latencies = Latencies::new(summary, lang, thrift);
+        }
+    }
+    let (lower, width) = (latencies.table.to_string(), latencies.width());
     let mut text = String::new();
     if let Some(name) = name {
         text += &format!("{}\n", one_line(name));
@@ -176,6 +182,31 @@ fn objectives(summary: &Summary, lang: Lang, row: &mut impl FnMut(&str, String))
     }
 }
 
+/// The cells of a row that are shown.
+fn kept(mut cells: Vec<String>, thrift: Thrift) -> Vec<String> {
+    const STD: usize = 3;
+    if thrift >= Thrift::Spread {
+        cells.remove(STD);
+    }
+    cells
+}
+
+/// Milliseconds; from a second on a hundredth of one says nothing, and takes room.
+fn latency(ms: f64, decimals: usize) -> String {
+    let fewer = if ms >= 10_000.0 { decimals } else { usize::from(ms >= 1_000.0) };
+    fixed(ms, decimals.saturating_sub(fewer))
+}
+
+/// What a table goes without that would be wider than a terminal.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Thrift {
+    None,
+    /// A digit of each number.
+    Digits,
+    /// The standard deviation, too.
+    Spread,
+}
+
 /// The latency table under construction.
 struct Latencies<'a> {
     summary: &'a Summary,
@@ -184,23 +215,26 @@ struct Latencies<'a> {
     few_values: bool,
     rounded: bool,
     censored: bool,
+    thrift: Thrift,
 }
 
 impl<'a> Latencies<'a> {
-    fn new(summary: &'a Summary, lang: Lang) -> Self {
+    fn new(summary: &'a Summary, lang: Lang, thrift: Thrift) -> Self {
         let words = lang.words();
         let mut table = empty_table();
-        table.set_content_arrangement(ContentArrangement::Disabled).set_header([
-            words.latency,
-            words.mean,
-            words.median,
-            words.std,
-            "p90",
-            "p99",
-            words.max,
-            words.count,
-        ]);
-        Latencies { summary, lang, table, few_values: false, rounded: false, censored: false }
+        let heads =
+            [words.latency, words.mean, words.median, words.std, "p90", "p99", words.max, words.count];
+        table
+            .set_content_arrangement(ContentArrangement::Disabled)
+            .set_header(kept(heads.map(String::from).to_vec(), thrift));
+        let mut latencies =
+            Latencies { summary, lang, table, few_values: false, rounded: false, censored: false, thrift };
+        latencies.fill();
+        latencies
+    }
+
+    fn width(&self) -> usize {
+        self.table.to_string().lines().next().map_or(0, UnicodeWidthStr::width)
     }
 
     fn fill(&mut self) {
@@ -226,8 +260,9 @@ impl<'a> Latencies<'a> {
 
     /// `of`: how many requests could have had a value.
     fn row(&mut self, metric: Metric, of: Option<u64>, decimals: usize) {
+        let decimals = decimals - usize::from(self.thrift >= Thrift::Digits);
         let view = self.summary.view(metric);
-        let cell = |value: Option<f64>| value.map_or("-".into(), |value| fixed(value, decimals));
+        let cell = |value: Option<f64>| value.map_or("-".into(), |value| latency(value, decimals));
         let mut cells = vec![self.lang.latency(metric), cell(view.mean())];
         cells.push(self.percentile(&view, MEDIAN, &cell));
         cells.push(cell(view.std()));
@@ -236,7 +271,7 @@ impl<'a> Latencies<'a> {
         let count = self.lang.part_of(view.count(), of.unwrap_or(view.count()));
         cells.push(if view.exact() { count } else { format!("{count}*") });
         self.rounded |= !view.exact();
-        self.table.add_row(cells);
+        self.table.add_row(kept(cells, self.thrift));
         self.row_with_failures(metric, &view, decimals);
     }
 
@@ -252,7 +287,7 @@ impl<'a> Latencies<'a> {
         let Some(max) = self.summary.censored_in(metric, 100.0, view) else { return };
         self.censored = true;
         let cell = |censored: Option<Censored>| match censored {
-            Some(Censored::Value(value)) => fixed(value, decimals),
+            Some(Censored::Value(value)) => latency(value, decimals),
             Some(Censored::Above(least)) => format!("> {}", span(least)),
             None => "-".into(),
         };
@@ -262,7 +297,7 @@ impl<'a> Latencies<'a> {
             let few = matches!(censored, Some(Censored::Value(_))) && !supports(count, p);
             format!("{}{}", if few { "~" } else { "" }, cell(censored))
         };
-        self.table.add_row([
+        let cells = vec![
             self.lang.words().with_failures.to_string(),
             String::new(),
             at(MEDIAN),
@@ -271,7 +306,8 @@ impl<'a> Latencies<'a> {
             at(HIGH[1]),
             cell(Some(max)),
             grouped(count),
-        ]);
+        ];
+        self.table.add_row(kept(cells, self.thrift));
     }
 
     fn notes(&self) -> Vec<&'static str> {
@@ -498,6 +534,35 @@ with failures: each failed request counts as longer than every success";
     #[test]
     fn an_open_loop_with_failures_and_goals_in_english() {
         assert_eq!(full().table_named("io1024x4_poisson10", false, "en"), ENGLISH);
+    }
+
+    #[test]
+    fn seconds_of_latency_fit_80_columns() {
+        let slow =
+            (0..200).map(|seq| reply(seq, seq as i64 * 100).tokens_at(&[2_012, 12_345, 123_456]).usage(9, 3));
+        let summary = summary(None, false, slow);
+        for lang in ["en", "zh"] {
+            let told = summary.table(lang);
+            assert!(told.lines().all(|line| line.width() <= 80), "{told}");
+            assert!(told.contains("2,012.0") && told.contains("123,456 "), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_table_goes_without_digits_and_spread_before_it_is_wider_than_a_terminal() {
+        let replies = (0..600_u64).map(|seq| match seq % 3 {
+            0 => reply(seq, seq as i64 * 1_000).times_out(60_000),
+            _ => reply(seq, seq as i64 * 1_000)
+                .waited(2_345)
+                .tokens_at(&[1_012 + seq as u32, 20_500])
+                .usage(9, 2),
+        });
+        let summary = summary(None, true, replies);
+        for lang in ["en", "zh"] {
+            let told = summary.table(lang);
+            assert!(told.lines().all(|line| line.width() <= 80), "{told}");
+            assert!(told.contains("20,500 "), "{told}");
+        }
     }
 
     #[test]

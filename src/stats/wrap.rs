@@ -11,8 +11,19 @@ const UNITS: [&str; 14] =
 const CLOSING: &str = "，。：；、）”》？！,.:;)%…";
 const OPENING: &str = "（“《(";
 
-/// The lines, joined with line breaks.
+/// The lines, joined with line breaks; a word that is wider than a line is cut.
 pub fn wrapped(text: &str, width: usize) -> String {
+    broken(text, width, true)
+}
+
+/// The same for a terminal, which shows a word that is wider than a line, such as a path, in a way
+/// that it can be copied. Line breaks of the text stay.
+pub fn folded(text: &str, width: usize) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| broken(line, width, false)).collect();
+    lines.join("\n")
+}
+
+fn broken(text: &str, width: usize, cut: bool) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for (space, piece) in pieces(text) {
@@ -24,7 +35,7 @@ pub fn wrapped(text: &str, width: usize) -> String {
         }
         for c in piece.chars() {
             // A single word that is wider than a line.
-            if line.width() + c.width().unwrap_or(0) > width && !line.is_empty() {
+            if cut && line.width() + c.width().unwrap_or(0) > width && !line.is_empty() {
                 lines.push(std::mem::take(&mut line));
             }
             line.push(c);
@@ -93,6 +104,13 @@ mod tests {
             }
             assert_eq!(lines.replace(['\n', ' '], ""), told.replace(' ', ""), "{width}");
         }
+    }
+
+    #[test]
+    fn on_a_terminal_a_path_stays_whole() {
+        let told = "wrote /a/long/path/to/a/file.csv and more\nsecond line";
+        assert_eq!(folded(told, 16), "wrote\n/a/long/path/to/a/file.csv\nand more\nsecond line");
+        assert_eq!(folded("结果：/a/long/path/to/a/file.csv", 16), "结果：\n/a/long/path/to/a/file.csv");
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn a_machine_that_cannot_be_trusted_with_anything_exits_with_99_and_says_which_l
         "{}",
         done.out
     );
-    assert!(done.error().contains("2 of 2 checks failed"), "{}", done.err);
+    assert!(done.error().contains("2 项检查中 2 项未通过"), "{}", done.err);
     assert_eq!(manifest(&lab.result())["exit_code"], 99);
 }
 

@@ -38,7 +38,6 @@ fn a_warm_cache_of_which_replies_say_nothing_shows_in_the_counters_of_the_server
     );
     assert!(run["verdicts"].as_str().unwrap().contains("cache_contaminated"), "{}", run["verdicts"]);
     for verdict in run["verdicts"].as_str().unwrap().split(',') {
-        assert!(done.err.contains(verdict), "{verdict} is no warning: {}", done.err);
         assert!(done.out.contains(verdict), "{verdict} is not in the table: {}", done.out);
     }
 }

@@ -386,7 +386,7 @@ pub const MEMORY: &[Try] = &[
 ];
 
 pub const DISK: &[Try] = &[
-    with(FEW, r#"let i = 0; loop { save(`${i}.txt`, "x"); i += 1; }"#, 2, "--max-disk 4MB"),
+    with(FEW, r#"let i = 0; loop { save(`${i}.txt`, "x"); i += 1; }"#, 2, "--max-disk 1MB"),
     with(
         FEW,
         r#"let s = ""; s.pad(1000000, "x"); let i = 0; loop { save(`${i}`, s); i += 1; }"#,
@@ -425,12 +425,10 @@ pub const DISK: &[Try] = &[
 ];
 
 /// So that a line is done in seconds.
-const FEW: &[&str] = &["--max-disk", "2MB"];
+const FEW: &[&str] = &["--max-disk", "512kB"];
 
 pub const LIMITS: &[Try] = &[
     line(r#"loop {}"#, 2, "too many steps"),
-    line(r#"for i in 0..1000000000000000000 { }"#, 2, "too many steps"),
-    line(r#"let a = []; for i in 0..1000000000000000000 { a.push(i); }"#, 2, "more than 200 MB"),
     line(r#"let a = []; a.pad(100000, 1); a.sort(|x, y| throw "no")"#, 2, "the script threw"),
     line(r#"[3, 1, 2].sort(|x, y| { let z = [1][5]; 1 })"#, 2, "out of bounds"),
     line(r#"let f = |g| g.call(g); f.call(f)"#, 2, "too deeply"),
