@@ -154,6 +154,19 @@ fn every_example_runs_in_its_folder_and_measures_every_request_that_it_asked_for
 }
 
 #[test]
+fn no_line_of_a_script_is_longer_than_a_line_of_the_code() {
+    let scripts = ["scripts", "stdlib", "examples"].map(|folder| files(folder, ".rhai")).concat();
+    assert!(scripts.len() >= 20, "{}", scripts.len());
+    let mut long = Vec::new();
+    for file in scripts {
+        let text = read(&file);
+        let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 110);
+        long.extend(lines.map(|(at, _)| format!("{}:{}", file.display(), at + 1)));
+    }
+    assert_eq!(long, [""; 0]);
+}
+
+#[test]
 fn every_example_is_short_and_introduces_itself() {
     for file in files("examples", ".rhai") {
         let text = read(&file);

@@ -308,3 +308,24 @@ fn a_folder_of_sound_is_transcribed_and_its_speed_told_everywhere() {
     let done = lab.run(&["visualize", "--output", "drawn"]).exits(0);
     assert!(files(&lab.path().join("drawn")).len() > 1, "{}", done.err);
 }
+
+#[test]
+fn half_of_a_surrogate_pair_goes_out_as_recorded_and_a_torn_line_costs_no_other() {
+    let recorder = Recorder::start();
+    let lab = Lab::new();
+    let prompt = r#""caf\u00e9 \ud800 x""#;
+    let good = format!("{{\"prompt\": {prompt}, \"output_tokens\": 1}}\n");
+    let torn = [b"{\"prompt\": \"a b c d e f g h i j\0 k l\"}\n", good.as_bytes()].concat();
+    fs::write(lab.path().join("p.jsonl"), torn).expect("written");
+    let data = ["--dataset-name", "custom", "--dataset-path", "p.jsonl", "--num-prompts", "1"];
+    for (backend, sent) in [
+        ("vllm", format!("\"prompt\":{prompt}")),
+        ("openai-chat", format!("\"messages\":[{{\"role\":\"user\",\"content\":{prompt}}}]")),
+    ] {
+        let done = lab.single(&recorder.url, &[&data[..], &["--backend", backend]].concat()).exits(0);
+        assert!(done.err.contains("skipped 1 of 2: first at line 1 column 32: a byte is 0"), "{}", done.err);
+        let seen = recorder.measured();
+        let last = &seen.last().expect("a request").sent;
+        assert!(last.contains(&sent), "{sent}\nis not in\n{last}");
+    }
+}

@@ -123,9 +123,10 @@ fn answer(
         looked.lock().expect("no panic while recording").push(path.clone());
         look(&path)
     } else {
-        // A form with sound is neither text nor JSON.
+        // A form with sound is neither text nor JSON, and half of a surrogate pair is no text.
         let sent = String::from_utf8_lossy(&body).into_owned();
-        let body = match head.contains("content-type: multipart/form-data") {
+        let other = head.contains("content-type: multipart/form-data") || sent.contains("\\ud800");
+        let body = match other {
             true => Value::Null,
             false => serde_json::from_str(&sent).expect("a JSON body"),
         };
