@@ -243,7 +243,7 @@ const LLMPERF: Flags = Flags {
 };
 
 const BATCH_SERVER: Flags = Flags {
-    usual: &["--backend", "sglang"],
+    usual: &["--backend", "sglang", "--base-url", "http://127.0.0.1:30000"],
     flags: &[
         (&["base-url"], Url),
         (&["model", "model-path"], Same("model")),
