@@ -87,6 +87,15 @@ impl Lang {
         )
     }
 
+    /// The end of a run whose rows are written, and whose JSON is not.
+    pub fn interrupted_unsaved(self) -> String {
+        self.say(
+            "interrupted; what was measured so far is kept, less vLLM's JSON, for which there was no time"
+                .into(),
+            "已中断；已测数据保留，但 vLLM 的 JSON 来不及写入".into(),
+        )
+    }
+
     /// The first Ctrl-C.
     pub fn stopping(self, flying: u64) -> String {
         let what = if flying == 1 { "1 request".into() } else { format!("{flying} requests") };

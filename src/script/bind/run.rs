@@ -219,7 +219,11 @@ impl Draft {
         let (finished, judged) = bench.run(state, plan, &ready).map_err(raise)?;
         state.quota.add_run(finished.summary.tally().requests);
         let mut result = Handle::new(finished, point);
-        let saved = save.map_or(Ok(()), |wanted| vllm::save(state, &mut result, &wanted).map(drop));
+        let saved = save.map_or(Ok(()), |wanted| {
+            // After the first Ctrl-C it takes the time that it takes, as the rows do.
+            let _measuring = state.host.measuring(state.words().interrupted_unsaved());
+            vllm::save(state, &mut result, &wanted).map(drop)
+        });
         // What was measured until Ctrl-C is kept as well, and nothing else is said in its place.
         judged.map_err(|error| {
             if let Err(lost) = &saved {
