@@ -147,7 +147,7 @@ fn the_metrics_url_of_a_batch_is_as_much_the_users_word_as_its_base_url() {
 fn a_page_of_metrics_that_cannot_be_is_one_sentence_before_any_load() {
     let (lab, engine) = (Lab::new(), Engine::fast());
     let done = lab.single(&engine.url, &["--metrics-url", "host:1"]).exits(2);
-    assert!(done.error().contains("metrics_url"), "{}", done.err);
+    assert!(done.error().contains("--metrics-url: host:1 has no scheme"), "{}", done.err);
     assert!(engine.truth().is_empty());
 }
 
