@@ -10,8 +10,7 @@ mod rig;
 use rampant::client::protocol::Api;
 use rampant::client::target::Timeouts;
 use rampant::client::{Client, Http, Order, Target};
-use rampant::os;
-use rampant::record::{Outcome, Phase, Prompt, Record, Request, Timeout};
+use rampant::record::{Outcome, Prompt, Record, Request, Timeout};
 use rig::{Options, Result, digits, median, print_table};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -141,15 +140,6 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
         extra: None,
     };
     let id = format!("limits-{seq}");
-    let (bytes, now) = (client.encode(&request, &id), os::now());
-    Box::new(Order {
-        request,
-        id,
-        bytes,
-        phase: Phase::Measured,
-        planned: now,
-        admitted: now,
-        keep_text: false,
-        outage: None,
-    })
+    let bytes = client.encode(&request, &id);
+    Order::alone(request, id, bytes, false)
 }

@@ -1,6 +1,7 @@
 //! `Order`: one request with its times, on its way to the socket.
 
 use super::outage::Outage;
+use crate::os;
 use crate::record::{Nanos, Outcome, Phase, Prompt, Record, Request, Timeline, Usage};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -22,6 +23,12 @@ pub struct Order {
 }
 
 impl Order {
+    /// A request outside any run, due now.
+    pub fn alone(request: Request, id: String, bytes: Bytes, keep_text: bool) -> Box<Order> {
+        let (now, phase) = (os::now(), Phase::Measured);
+        Box::new(Order { request, id, bytes, phase, planned: now, admitted: now, keep_text, outage: None })
+    }
+
     /// The record of this request before anything has happened to it.
     pub fn record(self, streamed: bool) -> Box<Record> {
         Box::new(Record {

@@ -9,8 +9,7 @@ mod tls;
 use super::protocol::Api;
 use super::target::{Connections, Timeouts};
 use super::{Client, Http, Order, Target};
-use crate::os;
-use crate::record::{Outcome, Phase, Prompt, Record, Request, Timeout};
+use crate::record::{Outcome, Prompt, Record, Request, Timeout};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::pin::pin;
@@ -95,17 +94,7 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
     };
     let id = format!("run-{seq}");
     let bytes = client.encode(&request, &id);
-    let now = os::now();
-    Box::new(Order {
-        request,
-        id,
-        bytes,
-        phase: Phase::Measured,
-        planned: now,
-        admitted: now,
-        keep_text: true,
-        outage: None,
-    })
+    Order::alone(request, id, bytes, true)
 }
 
 async fn send(client: &Client, seq: u64) -> Record {

@@ -1,27 +1,22 @@
 //! `run`: the loop from the first slot to the last straggler.
 
+use super::ended::{Ended, Reason};
 use super::monitor::{self, Monitor};
 use super::places::{Alive, Cancel, Place, Places, Sessions};
-use super::plan::{MaxErrors, OverCap, Plan, Warmup, connections_max};
+use super::plan::{OverCap, Plan, Warmup, connections_max};
 use super::prepare::{self, Ahead, Prepared};
+use super::watch::Watch;
 use super::{Control, Message, Progress, Stop, rest, setback};
 use crate::client::{Client, Order, Outage};
 use crate::error::Error;
 use crate::os;
-use crate::record::{Due, Health, Nanos, Outcome, Parcel, Phase, Reply};
+use crate::record::{Due, Nanos, Outcome, Parcel, Phase, Reply};
 use crate::workload::Session;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::time::Interval;
-
-/// Failures to connect in a row that end a run, once an outage has lasted too long.
-const CONNECT_FAILURES_MAX: u32 = 10;
-
-/// Finished requests before a share of failures is judged.
-const SHARE_JUDGED_FROM: u64 = 20;
 
 /// How long before its time a slot is handed to its session, which opens a connection if it
 /// must and gives its bytes to the pacer.
@@ -39,40 +34,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the requests in flight are given up one by one, each with its row: whoever wants the
 /// end twice does not wait until ten thousand have theirs.
 const GIVING_UP: Duration = Duration::from_millis(100);
-
-/// Why no more requests were sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// All that were asked for were sent.
-    Requests,
-    Duration,
-    /// The load shape came to its end.
-    Schedule,
-    /// Ctrl-C.
-    Interrupted,
-    /// Too many failures; the sentence says which.
-    Early(String),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    pub reason: Reason,
-    /// The run's zero on the monotonic clock.
-    pub zero: Nanos,
-    /// Wall clock of the run's zero, milliseconds since 1970.
-    pub zero_ms: i64,
-    /// Time from zero to the end of the last request.
-    pub lasted: Nanos,
-    /// Requests that were due when the run was ended by hand and never sent: one row stands for
-    /// all of them. 0 or 1: each has its own.
-    pub never_sent: u64,
-    /// Requests in flight that have no row: the run was ended before each could get one. Whoever
-    /// counts the rows knows.
-    pub unrecorded: u64,
-    /// What happened to this process and its machine meanwhile.
-    pub health: Health,
-}
 
 /// Runs `plan`; every request becomes one record in `out`.
 ///
@@ -369,7 +330,9 @@ impl<'a> Drive<'a> {
     where
         'a: 'b,
     {
-        Watch { plan: self.plan, control, shared: self.shared.clone(), window_end: self.window_end() }
+        let Shared { outage, progress, zero, .. } = &*self.shared;
+        let (outage, progress) = (outage.clone(), progress.clone());
+        Watch { plan: self.plan, control, outage, progress, zero: *zero, window_end: self.window_end() }
     }
 
     fn past_the_end(&self, planned: Nanos) -> bool {
@@ -477,83 +440,6 @@ impl<'a> Drive<'a> {
         tokio::select! {
             () = self.sessions.all_ended() => true,
             () = give_up => false,
-        }
-    }
-}
-
-/// Looks whether the run must stop.
-struct Watch<'a> {
-    plan: &'a Plan,
-    control: &'a Control,
-    shared: Arc<Shared>,
-    window_end: Option<Nanos>,
-}
-
-impl Watch<'_> {
-    /// Awaits `step`, looking now and then.
-    async fn over<T>(&self, look: &mut Interval, step: impl Future<Output = T>) -> Result<T, Reason> {
-        if let Some(reason) = self.stopped() {
-            return Err(reason);
-        }
-        tokio::pin!(step);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut step => return Ok(done),
-                _ = look.tick() => if let Some(reason) = self.stopped() {
-                    return Err(reason);
-                }
-            }
-        }
-    }
-
-    /// The slot goes on, unless something other than the time has ended the run.
-    fn ended_by(&self, admitted: Admitted) -> Result<Admitted, Reason> {
-        match self.stopped().filter(|reason| *reason != Reason::Duration) {
-            Some(reason) => Err(reason),
-            None => Ok(admitted),
-        }
-    }
-
-    /// What says stop right now.
-    fn stopped(&self) -> Option<Reason> {
-        if self.control.stop() > Stop::No {
-            return Some(Reason::Interrupted);
-        }
-        let now = os::now() - self.shared.zero;
-        if self.window_end.is_some_and(|end| now >= end) {
-            return Some(Reason::Duration);
-        }
-        self.too_many_failures().map(Reason::Early)
-    }
-
-    fn too_many_failures(&self) -> Option<String> {
-        let progress = &self.shared.progress;
-        let in_row = progress.connect_failures_in_row.load(Relaxed);
-        let borne = self.shared.outage.borne();
-        // Nobody is left who may find the server back: each place has waited and failed.
-        let all = in_row > 0 && !borne.is_zero() && !self.plan.open() && progress.in_flight() == 0;
-        if (in_row >= CONNECT_FAILURES_MAX || all) && self.shared.outage.is_too_long(os::now()) {
-            let s = if in_row == 1 { "" } else { "s" };
-            return Some(match borne {
-                Duration::ZERO => format!("{CONNECT_FAILURES_MAX} failures in a row to connect"),
-                borne => {
-                    format!("no connection for {} s ({in_row} failure{s} in a row)", borne.as_secs_f64())
-                }
-            });
-        }
-        let (finished, failed) = (progress.finished.load(Relaxed), progress.failed.load(Relaxed));
-        match self.plan.max_errors? {
-            MaxErrors::Count(most) if failed > most => {
-                Some(format!("{failed} failed requests, more than {most}"))
-            }
-            MaxErrors::Share(most)
-                if finished >= SHARE_JUDGED_FROM && failed as f64 > most * finished as f64 =>
-            {
-                let share = 100.0 * most;
-                Some(format!("{failed} of {finished} requests failed, more than {share}%"))
-            }
-            _ => None,
         }
     }
 }

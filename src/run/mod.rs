@@ -4,6 +4,7 @@
 //! Back-traffic is two things only: [`Control::stop`] and the counters of [`Progress`].
 
 mod drive;
+mod ended;
 mod monitor;
 mod places;
 pub mod plan;
@@ -12,8 +13,10 @@ mod prepare;
 pub mod progress;
 mod rest;
 mod setback;
+mod watch;
 
-pub use drive::{Ended, Reason, run};
+pub use drive::run;
+pub use ended::{Ended, Reason};
 pub use plan::Plan;
 pub use progress::Progress;
 

@@ -17,7 +17,7 @@ use crate::client::target::Exact;
 use crate::client::{Order, Target};
 use crate::error::{Error, Kind, Result};
 use crate::os;
-use crate::record::{Adaption, Outcome, Phase, Record, Request, Timeout};
+use crate::record::{Adaption, Outcome, Record, Request, Timeout};
 use crate::stats::words::Lang;
 use crate::tokens::Tokens;
 use crate::workload::{Length, Prompts, Traffic, Workload};
@@ -323,18 +323,8 @@ impl<'a> Preflight<'a> {
             let client = self.bench.client_of(&Arc::new(target)).await?;
             let id = format!("preflight-{:016x}", os::wall());
             let bytes = client.encode(&request, &id);
-            let now = os::now();
-            let order = Order {
-                request,
-                id,
-                bytes,
-                phase: Phase::Measured,
-                planned: now,
-                admitted: now,
-                keep_text: false,
-                outage: None,
-            };
-            let parcel = client.send(Box::new(order), pin!(std::future::pending())).await;
+            let order = Order::alone(request, id, bytes, false);
+            let parcel = client.send(order, pin!(std::future::pending())).await;
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
         };
         let probe: Probe = self.bench.runtime.block_on(patience.aloud(&awaited, probe))??;

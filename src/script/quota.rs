@@ -125,8 +125,8 @@ fn full(call: &str, what: &str, most: u64, given: u64) -> Error {
 /// As `--max-disk` takes it.
 fn shown(bytes: u64) -> String {
     match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{}GB", bytes >> 30),
-        _ if bytes % (1 << 20) == 0 => format!("{}MB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}GB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}MB", bytes >> 20),
         _ => bytes.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 //! tries grows. Readiness, discovery and the first request share one.
 
 use crate::error::{Error, Kind, Result};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The first pause, and the longest.
@@ -89,16 +89,17 @@ impl<'a> Patience<'a> {
         }
     }
 
+    fn said(&self) -> MutexGuard<'_, String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The same, and says `what` is awaited once that lasts long; the same words once.
     pub async fn aloud<T>(&self, what: &str, call: impl Future<Output = T>) -> Result<T> {
         let said = async {
             tokio::time::sleep(self.aloud_after).await;
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            if *said != what {
-                said.replace_range(.., what);
+            if std::mem::replace(&mut *self.said(), what.to_string()) != what {
                 (self.tell)(None, what);
             }
-            drop(said);
             std::future::pending::<Result<T>>().await
         };
         tokio::select! {

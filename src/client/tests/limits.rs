@@ -4,7 +4,7 @@ use super::super::exchange::{Exchange, Fault};
 use super::super::limits::{GRACE, Limits};
 use super::*;
 use crate::os::Received;
-use crate::record::{Kind, Nanos};
+use crate::record::{Kind, Nanos, Phase};
 
 const MS: Nanos = 1_000_000;
 

@@ -10,7 +10,7 @@ use super::target;
 use crate::client::Order;
 use crate::error::{Error, Kind};
 use crate::os;
-use crate::record::{Key, Phase, Prompt, Record, Request, Verbatim};
+use crate::record::{Key, Prompt, Record, Request, Verbatim};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
 use crate::script::opts::Opts;
@@ -80,7 +80,7 @@ mod functions {
         let state = State::of(&context);
         let request = read(options)?;
         let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench, &[request.extra.clone()]).map_err(raise)?;
+        let ready = server.ready(&state, &bench, std::slice::from_ref(&request.extra)).map_err(raise)?;
         let client = bench.client(&ready.target).map_err(raise)?;
         state.load_begins();
         let id = format!("request-{:016x}", os::wall());
@@ -88,18 +88,7 @@ mod functions {
         let host = state.host.clone();
         let record = bench.runtime.block_on(async {
             client.open_ahead(1).await;
-            let now = os::now();
-            let order = Order {
-                request,
-                id,
-                bytes,
-                phase: Phase::Measured,
-                planned: now,
-                admitted: now,
-                keep_text: true,
-                outage: None,
-            };
-            client.send(Box::new(order), pin!(stopped(host))).await.open()
+            client.send(Order::alone(request, id, bytes, true), pin!(stopped(host))).await.open()
         });
         if state.host.stop_requested() {
             return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));

@@ -193,7 +193,7 @@ mod tests {
             (b"PK\x03\x04", "cannot read \"file\": it is a zip archive (or an Excel file)"),
             (b"ok\nba\xffd\n", "cannot read \"file\" line 2 column 3: the text is not UTF-8"),
             (b"a\0b", "cannot read \"file\": it is no text (a byte is 0)"),
-            (b"{\0\"\0a\0\"\0:\01\0}\0", "cannot read \"file\": the text is UTF-16"),
+            (b"{\0\"\0a\0\"\0:\x001\0}\0", "cannot read \"file\": the text is UTF-16"),
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x10", "cannot read \"file\": it is no text (a byte is 0)"),
         ] {
             assert!(told(bytes).starts_with(words), "{}", told(bytes));
