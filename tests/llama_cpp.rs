@@ -139,7 +139,8 @@ fn a_killed_server_leaves_classified_failures_and_a_readable_folder() {
 
     let records = records(&lab.result());
     let counts = outcomes(&records);
-    assert!(counts["success"] >= 4 && counts["connect"] >= 10, "{counts:?}");
+    // Each of the four places waits for the server in one request.
+    assert!(counts["success"] >= 4 && (1..=4).contains(&counts["connect"]), "{counts:?}");
     let known = ["success", "connect", "truncated", "disconnected"];
     assert!(counts.keys().all(|name| known.contains(name)), "{counts:?}");
     let run = &runs(&lab.result())[0];

@@ -37,10 +37,7 @@ const LINES: &[(&str, &str)] = &[
     ("fixed(99999999999)", "fixed: the length must be at most 10000000 tokens, got 99999999999"),
     ("uniform(1, 10000001)", "uniform: the greatest length must be at most 10000000 tokens, got 10000001"),
     ("normal(1e300, 1)", "normal: a length must be at most 10000000 tokens, got 1000000"),
-    (
-        "prompts(#{ inptu: 8, output: 5 })",
-        "prompts: unknown option `inptu`; did you mean `input`? (options: input, output, prefix, class, sampling, models)",
-    ),
+    ("prompts(#{ inptu: 8, output: 5 })", "prompts: unknown option `inptu`; did you mean `input`?"),
     (
         "prompts(#{ input: 8, output: 5, sampling: #{ a: [1, 0.0/0.0] } })",
         "prompts: `sampling` cannot send NaN (at a[1])",

@@ -132,15 +132,17 @@ impl Opts {
     }
 
     fn unknown(&self, key: &str) -> Box<rhai::EvalAltResult> {
-        let near = nearest(key, self.asked.iter().copied());
-        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        if let Some(near) = nearest(key, self.asked.iter().copied()) {
+            let told = format!("{}: unknown option `{key}`; did you mean `{near}`?", self.what);
+            return raise_at(key, Error::usage(told));
+        }
         let mut known: Vec<&str> = Vec::new();
         self.asked.iter().filter(|name| **name != key).for_each(|name| {
             if !known.contains(name) {
                 known.push(name);
             }
         });
-        let told = format!("{}: unknown option `{key}`{near} (options: {})", self.what, known.join(", "));
+        let told = format!("{}: unknown option `{key}` (options: {})", self.what, known.join(", "));
         raise_at(key, Error::usage(told))
     }
 
@@ -279,7 +281,7 @@ mod tests {
         let mut opts = Opts::new("prompts", map("#{ inptu: 1 }"));
         opts.take::<u64>("input").unwrap();
         opts.take::<u64>("output").unwrap();
-        let text = "prompts: unknown option `inptu`; did you mean `input`? (options: input, output)";
+        let text = "prompts: unknown option `inptu`; did you mean `input`?";
         assert_eq!(told(opts.finish().unwrap_err()), (text.into(), Some("inptu".into())));
     }
 
@@ -288,7 +290,7 @@ mod tests {
         let missing = Opts::new("run", map("#{}")).need::<f64>("arrivals", "poisson(4.0)").unwrap_err();
         assert_eq!(told(missing).0, "run: `arrivals` is missing; for example poisson(4.0)");
         let slip = Opts::new("run", map("#{ arrivls: 1 }")).need::<f64>("arrivals", "poisson(4.0)");
-        let text = "run: unknown option `arrivls`; did you mean `arrivals`? (options: arrivals)";
+        let text = "run: unknown option `arrivls`; did you mean `arrivals`?";
         assert_eq!(told(slip.unwrap_err()).0, text);
     }
 

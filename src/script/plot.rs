@@ -308,8 +308,22 @@ pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// A configuration of the aggregated CSV: `io512x512_mc4_np40` and its numbers.
-pub fn configuration(row: &serde_json::Map<String, Value>) -> Row {
+/// The configurations of an aggregated CSV; one that is there again, as with repeats, is numbered.
+pub fn configurations(rows: &[serde_json::Map<String, Value>]) -> Vec<Row> {
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut numbered = |mut row: Row| {
+        let times = seen.entry(row.label.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            row.label += &format!(" #{times}");
+        }
+        row
+    };
+    rows.iter().map(|row| numbered(configuration(row))).collect()
+}
+
+/// `io512x512_mc4_np40` and its numbers.
+fn configuration(row: &serde_json::Map<String, Value>) -> Row {
     let whole = |key: &str| match row.get(key) {
         Some(Value::Number(n)) => n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string()),
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
@@ -355,5 +369,16 @@ mod tests {
         assert_eq!(label(&["output_tokens.rate"]), "output_tokens.rate (per second)");
         assert_eq!(label(&["ttft.p50", "output_tokens.rate"]), "ttft.p50, output_tokens.rate");
         assert_eq!([label(&["users"]), label(&["errors.share"])], ["users", "errors.share"]);
+    }
+
+    #[test]
+    fn repeats_of_a_configuration_are_told_apart() {
+        let row = |requests: u32| {
+            let row = serde_json::json!({"input_len": 16, "output_len": 8, "max_concurrency": 2, "num_prompts": requests});
+            row.as_object().expect("a map").clone()
+        };
+        let labels: Vec<String> =
+            configurations(&[row(5), row(9), row(5), row(5)]).into_iter().map(|row| row.label).collect();
+        assert_eq!(labels, ["io16x8_mc2_np5", "io16x8_mc2_np9", "io16x8_mc2_np5 #2", "io16x8_mc2_np5 #3"]);
     }
 }

@@ -18,6 +18,10 @@ impl Lang {
         self.say(format!("results: {folder}"), format!("结果：{folder}"))
     }
 
+    pub fn wrote(self, path: &str) -> String {
+        self.say(format!("wrote {path}"), format!("已写入 {path}"))
+    }
+
     pub fn charts(self, folder: &str) -> String {
         self.say(format!("charts: {folder}"), format!("图表：{folder}"))
     }

@@ -172,6 +172,7 @@ pub fn parse_csv(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     let names: Vec<String> =
         header.iter().map(|name| name.trim().trim_end_matches(':').to_string()).collect();
     let mut rows = Vec::new();
+    let last = lines.len().checked_sub(1);
     for (i, (number, cells)) in lines.enumerate() {
         if cells.iter().all(|cell| cell.trim().is_empty()) || (i == 0 && is_chinese_header(&names, &cells)) {
             continue;
@@ -179,6 +180,13 @@ pub fn parse_csv(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
         if cells.len() > names.len() {
             return Err(format!(
                 "line {number} of the CSV has {} cells under {} names; is there a comma in an unquoted text?",
+                cells.len(),
+                names.len()
+            ));
+        }
+        if cells.len() < names.len() && last == Some(i) && !text.ends_with(['\n', '\r']) {
+            return Err(format!(
+                "the CSV ends within line {number}, after {} of {} cells: write it again",
                 cells.len(),
                 names.len()
             ));
@@ -378,6 +386,10 @@ mod tests {
     #[test]
     fn a_broken_file_names_its_line() {
         assert_eq!(parse_csv(b"").unwrap_err(), "the CSV is empty");
+        let torn = parse_csv(b"a,b,c\n1,2,3\n1,2").unwrap_err();
+        assert_eq!(torn, "the CSV ends within line 3, after 2 of 3 cells: write it again");
+        // A program that leaves out empty cells ends its lines.
+        assert_eq!(parse_csv(b"a,b\n1\n").unwrap(), [map(&[("a", json!(1)), ("b", Value::Null)])]);
         assert_eq!(
             parse_csv(b"a,b\n1,2\n1,2,3\n").unwrap_err(),
             "line 3 of the CSV has 3 cells under 2 names; is there a comma in an unquoted text?"

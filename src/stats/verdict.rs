@@ -197,28 +197,79 @@ const RANDOM_SHARE: f64 = 0.01;
 /// One reason not to believe a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Doubt {
-    ReadLate { typical: bool, ms: f64 },
-    WaitedForCore { share: f64 },
-    CpuFull { share: f64, cores: usize },
-    CoresTaken { share: f64 },
-    Throttled { share: f64 },
-    Stolen { share: f64 },
-    Paused { longest_ms: f64, share: f64 },
-    HandedOverLate { share: f64 },
-    Rate { scheduled: f64, sent: f64, capped: bool },
-    SentLate { ms: f64, gap_ms: f64 },
-    Places { asked: usize, mean: f64 },
-    Unreached { share: f64 },
-    Retransmits { share: f64 },
-    OutOfOrder { share: f64 },
-    Jitter { ms: f64 },
+    ReadLate {
+        typical: bool,
+        ms: f64,
+    },
+    WaitedForCore {
+        share: f64,
+    },
+    CpuFull {
+        share: f64,
+        cores: usize,
+    },
+    CoresTaken {
+        share: f64,
+    },
+    Throttled {
+        share: f64,
+    },
+    Stolen {
+        share: f64,
+    },
+    Paused {
+        longest_ms: f64,
+        share: f64,
+    },
+    HandedOverLate {
+        share: f64,
+    },
+    Rate {
+        scheduled: f64,
+        sent: f64,
+        capped: bool,
+    },
+    SentLate {
+        ms: f64,
+        gap_ms: f64,
+    },
+    /// `failed`: requests that did, after which places may have rested.
+    Places {
+        asked: usize,
+        mean: f64,
+        failed: u64,
+    },
+    Unreached {
+        share: f64,
+    },
+    Retransmits {
+        share: f64,
+    },
+    OutOfOrder {
+        share: f64,
+    },
+    Jitter {
+        ms: f64,
+    },
     Latency(Trend),
     Gaps(Trend),
     InFlight(Trend),
-    Cached { share: f64, wanted: f64, counters: bool },
-    RandomWords { accepted: Option<f64> },
-    Few { succeeded: u64, needed: u64 },
-    Unsupported { condition: String, succeeded: u64 },
+    Cached {
+        share: f64,
+        wanted: f64,
+        counters: bool,
+    },
+    RandomWords {
+        accepted: Option<f64>,
+    },
+    Few {
+        succeeded: u64,
+        needed: u64,
+    },
+    Unsupported {
+        condition: String,
+        succeeded: u64,
+    },
 }
 
 impl Doubt {
@@ -311,7 +362,8 @@ fn schedule(evidence: &Evidence) -> Vec<Doubt> {
     if let Some((asked, mean)) = evidence.places
         && mean < PLACES_SHARE * asked as f64
     {
-        doubts.push(Doubt::Places { asked, mean });
+        let failed = evidence.requests.saturating_sub(evidence.succeeded);
+        doubts.push(Doubt::Places { asked, mean, failed });
     }
     doubts
 }

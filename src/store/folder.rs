@@ -138,19 +138,38 @@ pub struct Found {
 }
 
 /// Results folders under `parent`, newest start first. Folders without a manifest are left out, and
-/// so are broken ones: [`list_and_warn`] names those.
+/// so are broken ones: [`look`] names those.
 pub fn list(parent: &Path) -> Result<Vec<Found>> {
-    Ok(list_and_warn(parent)?.0)
+    Ok(look(parent)?.found)
 }
 
-/// [`list`], and a sentence for each folder or part that could not be read.
-pub fn list_and_warn(parent: &Path) -> Result<(Vec<Found>, Vec<String>)> {
-    let mut found = Vec::new();
-    let mut warnings = Vec::new();
+/// What a folder of results folders holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Newest start first.
+    pub found: Vec<Found>,
+    /// Folders that could not be read: when they began (milliseconds since 1970), and a sentence.
+    pub broken: Vec<(i64, String)>,
+    /// A sentence for each part that could not be read.
+    pub warnings: Vec<String>,
+}
+
+impl Listing {
+    /// What is wrong with the newest folder of all, so that nobody takes an older one for it;
+    /// `newest`: when the newest that can be read began.
+    pub fn broken_since(&self, newest: Option<i64>) -> Option<&str> {
+        let later = self.broken.iter().filter(|(began, _)| newest.is_none_or(|newest| *began >= newest));
+        later.max_by_key(|(began, _)| *began).map(|(_, told)| told.as_str())
+    }
+}
+
+/// [`list`], and what could not be read.
+pub fn look(parent: &Path) -> Result<Listing> {
+    let mut listing = Listing::default();
     let cannot = |error| Error::run(format!("cannot list the results in {}: {error}", parent.display()));
     let entries = match fs::read_dir(parent) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((found, warnings)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listing),
         Err(error) => return Err(cannot(error)),
     };
     for entry in entries {
@@ -158,15 +177,34 @@ pub fn list_and_warn(parent: &Path) -> Result<(Vec<Found>, Vec<String>)> {
         if !path.join(MANIFEST).is_file() {
             continue;
         }
-        match look_into(&path, &mut warnings) {
-            Ok(folder) => found.push(folder),
+        match look_into(&path, &mut listing.warnings) {
+            Ok(folder) => listing.found.push(folder),
             Err(error) => {
-                warnings.push(format!("left out the results folder {}: {}", path.display(), error.message));
+                let told = format!("the results folder {}: {}", path.display(), error.message);
+                listing.broken.push((began(&path), told));
             }
         }
     }
-    found.sort_by(|a, b| b.started_ms.cmp(&a.started_ms).then_with(|| b.name.cmp(&a.name)));
-    Ok((found, warnings))
+    listing.found.sort_by(|a, b| b.started_ms.cmp(&a.started_ms).then_with(|| b.name.cmp(&a.name)));
+    Ok(listing)
+}
+
+/// When a broken folder began, milliseconds since 1970: by its manifest, else by its name, else by
+/// the last change of the manifest.
+fn began(path: &Path) -> i64 {
+    let manifest = path.join(MANIFEST);
+    let told = || read_manifest(&manifest).ok()?.get("started_ms")?.as_i64();
+    let named = || {
+        let name = path.file_name()?.to_str()?;
+        let time = name.get(name.len().checked_sub(15)?..)?;
+        let time = chrono::NaiveDateTime::parse_from_str(time, "%Y%m%d_%H%M%S").ok()?;
+        time.and_local_timezone(chrono::Local).earliest().map(|time| time.timestamp_millis())
+    };
+    let changed = || {
+        let changed = fs::metadata(&manifest).ok()?.modified().ok()?;
+        Some(changed.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis() as i64)
+    };
+    told().or_else(named).or_else(changed).unwrap_or(i64::MAX)
 }
 
 fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<Found> {
@@ -384,14 +422,19 @@ mod tests {
         fs::write(torn.path().join(MANIFEST), "{").unwrap();
         fs::create_dir(parent.path().join("something else")).unwrap();
 
-        let (found, warnings) = list_and_warn(parent.path()).unwrap();
-        let seen: Vec<_> = found
+        let listing = look(parent.path()).unwrap();
+        let seen: Vec<_> = listing
+            .found
             .iter()
             .map(|f| (f.name.as_str(), f.runs, f.requests, f.model.as_deref().unwrap()))
             .collect();
         assert_eq!(seen, [("new_20260102_030405", 0, 0, "m/new"), ("old_20260102_030405", 2, 60, "m/old")]);
-        assert_eq!(warnings.len(), 2);
-        assert!(warnings.iter().any(|warning| warning.contains("torn_") && warning.contains(MANIFEST)));
+        assert_eq!((listing.broken.len(), listing.warnings.len()), (2, 0));
+        // Both began later than the others, by their names: none of those is the newest.
+        let newest = listing.broken_since(Some(2_000)).unwrap();
+        assert!(newest.contains("torn_") && newest.contains(MANIFEST) || newest.contains("timeless_"));
+        let later = listing.broken.iter().map(|(began, _)| *began).max().unwrap();
+        assert_eq!(listing.broken_since(Some(later + 1)), None);
         assert!(list(&parent.path().join("missing")).unwrap().is_empty());
     }
 

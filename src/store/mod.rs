@@ -60,8 +60,8 @@ mod tests {
     fn a_whole_folder_is_written_and_found_again() {
         let parent = tempfile::tempdir().unwrap();
         let folder = sample_folder(parent.path());
-        let (found, warnings) = folder::list_and_warn(parent.path()).unwrap();
-        assert_eq!(warnings, Vec::<String>::new());
+        let folder::Listing { found, broken, warnings } = folder::look(parent.path()).unwrap();
+        assert!(warnings.is_empty() && broken.is_empty(), "{warnings:?} {broken:?}");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, folder.path());
         assert_eq!(found[0].name, "Tiny-1B_20260102_030405");

@@ -98,7 +98,7 @@ mod functions {
             return Err(raise(Error::usage("comparison_charts: there are no configurations to draw")));
         }
         let title = title.unwrap_or_else(|| plot::model_of(&rows));
-        let rows: Vec<Row> = rows.iter().map(plot::configuration).collect();
+        let rows: Vec<Row> = plot::configurations(&rows);
         if !compare::drawable(&rows) {
             let told = "comparison_charts: none of the columns that are drawn, such as request_throughput or \
                         mean_ttft_ms, holds a number";

@@ -21,13 +21,35 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
-/// Results folders, newest first.
+/// Results folders, newest first; what cannot be read is told.
 fn found(state: &State) -> Result<Vec<Found>> {
-    let (found, warnings) = folder::list_and_warn(&state.switches.results(&state.host))?;
-    for warning in warnings {
-        state.warn(&warning);
+    let listing = look(state)?;
+    for (_, broken) in &listing.broken {
+        state.warn(&format!("left out {broken}"));
     }
-    Ok(found)
+    Ok(listing.found)
+}
+
+/// The same, where the newest of all is wanted: an older one must not pass for it.
+fn found_newest(state: &State) -> Result<Vec<Found>> {
+    let listing = look(state)?;
+    let newest = listing.found.iter().find(|found| found.runs > 0).map(|found| found.started_ms);
+    if let Some(broken) = listing.broken_since(newest) {
+        let error = Error::run(format!("cannot use the newest results: {broken}"));
+        return Err(error.hint("name an older folder with --dir, or a file with --csv"));
+    }
+    for (_, broken) in &listing.broken {
+        state.warn(&format!("left out {broken}"));
+    }
+    Ok(listing.found)
+}
+
+fn look(state: &State) -> Result<folder::Listing> {
+    let listing = folder::look(&state.switches.results(&state.host))?;
+    for warning in &listing.warnings {
+        state.warn(warning);
+    }
+    Ok(listing)
 }
 
 fn described(found: &Found) -> Map {
@@ -45,7 +67,7 @@ fn described(found: &Found) -> Map {
 fn chosen(state: &State, name: &str) -> Result<PathBuf> {
     let parent = state.switches.results(&state.host);
     if name.is_empty() {
-        let newest = found(state)?.into_iter().find(|found| found.runs > 0);
+        let newest = found_newest(state)?.into_iter().find(|found| found.runs > 0);
         return newest.map(|found| found.path).ok_or_else(|| {
             Error::usage(format!("there are no results in {}", parent.display()))
                 .hint("run `rampant single` or `rampant batch` first, or name their folder with --out")
@@ -182,7 +204,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn newest_csv(context: NativeCallContext) -> Fallible<String> {
         let state = State::of(&context);
-        let found = found(&state).map_err(raise)?;
+        let found = found_newest(&state).map_err(raise)?;
         let path = aggregate::newest_csv(&found, &state.switches.results(&state.host)).map_err(raise)?;
         Ok(path.display().to_string())
     }

@@ -9,7 +9,7 @@ use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 use super::result::Handle;
 use super::target;
 use crate::client::protocol::Api;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::os::heap;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
@@ -111,7 +111,7 @@ impl Draft {
     }
 
     /// Fails when it asks for more than any run may.
-    fn stays_within(&self, call: &str) -> crate::error::Result<()> {
+    fn stays_within(&self, call: &str) -> Result<()> {
         let warmup = match self.warmup {
             Warmup::Requests(n) => n,
             _ => 0,
@@ -219,10 +219,15 @@ impl Draft {
         let (finished, judged) = bench.run(state, plan, &ready).map_err(raise)?;
         state.quota.add_run(finished.summary.tally().requests);
         let mut result = Handle::new(finished, point);
-        let saved = save.map_or(Ok(()), |wanted| {
+        let saved: Result<()> = save.map_or(Ok(()), |wanted| {
             // After the first Ctrl-C it takes the time that it takes, as the rows do.
             let _measuring = state.host.measuring(state.words().interrupted_unsaved());
-            vllm::save(state, &mut result, &wanted).map(drop)
+            let path = vllm::save(state, &mut result, &wanted)?;
+            // A sweep leaves one a cell: those are found in its folder.
+            if state.cell_label().is_empty() {
+                state.mention(&state.words().wrote(&path.display().to_string()));
+            }
+            Ok(())
         });
         // What was measured until Ctrl-C is kept as well, and nothing else is said in its place.
         judged.map_err(|error| {

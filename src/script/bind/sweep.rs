@@ -116,8 +116,9 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
         match done {
             Ok(run) => runs.push(run),
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
-                let told = state.explain(error);
-                state.problem(state.words().cell_failed(i + 1, points.len(), &told.message));
+                let Error { message, hint, .. } = state.explain(error);
+                let told = hint.map_or(message.clone(), |hint| format!("{message} (try: {hint})"));
+                state.problem(state.words().cell_failed(i + 1, points.len(), &told));
                 continue;
             }
             Err(error) => return Err(error),

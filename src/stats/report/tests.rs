@@ -168,7 +168,14 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
         (Doubt::Rate { scheduled: 20.0, sent: 15.0, capped: true }, "raise max_in_flight"),
         (Doubt::Rate { scheduled: 20.0, sent: 15.0, capped: false }, "15.00 of the 20.00 requests/s"),
         (Doubt::SentLate { ms: 9.0, gap_ms: 50.0 }, "9 ms and more after their time, with 50 ms between two"),
-        (Doubt::Places { asked: 8, mean: 7.1 }, "7.10 of 8 places"),
+        (
+            Doubt::Places { asked: 8, mean: 7.1, failed: 1 },
+            "7.10 of 8 places were filled on average: requests are short",
+        ),
+        (
+            Doubt::Places { asked: 8, mean: 7.1, failed: 36 },
+            "a place rests after requests that fail at once, and 36 failed",
+        ),
         (Doubt::Unreached { share: 0.5 }, "50.0 % of the requests could not open"),
         (Doubt::Retransmits { share: 0.02 }, "sent parts of 2.0 %"),
         (Doubt::OutOfOrder { share: 0.02 }, "out of order"),

@@ -93,6 +93,9 @@ impl<'a> Elements<'a> {
 
 /// The length of an object or a list at the beginning of a text, by its brackets alone.
 fn extent(text: &str) -> Option<usize> {
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
     let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -267,6 +270,22 @@ pub(super) fn kind(json: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_extent_is_that_of_an_object_or_a_list_alone() {
+        for (text, length) in [
+            ("{\"a\": [1, \"}\"]} , 2", Some(15)),
+            ("[\u{fdd0}]\u{fdd0}", Some(5)),
+            ("{\"a\": 1", None),
+            ("{\"a\": 1]", None),
+            ("\"},\n {\"\u{fdd0}rompf", None),
+            ("\"a\"\u{fdd0}", None),
+            ("12}", None),
+            ("", None),
+        ] {
+            assert_eq!(extent(text), length, "{text}");
+        }
+    }
 
     #[test]
     fn fields_and_elements_are_the_text_that_they_are() {
