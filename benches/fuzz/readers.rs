@@ -204,7 +204,7 @@ fn points(bytes: &[u8]) -> Result<(), String> {
 fn manifest(bytes: &[u8]) -> Result<(), String> {
     written(folder::MANIFEST, bytes, |path| {
         let _ = Folder::open(path).map(|folder| folder.read_manifest());
-        quiet(folder::list_and_warn(path.parent().unwrap_or(path)))
+        quiet(folder::look(path.parent().unwrap_or(path)))
     })
 }
 

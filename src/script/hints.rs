@@ -84,8 +84,7 @@ impl Hints {
             }
             (true, false) => "the API key that was sent is refused: check that it is this server's".into(),
             (false, true) => {
-                "give the API key in the environment: OPENAI_API_KEY, or the variable that --api-key-env names, is not set"
-                    .into()
+                "give the API key in OPENAI_API_KEY, or set the variable that --api-key-env names".into()
             }
             (false, false) => "give the API key: api_key: secret(\"NAME\") in target()".into(),
         }
