@@ -12,6 +12,7 @@ pub mod planned;
 mod prepare;
 pub mod progress;
 mod rest;
+mod session;
 mod setback;
 mod watch;
 
