@@ -3,7 +3,8 @@
 //! The modules stand in the order in which one request meets them:
 //!
 //! 1. [`cli`] turns the command line into a script, its arguments and a few switches;
-//! 2. [`script`] runs the Rhai program, which builds a plan and reads results;
+//! 2. [`script`] runs the Rhai program, which builds a plan and reads results; what its runs share,
+//!    from the results folder to the targets made ready, is an [`experiment`];
 //! 3. [`schedule`] says when each request is due, as arithmetic;
 //! 4. [`workload`] says what each request asks, from (seed, cell, sequence number) alone;
 //! 5. [`run`] holds the one loop: take a slot, wait until it is due, start its session;
@@ -17,6 +18,8 @@
 
 pub mod cli;
 pub mod script;
+
+pub mod experiment;
 
 pub mod schedule;
 pub mod workload;

@@ -7,12 +7,33 @@ use std::path::{Path, PathBuf};
 /// Which modules each top-level module may import.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "os"]),
-    ("cli", &["script", "host", "error", "engine"]),
+    ("cli", &["script", "experiment", "host", "error", "engine"]),
     (
         "script",
         &[
-            "run", "client", "workload", "schedule", "record", "store", "stats", "chart", "engine", "host",
-            "error", "os", "tokens", "random", "scrub",
+            "experiment",
+            "run",
+            "client",
+            "workload",
+            "schedule",
+            "record",
+            "store",
+            "stats",
+            "chart",
+            "engine",
+            "host",
+            "error",
+            "os",
+            "tokens",
+            "random",
+            "scrub",
+        ],
+    ),
+    (
+        "experiment",
+        &[
+            "run", "client", "workload", "schedule", "record", "store", "stats", "chart", "host", "error",
+            "os", "tokens", "scrub",
         ],
     ),
     ("schedule", &["record", "random"]),

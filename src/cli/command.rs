@@ -20,7 +20,7 @@ pub fn root(built_in: Option<&Session>) -> Command {
     for (name, text) in embedded::COMMANDS {
         let about = embedded::description(text);
         let mut command = Command::new(*name).about(about.lines().next().unwrap_or_default().to_string());
-        if let Some(session) = built_in.filter(|session| session.state.source.name == *name) {
+        if let Some(session) = built_in.filter(|session| session.state.experiment.program.name == *name) {
             command = flags::add(command.about(about), &session.params);
         }
         root = root.subcommand(command);

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::error::{Error, Result};
+use crate::experiment::args::{Args, Given};
+use crate::experiment::quota::parse_size;
+use crate::experiment::secret;
+use crate::experiment::switches::{Lang, Switches};
 use crate::host::Host;
-use crate::script::param::{self, Given, Kind, Param};
-use crate::script::quota::parse_size;
-use crate::script::{Args, Lang, Switches, secret};
+use crate::script::param::{self, Kind, Param};
 
 /// A parameter's id beside those of the switches.
 fn id(param: &Param) -> String {

@@ -1,16 +1,16 @@
 //! The help of a script: its own words, and its parameters.
 
-use crate::script::Session;
+use crate::script::{Session, embedded};
 use unicode_width::UnicodeWidthStr;
 
 /// What `rampant run FILE --help` prints.
 pub fn script(session: &Session) -> String {
-    let source = &session.state.source;
-    let mut text = source.description();
+    let program = &session.state.experiment.program;
+    let mut text = embedded::description(&program.text);
     if !text.is_empty() {
         text += "\n\n";
     }
-    text += &format!("Usage: rampant run {} [-p NAME=VALUE]...\n\n", source.name);
+    text += &format!("Usage: rampant run {} [-p NAME=VALUE]...\n\n", program.name);
     text += &params(session);
     text
 }

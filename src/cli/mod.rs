@@ -13,10 +13,13 @@ use clap::error::ErrorKind;
 
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::experiment::args::Args;
+use crate::experiment::program::Program;
+use crate::experiment::switches::Switches;
+use crate::experiment::terminal::fit;
 use crate::host::Host;
-use crate::script::display::fit;
 use crate::script::reference::Reference;
-use crate::script::{self, Args, Session, Source, Switches, embedded};
+use crate::script::{self, Session, embedded};
 
 /// Runs the command line of this process and returns its exit code.
 pub fn run() -> ExitCode {
@@ -44,7 +47,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
     let (mut argv, origin) = pasted::command(&argv, &names)?;
     let wanted = argv.get(1).cloned().unwrap_or_default();
     let wanted = wanted.as_str();
-    let built_in = match Source::built_in(wanted) {
+    let built_in = match embedded::program(wanted) {
         Some(source) => Some(Session::prepare(source, Args::default(), Switches::default(), host.clone())?),
         None => None,
     };
@@ -107,10 +110,10 @@ fn refused(error: clap::Error, wanted: &str, host: &Host) -> Result<()> {
 }
 
 fn run_built_in(session: Session, found: &ArgMatches, host: &Host) -> Result<()> {
-    let name = session.state.source.name.clone();
+    let name = session.state.experiment.program.name.clone();
     let given = flags::given(&session.params, found);
     let switches = flags::switches(found, host)?;
-    let source = Source::built_in(&name).expect("the session was made from it");
+    let source = embedded::program(&name).expect("the session was made from it");
     script::run(source, Args { given }, switches, host.clone())
 }
 
@@ -125,7 +128,7 @@ fn run_file(found: &ArgMatches, host: &Host) -> Result<()> {
         return Ok(());
     }
     let file = file.ok_or_else(|| Error::usage("run: no script was named").hint("rampant run FILE"))?;
-    let source = Source::file(file, host)?;
+    let source = Program::file(file, host)?;
     script::run(source, flags::assignments(found)?, flags::switches(found, host)?, host.clone())
 }
 
@@ -137,7 +140,7 @@ fn check_file(found: &ArgMatches, host: &Host) -> Result<()> {
         host.err(&format!("error: {error}\n"));
     }
     session.check()?;
-    host.out(&format!("{}: no mistakes found", session.state.source.name));
+    host.out(&format!("{}: no mistakes found", session.state.experiment.program.name));
     Ok(())
 }
 
@@ -146,7 +149,7 @@ fn open(found: &ArgMatches, host: &Host) -> Result<Session> {
     let args = flags::assignments(found)?;
     // Nothing runs, so what only a run needs, such as the secrets, is not asked for.
     let switches = Switches { lib: flags::libraries(found, host), ..Switches::default() };
-    Session::prepare(Source::file(file, host)?, args, switches, host.clone())
+    Session::prepare(Program::file(file, host)?, args, switches, host.clone())
 }
 
 fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
@@ -169,7 +172,7 @@ fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
 }
 
 fn show_docs(found: &ArgMatches, host: &Host) -> Result<()> {
-    let empty = Source { name: "docs".into(), text: String::new(), path: None };
+    let empty = Program { name: "docs".into(), text: String::new(), path: None, built_in: false };
     let session = Session::prepare(empty, Args::default(), Switches::default(), host.clone())?;
     let reference = Reference::of(&session);
     let text = match found.get_one::<String>("name") {

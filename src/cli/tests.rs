@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::Kind;
+use crate::experiment::switches::Lang;
 
 fn host(folder: &Path) -> Host {
     Host::fake(folder, &[])
@@ -21,7 +22,7 @@ fn with_script(text: &str, line: &[&str]) -> Result<String> {
 fn the_parser_tree_is_sound() {
     command::root(None).debug_assert();
     for (name, _) in embedded::COMMANDS {
-        let source = Source::built_in(name).unwrap();
+        let source = embedded::program(name).unwrap();
         let host = host(Path::new("/"));
         let session = Session::prepare(source, Args::default(), Switches::default(), host).unwrap();
         assert!(session.errors.is_empty(), "{name}: {}", session.errors[0]);
@@ -95,7 +96,7 @@ fn flags_of_a_built_in_command_come_from_its_script() {
 #[test]
 fn whatever_makes_sense_for_both_is_an_option_of_single_and_of_batch() {
     let params = |name: &str| -> std::collections::BTreeSet<String> {
-        let source = Source::built_in(name).unwrap();
+        let source = embedded::program(name).unwrap();
         let session =
             Session::prepare(source, Args::default(), Switches::default(), host(Path::new("/"))).unwrap();
         session.params.iter().map(|param| param.name.clone()).collect()
@@ -124,7 +125,7 @@ fn whatever_makes_sense_for_both_is_an_option_of_single_and_of_batch() {
 #[test]
 fn a_parameter_takes_the_flag_of_a_switch_with_the_same_name() {
     let text = "param(\"seed\", 0); param(\"quiet\", false);".to_string();
-    let source = Source { name: "single".into(), text, path: None };
+    let source = Program { name: "single".into(), text, path: None, built_in: false };
     let host = host(Path::new("/"));
     let session = Session::prepare(source, Args::default(), Switches::default(), host.clone()).unwrap();
     let root = command::root(Some(&session));
@@ -184,8 +185,8 @@ fn the_language_comes_from_the_flag_then_from_the_environment() {
         let (_, found) = found.subcommand().unwrap();
         flags::switches(found, &Host::fake("/", env)).unwrap().lang
     };
-    assert_eq!(lang(&[], &[]), script::Lang::En);
-    assert_eq!(lang(&[], &[("LANG", "zh_CN.UTF-8")]), script::Lang::Zh);
-    assert_eq!(lang(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")]), script::Lang::En);
-    assert_eq!(lang(&["--lang", "en"], &[("LANG", "zh_CN.UTF-8")]), script::Lang::En);
+    assert_eq!(lang(&[], &[]), Lang::En);
+    assert_eq!(lang(&[], &[("LANG", "zh_CN.UTF-8")]), Lang::Zh);
+    assert_eq!(lang(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")]), Lang::En);
+    assert_eq!(lang(&["--lang", "en"], &[("LANG", "zh_CN.UTF-8")]), Lang::En);
 }

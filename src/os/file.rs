@@ -23,6 +23,16 @@ pub fn check_kind(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// An I/O error without the "(os error 2)" that helps nobody.
+pub fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::InvalidData => "not UTF-8 text".into(),
+        _ => error.to_string(),
+    }
+}
+
 fn name(kind: FileType) -> &'static str {
     match kind {
         _ if kind.is_fifo() => "a pipe",

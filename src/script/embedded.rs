@@ -1,6 +1,8 @@
 //! `Embedded`: the texts inside the binary. The built-in commands, and the library that
 //! scripts import as `std/...`.
 
+use crate::experiment::program::Program;
+
 /// A name and its text.
 pub type Embedded = (&'static str, &'static str);
 
@@ -20,6 +22,12 @@ pub const LIBRARY: &[Embedded] = embedded!("stdlib": "assert", "mixes", "options
 /// The text of a built-in command.
 pub fn command(name: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The program of a built-in command.
+pub fn program(name: &str) -> Option<Program> {
+    let text = command(name)?;
+    Some(Program { name: name.into(), text: text.into(), path: None, built_in: true })
 }
 
 /// What the `//!` lines at the top of a script say, without the marks.

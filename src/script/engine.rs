@@ -85,15 +85,18 @@ fn redirect_output(engine: &mut Engine, state: &Arc<State>) {
     let printing = state.clone();
     engine.on_print(move |text| {
         if let Some(text) = printing.say(text) {
-            printing.host.out(&printing.secrets.scrub(&text));
+            printing.console.tell(&text);
         }
     });
     let debugging = state.clone();
     engine.on_debug(move |text, source, position: Position| {
-        let source = source.unwrap_or(&debugging.source.name);
+        let source = source.unwrap_or(&debugging.experiment.program.name);
         let line = position.line().map(|line| format!(":{line}")).unwrap_or_default();
         if let Some(text) = debugging.say(text) {
-            debugging.host.err(&debugging.secrets.scrub(&format!("debug {source}{line}: {text}")));
+            debugging
+                .experiment
+                .host
+                .err(&debugging.experiment.secrets.scrub(&format!("debug {source}{line}: {text}")));
         }
     });
 }

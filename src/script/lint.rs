@@ -31,7 +31,7 @@ pub struct Lint {
 /// Looks at a script and everything that it imports.
 pub fn lint(engine: &Engine, state: &State, library: &Library, ast: &AST) -> Lint {
     let mut pass = Pass { engine, state, library, found: Lint::default(), modules: BTreeMap::new() };
-    pass.text(&state.source.name, ast, &mut vec![state.source.name.clone()]);
+    pass.text(&state.experiment.program.name, ast, &mut vec![state.experiment.program.name.clone()]);
     pass.found
 }
 

@@ -7,50 +7,27 @@
 //! [`Session::prepare`] reads, compiles and checks a script without running it; [`Session::play`]
 //! runs it. [`bind`] holds the functions that scripts call, and says how to write one.
 
-pub mod access;
-pub mod aggregate;
-pub mod append;
-pub mod bench;
 pub mod bind;
-pub mod bound;
-pub mod child;
-pub mod columns;
 pub mod compare;
-pub mod display;
 pub mod duration;
 pub mod embedded;
 pub mod engine;
 pub mod fault;
 pub mod function;
 pub mod grid;
-pub mod hints;
-pub mod intent;
 pub mod json;
-pub mod limits;
 pub mod lint;
 mod literals;
-pub mod manifest;
 pub mod opts;
 pub mod param;
 pub mod plot;
-pub mod preflight;
 pub mod preset;
-pub mod quota;
 pub mod reading;
-pub mod recorded;
 pub mod reference;
 pub mod resolver;
-pub mod row;
-mod said;
 mod scan;
-pub mod scraping;
-pub mod secret;
-pub mod series;
-pub mod server;
-pub mod source;
 pub mod sources;
 pub mod state;
-pub mod status;
 mod typed;
 pub mod vllm;
 pub mod vocabulary;
@@ -65,12 +42,16 @@ use std::time::{Duration, Instant};
 use rhai::{AST, Engine};
 
 use crate::error::{Error, Kind, Result};
+use crate::experiment::args::Args;
+use crate::experiment::manifest;
+use crate::experiment::program::Program;
+use crate::experiment::switches::Switches;
 use crate::host::Host;
 use crate::os::{self, heap, stack};
 use crate::stats::words::Lang as Words;
 use param::Param;
 use resolver::Library;
-pub use state::{Args, Lang, Source, State, Switches};
+pub use state::State;
 
 /// Deep recursion in a script must hit the language's limit, not the end of the stack.
 const STACK_BYTES: usize = 64 << 20;
@@ -90,24 +71,24 @@ pub struct Session {
 impl Session {
     /// Reads and checks a script. Fails when it cannot be parsed; calls that cannot work are in
     /// [`Session::errors`].
-    pub fn prepare(source: Source, args: Args, switches: Switches, host: Host) -> Result<Session> {
-        Session::prepare_with(source, args, switches, host, |_| {})
+    pub fn prepare(program: Program, args: Args, switches: Switches, host: Host) -> Result<Session> {
+        Session::prepare_with(program, args, switches, host, |_| {})
     }
 
     /// As [`Session::prepare`], with functions of the caller's own.
     fn prepare_with(
-        source: Source,
+        program: Program,
         args: Args,
         switches: Switches,
         host: Host,
         more: impl FnOnce(&mut Engine),
     ) -> Result<Session> {
-        let state = State::new(source, args, switches, host)?;
+        let state = State::new(program, args, switches, host)?;
         let library = Library::new(state.clone());
         let engine = engine::build_with(&state, &library, state.cancel.clone(), more);
-        let name = state.source.name.clone();
+        let name = state.experiment.program.name.clone();
         let mut ast = engine
-            .compile(&state.source.text)
+            .compile(&state.experiment.program.text)
             .map_err(|error| fault::explain_parse(error, &name, &state.sources, state.vocabulary()))?;
         ast.set_source(&name);
         state.sources.learn(&name, &ast);
@@ -129,7 +110,7 @@ impl Session {
     pub fn play(self) -> Result<()> {
         let played = self.run_to_end();
         self.finish(&played);
-        if self.state.host.abort_requested() {
+        if self.state.experiment.host.abort_requested() {
             // Ten thousand open connections are faster closed by the system than one by one.
             std::mem::forget(self);
         }
@@ -138,13 +119,13 @@ impl Session {
 
     /// Writes the end of the manifest and says where the results are.
     fn finish(&self, played: &Result<()>) {
-        let Some(folder) = self.state.bench_if_used().and_then(|bench| bench.folder()) else { return };
+        let experiment = &self.state.experiment;
+        let Some(folder) = experiment.folder() else { return };
         let code = played.as_ref().map_or_else(|error| error.kind.exit_code(), |()| 0);
-        if let Err(error) = manifest::end(&self.state, &folder, code) {
-            self.state.warn(&error.to_string());
+        if let Err(error) = manifest::end(experiment, &folder, code) {
+            self.state.console.warn(&error.to_string());
         }
-        let told = self.state.words().results(&folder.path().display().to_string());
-        self.state.host.out(&self.state.secrets.scrub(&told));
+        self.state.console.tell(&self.state.console.words().results(&folder.path().display().to_string()));
     }
 
     fn run_to_end(&self) -> Result<()> {
@@ -152,33 +133,13 @@ impl Session {
         if let Err(error) = done {
             let told = self.state.explain(error);
             // An interrupted run says where its rows are; a stopped script has only the fact.
-            let stopped = self.state.host.stop_requested() && told.message == fault::STOPPED;
-            return Err(if stopped { interrupted(self.state.words()) } else { told });
+            let stopped = self.state.experiment.host.stop_requested() && told.message == fault::STOPPED;
+            return Err(if stopped { interrupted(self.state.console.words()) } else { told });
         }
-        if self.state.host.stop_requested() {
-            return Err(interrupted(self.state.words()));
+        if self.state.experiment.host.stop_requested() {
+            return Err(interrupted(self.state.console.words()));
         }
-        self.verdict()
-    }
-
-    fn verdict(&self) -> Result<()> {
-        let (tally, lang) = (self.state.tally(), self.state.words());
-        match &tally.problems[..] {
-            [] => {}
-            [one] => return Err(Error::run(one.clone())),
-            [first, rest @ ..] => {
-                return Err(Error::run(lang.and_more(first, rest.len())));
-            }
-        }
-        let failed: Vec<&str> =
-            tally.checks.iter().filter(|(_, held)| !held).map(|(name, _)| name.as_str()).collect();
-        if !failed.is_empty() {
-            return Err(Error::new(Kind::Check, lang.checks_failed(&failed, tally.checks.len())));
-        }
-        match tally.doubts.first().filter(|_| self.state.switches.strict) {
-            Some((run, reason)) => Err(Error::new(Kind::NotValid, lang.not_valid(run, reason))),
-            None => Ok(()),
-        }
+        self.state.experiment.verdict()
     }
 }
 
@@ -187,7 +148,7 @@ fn interrupted(lang: Words) -> Error {
 }
 
 /// Runs a script on a thread of its own and waits for its end.
-pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result<()> {
+pub fn run(program: Program, args: Args, switches: Switches, host: Host) -> Result<()> {
     let lang = Words::named(switches.lang.name());
     let script = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
     let (ended, end) = std::sync::mpsc::channel();
@@ -197,7 +158,7 @@ pub fn run(source: Source, args: Args, switches: Switches, host: Host) -> Result
             stack::guard_this_thread();
             heap::charge_this_thread();
             let _ended = ended;
-            let mut session = Session::prepare(source, args, switches, theirs)?;
+            let mut session = Session::prepare(program, args, switches, theirs)?;
             session.check()?;
             session.play()
         })
@@ -253,27 +214,28 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use crate::experiment::args::Given;
 
-    pub fn source(text: &str) -> Source {
-        Source { name: "test.rhai".into(), text: text.into(), path: None }
+    pub fn program(text: &str) -> Program {
+        Program { name: "test.rhai".into(), text: text.into(), path: None, built_in: false }
     }
 
     /// A checked session of a script.
     pub fn session(text: &str) -> Session {
-        Session::prepare(source(text), Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
+        Session::prepare(program(text), Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
     }
 
     pub fn run_with(text: &str, params: &[(&str, &str)], switches: Switches, host: Host) -> Result<()> {
         let given = params
             .iter()
-            .map(|(name, value)| param::Given {
+            .map(|(name, value)| Given {
                 name: name.to_string(),
                 flag: format!("-p {name}"),
                 texts: vec![value.to_string()],
                 split: true,
             })
             .collect();
-        run(source(text), Args { given }, switches, host)
+        run(program(text), Args { given }, switches, host)
     }
 
     /// What a script prints on standard output.

@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Map};
 use super::fault::{Fallible, raise};
 use super::opts::{Opts, number};
 use crate::error::{Error, Result, nearest};
+use crate::experiment::args::Given;
 
 /// What a parameter accepts.
 #[derive(Debug, Clone)]
@@ -46,18 +47,6 @@ pub enum Kind {
     Map,
     /// An address, whose host the script may then reach.
     Url,
-}
-
-/// Values that the command line gives for one parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    pub name: String,
-    /// As it was typed: `-p rate`, or `--request-rate`; of a file `plan.yaml:3:7: request_rate`.
-    pub flag: String,
-    /// One for each time it was given.
-    pub texts: Vec<String>,
-    /// `-p` separates the items of a list by commas, also where the parameter is `many`.
-    pub split: bool,
 }
 
 impl Kind {

@@ -59,7 +59,7 @@ const MEASURES: [(&str, Measure); 8] = [
 /// Reads the options and makes the figure.
 pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
     let mut figure = draw(state, options)?;
-    state.secrets.scrub_figure(&mut figure);
+    state.experiment.secrets.scrub_figure(&mut figure);
     Ok(figure)
 }
 
@@ -290,7 +290,7 @@ fn plain(value: &Dynamic) -> Option<f64> {
 
 /// Where a picture goes: `charts/` in the results folder; a taken name is an error.
 pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
-    let plain = super::bind::result::file_name(name);
+    let plain = crate::experiment::finished::file_name(name);
     if plain != name {
         return Err(Error::usage(format!(
             "cannot save the chart {name:?}: give a plain file name such as \"ttft.svg\""

@@ -3,16 +3,17 @@
 use rhai::Map;
 
 use super::json;
-use super::param::{Given, Kind, Param};
+use super::param::{Kind, Param};
 use super::reading;
 use super::state::State;
 use super::yaml::{self, Node, Yaml};
 use crate::error::{Error, Result, nearest};
+use crate::experiment::args::Given;
 
 /// Reads a file of presets. Fails with the place of the first key or value that is wrong, and when
 /// a `required` name is given neither there nor on the command line.
 pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
-    let real = state.access.may_read(path)?;
+    let real = state.experiment.access.may_read(path)?;
     let text = reading::text(state, path)?;
     let plan = yaml::parse(&text, path).map_err(Error::usage)?;
     let Node::Map(items) = &plan.node else {
@@ -36,7 +37,7 @@ pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
         let given = Given { name: param.name.clone(), flag, texts, split: false };
         drop(param.parse(&given)?);
         if matches!(param.name.as_str(), "base_url" | "metrics_url") {
-            given.texts.iter().for_each(|url| state.access.learn(&real, url));
+            given.texts.iter().for_each(|url| state.experiment.access.learn(&real, url));
         }
         let mut presets = state.presets();
         presets.retain(|known| known.name != given.name);
@@ -52,9 +53,11 @@ fn unknown(state: &State, at: &str, key: &str) -> Error {
     let names = || state.params().iter().map(|param| param.name.as_str());
     let near = nearest(key, names()).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
     let error = Error::usage(format!("{at}: unknown key {key:?}{near}"));
-    match state.source.is_built_in() {
-        true => error
-            .hint(format!("`rampant {} --help` lists the flags, each of which is a key", state.source.name)),
+    match state.experiment.program.built_in {
+        true => error.hint(format!(
+            "`rampant {} --help` lists the flags, each of which is a key",
+            state.experiment.program.name
+        )),
         false => error.hint(format!("keys: {}", names().collect::<Vec<_>>().join(", "))),
     }
 }

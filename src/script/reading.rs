@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Reads a granted file by its ending.
 pub fn read(state: &State, path: &str) -> Result<Dynamic> {
     let cannot = |what: String| Error::usage(format!("cannot read {path}: {what}"));
-    let (real, bytes) = state.access.read(path, BYTES_MAX)?;
+    let (real, bytes) = state.experiment.access.read(path, BYTES_MAX)?;
     let ending = real.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     if ending == "csv" {
         let cells = bytes.iter().filter(|byte| b",;\t\n\r".contains(byte)).count();
@@ -34,7 +34,7 @@ pub fn read(state: &State, path: &str) -> Result<Dynamic> {
         }
     };
     for address in value.read_lock::<Map>().map(|map| addresses(&map)).unwrap_or_default() {
-        state.access.learn(&real, &address);
+        state.experiment.access.learn(&real, &address);
     }
     Ok(value)
 }
@@ -54,19 +54,19 @@ const CELL: usize = 160;
 
 /// The text of a granted file.
 pub fn text(state: &State, path: &str) -> Result<String> {
-    let (_, bytes) = state.access.read(path, BYTES_MAX)?;
+    let (_, bytes) = state.experiment.access.read(path, BYTES_MAX)?;
     text_of(path, bytes)
 }
 
 /// Where a data set of the hub is: a file or folder, or `org/name` in the local cache, which a
 /// script may read when the command line names it.
 pub fn data_set(state: &State, path: &str) -> Result<PathBuf> {
-    match state.access.may_read(path) {
-        Err(error) if !state.access.is_there(path) && !path.starts_with(['.', '/', '~']) => {
+    match state.experiment.access.may_read(path) {
+        Err(error) if !state.experiment.access.is_there(path) && !path.starts_with(['.', '/', '~']) => {
             let folder = workload::read::cached(path, |name| std::env::var_os(name))?;
-            match state.access.is_named(path) {
+            match state.experiment.access.is_named(path) {
                 true => Ok(folder),
-                false => state.access.may_read(&folder.to_string_lossy()).map_err(|_| Error {
+                false => state.experiment.access.may_read(&folder.to_string_lossy()).map_err(|_| Error {
                     message: format!("a script may not read {path:?}: it is not named on the command line"),
                     ..error
                 }),
@@ -88,15 +88,16 @@ pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
         thread.join().unwrap_or_else(|_| Err(broken("its reader broke down")))
     })?;
     // A sweep reads it for each of its cells.
-    if let Some(note) = rows.note.as_ref().map(|note| state.words().note(&format!("{name}: {note}")))
-        && state.first_time(&note)
+    if let Some(note) = rows.note.as_ref().map(|note| state.console.words().note(&format!("{name}: {note}")))
+        && state.console.first_time(&note)
     {
-        state.mention(&note);
+        state.console.mention(&note);
     }
     if let Some(skipped) = &rows.skipped {
-        let told = state.words().skipped(&name.to_string(), skipped.count, skipped.of, &skipped.first);
-        if state.first_time(&told) {
-            state.warn(&told);
+        let told =
+            state.console.words().skipped(&name.to_string(), skipped.count, skipped.of, &skipped.first);
+        if state.console.first_time(&told) {
+            state.console.warn(&told);
         }
     }
     Ok(rows)

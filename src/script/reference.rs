@@ -227,7 +227,7 @@ fn type_name(id: TypeId) -> Option<&'static str> {
         (TypeId::of::<crate::schedule::Shape>(), "arrivals"),
         (TypeId::of::<crate::stats::Slo>(), "slo"),
         (TypeId::of::<super::fault::Fault>(), "error"),
-        (TypeId::of::<super::source::WorkloadSource>(), "workload"),
+        (TypeId::of::<crate::experiment::source::WorkloadSource>(), "workload"),
     ];
     types.into_iter().find(|(known, _)| *known == id).map(|(_, name)| name)
 }

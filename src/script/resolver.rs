@@ -13,8 +13,10 @@ use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, 
 use super::embedded::{Embedded, LIBRARY};
 use super::fault::{Fallible, raise};
 use super::sources::Text;
-use super::state::{State, TEXT_BYTES_MAX, plain};
+use super::state::State;
 use crate::error::{Error, Result};
+use crate::experiment::program::TEXT_BYTES_MAX;
+use crate::os::file::plain;
 
 /// The modules of a session. Every text is read once, so what was checked is what runs.
 #[derive(Debug)]
@@ -32,10 +34,10 @@ impl Library {
     }
 
     fn with(state: Arc<State>, embedded: &'static [Embedded]) -> Arc<Self> {
-        let host = &state.host;
-        let lib = state.switches.lib.iter().map(|folder| host.cwd().join(folder));
+        let host = &state.experiment.host;
+        let lib = state.experiment.switches.lib.iter().map(|folder| host.cwd().join(folder));
         // A built-in command stands in no folder: what lies where it was called is not part of it.
-        let beside = (!state.source.is_built_in()).then(|| state.source.folder(host));
+        let beside = (!state.experiment.program.built_in).then(|| state.experiment.program.folder(host));
         let folders = beside.into_iter().chain(lib).collect();
         Arc::new(Library { state, folders, embedded, texts: Mutex::default(), modules: Mutex::default() })
     }
@@ -104,7 +106,7 @@ impl Library {
 }
 
 fn read(folder: &Path, path: &Path, state: &State) -> Result<Text> {
-    let shown = path.strip_prefix(state.host.cwd()).unwrap_or(path).display().to_string();
+    let shown = path.strip_prefix(state.experiment.host.cwd()).unwrap_or(path).display().to_string();
     let failed =
         |error: std::io::Error| Error::usage(format!("cannot read module {shown:?}: {}", plain(&error)));
     let real = path.canonicalize().map_err(failed)?;
@@ -139,14 +141,20 @@ impl ModuleResolver for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::args::Args;
+    use crate::experiment::program::Program;
+    use crate::experiment::switches::Switches;
     use crate::host::Host;
-    use crate::script::state::{Args, Source, Switches};
 
     const TABLE: &[Embedded] = &[("shapes", "fn n() { 1 }"), ("other", "fn n() { 2 }")];
 
     fn library(folder: &Path, lib: &[&str]) -> Arc<Library> {
-        let source =
-            Source { name: "s.rhai".into(), text: String::new(), path: Some(folder.join("mine/s.rhai")) };
+        let source = Program {
+            name: "s.rhai".into(),
+            text: String::new(),
+            path: Some(folder.join("mine/s.rhai")),
+            built_in: false,
+        };
         let switches = Switches { lib: lib.iter().map(PathBuf::from).collect(), ..Default::default() };
         let state = State::new(source, Args::default(), switches, Host::fake(folder, &[])).unwrap();
         Library::with(state, TABLE)
@@ -185,7 +193,7 @@ mod tests {
     #[test]
     fn a_built_in_command_takes_no_module_from_the_folder_where_it_was_called() {
         let folder = folder(&[("std/options.rhai", "let a = 1;"), ("options.rhai", "let a = 1;")]);
-        let source = super::super::state::Source::built_in("single").unwrap();
+        let source = crate::script::embedded::program("single").unwrap();
         let host = crate::host::Host::fake(folder.path(), &[]);
         let state = State::new(source, Default::default(), Default::default(), host).unwrap();
         let library = Library::new(state);

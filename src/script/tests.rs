@@ -187,7 +187,8 @@ fn a_caught_error_of_ours_can_be_read_and_thrown_again() {
 #[test]
 fn once_load_was_sent_a_script_error_is_an_error_while_running() {
     let session = session_with("begin();\nlet x = [1][2];", Path::new("/"), |engine| {
-        engine.register_fn("begin", |context: NativeCallContext| State::of(&context).load_begins());
+        engine
+            .register_fn("begin", |context: NativeCallContext| State::of(&context).experiment.load_begins());
     });
     assert_eq!(session.play().unwrap_err().kind, Kind::Run);
 }
@@ -212,10 +213,10 @@ fn a_doubtful_run_counts_only_with_strict_and_after_failed_checks() {
     let play = |strict, script| {
         let switches = Switches { strict, ..Default::default() };
         let mut session =
-            Session::prepare(testing::source(script), Args::default(), switches, Host::fake("/", &[]))
+            Session::prepare(testing::program(script), Args::default(), switches, Host::fake("/", &[]))
                 .unwrap();
         session.check().unwrap();
-        session.state.tally().doubts.push(("a".into(), "the client was the limit".into()));
+        session.state.experiment.findings().doubts.push(("a".into(), "the client was the limit".into()));
         session.play().map_err(|error| error.kind)
     };
     assert_eq!(play(false, ""), Ok(()));
@@ -325,7 +326,12 @@ fn infinity_is_a_number_that_can_be_compared() {
 
 /// A session in `folder`, whose script may call what `more` registers.
 fn session_with(text: &str, folder: &Path, more: impl FnOnce(&mut Engine)) -> Session {
-    let source = Source { name: "main.rhai".into(), text: text.into(), path: Some(folder.join("main.rhai")) };
+    let source = Program {
+        name: "main.rhai".into(),
+        text: text.into(),
+        path: Some(folder.join("main.rhai")),
+        built_in: false,
+    };
     Session::prepare_with(source, Args::default(), Switches::default(), Host::fake(folder, &[]), more)
         .unwrap()
 }
@@ -400,7 +406,7 @@ fn a_closure_of_a_module_that_a_native_bound_works_everywhere_and_its_errors_hav
         });
     };
     let session = session_with("import \"lib\" as lib; print(lib::hook(0).call(0));", files.path(), register);
-    let host = session.state.host.clone();
+    let host = session.state.experiment.host.clone();
     session.play().unwrap();
     assert_eq!(host.written().0, "[1, 10, 100]\n");
     let session = session_with("import \"lib\" as lib;\nlib::hook(1).call(0);", files.path(), register);

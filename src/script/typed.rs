@@ -1,9 +1,10 @@
 //! What a built-in command says of a wrong value: its user has typed a flag or written a file, and
 //! has not seen the script whose call found the mistake.
 
-use super::param::{Given, Param};
+use super::param::Param;
 use super::state::State;
 use crate::error::Error;
+use crate::experiment::args::Given;
 
 /// Options of calls in the built-in scripts that are called otherwise than their parameter.
 const OPTIONS: [(&str, &[&str]); 17] = [

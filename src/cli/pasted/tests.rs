@@ -1,7 +1,9 @@
 use super::*;
 use crate::cli::{command, flags};
+use crate::experiment::args::Args;
+use crate::experiment::switches::Switches;
 use crate::host::Host;
-use crate::script::{Args, Session, Source, Switches};
+use crate::script::{Session, embedded};
 
 /// The words of a line as a shell makes them: quotes hold together, a backslash before the end of
 /// a line joins.
@@ -27,7 +29,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn session(name: &str) -> Session {
-    let source = Source::built_in(name).unwrap();
+    let source = embedded::program(name).unwrap();
     Session::prepare(source, Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
 }
 
@@ -499,7 +501,7 @@ fn another_programs_line_is_told_with_the_nearest_of_ours() {
             "python3 -m vllm.something --x",
             "`python3 -m vllm.something` is no command of rampant\n  try: `rampant single",
         ),
-        ("single FOO=1 python bench.py --x", "`python bench.py` is no command of rampant"),
+        ("single FOO=1 python experiment.py --x", "`python experiment.py` is no command of rampant"),
     ] {
         let got = meaning(line).map(|(params, _)| params).expect_err(line);
         assert!(got.contains(told), "{line}\n{got}");

@@ -22,9 +22,9 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 
 /// Of the requests whose sequence number is below `first`.
 fn errors(state: &State, result: &Handle, first: u64) -> Result<Errors> {
-    let bench = state.bench()?;
+    let experiment = &state.experiment;
     let control = Control::new(&result.run.plan.target)?;
-    let log = bench.runtime.block_on(control.truth())?;
+    let log = experiment.runtime()?.block_on(control.truth())?;
     let truths = Truth::read(&log).map_err(|what| Error::run(format!("truth: {what}")))?;
     let records = result.records("truth", state)?;
     let asked = records.iter().filter(|record| record.seq < first);

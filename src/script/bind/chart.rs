@@ -10,6 +10,7 @@ use super::files;
 use crate::chart::Figure;
 use crate::chart::compare::{self, Kind, Row};
 use crate::error::{Error, Result};
+use crate::experiment::folder;
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::Opts;
 use crate::script::plot;
@@ -32,7 +33,7 @@ enum Mode {
 }
 
 fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
-    let folder = state.may_write(output)?;
+    let folder = state.experiment.may_write(output)?;
     std::fs::create_dir_all(&folder)
         .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
     let mut kinds = vec![("throughput_comparison", Kind::Throughput), ("latency_comparison", Kind::Latency)];
@@ -42,14 +43,16 @@ fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> R
     let mut paths = Vec::new();
     for (name, kind) in kinds {
         for (number, mut figure) in compare::pages(kind, rows, title).into_iter().enumerate() {
-            state.secrets.scrub_figure(&mut figure);
+            state.experiment.secrets.scrub_figure(&mut figure);
             let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
             for ending in ["svg", "png"] {
                 let path = folder.join(format!("{name}{page}.{ending}"));
                 // The same command as yesterday draws the same pictures anew; a script overwrites nothing.
-                let anew = state.source.is_built_in();
+                let anew = state.experiment.program.built_in;
                 let write = || if anew { figure.replace(&path) } else { figure.save(&path) };
-                paths.push(state.quota.saving("comparison_charts", || write().map(|()| path.clone()))?);
+                paths.push(
+                    state.experiment.quota.saving("comparison_charts", || write().map(|()| path.clone()))?,
+                );
             }
         }
     }
@@ -72,12 +75,12 @@ mod functions {
     #[rhai_fn(name = "save", volatile, return_raw)]
     pub fn save(context: NativeCallContext, chart: &mut Handle, name: &str) -> Fallible<String> {
         let state = State::of(&context);
-        let bench = state.bench().map_err(raise)?;
-        let folder = bench.need_folder(&state, None).map_err(raise)?;
+        let experiment = &state.experiment;
+        let folder = folder::need(experiment, None).map_err(raise)?;
         let path = plot::place(&folder, name).map_err(raise)?;
         let write = || chart.save(&path).map(|()| path.clone());
-        state.quota.saving("save", write).map_err(raise)?;
-        state.mention(&state.words().chart(&path.display().to_string()));
+        state.experiment.quota.saving("save", write).map_err(raise)?;
+        state.console.mention(&state.console.words().chart(&path.display().to_string()));
         Ok(path.display().to_string())
     }
 

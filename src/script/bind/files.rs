@@ -1,13 +1,13 @@
 //! Files: read what was granted, find earlier results, save tables.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
-use crate::script::aggregate;
+use crate::experiment::{aggregate, folder as results};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::opts::Opts;
@@ -25,7 +25,7 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 fn found(state: &State) -> Result<Vec<Found>> {
     let listing = look(state)?;
     for (_, broken) in &listing.broken {
-        state.warn(&format!("left out {broken}"));
+        state.console.warn(&format!("left out {broken}"));
     }
     Ok(listing.found)
 }
@@ -39,15 +39,15 @@ fn found_newest(state: &State) -> Result<Vec<Found>> {
         return Err(error.hint("name an older folder with --dir, or a file with --csv"));
     }
     for (_, broken) in &listing.broken {
-        state.warn(&format!("left out {broken}"));
+        state.console.warn(&format!("left out {broken}"));
     }
     Ok(listing.found)
 }
 
 fn look(state: &State) -> Result<folder::Listing> {
-    let listing = folder::look(&state.switches.results(&state.host))?;
+    let listing = folder::look(&state.experiment.switches.results(&state.experiment.host))?;
     for warning in &listing.warnings {
-        state.warn(warning);
+        state.console.warn(warning);
     }
     Ok(listing)
 }
@@ -65,7 +65,7 @@ fn described(found: &Found) -> Map {
 
 /// A results folder by its name or path; the newest with runs when `name` is empty.
 fn chosen(state: &State, name: &str) -> Result<PathBuf> {
-    let parent = state.switches.results(&state.host);
+    let parent = state.experiment.switches.results(&state.experiment.host);
     if name.is_empty() {
         let newest = found_newest(state)?.into_iter().find(|found| found.runs > 0);
         return newest.map(|found| found.path).ok_or_else(|| {
@@ -73,9 +73,10 @@ fn chosen(state: &State, name: &str) -> Result<PathBuf> {
                 .hint("run `rampant single` or `rampant batch` first, or name their folder with --out")
         });
     }
-    let path = [parent.join(name), state.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
+    let path =
+        [parent.join(name), state.experiment.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
     if let Some(path) = &path {
-        state.access.may_read(&path.display().to_string())?;
+        state.experiment.access.may_read(&path.display().to_string())?;
     }
     path.ok_or_else(|| {
         let names: Vec<String> =
@@ -175,15 +176,19 @@ mod functions {
     pub fn folders_table(context: NativeCallContext) -> Fallible<String> {
         let state = State::of(&context);
         let found = found(&state).map_err(raise)?;
-        Ok(aggregate::folders_table(&found, &state.switches.results(&state.host), state.words()))
+        Ok(aggregate::folders_table(
+            &found,
+            &state.experiment.switches.results(&state.experiment.host),
+            state.console.words(),
+        ))
     }
 
     /// One map for every run of a results folder, with the columns of the aggregated CSV.
     #[rhai_fn(volatile, return_raw)]
     pub fn aggregate(context: NativeCallContext, folder: &str) -> Fallible<Array> {
         let state = State::of(&context);
-        let folder = state.access.may_read(folder).map_err(raise)?;
-        state.access.check_links(&folder).map_err(raise)?;
+        let folder = state.experiment.access.may_read(folder).map_err(raise)?;
+        state.experiment.access.check_links(&folder).map_err(raise)?;
         let rows = aggregate::rows(&folder).map_err(raise)?;
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
@@ -194,9 +199,9 @@ mod functions {
     pub fn save_csv(context: NativeCallContext, folder: &str, rows: Array) -> Fallible<String> {
         let rows = self::rows("save_csv", rows)?;
         let state = State::of(&context);
-        let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
-        let write = || aggregate::save(&state, Path::new(folder), &rows);
-        let path = state.quota.saving("save_csv", write).map_err(raise)?;
+        let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
+        let write = || aggregate::save(&state.experiment.may_write(folder)?, &rows);
+        let path = state.experiment.quota.saving("save_csv", write).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -205,7 +210,8 @@ mod functions {
     pub fn newest_csv(context: NativeCallContext) -> Fallible<String> {
         let state = State::of(&context);
         let found = found_newest(&state).map_err(raise)?;
-        let path = aggregate::newest_csv(&found, &state.switches.results(&state.host)).map_err(raise)?;
+        let path = aggregate::newest_csv(&found, &state.experiment.switches.results(&state.experiment.host))
+            .map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -213,10 +219,11 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn save(context: NativeCallContext, name: &str, text: &str) -> Fallible<String> {
         let state = State::of(&context);
-        let bench = state.bench().map_err(raise)?;
-        let folder = bench.need_folder(&state, None).map_err(raise)?;
-        let text = state.secrets.scrub(text);
-        let path = state.quota.saving("save", || folder.save(name, text.as_bytes())).map_err(raise)?;
+        let experiment = &state.experiment;
+        let folder = results::need(experiment, None).map_err(raise)?;
+        let text = state.experiment.secrets.scrub(text);
+        let path =
+            state.experiment.quota.saving("save", || folder.save(name, text.as_bytes())).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -225,11 +232,11 @@ mod functions {
     pub fn save_table(context: NativeCallContext, name: &str, rows: Array) -> Fallible<String> {
         let rows = self::rows("save_table", rows)?;
         let state = State::of(&context);
-        let bench = state.bench().map_err(raise)?;
-        let folder = bench.need_folder(&state, None).map_err(raise)?;
-        let rows: Vec<_> = rows.into_iter().map(|row| state.secrets.scrub_map(row)).collect();
+        let experiment = &state.experiment;
+        let folder = results::need(experiment, None).map_err(raise)?;
+        let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
         let write = || crate::store::table::save_table(&folder, name, &rows);
-        let path = state.quota.saving("save_table", write).map_err(raise)?;
+        let path = state.experiment.quota.saving("save_table", write).map_err(raise)?;
         Ok(path.display().to_string())
     }
 }

@@ -37,9 +37,9 @@
 //!   and exit code arrive in `main`, the place in the script is added on the way.
 //!   `raise_at("option", error)` puts the caret under an option.
 //! - [`State::of`] gives the session: `host`, `switches`, `secrets`, `tally()`. Before a file is
-//!   read call `state.access.may_read(path)`, and `learn` after; before a host is asked,
-//!   `may_reach`. A function that sends load calls `state.load_begins()`; one that waits calls
-//!   `state.go_on()?` often. A verdict is `state.check(name, held)`.
+//!   read call `state.experiment.access.may_read(path)`, and `learn` after; before a host is asked,
+//!   `may_reach`. A function that sends load calls `state.experiment.load_begins()`; one that waits calls
+//!   `state.go_on()?` often. A verdict is `state.experiment.check(name, held)`.
 //! - A function of a built-in name (`sleep`, `round`) must be registered for each built-in type:
 //!   the exact type wins over `Dynamic`.
 

@@ -6,9 +6,10 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, NativeCallContext};
 
 use crate::error::{Error, Kind};
-use crate::script::columns::columns;
+use crate::experiment::columns::columns;
+use crate::experiment::limits;
 use crate::script::fault::{Fallible, raise, shown};
-use crate::script::limits;
+use crate::script::json;
 use crate::script::state::State;
 use crate::script::weight::{TEXT_MAX, weigh, weigh_all};
 
@@ -30,7 +31,7 @@ mod functions {
     pub fn info(context: NativeCallContext, value: Dynamic) {
         let state = State::of(&context);
         if let Some(line) = state.say(&line(&context, value)) {
-            state.inform(&line);
+            state.console.inform(&line);
         }
     }
 
@@ -38,7 +39,7 @@ mod functions {
     /// silent with `--quiet`.
     #[rhai_fn(volatile)]
     pub fn mention(context: NativeCallContext, value: Dynamic) {
-        State::of(&context).mention(&line(&context, value));
+        State::of(&context).console.mention(&line(&context, value));
     }
 
     /// Prints a warning on standard error, also with `--quiet`.
@@ -46,7 +47,7 @@ mod functions {
     pub fn warn(context: NativeCallContext, value: Dynamic) {
         let state = State::of(&context);
         if let Some(line) = state.say(&line(&context, value)) {
-            state.warn(&line);
+            state.console.warn(&line);
         }
     }
 
@@ -80,7 +81,7 @@ mod functions {
     /// The language of tables: `"en"` or `"zh"`.
     #[rhai_fn(volatile)]
     pub fn lang(context: NativeCallContext) -> String {
-        State::of(&context).switches.lang.name().into()
+        State::of(&context).experiment.switches.lang.name().into()
     }
 
     /// Ends the script now with exit code 98; what was measured so far is kept.
@@ -90,7 +91,7 @@ mod functions {
             reason if reason.trim().is_empty() => "the script failed and did not say why".into(),
             reason => reason,
         };
-        let reason = State::of(&context).secrets.scrub(&reason).into_owned();
+        let reason = State::of(&context).experiment.secrets.scrub(&reason).into_owned();
         Err(raise(Error::new(Kind::Failed, limits::shortened(&reason, limits::REASON_MAX))))
     }
 
@@ -109,7 +110,7 @@ mod functions {
             let told = format!("check: {name:?} must be true or false, got {got}{advice}");
             return Err(raise(Error::usage(told)));
         };
-        state.check(&limits::shortened(name, limits::NAME_MAX), held);
+        state.experiment.check(&limits::shortened(name, limits::NAME_MAX), held);
         Ok(held)
     }
 
@@ -119,7 +120,7 @@ mod functions {
         weigh("note", &value)?;
         limits::fits("note", "the key", key).map_err(raise)?;
         let state = State::of(&context);
-        state.tally().notes.push((key.into(), value.flatten()));
+        state.experiment.findings().notes.push((key.into(), json::from_dynamic(&value.flatten())));
         Ok(())
     }
 }

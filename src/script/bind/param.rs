@@ -6,6 +6,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::script::fault::{Fallible, raise};
+use crate::script::json;
 use crate::script::opts::Opts;
 use crate::script::param::{Kind, Param};
 use crate::script::preset;
@@ -24,11 +25,11 @@ fn value(context: &NativeCallContext, name: &str, default: Dynamic, options: Map
         // What a file of presets says is no word of the command line.
         let typed = state.args.given.iter().filter(|given| given.name == name);
         let urls = typed.flat_map(|given| &given.texts).flat_map(|text| text.split(','));
-        urls.for_each(|url| state.access.grant(url));
+        urls.for_each(|url| state.experiment.access.grant(url));
     }
-    let mut tally = state.tally();
-    if tally.params.iter().all(|(known, _)| known != name) {
-        tally.params.push((name.into(), value.clone()));
+    let mut findings = state.experiment.findings();
+    if findings.params.iter().all(|(known, _)| known != name) {
+        findings.params.push((name.into(), json::from_dynamic(&value)));
     }
     Ok(value)
 }

@@ -79,18 +79,18 @@ mod functions {
     pub fn request(context: NativeCallContext, server: target::Handle, options: Map) -> Fallible<Handle> {
         let state = State::of(&context);
         let request = read(options)?;
-        let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench, std::slice::from_ref(&request.extra)).map_err(raise)?;
-        let client = bench.client(&ready.target).map_err(raise)?;
-        state.load_begins();
+        let experiment = &state.experiment;
+        let ready = server.ready(experiment, std::slice::from_ref(&request.extra)).map_err(raise)?;
+        let client = experiment.client(&ready.target).map_err(raise)?;
+        state.experiment.load_begins();
         let id = format!("request-{:016x}", os::wall());
         let bytes = client.encode(&request, &id);
-        let host = state.host.clone();
-        let record = bench.runtime.block_on(async {
+        let host = state.experiment.host.clone();
+        let record = experiment.runtime().map_err(raise)?.block_on(async {
             client.open_ahead(1).await;
             client.send(Order::alone(request, id, bytes, true), pin!(stopped(host))).await.open()
         });
-        if state.host.stop_requested() {
+        if state.experiment.host.stop_requested() {
             return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));
         }
         let mut record = record;

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use crate::chart;
 use crate::error::{Error, Result};
+use crate::experiment::finished::{Finished, file_name};
+use crate::experiment::series;
+use crate::experiment::vllm::{Wanted, save};
 use crate::os::{file, heap};
 use crate::record::{Record, Source};
-use crate::script::bench::Finished;
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::{Opts, need};
-use crate::script::series;
 use crate::script::state::State;
 use crate::script::vllm;
 use crate::script::weight::need_room;
 use crate::stats::words::grouped;
-use crate::stats::{Condition, Slo, Summary, Window};
+use crate::stats::{ClientSeries, Condition, Slo, Summary, Window};
 use crate::store::reader;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -72,7 +73,7 @@ impl Handle {
                 each(record);
             }
         })?;
-        warnings.iter().for_each(|warning| state.warn(warning));
+        warnings.iter().for_each(|warning| state.console.warn(warning));
         Ok(())
     }
 
@@ -110,6 +111,25 @@ impl Handle {
         }
     }
 
+    /// Writes it as vLLM's benchmark does; the path.
+    pub fn save_vllm(&self, state: &State, wanted: &Wanted) -> Result<PathBuf> {
+        let records = wanted.detailed.then(|| self.records("save_vllm", state)).transpose()?;
+        save(&state.experiment, &self.run, records.as_deref(), wanted)
+    }
+
+    /// One line of it over time.
+    fn line(&self, state: &State, name: &str, window: Duration) -> Result<series::Line> {
+        let width = series::width(&self.run, window)?;
+        let Some(metric) = series::of_server(name) else {
+            let fill = |series: &mut ClientSeries| self.each_record(state, |record| series.add(&record));
+            return series::client_line(&self.run, name, width, fill);
+        };
+        let instead =
+            "ask the whole run for what the server told; the client's own series are there for parts, too";
+        self.whole("series", instead)?;
+        series::server_line(&self.run, metric, width)
+    }
+
     /// The pictures of the run, as SVG and PNG. Returns their paths.
     fn draw(&self, state: &State) -> Result<Vec<PathBuf>> {
         self.whole(
@@ -121,7 +141,7 @@ impl Handle {
 
     fn draw_all(&self, state: &State) -> Result<Vec<PathBuf>> {
         let records = self.records("charts", state)?;
-        let (name, lang) = (self.run.plan.name.as_str(), state.switches.lang.name());
+        let (name, lang) = (self.run.plan.name.as_str(), state.experiment.switches.lang.name());
         let start = self.run.summary.span().map(|(start, _)| start);
         let mut figures = vec![
             ("distributions", chart::run::distributions(name, &records, lang)),
@@ -132,7 +152,8 @@ impl Handle {
         let jumps = self.run.summary.told().is_some_and(|told| told.jumps);
         let told =
             |metric: &str| chart::server::DRAWN.contains(&metric) && !(jumps && metric.ends_with("_total"));
-        let points = series::points(self, |point| point.source == Source::Server && told(&point.metric))?;
+        let points =
+            series::points(&self.run, |point| point.source == Source::Server && told(&point.metric))?;
         figures.extend(
             chart::server::over_time(name, &records, &points, start, lang).map(|figure| ("server", figure)),
         );
@@ -141,12 +162,12 @@ impl Handle {
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
         let mut paths = Vec::new();
         for (kind, mut figure) in figures {
-            state.secrets.scrub_figure(&mut figure);
+            state.experiment.secrets.scrub_figure(&mut figure);
             for ending in ["svg", "png"] {
                 let path = folder.join(format!("{}-{kind}.{ending}", file_name(name)));
                 // Drawn before: the same rows give the same picture.
                 if !path.exists() {
-                    state.quota.saving("charts", || figure.save(&path).map(|()| path.clone()))?;
+                    state.experiment.quota.saving("charts", || figure.save(&path).map(|()| path.clone()))?;
                 }
                 paths.push(path);
             }
@@ -183,13 +204,6 @@ const EVENT: u64 = 24;
 /// What a point of a series takes as a map.
 const POINT: usize = 700;
 
-/// A run's name as a file name.
-pub fn file_name(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(safe).collect();
-    if name.trim_matches('.').is_empty() { "run".into() } else { name }
-}
-
 #[export_module]
 mod functions {
     /// A value of the run, such as `r["ttft.p99"]` (ms), `r["output_tokens.rate"]` (per second),
@@ -212,8 +226,8 @@ mod functions {
     #[rhai_fn(volatile)]
     pub fn summary(context: NativeCallContext, result: &mut Handle) -> String {
         let state = State::of(&context);
-        let told = !state.tells_in_tables();
-        result.summary().table_named(&result.name(), told, state.switches.lang.name())
+        let told = !state.experiment.tells_in_tables();
+        result.summary().table_named(&result.name(), told, state.experiment.switches.lang.name())
     }
 
     /// Draws pictures (SVG and PNG) into the results folder: distributions of TTFT and ITL,
@@ -224,7 +238,7 @@ mod functions {
         let state = State::of(&context);
         let paths = result.draw(&state).map_err(raise)?;
         if let Some(folder) = paths.first().and_then(|path| path.parent()) {
-            state.mention(&state.words().charts(&folder.display().to_string()));
+            state.console.mention(&state.console.words().charts(&folder.display().to_string()));
         }
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
     }
@@ -243,7 +257,7 @@ mod functions {
     ) -> Fallible<Array> {
         let window = need::<Duration>("series", "the window", &window)?;
         let state = State::of(&context);
-        let line = heap::aside(|| series::line(&state, result, name, window)).map_err(raise)?;
+        let line = heap::aside(|| result.line(&state, name, window)).map_err(raise)?;
         need_room("series", line.len().saturating_mul(POINT))?;
         let point = |(at, value): (i64, f64)| {
             let t = Dynamic::from(at as f64 / 1e9);
@@ -261,7 +275,7 @@ mod functions {
             Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
         let verdict = parsed.judge(result.summary());
         let held = verdict.holds == Some(true);
-        state.check(&format!("{}: {}", result.name(), verdict.text), held);
+        state.experiment.check(&format!("{}: {}", result.name(), verdict.text), held);
         Ok(held)
     }
 
@@ -305,11 +319,11 @@ mod functions {
     pub fn save_vllm(context: NativeCallContext, result: &mut Handle, options: Map) -> Fallible<String> {
         let state = State::of(&context);
         let mut opts = Opts::new("save_vllm", options);
-        let wanted = vllm::Wanted::read(&mut opts)?;
+        let wanted = vllm::wanted(&mut opts)?;
         opts.finish()?;
         let instead = "save the whole run; a part's numbers are values such as part[\"ttft.p99\"]";
         result.whole("save_vllm", instead).map_err(raise)?;
-        let path = heap::aside(|| vllm::save(&state, result, &wanted)).map_err(raise)?;
+        let path = heap::aside(|| result.save_vllm(&state, &wanted)).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -317,7 +331,7 @@ mod functions {
     #[rhai_fn(return_raw)]
     pub fn vllm_options(options: Map) -> Fallible<Map> {
         let mut opts = Opts::new("save_vllm", options.clone());
-        vllm::Wanted::read(&mut opts)?;
+        vllm::wanted(&mut opts)?;
         opts.finish()?;
         Ok(options)
     }

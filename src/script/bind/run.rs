@@ -10,23 +10,24 @@ use super::result::Handle;
 use super::target;
 use crate::client::protocol::Api;
 use crate::error::{Error, Result};
+use crate::experiment::limits;
+use crate::experiment::recorded;
+use crate::experiment::server::Ready;
+use crate::experiment::source::WorkloadSource;
+use crate::experiment::vllm::Wanted;
+use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
 use crate::schedule::Shape;
-use crate::script::bench::Bench;
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
 use crate::script::json;
-use crate::script::limits;
 use crate::script::opts::{OptionValue, Opts, number};
-use crate::script::recorded;
-use crate::script::server::Ready;
-use crate::script::source::WorkloadSource;
 use crate::script::state::State;
 use crate::script::vllm;
-use crate::script::weight::weigh_all;
+use crate::script::weight::{text, weigh_all};
 use crate::stats::Slo;
 use crate::tokens::Tokens;
 
@@ -55,7 +56,7 @@ pub struct Draft {
     slo: Option<Slo>,
     capture: Capture,
     tags: Map,
-    save_vllm: Option<vllm::Wanted>,
+    save_vllm: Option<Wanted>,
 }
 
 impl Draft {
@@ -88,7 +89,11 @@ impl Draft {
             save_vllm: save_vllm(&mut opts)?,
         };
         weigh_all(call, draft.tags.values())?;
-        limits::names(call, draft.name.as_deref(), draft.traffic.as_deref(), &draft.tags).map_err(raise)?;
+        let text = |value| text(value, limits::TAGS_MAX, &mut Dynamic::to_string).len();
+        let tags: Vec<(&str, usize)> =
+            draft.tags.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
+        limits::names(call, draft.name.as_deref(), draft.traffic.as_deref(), tags.into_iter())
+            .map_err(raise)?;
         opts.finish()?;
         if let Some(prompts) = draft.workload.prompts().filter(|_| draft.once) {
             draft.requests = Some(draft.requests.unwrap_or(u64::MAX).min(prompts as u64));
@@ -146,7 +151,7 @@ impl Draft {
         Err(raise(Error::usage(told).hint(hint)))
     }
 
-    fn plan(self, state: &State, ready: &Ready, name: String, bench: &Bench) -> Fallible<Plan> {
+    fn plan(self, experiment: &Experiment, ready: &Ready, name: String) -> Fallible<Plan> {
         let workload = self.workload.build(&ready.tokens).map_err(raise)?;
         let sends_audio = ready.target.api == Api::Audio;
         if workload.is_audio() != Some(sends_audio) {
@@ -167,7 +172,7 @@ impl Draft {
         let traffic = self.traffic.unwrap_or_else(|| name.clone());
         Ok(Plan {
             name,
-            salt: bench.salt_of(&traffic, &ready.target),
+            salt: experiment.salt_of(&traffic, &ready.target),
             traffic,
             target: ready.target.clone(),
             workload,
@@ -179,7 +184,7 @@ impl Draft {
             max_errors: self.max_errors,
             warmup: self.warmup,
             drain: self.drain,
-            seed: state.switches.seed.unwrap_or(self.seed),
+            seed: experiment.switches.seed.unwrap_or(self.seed),
             slo: self.slo,
             capture,
             tags: json::object(&self.tags),
@@ -196,43 +201,43 @@ impl Draft {
 
     fn measure(mut self, state: &State, point: Map) -> Fallible<Handle> {
         state.go_on()?;
-        if !state.source.is_built_in() {
+        if !state.experiment.program.built_in {
             limits::prompts("run", &self.workload, self.at_once()).map_err(raise)?;
         }
-        state.quota.check_runs("run", 1, self.requests.unwrap_or(0)).map_err(raise)?;
-        let bench = state.bench().map_err(raise)?;
+        state.experiment.quota.check_runs("run", 1, self.requests.unwrap_or(0)).map_err(raise)?;
+        let experiment = &state.experiment;
         // A built-in engine ends with its last handle, and a plan may hold the only one.
         let server = self.server.clone();
-        bench.check_folder(state).map_err(raise)?;
+        folder::check(experiment).map_err(raise)?;
         if server.asked().api != Api::Completions && self.workload.has_token_ids() {
             let api = server.asked().api.name();
             let told = format!("run: the data set asks token ids, which {api} does not take");
             let hint = "--backend vllm (or openai), whose /v1/completions does";
             return Err(raise(Error::usage(told).hint(hint)));
         }
-        let ready = server.ready(state, &bench, &self.workload.extras()).map_err(raise)?;
-        let name = bench.free_name(self.name.clone());
+        let ready = server.ready(experiment, &self.workload.extras()).map_err(raise)?;
+        let name = experiment.free_name(self.name.clone());
         let cooldown = self.cooldown;
         let save = self.save_vllm.take();
-        let plan = self.plan(state, &ready, name, &bench)?;
-        recorded::tell(state, &plan);
-        let (finished, judged) = bench.run(state, plan, &ready).map_err(raise)?;
-        state.quota.add_run(finished.summary.tally().requests);
-        let mut result = Handle::new(finished, point);
+        let plan = self.plan(experiment, &ready, name)?;
+        recorded::tell(&state.console, &plan);
+        let (finished, judged) = measure::measure(experiment, plan, &ready).map_err(raise)?;
+        state.experiment.quota.add_run(finished.summary.tally().requests);
+        let result = Handle::new(finished, point);
         let saved: Result<()> = save.map_or(Ok(()), |wanted| {
             // After the first Ctrl-C it takes the time that it takes, as the rows do.
-            let _measuring = state.host.measuring(state.words().interrupted_unsaved());
-            let path = vllm::save(state, &mut result, &wanted)?;
+            let _measuring = state.experiment.host.measuring(state.console.words().interrupted_unsaved());
+            let path = result.save_vllm(state, &wanted)?;
             // A sweep leaves one a cell: those are found in its folder.
-            if state.cell_label().is_empty() {
-                state.mention(&state.words().wrote(&path.display().to_string()));
+            if state.experiment.cells.label().is_empty() {
+                state.console.mention(&state.console.words().wrote(&path.display().to_string()));
             }
             Ok(())
         });
         // What was measured until Ctrl-C is kept as well, and nothing else is said in its place.
         judged.map_err(|error| {
             if let Err(lost) = &saved {
-                state.warn(&lost.to_string());
+                state.console.warn(&lost.to_string());
             }
             raise(error)
         })?;
@@ -321,10 +326,10 @@ fn warmup(opts: &mut Opts) -> Fallible<Warmup> {
 }
 
 /// How the result is written as vLLM's JSON; nothing: it is not.
-fn save_vllm(opts: &mut Opts) -> Fallible<Option<vllm::Wanted>> {
+fn save_vllm(opts: &mut Opts) -> Fallible<Option<Wanted>> {
     let Some(options) = opts.take::<Map>("save_vllm")? else { return Ok(None) };
     let mut inner = Opts::new("save_vllm", options);
-    let wanted = vllm::Wanted::read(&mut inner)?;
+    let wanted = vllm::wanted(&mut inner)?;
     inner.finish()?;
     Ok(Some(wanted))
 }

@@ -6,8 +6,8 @@ use rhai::plugin::*;
 use rhai::{Dynamic, Engine, ImmutableString, NativeCallContext};
 
 use crate::error::Error;
+use crate::experiment::secret::Secret;
 use crate::script::fault::{Fallible, raise};
-use crate::script::secret::Secret;
 use crate::script::state::State;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -21,7 +21,7 @@ mod functions {
     /// `--secret NAME=file:PATH`. It prints as `<secret>`; only `api_key` and `headers` accept it.
     #[rhai_fn(name = "secret", volatile, return_raw)]
     pub fn secret(context: NativeCallContext, name: &str) -> Fallible<Secret> {
-        State::of(&context).secrets.get(name).ok_or_else(|| {
+        State::of(&context).experiment.secrets.get(name).ok_or_else(|| {
             let told = format!("secret: {name:?} was not given");
             raise(Error::usage(told).hint(format!("--secret {name}=env:{name}")))
         })
@@ -31,9 +31,9 @@ mod functions {
     #[rhai_fn(name = "secret", volatile)]
     pub fn secret_or(context: NativeCallContext, name: &str, otherwise: Dynamic) -> Dynamic {
         let state = State::of(&context);
-        let found = match state.source.is_built_in() {
-            true => state.secrets.get_or_env(name, &state.host),
-            false => state.secrets.get(name),
+        let found = match state.experiment.program.built_in {
+            true => state.experiment.secrets.get_or_env(name, &state.experiment.host),
+            false => state.experiment.secrets.get(name),
         };
         found.map_or(otherwise, Dynamic::from)
     }
@@ -47,9 +47,9 @@ mod functions {
 
 #[cfg(test)]
 mod tests {
+    use crate::experiment::secret::From;
+    use crate::experiment::switches::Switches;
     use crate::host::Host;
-    use crate::script::secret::From;
-    use crate::script::state::Switches;
     use crate::script::testing;
 
     #[test]

@@ -14,7 +14,6 @@ use crate::script::grid;
 use crate::script::opts::{Opts, number};
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
-use crate::stats::words::Lang;
 
 /// The runs of a sweep, in the order of their points.
 #[derive(Clone)]
@@ -104,21 +103,21 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     let stop_when = opts.take_fn("stop_when", context)?;
     opts.finish()?;
     let points = grid::points(&self::axes(axes)?);
-    state.quota.check_runs("sweep", points.len() as u64, 0).map_err(raise)?;
+    state.experiment.quota.check_runs("sweep", points.len() as u64, 0).map_err(raise)?;
     // Every plan is made and checked before the first load: a slip in the last cell is found now.
     for point in &points {
         plan_of(context, &make, point)?;
     }
     let mut runs = Vec::new();
     for (i, point) in points.iter().enumerate() {
-        state.set_cell(i + 1, points.len());
+        state.experiment.cells.set(i + 1, points.len(), crate::os::now());
         let done = plan_of(context, &make, point)?.run(&state, point.clone());
         match done {
             Ok(run) => runs.push(run),
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
                 let Error { message, hint, .. } = state.explain(error);
                 let told = hint.map_or(message.clone(), |hint| format!("{message} (try: {hint})"));
-                state.problem(state.words().cell_failed(i + 1, points.len(), &told));
+                state.experiment.problem(state.console.words().cell_failed(i + 1, points.len(), &told));
                 continue;
             }
             Err(error) => return Err(error),
@@ -136,7 +135,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
             state.pause(cooldown)?;
         }
     }
-    state.set_cell(0, 0);
+    state.experiment.cells.set(0, 0, crate::os::now());
     Ok(Sweep { runs: Arc::new(runs) })
 }
 
@@ -150,7 +149,7 @@ fn says_stop(answer: Dynamic) -> Fallible<bool> {
 /// What no other cell would survive either: an interruption, and a mistake found before load.
 fn fatal(state: &State, error: &rhai::EvalAltResult) -> bool {
     let kind = crate::script::fault::kind(error).unwrap_or(Kind::Run);
-    kind == Kind::Interrupted || (kind != Kind::Run && state.kind_of_fault() == Kind::Usage)
+    kind == Kind::Interrupted || (kind != Kind::Run && state.experiment.kind_of_fault() == Kind::Usage)
 }
 
 #[export_module]
@@ -184,7 +183,7 @@ mod functions {
     /// percentile with too few values.
     #[rhai_fn(volatile, return_raw)]
     pub fn table(context: NativeCallContext, sweep: &mut Sweep, metrics: Array) -> Fallible<String> {
-        let lang = Lang::named(State::of(&context).switches.lang.name());
+        let lang = State::of(&context).console.words();
         grid::table(&sweep.runs, metrics, lang)
     }
 

@@ -14,14 +14,14 @@ use crate::client::target::{
     Connections, Exact, HeaderValue, MetricsUrl, Secret as Key, Timeouts, usually_secret,
 };
 use crate::error::{Error, Result};
+use crate::experiment::child::Child;
+use crate::experiment::limits;
+use crate::experiment::secret::Secret;
+use crate::experiment::server::{Server, Wanted};
 use crate::os::listener::Listener;
-use crate::script::child::Child;
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
-use crate::script::limits;
 use crate::script::opts::{Opts, need};
-use crate::script::secret::Secret;
-use crate::script::server::{Server, Wanted};
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
 
@@ -46,7 +46,7 @@ fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handl
         .map_err(|what| raise_at("base_url", Error::usage(format!("target: {what}"))))?;
     if engine.is_none() {
         let host = base.host_str().unwrap_or_default();
-        state.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
+        state.experiment.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
     }
     let (target, wishes) = read_target(&state, &mut opts, base)?;
     opts.finish()?;
@@ -124,7 +124,7 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
             // Typed in the open, but nobody wants to find it in the results.
             None if plain && usually_secret(&name) => {
                 let value = value.to_string();
-                state.secrets.learn(&format!("header {name}"), &value);
+                state.experiment.secrets.learn(&format!("header {name}"), &value);
                 HeaderValue::Secret(Key::new(&value))
             }
             None if plain => HeaderValue::Text(value.to_string()),
@@ -138,10 +138,11 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
     if let Some(map) = opts.take::<Map>("extra_body")? {
         target.extra_body = json::faithful(&map).map_err(|what| opts.error("extra_body", &what))?;
     }
-    target.scrubber = state.secrets.scrubber();
+    target.scrubber = state.experiment.secrets.scrubber();
     target.insecure = opts.take::<bool>("insecure")?.unwrap_or(false);
     if let Some(path) = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()) {
-        target.ca_cert = Some(state.access.may_read(&path).map_err(|error| raise_at("ca_cert", error))?);
+        target.ca_cert =
+            Some(state.experiment.access.may_read(&path).map_err(|error| raise_at("ca_cert", error))?);
     }
     Ok(())
 }
@@ -151,12 +152,13 @@ fn read_server(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<
     for text in texts(opts, "metrics_url")? {
         let page = MetricsUrl::parse(&text).map_err(|what| opts.error("metrics_url", &what))?;
         let (host, port) = (page.url.host_str().unwrap_or_default(), page.url.port_or_known_default());
-        state.access.may_reach(host, port.unwrap_or(80)).map_err(raise)?;
+        state.experiment.access.may_reach(host, port.unwrap_or(80)).map_err(raise)?;
         target.metrics_urls.push(page);
     }
     target.server_processes = texts(opts, "server_process")?;
     for name in target.server_processes.iter().filter(|name| !Listener::is_here(name)) {
         state
+            .console
             .warn(&format!("server_process: no program of this machine is {name:?} by name, number or port"));
     }
     Ok(())
@@ -215,11 +217,16 @@ fn ask<T>(
     call: impl AsyncFnOnce(&Control) -> Result<T>,
 ) -> Fallible<T> {
     let state = State::of(context);
-    let bench = state.bench().map_err(raise)?;
+    let experiment = &state.experiment;
     let control = Control::new(server.asked()).map_err(raise)?;
-    let (stop, tell) = (|| state.host.stop_requested(), |_: Option<u64>, _: &str| {});
+    let (stop, tell) = (|| state.experiment.host.stop_requested(), |_: Option<u64>, _: &str| {});
     let patience = Patience::new(Duration::ZERO, &stop, &tell);
-    bench.runtime.block_on(patience.over(call(&control))).and_then(|answer| answer).map_err(raise)
+    experiment
+        .runtime()
+        .map_err(raise)?
+        .block_on(patience.over(call(&control)))
+        .and_then(|answer| answer)
+        .map_err(raise)
 }
 
 #[export_module]
@@ -259,8 +266,8 @@ mod functions {
     pub fn ready(context: NativeCallContext, server: &mut Handle, limit: Dynamic) -> Fallible<bool> {
         let limit = need::<Duration>("ready", "the limit", &limit)?;
         let state = State::of(&context);
-        let bench = state.bench().map_err(raise)?;
-        match server.wait(&state, &bench, limit) {
+        let experiment = &state.experiment;
+        match server.wait(experiment, limit) {
             Ok(()) => Ok(true),
             Err(error) if error.kind == crate::error::Kind::NotReady => Ok(false),
             Err(error) => Err(raise(error)),
@@ -271,7 +278,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn models(context: NativeCallContext, server: &mut Handle) -> Fallible<Array> {
         let names = ask(&context, server, async |control| control.models().await)?;
-        let secrets = &State::of(&context).secrets;
+        let secrets = &State::of(&context).experiment.secrets;
         Ok(names.iter().map(|name| secrets.scrub(name).into_owned().into()).collect())
     }
 
@@ -303,9 +310,9 @@ mod functions {
     #[rhai_fn(name = "model", volatile, return_raw)]
     pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
         let state = State::of(&context);
-        let bench = state.bench().map_err(raise)?;
-        let ready = server.ready(&state, &bench, &[]).map_err(raise)?;
-        Ok((&*state.secrets.scrub(&ready.target.model)).into())
+        let experiment = &state.experiment;
+        let ready = server.ready(experiment, &[]).map_err(raise)?;
+        Ok((&*state.experiment.secrets.scrub(&ready.target.model)).into())
     }
 
     /// The target's name, for printing.

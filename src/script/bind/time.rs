@@ -56,7 +56,7 @@ mod functions {
     /// Seconds since the script began.
     #[rhai_fn(volatile)]
     pub fn elapsed(context: NativeCallContext) -> f64 {
-        (crate::os::now() - State::of(&context).started) as f64 / 1e9
+        (crate::os::now() - State::of(&context).experiment.started) as f64 / 1e9
     }
 
     /// A time in seconds, from a number of seconds or text such as `"250ms"`.

@@ -7,12 +7,12 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::error::{Error, nearest};
+use crate::experiment::limits;
+use crate::experiment::source::{Common, WorkloadSource};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
-use crate::script::limits;
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
-use crate::script::source::{Common, WorkloadSource};
 use crate::script::state::State;
 use crate::tokens::Tokens;
 use crate::workload::read::{self, Format, How};
@@ -226,13 +226,13 @@ mod functions {
         let mut opts = Opts::new("dataset", options);
         let common = common(&mut opts)?;
         let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
-        let is_there = state.access.is_there(path);
+        let is_there = state.experiment.access.is_there(path);
         let path = match format == "hf" {
             true => reading::data_set(&state, path).map_err(raise)?,
-            false => state.access.may_read(path).map_err(raise)?,
+            false => state.experiment.access.may_read(path).map_err(raise)?,
         };
         if is_there {
-            state.access.check_links(&path).map_err(raise)?;
+            state.experiment.access.check_links(&path).map_err(raise)?;
         }
         let order =
             opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;

@@ -1,13 +1,13 @@
 //! `Display`: the live bar of a run, or a line now and then where no terminal is.
 
-use super::state::State;
+use super::Experiment;
 use super::status::{Goal, Stage, Status};
+use super::terminal::columns;
 use crate::host::Host;
 use crate::os;
 use crate::run::plan::Warmup;
 use crate::run::{Plan, Progress};
 use crate::stats::words::Lang;
-use crate::stats::wrap::folded;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,19 +26,6 @@ const BAR: usize = 12;
 /// Columns of a terminal that does not tell.
 const WIDTH: usize = 80;
 
-/// Columns of the terminal at standard error.
-fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
-}
-
-/// A text for standard error: a terminal would break it in the middle of a word.
-pub fn fit(host: &Host, text: &str) -> String {
-    match columns().filter(|_| host.is_terminal()) {
-        Some(columns) => folded(text, columns),
-        None => text.into(),
-    }
-}
-
 /// Shows a run's progress on standard error until it is finished.
 pub struct Display {
     done: Arc<AtomicBool>,
@@ -47,12 +34,12 @@ pub struct Display {
 
 impl Display {
     /// Nothing is shown with `--quiet`.
-    pub fn start(state: &State, plan: &Plan, progress: Arc<Progress>) -> Display {
+    pub fn start(experiment: &Experiment, plan: &Plan, progress: Arc<Progress>) -> Display {
         let done = Arc::new(AtomicBool::new(false));
-        if state.switches.quiet {
+        if experiment.console.is_quiet() {
             return Display { done, thread: None };
         }
-        let shown = Shown::new(state, plan, progress);
+        let shown = Shown::new(experiment, plan, progress);
         let theirs = done.clone();
         let thread = std::thread::Builder::new()
             .name("display".into())
@@ -83,7 +70,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(state: &State, plan: &Plan, progress: Arc<Progress>) -> Shown {
+    fn new(experiment: &Experiment, plan: &Plan, progress: Arc<Progress>) -> Shown {
         let warm = match plan.warmup {
             Warmup::Time(time) => time,
             _ => Duration::ZERO,
@@ -91,17 +78,17 @@ impl Shown {
         let length =
             plan.arrivals.length().map(|seconds| Duration::from_secs_f64(seconds).saturating_sub(warm));
         Shown {
-            host: state.host.clone(),
+            host: experiment.host.clone(),
             label: crate::host::visible(&format!(
                 "{}{}",
-                state.cell_label(),
-                state.secrets.scrub(&plan.name)
+                experiment.cells.label(),
+                experiment.secrets.scrub(&plan.name)
             ))
             .replace('\n', " "),
-            lang: Lang::named(state.switches.lang.name()),
+            lang: experiment.console.words(),
             goal: Goal { warmup: plan.warmup, requests: plan.requests, time: plan.duration.or(length) },
             progress,
-            after: state.cells_left(),
+            after: experiment.cells.left(),
         }
     }
 

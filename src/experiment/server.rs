@@ -4,10 +4,9 @@
 //! request, not measured, has shown that key, path and body are right and which fields the
 //! server takes.
 
-use super::bench::Bench;
+use super::Experiment;
 use super::hints::Hints;
 use super::preflight::{Learnt, Preflight};
-use super::state::State;
 use crate::client::Target;
 use crate::client::control::{Again, Control, Listing, Patience, Unlisted};
 use crate::error::{Error, Kind, Result};
@@ -102,60 +101,62 @@ impl Server {
     }
 
     /// Waits until the server answers. Exit 97 when it does not in time.
-    pub fn wait(&self, state: &State, bench: &Bench, limit: Duration) -> Result<()> {
-        let lang = state.words();
+    pub fn wait(&self, experiment: &Experiment, limit: Duration) -> Result<()> {
+        let lang = experiment.console.words();
         let (stop, tell) = (
-            || state.host.stop_requested(),
-            |left: Option<u64>, why: &str| state.mention(&lang.waiting(left, why)),
+            || experiment.host.stop_requested(),
+            |left: Option<u64>, why: &str| experiment.console.mention(&lang.waiting(left, why)),
         );
         let control = Control::new(&self.asked)?;
-        bench.runtime.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
+        experiment.runtime()?.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
     }
 
     /// The server made ready; at its first call this waits, asks and tries. `fields`: those of the
     /// requests to come; one request goes out for each set of them that was not tried yet.
-    pub fn ready(&self, state: &State, bench: &Bench, fields: &[Fields]) -> Result<Ready> {
-        let made = self.make_ready(state, bench, fields);
+    pub fn ready(&self, experiment: &Experiment, fields: &[Fields]) -> Result<Ready> {
+        let made = self.make_ready(experiment, fields);
         // Once load was sent, what goes wrong is the end of a run like any other.
-        made.map_err(|error| match (state.kind_of_fault(), error.kind) {
+        made.map_err(|error| match (experiment.kind_of_fault(), error.kind) {
             (Kind::Run, Kind::Usage | Kind::NotReady) => Error { kind: Kind::Run, ..error },
             _ => error,
         })
     }
 
-    fn make_ready(&self, state: &State, bench: &Bench, fields: &[Fields]) -> Result<Ready> {
-        let (mut slot, lang) = (self.known.lock().unwrap_or_else(PoisonError::into_inner), state.words());
+    fn make_ready(&self, experiment: &Experiment, fields: &[Fields]) -> Result<Ready> {
+        let (mut slot, lang) =
+            (self.known.lock().unwrap_or_else(PoisonError::into_inner), experiment.console.words());
         let (stop, tell) = (
-            || state.host.stop_requested(),
-            |left: Option<u64>, why: &str| state.mention(&lang.waiting(left, why)),
+            || experiment.host.stop_requested(),
+            |left: Option<u64>, why: &str| experiment.console.mention(&lang.waiting(left, why)),
         );
         let mut patience = Patience::new(self.ready_timeout, &stop, &tell);
         let known = match &mut *slot {
             Some(known) => known,
-            none => none.insert(self.found_out(state, bench, &mut patience)?),
+            none => none.insert(self.found_out(experiment, &mut patience)?),
         };
         let none = [None];
         let untried = if known.tried.is_empty() && fields.is_empty() { &none[..] } else { fields };
         for fields in untried.iter().take(SETS_MAX).filter(|_| self.preflight) {
             if !known.tried.contains(fields) {
-                self.try_out(state, bench, known, fields, &mut patience)?;
+                self.try_out(experiment, known, fields, &mut patience)?;
             }
         }
         Ok(known.ready.clone())
     }
 
     /// Waits until it answers, and asks what can be asked before a first request.
-    fn found_out(&self, state: &State, bench: &Bench, patience: &mut Patience<'_>) -> Result<Known> {
+    fn found_out(&self, experiment: &Experiment, patience: &mut Patience<'_>) -> Result<Known> {
         let mut target = self.asked.clone();
         let control = Control::new(&target)?;
-        let listing = bench.runtime.block_on(self.found(&control, patience, Hints::of(state)))?;
-        target.model = self.choose_model(state, &control, listing.as_ref())?;
-        let tokens = Arc::new(self.find_tokens(state, &target.model)?);
+        let listing =
+            experiment.runtime()?.block_on(self.found(&control, patience, Hints::of(&experiment.program)))?;
+        target.model = self.choose_model(experiment, &control, listing.as_ref())?;
+        let tokens = Arc::new(self.find_tokens(experiment, &target.model)?);
         let facts = match patience.is_none() {
             true => Map::new(),
             false => {
                 let told = control.fingerprint(listing.as_ref().and_then(|listing| listing.as_ref().ok()));
-                bench.runtime.block_on(patience.over(told))?
+                experiment.runtime()?.block_on(patience.over(told))?
             }
         };
         let ready = Ready {
@@ -171,8 +172,7 @@ impl Server {
     /// Sends a request with these fields, and learns.
     fn try_out(
         &self,
-        state: &State,
-        bench: &Bench,
+        experiment: &Experiment,
         known: &mut Known,
         fields: &Fields,
         patience: &mut Patience<'_>,
@@ -180,15 +180,15 @@ impl Server {
         let (target, tokens) = (known.target.clone(), known.ready.tokens.clone());
         let learnt = known.learnt.clone();
         let mut preflight =
-            Preflight::new(state, bench, target, &tokens, fields.clone(), self.temperature_given, learnt);
+            Preflight::new(experiment, target, &tokens, fields.clone(), self.temperature_given, learnt);
         let record = preflight.learn(patience)?;
-        let lang = state.words();
+        let lang = experiment.console.words();
         let notes = preflight.notes(&record, lang);
         let heard = |note: &&String| {
             known.ready.notes.contains(note) || !known.tried.is_empty() && **note == preflight.ahead(lang)
         };
         for note in notes.iter().filter(|note| !heard(note)) {
-            state.mention(&lang.note(note));
+            experiment.console.mention(&lang.note(note));
         }
         let mut facts = (*known.ready.facts).clone();
         facts.insert("preflight".into(), preflight.told(&record));
@@ -282,11 +282,11 @@ impl Server {
 
     fn choose_model(
         &self,
-        state: &State,
+        experiment: &Experiment,
         control: &Control,
         listing: Option<&std::result::Result<Listing, Unlisted>>,
     ) -> Result<String> {
-        let (name, hints) = (&self.asked.name, Hints::of(state));
+        let (name, hints) = (&self.asked.name, Hints::of(&experiment.program));
         let listed = listing.map(|listing| match listing {
             Ok(listing) => control.names(listing),
             Err(unlisted) => Err(unlisted.error.clone()),
@@ -298,7 +298,11 @@ impl Server {
             {
                 let some: Vec<String> = listed.iter().take(MODELS_SHOWN).map(|model| shown(model)).collect();
                 let some = some.join(", ");
-                state.warn(&state.words().model_not_listed(name, &self.model, &some));
+                experiment.console.warn(&experiment.console.words().model_not_listed(
+                    name,
+                    &self.model,
+                    &some,
+                ));
             }
             return Ok(self.model.clone());
         }
@@ -338,25 +342,26 @@ impl Server {
         }
     }
 
-    fn find_tokens(&self, state: &State, model: &str) -> Result<Tokens> {
+    fn find_tokens(&self, experiment: &Experiment, model: &str) -> Result<Tokens> {
         // A file or folder of that name is read only where the script may; a server, too, can
         // give its model the name of a path.
         let name = if self.tokenizer.is_empty() { model } else { &self.tokenizer };
         if !name.is_empty() && std::path::Path::new(name).exists() {
-            state.access.may_read(name)?;
+            experiment.access.may_read(name)?;
         }
         if self.tokenizer.is_empty() {
             let folder = std::path::Path::new(model);
             if folder.is_dir() {
                 return match Tokens::find(model) {
                     Ok((tokens, warning)) => {
-                        let told = warning.map(|warning| state.words().no_tokenizer(model, &warning));
-                        told.iter().for_each(|told| state.warn(told));
+                        let told =
+                            warning.map(|warning| experiment.console.words().no_tokenizer(model, &warning));
+                        told.iter().for_each(|told| experiment.console.warn(told));
                         Ok(tokens)
                     }
                     Err(error) => {
                         let told = format!("{}; prompts are made of common English words", error.message);
-                        state.warn(&state.words().no_tokenizer(model, &told));
+                        experiment.console.warn(&experiment.console.words().no_tokenizer(model, &told));
                         Ok(Tokens::Words)
                     }
                 };
@@ -371,7 +376,7 @@ impl Server {
         }
         let (tokens, warning) = Tokens::find(&self.tokenizer)?;
         if let Some(warning) = warning {
-            state.warn(&state.words().no_tokenizer(&self.tokenizer, &warning));
+            experiment.console.warn(&experiment.console.words().no_tokenizer(&self.tokenizer, &warning));
         }
         Ok(tokens)
     }

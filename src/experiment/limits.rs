@@ -3,15 +3,11 @@
 
 use std::borrow::Cow;
 
-use rhai::{Dynamic, Map};
-
 use crate::error::{Error, Result};
 use crate::schedule::Shape;
 use crate::workload::Length;
 
 use super::source::WorkloadSource;
-use super::weight::text;
-
 /// Runs of a script in one invocation: the manifest is written anew with each.
 pub const RUNS_MAX: u64 = 10_000;
 
@@ -60,17 +56,20 @@ pub fn fits(call: &str, what: &str, text: &str) -> Result<()> {
     }
 }
 
-/// Checks the names that a plan gives, which stand in every table, file and row of the run.
-pub fn names(call: &str, name: Option<&str>, traffic: Option<&str>, tags: &Map) -> Result<()> {
+/// Checks the names that a plan gives, which stand in every table, file and row of the run; of each
+/// tag its name, and its bytes as text.
+pub fn names<'t>(
+    call: &str,
+    name: Option<&str>,
+    traffic: Option<&str>,
+    tags: impl Iterator<Item = (&'t str, usize)> + Clone,
+) -> Result<()> {
     let whole = [("`name`", name), ("`traffic`", traffic)].into_iter();
     whole
         .filter_map(|(what, text)| Some((what, text?)))
         .try_for_each(|(what, text)| fits(call, what, text))?;
-    tags.keys().try_for_each(|key| fits(call, "a tag's name", key))?;
-    let tags: usize = tags
-        .iter()
-        .map(|(key, value)| key.len() + text(value, TAGS_MAX, &mut Dynamic::to_string).len())
-        .sum();
+    tags.clone().try_for_each(|(key, _)| fits(call, "a tag's name", key))?;
+    let tags: usize = tags.map(|(key, bytes)| key.len() + bytes).sum();
     match tags > TAGS_MAX {
         true => {
             Err(Error::usage(format!("{call}: the tags may have {TAGS_MAX} bytes as text, and have more"))

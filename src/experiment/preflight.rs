@@ -4,10 +4,9 @@
 //! left out or renamed, and stays so for every later request of the target; what the user asked
 //! for is never taken away. A server that is not up yet is asked again while there is patience.
 
-use super::bench::Bench;
+use super::Experiment;
 use super::bound::Bound;
 use super::hints::Hints;
-use super::state::State;
 use crate::client::blame::{Blame, may_pass};
 use crate::client::control::{Again, Patience};
 use crate::client::dialect::LIMITS;
@@ -50,8 +49,7 @@ const NOBODY_BEHIND: [&str; 8] = [
 
 /// The requests before any load.
 pub struct Preflight<'a> {
-    state: &'a State,
-    bench: &'a Bench,
+    experiment: &'a Experiment,
     /// As the user configured it, its model known.
     asked: Target,
     tokens: &'a Arc<Tokens>,
@@ -88,8 +86,7 @@ struct Probe {
 
 impl<'a> Preflight<'a> {
     pub fn new(
-        state: &'a State,
-        bench: &'a Bench,
+        experiment: &'a Experiment,
         asked: Target,
         tokens: &'a Arc<Tokens>,
         extra: Option<Arc<Map<String, Value>>>,
@@ -97,8 +94,7 @@ impl<'a> Preflight<'a> {
         learnt: Learnt,
     ) -> Preflight<'a> {
         let mut preflight = Preflight {
-            state,
-            bench,
+            experiment,
             asked,
             tokens,
             extra,
@@ -151,8 +147,8 @@ impl<'a> Preflight<'a> {
         let said = self.words(&probe.record);
         let url = self.asked.endpoint_url();
         let why = format!("{url} says: {said}");
-        let again = self.bench.runtime.block_on(patience.again(probe.retry_after, &why))?;
-        let (limit, hints) = (patience.limit().as_secs_f64(), Hints::of(self.state));
+        let again = self.experiment.runtime()?.block_on(patience.again(probe.retry_after, &why))?;
+        let (limit, hints) = (patience.limit().as_secs_f64(), Hints::of(&self.experiment.program));
         let longer =
             format!("wait longer for it ({}), or look into the server's log", hints.option("ready_timeout"));
         let failed = |told: String| Err(Error::new(Kind::NotReady, told).hint(longer));
@@ -317,17 +313,17 @@ impl<'a> Preflight<'a> {
             "the first reply of {}, up to {} s ({})",
             target.endpoint_url(),
             bound.time.as_secs_f64(),
-            Hints::of(self.state).options(&bound)
+            Hints::of(&self.experiment.program).options(&bound)
         );
         let probe = async {
-            let client = self.bench.client_of(&Arc::new(target)).await?;
+            let client = self.experiment.client_of(&Arc::new(target)).await?;
             let id = format!("preflight-{:016x}", os::wall());
             let bytes = client.encode(&request, &id);
             let order = Order::alone(request, id, bytes, false);
             let parcel = client.send(order, pin!(std::future::pending())).await;
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
         };
-        let probe: Probe = self.bench.runtime.block_on(patience.aloud(&awaited, probe))??;
+        let probe: Probe = self.experiment.runtime()?.block_on(patience.aloud(&awaited, probe))??;
         self.learnt.tries += 1;
         self.learnt.output_tokens += probe.record.output_tokens().map_or(0, |(n, _)| n);
         Ok(probe)
@@ -343,7 +339,7 @@ impl<'a> Preflight<'a> {
             extra: self.extra.clone(),
             tokens: self.tokens.clone(),
         });
-        let salt = self.bench.salt ^ os::wall() as u64;
+        let salt = self.experiment.salt ^ os::wall() as u64;
         let traffic = Traffic { seed: 0, key: "preflight".into(), salt };
         workload.session(&traffic, 0).next(None).expect("a plain session has one request")
     }
@@ -417,7 +413,8 @@ impl<'a> Preflight<'a> {
 
     /// `ready`: how long the server is waited for.
     fn failed(&self, record: &Record, ready: Duration) -> Error {
-        let (url, hints, target) = (self.asked.endpoint_url(), Hints::of(self.state), self.target());
+        let (url, hints, target) =
+            (self.asked.endpoint_url(), Hints::of(&self.experiment.program), self.target());
         if let Outcome::TimedOut(limit) = record.outcome
             && limit != Timeout::Connect
         {
@@ -435,7 +432,7 @@ impl<'a> Preflight<'a> {
 
     /// What to do about a refusal that nothing of ours can mend.
     fn hint_of(&self, refusal: &Refusal, target: &Target) -> Option<String> {
-        let hints = Hints::of(self.state);
+        let hints = Hints::of(&self.experiment.program);
         Some(match refusal {
             Refusal::Asked(field) => {
                 let in_extra = |extra: &Map<String, Value>| {

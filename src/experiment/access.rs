@@ -8,11 +8,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::args::Args;
+use super::program::Program;
 use super::secret::From as SecretFrom;
-use super::state::{Args, Source, Switches, plain};
+use super::switches::Switches;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::os::file;
+use crate::os::file::{self, plain};
 
 /// Most bytes of a file that the command line names, such as a data set.
 const NAMED_BYTES_MAX: u64 = 4 << 30;
@@ -54,7 +56,7 @@ struct Reach {
 }
 
 impl Access {
-    pub fn new(source: &Source, args: &Args, switches: &Switches, host: &Host) -> Self {
+    pub fn new(program: &Program, args: &Args, switches: &Switches, host: &Host) -> Self {
         let cwd = host.cwd();
         let real = |path: &Path| cwd.join(path).canonicalize().ok();
         let given = || {
@@ -80,8 +82,8 @@ impl Access {
         Access {
             readable: switches.allow_read.iter().filter_map(|path| real(path)).chain(named.clone()).collect(),
             sealed: sealed.collect(),
-            script_folder: source.folder(host),
-            built_in: source.is_built_in(),
+            script_folder: program.folder(host),
+            built_in: program.built_in,
             results,
             named,
             places,
@@ -344,7 +346,7 @@ fn host_of(text: &str) -> Option<Reach> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::param::Given;
+    use crate::experiment::args::Given;
 
     fn given(values: &[(&str, &str)]) -> Args {
         let given = |(name, text): &(&str, &str)| Given {
@@ -358,8 +360,9 @@ mod tests {
 
     fn access(folder: &Path, args: &Args, switches: &Switches) -> Access {
         let script = folder.join("mine/script.rhai");
-        let source = Source { name: "script.rhai".into(), text: String::new(), path: Some(script) };
-        Access::new(&source, args, switches, &Host::fake(folder, &[]))
+        let (text, path) = (String::new(), Some(script));
+        let program = Program { name: "script.rhai".into(), text, path, built_in: false };
+        Access::new(&program, args, switches, &Host::fake(folder, &[]))
     }
 
     fn folder() -> tempfile::TempDir {

@@ -1,6 +1,6 @@
 //! One run as a row of `runs.parquet`.
 
-use super::bench::{Finished, facts};
+use super::finished::{Finished, facts};
 use super::vllm;
 use crate::stats::report::Report;
 use crate::stats::vllm::VllmResult;

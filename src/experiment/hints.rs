@@ -2,7 +2,7 @@
 //! options for a script.
 
 use super::bound::Bound;
-use super::state::State;
+use super::program::Program;
 use crate::client::Target;
 use crate::error::{Error, Kind};
 use crate::record::{Outcome, Record};
@@ -14,8 +14,8 @@ pub struct Hints {
 }
 
 impl Hints {
-    pub fn of(state: &State) -> Hints {
-        Hints { flags: state.source.is_built_in() }
+    pub fn of(program: &Program) -> Hints {
+        Hints { flags: program.built_in }
     }
 
     /// The name of a target's option: `--ready-timeout`, or `ready_timeout` in a script.

@@ -67,7 +67,7 @@ impl Secrets {
                     Error::usage(format!("--secret {name}: environment variable {variable} is not set"))
                 })?,
                 From::File(path) => std::fs::read_to_string(host.cwd().join(path)).map_err(|error| {
-                    let why = super::state::plain(&error);
+                    let why = crate::os::file::plain(&error);
                     Error::usage(format!("--secret {name}: cannot read {}: {why}", path.display()))
                 })?,
             };

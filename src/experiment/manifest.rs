@@ -1,23 +1,19 @@
 //! What ran: the manifest of a results folder, filled as the session goes on.
 
-use super::bench::{Finished, facts};
-use super::json;
+use super::Experiment;
+use super::finished::{Finished, facts};
 use super::server::Ready;
-use super::state::State;
 use crate::error::Result;
 use crate::stats::report::Report;
 use crate::store::{Folder, manifest};
 use serde_json::{Map, Value, json};
 
 /// Writes the manifest's first form and copies the script in.
-pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<chrono::Local>) -> Result<()> {
-    let script = &state.source;
-    let file = script.path.as_deref().and_then(std::path::Path::file_name);
-    let file =
-        file.map_or_else(|| format!("{}.rhai", script.name), |name| name.to_string_lossy().into_owned());
+pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chrono::Local>) -> Result<()> {
+    let script = &experiment.program;
+    let file = script.file_name();
     folder.save_in("script", &file, script.text.as_bytes())?;
-    let params: Map<String, Value> =
-        state.tally().params.iter().map(|(name, value)| (name.clone(), json::from_dynamic(value))).collect();
+    let params: Map<String, Value> = experiment.findings().params.iter().cloned().collect();
     let mut whole = Map::new();
     whole.insert("versions".into(), Value::Object(manifest::versions()));
     whole.insert("started_ms".into(), now.timestamp_millis().into());
@@ -27,19 +23,18 @@ pub fn begin(state: &State, folder: &Folder, salt: u64, now: chrono::DateTime<ch
         json!({ "name": script.name, "file": file, "sha256": manifest::sha256(&script.text) }),
     );
     whole.insert("parameters".into(), Value::Object(params));
-    whole.insert("seed_switch".into(), state.switches.seed.into());
-    whole.insert("salt".into(), format!("{salt:016x}").into());
+    whole.insert("seed_switch".into(), experiment.switches.seed.into());
+    whole.insert("salt".into(), format!("{:016x}", experiment.salt).into());
     whole.insert("host".into(), manifest::Host::here().to_json());
     whole.insert("targets".into(), json!({}));
     whole.insert("runs".into(), json!([]));
-    folder.manifest(|map| *map = state.secrets.scrub_map(whole))
+    folder.manifest(|map| *map = experiment.secrets.scrub_map(whole))
 }
 
 /// Adds a finished run, its place and number of requests (warm-up too), and what is known of its
 /// target.
 pub fn add_run(
-    state: &State,
-    folder: &Folder,
+    experiment: &Experiment,
     finished: &Finished,
     ready: &Ready,
     (index, requests): (u32, u64),
@@ -59,16 +54,16 @@ pub fn add_run(
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());
-    let run = state.secrets.scrub_map(run);
-    let target = state.secrets.scrub_map(target(ready));
-    folder.manifest(|map| {
+    let run = experiment.secrets.scrub_map(run);
+    let target = experiment.secrets.scrub_map(target(ready));
+    finished.folder.manifest(|map| {
         if let Some(targets) = map.get_mut("targets").and_then(Value::as_object_mut) {
             targets.entry(plan.target.name.clone()).or_insert(Value::Object(target));
         }
         if let Some(runs) = map.get_mut("runs").and_then(Value::as_array_mut) {
             runs.push(Value::Object(run));
         }
-        map.insert("model".into(), (&*state.secrets.scrub(&plan.target.model)).into());
+        map.insert("model".into(), (&*experiment.secrets.scrub(&plan.target.model)).into());
     })
 }
 
@@ -87,18 +82,17 @@ fn target(ready: &Ready) -> Map<String, Value> {
 }
 
 /// Writes what the end of the session knows: checks, notes, problems.
-pub fn end(state: &State, folder: &Folder, exit_code: u8) -> Result<()> {
-    let tally = state.tally().clone();
+pub fn end(experiment: &Experiment, folder: &Folder, exit_code: u8) -> Result<()> {
+    let findings = experiment.findings().clone();
     let checks: Vec<Value> =
-        tally.checks.iter().map(|(name, held)| json!({ "name": name, "held": held })).collect();
+        findings.checks.iter().map(|(name, held)| json!({ "name": name, "held": held })).collect();
     let mut last = Map::new();
-    let notes: Map<String, Value> =
-        tally.notes.iter().map(|(key, value)| (key.clone(), json::from_dynamic(value))).collect();
+    let notes: Map<String, Value> = findings.notes.into_iter().collect();
     last.insert("notes".into(), Value::Object(notes));
     last.insert("checks".into(), checks.into());
-    last.insert("problems".into(), tally.problems.into());
+    last.insert("problems".into(), findings.problems.into());
     last.insert("ended_ms".into(), (crate::os::wall() / 1_000_000).into());
     last.insert("exit_code".into(), exit_code.into());
-    let last = state.secrets.scrub_map(last);
+    let last = experiment.secrets.scrub_map(last);
     folder.manifest(|map| map.extend(last))
 }

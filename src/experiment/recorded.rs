@@ -1,6 +1,6 @@
 //! Data sets that are asked more often than they have prompts: told once, and kept in the manifest.
 
-use super::state::State;
+use super::console::Console;
 use crate::run::Plan;
 use crate::run::plan::Warmup;
 use crate::stats::words::{Lang, grouped};
@@ -8,22 +8,22 @@ use crate::workload::Recorded;
 use serde_json::{Value, json};
 
 /// Says of each data set of a plan of so many requests that its prompts are asked again.
-pub fn tell(state: &State, plan: &Plan) {
+pub fn tell(console: &Console, plan: &Plan) {
     let Some(requests) = plan.requests else { return };
     let warmup = match plan.warmup {
         Warmup::Requests(n) => n,
         Warmup::None | Warmup::Time(_) => 0,
     };
-    tell_of(state, plan, requests.saturating_add(warmup));
+    tell_of(console, plan, requests.saturating_add(warmup));
 }
 
 /// The same, once it is known how many requests there were.
-pub fn tell_of(state: &State, plan: &Plan, requests: u64) {
+pub fn tell_of(console: &Console, plan: &Plan, requests: u64) {
     for set in plan.workload.recorded() {
-        if let Some(told) = again(&set, requests, state.words())
-            && state.first_time(&format!("asked again: {}", set.name))
+        if let Some(told) = again(&set, requests, console.words())
+            && console.first_time(&format!("asked again: {}", set.name))
         {
-            state.warn(&format!("{}{}{told}", set.name, state.words().colon()));
+            console.warn(&format!("{}{}{told}", set.name, console.words().colon()));
         }
     }
 }

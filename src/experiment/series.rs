@@ -1,8 +1,6 @@
-//! `r.series(name, window)`: one line of a run over time, from the client's records or from
-//! what the server told.
+//! One line of a run over time: of what the client saw, or of what the server told.
 
-use super::bind::result::Handle;
-use super::state::State;
+use super::finished::Finished;
 use crate::client::scrape::names::{RULES, SCRAPE_GAP, SCRAPE_MS, SHARES};
 use crate::error::{self, Error, Result};
 use crate::record::{Nanos, Point, Source};
@@ -21,23 +19,33 @@ const SERVER: &str = "server.";
 
 /// (end of the window in nanoseconds since the run's zero, value); windows in which nothing was
 /// observed are left out.
-pub fn line(state: &State, result: &Handle, name: &str, window: Duration) -> Result<Vec<(Nanos, f64)>> {
+pub type Line = Vec<(Nanos, f64)>;
+
+/// The windows of a line, in nanoseconds. Fails when they are too many for the run.
+pub fn width(run: &Finished, window: Duration) -> Result<Nanos> {
     let width = Nanos::try_from(window.as_nanos()).unwrap_or(Nanos::MAX / 4).min(Nanos::MAX / 4);
-    let lasted = result.run.ended.lasted;
-    if width == 0 || lasted / width > WINDOWS_MAX {
+    if width == 0 || run.ended.lasted / width > WINDOWS_MAX {
         return Err(Error::usage(format!("series: a window of {window:?} makes too many points"))
             .hint("a window is a time such as \"1s\""));
     }
-    if let Some(metric) = name.strip_prefix(SERVER) {
-        result.whole(
-            "series",
-            "ask the whole run for what the server told; the client's own series are there for parts, too",
-        )?;
-        return server_line(result, metric, width);
-    }
+    Ok(width)
+}
+
+/// The server's own name for what a script calls `server.NAME`.
+pub fn of_server(name: &str) -> Option<&str> {
+    name.strip_prefix(SERVER)
+}
+
+/// A line of what the client saw; `fill` adds the records.
+pub fn client_line(
+    run: &Finished,
+    name: &str,
+    width: Nanos,
+    fill: impl FnOnce(&mut ClientSeries) -> Result<()>,
+) -> Result<Line> {
     let mut series = ClientSeries::new(width);
-    result.each_record(state, |record| series.add(&record))?;
-    series.line(name, lasted).ok_or_else(|| {
+    fill(&mut series)?;
+    series.line(name, run.ended.lasted).ok_or_else(|| {
         let error = Error::usage(format!("series: the client has no series {name:?}"));
         match error::nearest(name, NAMES) {
             Some(near) => error.hint(format!("did you mean {near:?}?")),
@@ -48,10 +56,10 @@ pub fn line(state: &State, result: &Handle, name: &str, window: Duration) -> Res
 }
 
 /// The points of a run as they are in its folder.
-pub fn points(result: &Handle, mut wanted: impl FnMut(&Point) -> bool) -> Result<Vec<Point>> {
+pub fn points(run: &Finished, mut wanted: impl FnMut(&Point) -> bool) -> Result<Vec<Point>> {
     let mut points = Vec::new();
-    let folder = result.run.folder.path();
-    store::series::read(folder, &result.run.plan.name, |point| {
+    let folder = run.folder.path();
+    store::series::read(folder, &run.plan.name, |point| {
         if wanted(&point) {
             points.push(point);
         }
@@ -59,14 +67,15 @@ pub fn points(result: &Handle, mut wanted: impl FnMut(&Point) -> bool) -> Result
     Ok(points)
 }
 
-fn server_line(result: &Handle, wanted: &str, width: Nanos) -> Result<Vec<(Nanos, f64)>> {
+/// A line of what the server told. Fails for a metric that nobody knows.
+pub fn server_line(run: &Finished, wanted: &str, width: Nanos) -> Result<Line> {
     let (base, rate) = match wanted.strip_suffix(".rate") {
         Some(base) => (base, true),
         None => (wanted, false),
     };
     let total = format!("{base}_total");
     let mut told = BTreeSet::new();
-    let asked = points(result, |point| {
+    let asked = points(run, |point| {
         let mine = point.source == Source::Server;
         if mine && !told.contains(&point.metric) {
             told.insert(point.metric.clone());

@@ -1,0 +1,141 @@
+//! `Collector`: the thread that takes finished records, counts tokens where the server did not, adds
+//! them to the summary and hands them to the writer.
+
+use super::quota::Quota;
+use crate::error::{Error, Result};
+use crate::record::{Events, Parcel, Record};
+use crate::run::plan::Capture;
+use crate::run::{Message, Plan};
+use crate::stats::{ClientSeries, Summary, Window};
+use crate::store::{Folder, Writer};
+use crate::tokens::Tokens;
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How long finished records gather before they are taken.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How often the rows' size is looked at.
+const LOOK_AT_ROWS: Duration = Duration::from_millis(500);
+
+/// Width of a window of the client's series, nanoseconds.
+const SERIES_WINDOW: i64 = 1_000_000_000;
+
+/// Collects the records of one run until it has ended.
+pub struct Collector {
+    thread: std::thread::JoinHandle<Collected>,
+}
+
+/// What all records of a run became.
+pub struct Collected {
+    pub summary: Summary,
+    /// Holds the rows, the last of which are still to be written.
+    pub writer: Writer,
+    /// Why rows could not be written.
+    pub failed: Option<Error>,
+    /// Why rows were no longer written.
+    pub full: Option<Error>,
+    pub series: ClientSeries,
+    /// How many there are.
+    pub rows: u64,
+}
+
+impl Collector {
+    /// Rows go into `folder`; `quota` bounds what may lie in its folder of rows.
+    pub fn start(
+        folder: &Folder,
+        index: u32,
+        plan: &Arc<Plan>,
+        tokens: Arc<Tokens>,
+        (quota, rows): (Arc<Quota>, PathBuf),
+        mut inbox: mpsc::Receiver<Message>,
+    ) -> Result<Collector> {
+        let plan = plan.clone();
+        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index)?;
+        let work = move || {
+            let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
+            let mut series = ClientSeries::new(SERIES_WINDOW);
+            let mut batch: Vec<Parcel> = Vec::new();
+            let mut room = Events::default();
+            let (mut failed, mut full, mut looked) = (None, None, Instant::now());
+            let (mut count_of_rows, mut over) = (0, false);
+            while !over && let Some(message) = inbox.blocking_recv() {
+                let mut next = Some(message);
+                while !over && let Some(message) = next {
+                    match message {
+                        Message::Zero(zero_ms) => writer.begin(zero_ms),
+                        Message::End => over = true,
+                        Message::Window(at) => {
+                            let latest = plan.duration.map(|duration| at + duration.as_nanos() as i64);
+                            summary.set_window(Window::Running { start: Some(at), latest });
+                        }
+                        Message::Record(mut parcel) => {
+                            count_of_rows += 1;
+                            parcel.show(&mut room, |record| {
+                                count(record, &tokens, &plan);
+                                scrub(record, &plan);
+                                summary.add(record);
+                                series.add(record);
+                            });
+                            batch.push(parcel);
+                        }
+                    }
+                    next = inbox.try_recv().ok();
+                }
+                if full.is_none() && looked.elapsed() >= LOOK_AT_ROWS {
+                    looked = Instant::now();
+                    full = quota.check_rows(&rows).err();
+                }
+                if full.is_some() {
+                    batch.clear();
+                } else if let Err(error) = writer.write(std::mem::take(&mut batch)) {
+                    // The run goes on to its end, so that its numbers are seen; the error is
+                    // told after it.
+                    failed.get_or_insert(error);
+                }
+                if !over {
+                    // Let more gather: waking for each costs more than taking it.
+                    std::thread::sleep(GATHER);
+                }
+            }
+            summary.close();
+            Collected { summary, writer, failed, full, series, rows: count_of_rows }
+        };
+        let thread = std::thread::Builder::new()
+            .name("collect".into())
+            .spawn(work)
+            .map_err(|error| Error::run(format!("cannot start the thread that collects results: {error}")))?;
+        Ok(Collector { thread })
+    }
+
+    /// Waits until every record was taken.
+    pub fn finish(self) -> Result<Collected> {
+        self.thread.join().map_err(|_| Error::run("the thread that collects results has failed"))
+    }
+}
+
+/// Counts the reply's tokens where the server did not, and lets go of text nobody asked for.
+fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
+    if record.told_output().is_none() {
+        record.counted_output = record.text.as_deref().and_then(|text| tokens.count(text));
+    }
+    if plan.capture != Capture::All {
+        record.text = None;
+    }
+}
+
+/// Takes secrets out of the server's words, once: what follows is seen. Before it the words were
+/// the server's own, and a conversation went on with them.
+fn scrub(record: &mut Record, plan: &Plan) {
+    for words in [&mut record.error, &mut record.finish, &mut record.text].into_iter().flatten() {
+        if let Cow::Owned(clean) = plan.target.scrub(words) {
+            *words = clean;
+        }
+    }
+}
+
+#[cfg(test)]
+mod recount;

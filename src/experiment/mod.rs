@@ -1,0 +1,233 @@
+//! `Experiment`: what the runs of one invocation share, without a word of the script language.
+//!
+//! A script, or a command that needs none, holds one [`Experiment`] and calls what stands beside
+//! it: [`server`] makes a target ready, [`measure`] runs plans and keeps what became of them,
+//! [`series`], [`aggregate`] and [`vllm`] read it back.
+
+pub mod access;
+pub mod aggregate;
+mod append;
+pub mod args;
+mod bound;
+pub mod cells;
+pub mod child;
+pub mod collect;
+pub mod columns;
+pub mod console;
+mod display;
+pub mod findings;
+pub mod finished;
+pub mod folder;
+mod hints;
+mod intent;
+pub mod limits;
+pub mod manifest;
+pub mod measure;
+mod preflight;
+pub mod program;
+pub mod quota;
+pub mod recorded;
+mod row;
+mod said;
+mod scraping;
+pub mod secret;
+pub mod series;
+pub mod server;
+pub mod source;
+mod status;
+pub mod switches;
+pub mod terminal;
+pub mod vllm;
+
+use crate::client::{Client, Http, Target};
+use crate::error::{Error, Kind, Result};
+use crate::host::Host;
+use crate::os;
+use crate::record::Nanos;
+use crate::run;
+use crate::store::Folder;
+use access::Access;
+use args::Args;
+use cells::Cells;
+use console::Console;
+use findings::Findings;
+use program::Program;
+use quota::Quota;
+use secret::Secrets;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use switches::Switches;
+use tokio::runtime::Runtime;
+
+/// What the runs of one invocation share.
+pub struct Experiment {
+    pub host: Host,
+    pub switches: Switches,
+    pub program: Program,
+    pub access: Access,
+    pub secrets: Arc<Secrets>,
+    pub quota: Arc<Quota>,
+    pub console: Arc<Console>,
+    /// Where a sweep is.
+    pub cells: Cells,
+    /// When the invocation began.
+    pub started: Nanos,
+    /// Changes the words of every prompt, so that a rerun meets no warm prefix cache.
+    pub salt: u64,
+    findings: Mutex<Findings>,
+    runtime: OnceLock<Runtime>,
+    folder: Mutex<Option<Arc<Folder>>>,
+    load_sent: AtomicBool,
+    runs: AtomicU32,
+    names: Mutex<HashSet<String>>,
+    /// Runs so far of a traffic on a server.
+    asked: Mutex<HashMap<(String, String), u64>>,
+}
+
+impl Experiment {
+    /// Fails when a secret cannot be had, so that nobody learns it after an hour.
+    pub fn new(program: Program, args: &Args, switches: Switches, host: Host) -> Result<Experiment> {
+        let access = Access::new(&program, args, &switches, &host);
+        let secrets = Arc::new(Secrets::read(&switches.secrets, &host)?);
+        let texts = args.given.iter().flat_map(|given| &given.texts);
+        texts.for_each(|text| secrets.scrubber().learn_address(text));
+        let fresh = os::wall() as u64 ^ u64::from(std::process::id()).rotate_left(40);
+        Ok(Experiment {
+            started: os::now(),
+            salt: if switches.same_bytes { 0 } else { fresh },
+            quota: Arc::new(Quota::new(switches.max_disk, program.built_in)),
+            console: Arc::new(Console::new(host.clone(), &switches, secrets.clone())),
+            cells: Cells::default(),
+            host,
+            switches,
+            program,
+            access,
+            secrets,
+            findings: Mutex::default(),
+            runtime: OnceLock::new(),
+            folder: Mutex::new(None),
+            load_sent: AtomicBool::new(false),
+            runs: AtomicU32::new(0),
+            names: Mutex::default(),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// What was found so far, to add to or to read.
+    pub fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a verdict and tells it; the invocation ends with 99 when one did not hold.
+    pub fn check(&self, name: &str, held: bool) {
+        let told = self.console.words().check(name, held);
+        if held {
+            self.console.mention(&told)
+        } else {
+            self.console.warn(&told)
+        }
+        self.findings().checks.push((name.into(), held));
+    }
+
+    /// A run that is no success as a whole: the process will end with 1.
+    pub fn problem(&self, sentence: String) {
+        // The first one is said at the end; nobody should wait for it until a sweep is over.
+        if !self.cells.label().is_empty() || !self.findings().problems.is_empty() {
+            self.console.warn(&sentence);
+        }
+        self.findings().problems.push(sentence);
+    }
+
+    /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
+    pub fn doubt(&self, run: &str, worst: &str, reasons: Vec<String>) {
+        if !self.tells_in_tables() {
+            let of_run = self.console.words().of_run(run);
+            reasons.iter().for_each(|reason| self.console.warn(&format!("{of_run}{reason}")));
+        }
+        self.findings().doubts.push((run.into(), worst.into()));
+    }
+
+    /// Whether every run ends with its table, in which the reasons of its verdict stand: what is
+    /// said in full once need not be warned of before.
+    pub fn tells_in_tables(&self) -> bool {
+        self.program.is_command("single")
+    }
+
+    /// The error that the invocation ends with, if it has found one.
+    pub fn verdict(&self) -> Result<()> {
+        self.findings().verdict(self.switches.strict, self.console.words())
+    }
+
+    /// From now on a mistake of the script is an error while running (exit 1), no longer a wrong
+    /// script (2).
+    pub fn load_begins(&self) {
+        self.load_sent.store(true, Ordering::Relaxed);
+        os::load_was_sent();
+    }
+
+    /// What a mistake of the script's own is at this moment.
+    pub fn kind_of_fault(&self) -> Kind {
+        if self.load_sent.load(Ordering::Relaxed) { Kind::Run } else { Kind::Usage }
+    }
+
+    /// The threads that send requests, made at their first use.
+    pub fn runtime(&self) -> Result<&Runtime> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let runtime = run::runtime()
+            .map_err(|error| Error::run(format!("cannot start the threads that send requests: {error}")))?;
+        Ok(self.runtime.get_or_init(|| runtime))
+    }
+
+    /// A client of `target`; no traffic yet.
+    pub fn client(&self, target: &Arc<Target>) -> Result<Client> {
+        self.runtime()?.block_on(self.client_of(target))
+    }
+
+    /// The same, awaited.
+    pub async fn client_of(&self, target: &Arc<Target>) -> Result<Client> {
+        Ok(Client::Http(Box::new(Http::new(target.clone()).await?)))
+    }
+
+    /// The results folder, if there is one yet.
+    pub fn folder(&self) -> Option<Arc<Folder>> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See [`Access::may_write`].
+    pub fn may_write(&self, path: &str) -> Result<PathBuf> {
+        let own = self.folder();
+        self.access.may_write(path, own.as_ref().map(|folder| folder.path()))
+    }
+
+    /// The salt of the next run of a traffic on a server: two servers get the same words, and one
+    /// that is asked again gets fresh ones, or its prefix cache would answer.
+    pub fn salt_of(&self, traffic: &str, target: &Target) -> u64 {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = asked.entry((traffic.into(), target.base.to_string())).or_default();
+        let earlier = std::mem::replace(runs, *runs + 1);
+        if self.switches.same_bytes { 0 } else { self.salt.wrapping_add(earlier) }
+    }
+
+    /// `name`, or `run-1`; with a number behind it when an earlier run has that name.
+    pub fn free_name(&self, name: Option<String>) -> String {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = name.unwrap_or_else(|| format!("run-{}", names.len() + 1));
+        let mut free = wanted.clone();
+        for n in 2.. {
+            if names.insert(free.clone()) {
+                break;
+            }
+            free = format!("{wanted}-{n}");
+        }
+        free
+    }
+
+    /// The number of the next run, from 0 on.
+    fn next_run(&self) -> u32 {
+        self.runs.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,155 @@
+//! The result JSON of vLLM's benchmark, for dashboards that read it.
+
+use super::finished::{Finished, file_name};
+use super::{Experiment, append};
+use crate::error::{Error, Result};
+use crate::record::Record;
+use crate::run::Reason;
+use crate::schedule::{Process, Shape};
+use crate::stats::vllm::{Meta, Ramp, VllmResult};
+use chrono::TimeZone;
+use serde_json::{Map, Value};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Metrics that have percentiles.
+pub const METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
+
+/// How a result is to be written.
+pub struct Wanted {
+    pub dir: String,
+    pub filename: String,
+    /// With the lists of every request.
+    pub detailed: bool,
+    pub append: bool,
+    pub percentiles: Vec<f64>,
+    /// Those of [`METRICS`] whose percentiles are wanted.
+    pub metrics: Vec<String>,
+}
+
+/// What was run, in vLLM's words.
+pub fn meta(finished: &Finished) -> Meta {
+    let plan = &finished.plan;
+    let mut metadata = plan.tags.clone();
+    let burstiness = metadata.shift_remove("burstiness").and_then(|value| value.as_f64());
+    let backend = metadata.shift_remove("backend").and_then(|value| value.as_str().map(str::to_string));
+    let label = metadata.shift_remove("label").map(|value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    });
+    for known in ["input_len", "output_len"] {
+        metadata.shift_remove(known);
+    }
+    let (rate, process) = match &plan.arrivals {
+        Shape::Rate { per_second, process } => (Some(*per_second), Some(process)),
+        _ => (None, None),
+    };
+    let by_shape = match process {
+        Some(Process::Gamma { cv }) => 1.0 / (cv * cv),
+        Some(Process::Even) => f64::MAX,
+        _ => 1.0,
+    };
+    let ramp = match &plan.arrivals {
+        Shape::Ramp { from, to, .. } => {
+            Some(Ramp { strategy: "linear".into(), start_rps: *from, end_rps: *to })
+        }
+        Shape::RampUp { from, to, growth, .. } => {
+            Some(Ramp { strategy: growth.name().into(), start_rps: *from, end_rps: *to })
+        }
+        _ => None,
+    };
+    let zero = chrono::Local.timestamp_millis_opt(finished.ended.zero_ms).single();
+    let tally = finished.summary.tally();
+    Meta {
+        date: zero.map(|zero| zero.format("%Y%m%d-%H%M%S").to_string()).unwrap_or_default(),
+        endpoint_type: plan.target.api.name().to_string(),
+        backend: backend.unwrap_or_else(|| plan.target.api.name().to_string()),
+        label,
+        model_id: plan.target.model.clone(),
+        tokenizer_id: finished.tokenizer.clone(),
+        num_prompts: plan.requests.unwrap_or(tally.succeeded + tally.failed()),
+        metadata,
+        request_rate: rate,
+        burstiness: burstiness.unwrap_or(by_shape),
+        max_concurrency: plan.places().map(|places| places as u64),
+        ramp,
+        percentiles: vec![99.0],
+    }
+}
+
+/// Writes the result, with lists of the `records` where they are given; the path that it got.
+pub fn save(
+    experiment: &Experiment,
+    finished: &Finished,
+    records: Option<&[Record]>,
+    wanted: &Wanted,
+) -> Result<PathBuf> {
+    let meta = Meta { percentiles: wanted.percentiles.clone(), ..meta(finished) };
+    let name = match wanted.filename.as_str() {
+        "" => {
+            let model = crate::store::folder::short_model_name(&meta.model_id);
+            let rate = meta.request_rate.map_or("inf".to_string(), |rate| rate.to_string());
+            let cap = meta.max_concurrency.map(|cap| format!("-concurrency{cap}")).unwrap_or_default();
+            let model = experiment.secrets.scrub(&model);
+            let label = meta.label.as_deref().unwrap_or(&meta.backend).replace(['/', '\\'], "-");
+            format!("{label}-{rate}qps{cap}-{model}-{}.json", meta.date)
+        }
+        name => file_name(&name.replace("{run}", &finished.plan.name)),
+    };
+    let mut json = VllmResult::new(&finished.summary, meta);
+    if let Some(records) = records {
+        json = json.detailed(records);
+    }
+    let mut json = json.into_map();
+    json.retain(|key, _| keeps(key, &wanted.metrics));
+    if finished.ended.reason == Reason::Interrupted {
+        json.insert("interrupted".into(), true.into());
+    }
+    let json = experiment.secrets.scrub_map(json);
+    put(experiment, finished, wanted, &name, &json)
+}
+
+/// Whether a column of percentiles was asked for; the others always are.
+fn keeps(key: &str, metrics: &[String]) -> bool {
+    let Some(rest) = key.strip_prefix('p').and_then(|rest| rest.strip_suffix("_ms")) else { return true };
+    match rest.split_once('_') {
+        Some((p, metric)) if p.parse::<f64>().is_ok() => metrics.iter().any(|wanted| wanted == metric),
+        _ => true,
+    }
+}
+
+fn put(
+    experiment: &Experiment,
+    run: &Finished,
+    wanted: &Wanted,
+    name: &str,
+    json: &Map<String, Value>,
+) -> Result<PathBuf> {
+    if wanted.dir.is_empty() && !wanted.append {
+        let text = serde_json::to_string_pretty(json).expect("a map of plain values");
+        return experiment.quota.saving("save_vllm", || run.folder.save(name, text.as_bytes()));
+    }
+    experiment.quota.check_saved("save_vllm")?;
+    let line = serde_json::to_string(json).expect("a map of plain values");
+    experiment.quota.add(line.len() as u64);
+    let own = wanted.dir.is_empty();
+    let folder = if own { run.folder.path().to_path_buf() } else { experiment.may_write(&wanted.dir)? };
+    let path = folder.join(name);
+    if own && !path.exists() {
+        return run.folder.save(name, format!("{line}\n").as_bytes());
+    }
+    let failed = |error: std::io::Error| Error::run(format!("cannot write {}: {error}", path.display()));
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    if wanted.append {
+        if !own {
+            experiment.access.may_append(&path)?;
+        }
+        append::grow(&path, &line)?;
+        return Ok(path);
+    }
+    // Nothing is ever overwritten.
+    let mut file = std::fs::OpenOptions::new().create_new(true).write(true).open(&path).map_err(failed)?;
+    writeln!(file, "{}", serde_json::to_string_pretty(json).expect("a map of plain values"))
+        .map_err(failed)?;
+    Ok(path)
+}
