@@ -13,8 +13,8 @@
 //! 8. [`stats`] computes every metric from records;
 //! 9. [`chart`] draws them.
 //!
-//! [`engine`] is the built-in simulated inference server. [`csv`], [`error`], [`host`], [`os`], [`pages`],
-//! [`random`], [`scrub`], [`tokens`] are leaves that know nothing of the rest.
+//! [`engine`] is the built-in simulated inference server. [`csv`], [`error`], [`host`], [`lang`], [`os`],
+//! [`pages`], [`random`], [`scrub`], [`tokens`] are leaves that know nothing of the rest.
 
 pub mod cli;
 pub mod script;
@@ -41,6 +41,7 @@ pub mod engine;
 pub mod csv;
 pub mod error;
 pub mod host;
+pub mod lang;
 pub mod os;
 pub mod pages;
 pub mod random;

@@ -4,6 +4,7 @@ use super::compare::{self, Row};
 use super::generic::{self, Chart};
 use super::svg::TextBox;
 use super::{Figure, Format, draw, has_glyph, png, run};
+use crate::lang::Lang;
 use crate::record::{Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
 use resvg::tiny_skia::Pixmap;
 
@@ -238,13 +239,13 @@ fn run_figures() -> Vec<(String, Figure)> {
     ];
     let mut all = Vec::new();
     for (name, records) in sets {
-        for lang in ["en", "zh"] {
+        for lang in Lang::ALL {
             let figures = [
                 ("distributions", run::distributions("DeepSeek-R1", &records, lang)),
                 ("over_time", run::over_time("DeepSeek-R1", &records, Some(0), lang)),
                 ("timeline", run::timeline("DeepSeek-R1", &records, lang)),
             ];
-            all.extend(figures.map(|(kind, figure)| (format!("{kind}_{name}_{lang}"), figure)));
+            all.extend(figures.map(|(kind, figure)| (format!("{kind}_{name}_{}", lang.name()), figure)));
         }
     }
     all

@@ -2,6 +2,7 @@
 
 use super::ticks::{Format, thousands};
 use super::{Axis, Figure, Panel, Series, Style, Tone};
+use crate::lang::Lang;
 use crate::record::{Nanos, Phase, Record};
 
 /// Bins of a histogram.
@@ -9,9 +10,9 @@ const BINS: usize = 60;
 /// Lines of a timeline, beyond which requests are sampled.
 const LINES: usize = 400;
 
-/// A text in the language asked for: Chinese for "zh", else English.
-pub(super) fn say(lang: &str, en: &str, zh: &str) -> String {
-    if lang == "zh" { zh.to_owned() } else { en.to_owned() }
+/// A text in the language asked for.
+pub(super) fn say(lang: Lang, en: &str, zh: &str) -> String {
+    lang.pick(en, zh).to_owned()
 }
 
 pub(super) fn titled(name: &str, own: &str) -> String {
@@ -21,7 +22,7 @@ pub(super) fn titled(name: &str, own: &str) -> String {
 /// TTFT and ITL on a log axis with percentiles marked.
 ///
 /// Measured requests that succeeded; warm-up and failures have no part in it.
-pub fn distributions(name: &str, records: &[Record], lang: &str) -> Figure {
+pub fn distributions(name: &str, records: &[Record], lang: Lang) -> Figure {
     let good: Vec<&Record> =
         records.iter().filter(|record| record.phase == Phase::Measured && record.success()).collect();
     let ttft: Vec<f64> = good.iter().filter_map(|record| record.ttft_ms()).collect();
@@ -141,7 +142,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// Output tokens per second and requests in flight over time. `start`: of the measured window.
-pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: &str) -> Figure {
+pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: Lang) -> Figure {
     let end = seconds(records.iter().map(|record| record.timeline.end).max().unwrap_or(0));
     let bin = bin_width(end);
     let rates = token_rates(records, bin, end);
@@ -171,7 +172,7 @@ pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: &st
 }
 
 /// The measured requests, as the table of the run counts them, and those of the warm-up.
-pub(super) fn counts<'a>(records: impl IntoIterator<Item = &'a Record>, lang: &str) -> String {
+pub(super) fn counts<'a>(records: impl IntoIterator<Item = &'a Record>, lang: Lang) -> String {
     let (mut measured, mut failed, mut warmup) = (0, 0, 0);
     for record in records {
         match record.phase {
@@ -201,7 +202,7 @@ pub(super) fn time_axis(label: &str, end: f64) -> Axis {
 }
 
 /// Requests in flight, those that wait at the cap, and failures at the height of the load.
-fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
+fn load_panel(records: &[Record], end: f64, lang: Lang) -> Panel {
     let flying = records.iter().filter_map(|record| Some((record.timeline.sent?, record.timeline.end)));
     let flight = levels(flying);
     let waiting = records.iter().map(|record| {
@@ -237,7 +238,7 @@ fn load_panel(records: &[Record], end: f64, lang: &str) -> Panel {
 }
 
 /// Where the measured window begins, when there was a warm-up.
-pub(super) fn warmup_mark(records: &[Record], start: Option<Nanos>, lang: &str) -> Option<Series> {
+pub(super) fn warmup_mark(records: &[Record], start: Option<Nanos>, lang: Lang) -> Option<Series> {
     let start = start.filter(|_| records.iter().any(|record| record.phase == Phase::Warmup))?;
     let label = say(lang, "warm-up ends", "预热结束");
     Some(Series::new("", Style::Marks(vec![label]), vec![(seconds(start), 0.0)]))
@@ -323,7 +324,7 @@ fn level_at(levels: &[(f64, f64)], at: f64) -> f64 {
 /// One line per request: waiting, time to first token, streaming, failures.
 ///
 /// Of more than a few hundred requests an even sample is shown.
-pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
+pub fn timeline(name: &str, records: &[Record], lang: Lang) -> Figure {
     let mut order: Vec<&Record> = records.iter().collect();
     order.sort_by_key(|record| (record.timeline.planned, record.seq));
     let shown = sample(&order);
@@ -380,7 +381,7 @@ pub fn timeline(name: &str, records: &[Record], lang: &str) -> Figure {
     figure
 }
 
-fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: &str) -> String {
+fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: Lang) -> String {
     let counts = counts(records.iter().copied(), lang);
     if shown.len() == records.len() {
         return counts;
@@ -429,10 +430,14 @@ mod tests {
         records[6].outcome = Outcome::ServerError;
         records[..2].iter_mut().for_each(|record| record.phase = Phase::Warmup);
         let told = "requests: 5, failed: 1, warm-up: 2";
-        assert_eq!(timeline("a", &records, "en").subtitle, told);
-        assert!(over_time("a", &records, Some(0), "en").subtitle.starts_with(&format!("{told}; bins of ")));
-        assert_eq!(timeline("a", &records, "zh").subtitle, "5 个请求，1 个失败，预热 2 个");
-        assert_eq!(timeline("a", &records[2..], "en").subtitle, "requests: 5, failed: 1");
+        assert_eq!(timeline("a", &records, Lang::English).subtitle, told);
+        assert!(
+            over_time("a", &records, Some(0), Lang::English)
+                .subtitle
+                .starts_with(&format!("{told}; bins of "))
+        );
+        assert_eq!(timeline("a", &records, Lang::Chinese).subtitle, "5 个请求，1 个失败，预热 2 个");
+        assert_eq!(timeline("a", &records[2..], Lang::English).subtitle, "requests: 5, failed: 1");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::run::{
     bin_text, bin_width, count, counts, levels, say, time_axis, titled, token_rates, warmup_mark,
 };
 use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
+use crate::lang::Lang;
 use crate::record::{Nanos, Point, Record, Source};
 use crate::stats::counter;
 
@@ -24,7 +25,7 @@ pub fn over_time(
     records: &[Record],
     points: &[Point],
     start: Option<Nanos>,
-    lang: &str,
+    lang: Lang,
 ) -> Option<Figure> {
     let server = Server::of(points);
     if server.running.is_empty() && server.waiting.is_empty() && server.kv_use.is_empty() {
@@ -130,7 +131,7 @@ fn panel(end: f64, format: Format) -> Panel {
     Panel { x: time_axis("", end), y: Axis::linear("").format(format), ..Panel::default() }
 }
 
-fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Series>, lang: &str) -> Panel {
+fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Series>, lang: Lang) -> Panel {
     let none = client.is_empty().then(|| say(lang, "no data: no output tokens", "没有数据：没有输出令牌"));
     let mut series = vec![
         Series::new(say(lang, "arrived at the client", "客户端收到"), Style::Area, client)
@@ -149,7 +150,7 @@ fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Serie
     }
 }
 
-fn requests(server: &Server, end: f64, most: f64, lang: &str) -> Panel {
+fn requests(server: &Server, end: f64, most: f64, lang: Lang) -> Panel {
     let lines = [
         (say(lang, "running", "运行中"), &server.running, Tone::Accent(2)),
         (say(lang, "waiting", "排队中"), &server.waiting, Tone::Accent(5)),
@@ -165,7 +166,7 @@ fn requests(server: &Server, end: f64, most: f64, lang: &str) -> Panel {
     }
 }
 
-fn subtitle(points: &[Point], requests: &str, bin: f64, lang: &str) -> String {
+fn subtitle(points: &[Point], requests: &str, bin: f64, lang: Lang) -> String {
     let of = |metric: &str| points.iter().filter(|point| &*point.metric == metric).collect::<Vec<_>>();
     let gaps: usize = of("scrape_gap").iter().map(|gap| gap.value as usize).sum();
     let (answers, bin) = (count(of("scrape_ms").len()), bin_text(bin));
@@ -194,19 +195,19 @@ mod tests {
 
     #[test]
     fn a_server_that_tells_nothing_has_no_picture() {
-        assert!(over_time("c1", &[], &[], None, "en").is_none());
-        assert!(over_time("c1", &[], &[point(1, "scrape_gap", 1.0)], None, "en").is_none());
+        assert!(over_time("c1", &[], &[], None, Lang::English).is_none());
+        assert!(over_time("c1", &[], &[point(1, "scrape_gap", 1.0)], None, Lang::English).is_none());
         let mut seen_by_client = point(1, "running", 1.0);
         seen_by_client.source = Source::Client;
-        assert!(over_time("c1", &[], &[seen_by_client], None, "en").is_none());
+        assert!(over_time("c1", &[], &[seen_by_client], None, Lang::English).is_none());
     }
 
     #[test]
     fn a_server_without_a_kv_cache_has_no_panel_of_it() {
         let points = [point(0, "running", 1.0), point(1, "running", 2.0)];
-        assert_eq!(over_time("c1", &[], &points, None, "en").unwrap().panels.len(), 3);
+        assert_eq!(over_time("c1", &[], &points, None, Lang::English).unwrap().panels.len(), 3);
         let kv = [point(0, "running", 1.0), point(0, "kv_use", 0.5)];
-        let figure = over_time("c1", &[], &kv, None, "zh").unwrap();
+        let figure = over_time("c1", &[], &kv, None, Lang::Chinese).unwrap();
         assert_eq!(figure.panels.len(), 4);
         assert!(figure.svg().unwrap().contains("KV 缓存占用"));
     }

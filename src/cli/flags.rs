@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::experiment::args::{Args, Given};
 use crate::experiment::quota::parse_size;
 use crate::experiment::secret;
-use crate::experiment::switches::{Lang, Switches};
+use crate::experiment::switches::Switches;
 use crate::host::Host;
+use crate::lang::Lang;
 use crate::script::param::{self, Kind, Param};
 
 /// A parameter's id beside those of the switches.
@@ -156,7 +157,7 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
         Arg::new("lang")
             .long("lang")
             .value_name("LANG")
-            .value_parser(["en", "zh"])
+            .value_parser(Lang::ALL.map(Lang::name))
             .help("Language of tables and charts [default: from the environment, else en]"),
         set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
@@ -224,5 +225,5 @@ fn language(typed: Option<&str>, host: &Host) -> Lang {
         set.unwrap_or_default()
     };
     let chosen = typed.map_or_else(from_environment, String::from);
-    if chosen.starts_with("zh") { Lang::Zh } else { Lang::En }
+    Lang::named(&chosen)
 }

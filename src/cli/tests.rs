@@ -1,6 +1,6 @@
 use super::*;
 use crate::error::Kind;
-use crate::experiment::switches::Lang;
+use crate::lang::Lang;
 
 fn host(folder: &Path) -> Host {
     Host::fake(folder, &[])
@@ -185,8 +185,8 @@ fn the_language_comes_from_the_flag_then_from_the_environment() {
         let (_, found) = found.subcommand().unwrap();
         flags::switches(found, &Host::fake("/", env)).unwrap().lang
     };
-    assert_eq!(lang(&[], &[]), Lang::En);
-    assert_eq!(lang(&[], &[("LANG", "zh_CN.UTF-8")]), Lang::Zh);
-    assert_eq!(lang(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")]), Lang::En);
-    assert_eq!(lang(&["--lang", "en"], &[("LANG", "zh_CN.UTF-8")]), Lang::En);
+    assert_eq!(lang(&[], &[]), Lang::English);
+    assert_eq!(lang(&[], &[("LANG", "zh_CN.UTF-8")]), Lang::Chinese);
+    assert_eq!(lang(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN.UTF-8")]), Lang::English);
+    assert_eq!(lang(&["--lang", "en"], &[("LANG", "zh_CN.UTF-8")]), Lang::English);
 }

@@ -1,8 +1,8 @@
 //! From results folders to the aggregated CSV.
 
 use crate::error::{Error, Result};
+use crate::lang::Lang;
 use crate::stats::csv::{self, Origin};
-use crate::stats::words::Lang;
 use crate::store::folder::Found;
 use crate::store::{parts, reader, runs};
 use chrono::TimeZone;

@@ -4,7 +4,7 @@ use super::secret::Secrets;
 use super::switches::Switches;
 use super::terminal::fit;
 use crate::host::Host;
-use crate::stats::words::Lang;
+use crate::lang::Lang;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub struct Console {
 
 impl Console {
     pub fn new(host: Host, switches: &Switches, secrets: Arc<Secrets>) -> Console {
-        let lang = Lang::named(switches.lang.name());
+        let lang = switches.lang;
         Console { host, lang, quiet: switches.quiet, secrets, told: Mutex::default() }
     }
 

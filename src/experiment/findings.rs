@@ -1,7 +1,7 @@
 //! `Findings`: what an invocation came to so far, for its exit code and for the manifest.
 
 use crate::error::{Error, Kind, Result};
-use crate::stats::words::Lang;
+use crate::lang::Lang;
 use serde_json::Value;
 
 /// Checks, notes, parameters, and what speaks against runs.

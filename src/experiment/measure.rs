@@ -136,7 +136,7 @@ fn tell(experiment: &Experiment, finished: &Finished) {
 }
 
 fn tell_table(experiment: &Experiment, finished: &Finished, reasons_told: bool) {
-    let lang = experiment.switches.lang.name();
+    let lang = experiment.switches.lang;
     experiment.console.tell(&finished.summary.table_named(&finished.plan.name, reasons_told, lang));
 }
 

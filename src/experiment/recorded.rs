@@ -1,9 +1,10 @@
 //! Data sets that are asked more often than they have prompts: told once, and kept in the manifest.
 
 use super::console::Console;
+use crate::lang::Lang;
 use crate::run::Plan;
 use crate::run::plan::Warmup;
-use crate::stats::words::{Lang, grouped};
+use crate::stats::words::grouped;
 use crate::workload::Recorded;
 use serde_json::{Value, json};
 

@@ -1,12 +1,13 @@
 //! What an invocation says of itself, in English and Chinese. What a run says stands in
 //! `stats::words`.
 
+use crate::lang::Lang;
 use crate::record::Adaption;
-use crate::stats::words::{Lang, grouped};
+use crate::stats::words::grouped;
 
 impl Lang {
     fn say(self, english: String, chinese: String) -> String {
-        if self == Lang::English { english } else { chinese }
+        self.pick(english, chinese)
     }
 
     /// What a remark that is no warning begins with.

@@ -1,9 +1,10 @@
 //! `Status`: what is said of a run that goes on, in one line that fits its place.
 
+use crate::lang::Lang;
 use crate::record::Nanos;
 use crate::run::plan::Warmup;
 use crate::run::progress::Part;
-use crate::stats::words::{Lang, fixed, grouped, span};
+use crate::stats::words::{fixed, grouped, span};
 use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 

@@ -2,25 +2,8 @@
 
 use super::secret::From as SecretFrom;
 use crate::host::Host;
+use crate::lang::Lang;
 use std::path::{Path, PathBuf};
-
-/// The language of tables and charts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Lang {
-    #[default]
-    En,
-    Zh,
-}
-
-impl Lang {
-    /// `en` or `zh`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Lang::En => "en",
-            Lang::Zh => "zh",
-        }
-    }
-}
 
 /// What the command line says beside the script's own parameters.
 #[derive(Debug, Clone, Default)]

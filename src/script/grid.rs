@@ -5,9 +5,9 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use super::bind::result::Handle;
 use super::fault::{Fallible, raise};
 use crate::error::Error;
+use crate::lang::Lang;
 use crate::stats::names::Name;
 use crate::stats::runs;
-use crate::stats::words::Lang;
 
 /// Every combination, the first axis outermost.
 pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {

@@ -47,8 +47,8 @@ use crate::experiment::manifest;
 use crate::experiment::program::Program;
 use crate::experiment::switches::Switches;
 use crate::host::Host;
+use crate::lang::Lang;
 use crate::os::{self, heap, stack};
-use crate::stats::words::Lang as Words;
 use param::Param;
 use resolver::Library;
 pub use state::State;
@@ -143,13 +143,13 @@ impl Session {
     }
 }
 
-fn interrupted(lang: Words) -> Error {
+fn interrupted(lang: Lang) -> Error {
     Error::new(Kind::Interrupted, lang.interrupted())
 }
 
 /// Runs a script on a thread of its own and waits for its end.
 pub fn run(program: Program, args: Args, switches: Switches, host: Host) -> Result<()> {
-    let lang = Words::named(switches.lang.name());
+    let lang = switches.lang;
     let script = std::thread::Builder::new().name("script".into()).stack_size(STACK_BYTES);
     let (ended, end) = std::sync::mpsc::channel();
     let theirs = host.clone();
@@ -180,7 +180,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(600);
 
 /// Waits for the script's end; the error when it was interrupted and does not come.
-fn await_end(end: &Receiver<()>, host: &Host, lang: Words) -> Option<Error> {
+fn await_end(end: &Receiver<()>, host: &Host, lang: Lang) -> Option<Error> {
     let (mut stopped, mut aborted): (Option<Instant>, Option<Instant>) = (None, None);
     // A machine full of the work of others must not keep us from the end.
     let hurry = || {

@@ -4,7 +4,8 @@
 use super::report::Report;
 use super::trend::Trend;
 use super::verdict::{Doubt, Evidence};
-use super::words::{Lang, fixed, grouped, span};
+use super::words::{fixed, grouped, span};
+use crate::lang::Lang;
 
 impl Doubt {
     /// What is wrong and what to do about it, in one sentence.

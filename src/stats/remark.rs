@@ -4,7 +4,8 @@
 use super::report::Intent;
 use super::summary::Summary;
 use super::tally::Asked;
-use super::words::{Lang, fixed, grouped};
+use super::words::{fixed, grouped};
+use crate::lang::Lang;
 
 /// Below this share of the asked input tokens, prompts were cut: tokenizers of one text differ
 /// by less.

@@ -7,7 +7,7 @@ use super::sample::{View, supports};
 use super::summary::Summary;
 use super::trend::Trend;
 use super::verdict::{Cached, Doubt, Evidence, Verdict, judge};
-use super::words::Lang;
+use crate::lang::Lang;
 use crate::record::{Health, Nanos, Span};
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,8 @@
 use super::names::{Metric, Name, Statistic, Unit};
 use super::sample::supports;
 use super::summary::Summary;
-use super::words::{Lang, fixed, grouped, one_line};
+use super::words::{fixed, grouped, one_line};
+use crate::lang::Lang;
 use comfy_table::{CellAlignment, Table, presets};
 
 /// One line a run and one column a number, then its verdict: `~` marks a percentile with too few

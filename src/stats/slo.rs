@@ -3,7 +3,8 @@
 use super::Summary;
 use super::names::{Metric, Name, Statistic, Unit, metric_named};
 use super::sample::supports;
-use super::words::{Lang, Said, span};
+use super::words::{Said, span};
+use crate::lang::Lang;
 use crate::record::Record;
 
 /// A per-request limit: `metric` (ttft, ttfo, itl, tpot, e2el, response_ttft, ...) at most `ms`.

@@ -10,6 +10,7 @@ use super::sample::Sample;
 use super::slo::Slo;
 use super::tally::{Failed, Tally};
 use super::window::{Waiting, Window};
+use crate::lang::Lang;
 use crate::record::{Adaption, Nanos, Part, Phase, Record, Told};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -267,14 +268,14 @@ impl Summary {
         super::columns::columns(self)
     }
 
-    /// The table for the terminal, English (`"en"`) or Chinese (`"zh"`).
-    pub fn table(&self, lang: &str) -> String {
+    /// The table for the terminal.
+    pub fn table(&self, lang: Lang) -> String {
         super::table::table(self, None, false, lang)
     }
 
     /// As [`Summary::table`], under the name of the run. `told`: its verdict was told in full before,
     /// and stands here as a word.
-    pub fn table_named(&self, name: &str, told: bool, lang: &str) -> String {
+    pub fn table_named(&self, name: &str, told: bool, lang: Lang) -> String {
         super::table::table(self, Some(name), told, lang)
     }
 }
@@ -472,7 +473,7 @@ mod tests {
         let burst = |ends| all([reply(0, 0).tokens_at(&[1, 2, 3]).usage(1, 9).ends(ends)]);
         says(&burst(999), &[("output_tokens.peak", None)]);
         says(&burst(1_000), &[("output_tokens.peak", Some(9.0))]);
-        assert!(!burst(999).table("en").contains("in one second"));
+        assert!(!burst(999).table(Lang::English).contains("in one second"));
     }
 
     #[test]
@@ -509,7 +510,7 @@ mod tests {
                 assert!(a.is_some() == b.is_some() && near, "{name}: {a:?} against {b:?}");
             }
             assert_eq!(whole.failures(), merged.failures());
-            assert_eq!(whole.table("en"), merged.table("en"));
+            assert_eq!(whole.table(Lang::English), merged.table(Lang::English));
         }
     }
 

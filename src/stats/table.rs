@@ -4,8 +4,9 @@ use super::names::{Metric, Name, Statistic};
 use super::sample::{View, supports};
 use super::slo::Censored;
 use super::summary::Summary;
-use super::words::{Lang, fixed, grouped, one_line, span};
+use super::words::{fixed, grouped, one_line, span};
 use super::wrap::wrapped;
+use crate::lang::Lang;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 use unicode_width::UnicodeWidthStr;
 
@@ -23,8 +24,7 @@ const MEDIAN: f64 = 50.0;
 const HIGH: [f64; 2] = [90.0, 99.0];
 
 /// `told`: the reasons behind the verdict stand elsewhere already, and its word is enough here.
-pub fn table(summary: &Summary, name: Option<&str>, told: bool, lang: &str) -> String {
-    let lang = Lang::named(lang);
+pub fn table(summary: &Summary, name: Option<&str>, told: bool, lang: Lang) -> String {
     let mut latencies = Latencies::new(summary, lang, Thrift::None);
     for thrift in [Thrift::Digits, Thrift::Spread] {
         if latencies.width() > WIDTH {

@@ -2,7 +2,8 @@
 
 use super::names::{Metric, Name, Statistic};
 use super::summary::Summary;
-use super::words::{Lang, fixed, grouped};
+use super::words::{fixed, grouped};
+use crate::lang::Lang;
 use crate::record::{Span, Told};
 
 /// The input tokens that came from the server's prefix cache, by its own counters.
@@ -87,7 +88,11 @@ mod tests {
         let summary = heard(told);
         let text = "ttft 38.50 ms (ours 40.00), queue 0.25 ms, kv_transfer 3.00 ms";
         assert_eq!(rows(&summary, Lang::English), [["server's own means".to_string(), text.to_string()]]);
-        assert!(summary.table("zh").contains("ttft 38.50 ms（本机 40.00）"), "{}", summary.table("zh"));
+        assert!(
+            summary.table(Lang::Chinese).contains("ttft 38.50 ms（本机 40.00）"),
+            "{}",
+            summary.table(Lang::Chinese)
+        );
         assert!(rows(&heard(Told::default()), Lang::English).is_empty());
     }
 
@@ -119,12 +124,16 @@ mod tests {
             cached(&summary, Lang::English).unwrap(),
             "100 of 400 (25.00 %), by the server's counters"
         );
-        assert!(summary.table("en").contains("cached input tokens"), "{}", summary.table("en"));
+        assert!(
+            summary.table(Lang::English).contains("cached input tokens"),
+            "{}",
+            summary.table(Lang::English)
+        );
         assert_eq!(cached(&cache(100.0, 9_000.0), Lang::English), None, "somebody else asks the server, too");
         // What the replies say themselves goes first.
         let mut summary = all([reply(0, 0).tokens_at(&[40]).usage(100, 1).cached(7)]);
         summary.hear(Told { cache: Some(Part { part: 100.0, whole: 100.0 }), ..Told::default() });
-        let table = summary.table("en");
+        let table = summary.table(Lang::English);
         assert!(table.contains("7 (7.00 % of input)") && !table.contains("by the server"), "{table}");
     }
 

@@ -2,14 +2,8 @@
 
 use super::names::{Metric, Statistic};
 use super::tally::{Asked, Sources};
+use crate::lang::Lang;
 use crate::record::Adaption;
-
-/// The language of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lang {
-    English,
-    Chinese,
-}
 
 /// What is said of a condition.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -159,11 +153,6 @@ fn counted_replies(n: u64) -> String {
 }
 
 impl Lang {
-    /// `"zh"` is Chinese; everything else is English.
-    pub fn named(name: &str) -> Lang {
-        if name.starts_with("zh") { Lang::Chinese } else { Lang::English }
-    }
-
     pub fn colon(self) -> &'static str {
         if self == Lang::English { ": " } else { "：" }
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Which modules each top-level module may import.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli", "os"]),
-    ("cli", &["script", "experiment", "host", "error", "engine"]),
+    ("cli", &["script", "experiment", "host", "lang", "error", "engine"]),
     (
         "script",
         &[
@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "chart",
             "engine",
             "host",
+            "lang",
             "error",
             "os",
             "tokens",
@@ -34,8 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "experiment",
         &[
-            "run", "client", "workload", "schedule", "record", "store", "stats", "chart", "host", "error",
-            "os", "tokens", "scrub",
+            "run", "client", "workload", "schedule", "record", "store", "stats", "chart", "host", "lang",
+            "error", "os", "tokens", "scrub",
         ],
     ),
     ("schedule", &["record", "random"]),
@@ -43,14 +44,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("run", &["schedule", "workload", "client", "stats", "record", "error", "os"]),
     ("client", &["record", "error", "os", "scrub"]),
     ("store", &["record", "error", "pages", "os"]),
-    ("stats", &["record", "csv", "error"]),
-    ("chart", &["stats", "record", "error", "os"]),
+    ("stats", &["record", "lang", "csv", "error"]),
+    ("chart", &["stats", "record", "lang", "error", "os"]),
     ("engine", &["error", "os"]),
     ("record", &[]),
     ("tokens", &["error", "os"]),
     ("csv", &[]),
     ("error", &[]),
     ("host", &["error"]),
+    ("lang", &[]),
     ("os", &[]),
     ("pages", &[]),
     ("random", &[]),

@@ -141,7 +141,7 @@ impl Handle {
 
     fn draw_all(&self, state: &State) -> Result<Vec<PathBuf>> {
         let records = self.records("charts", state)?;
-        let (name, lang) = (self.run.plan.name.as_str(), state.experiment.switches.lang.name());
+        let (name, lang) = (self.run.plan.name.as_str(), state.experiment.switches.lang);
         let start = self.run.summary.span().map(|(start, _)| start);
         let mut figures = vec![
             ("distributions", chart::run::distributions(name, &records, lang)),
@@ -227,7 +227,7 @@ mod functions {
     pub fn summary(context: NativeCallContext, result: &mut Handle) -> String {
         let state = State::of(&context);
         let told = !state.experiment.tells_in_tables();
-        result.summary().table_named(&result.name(), told, state.experiment.switches.lang.name())
+        result.summary().table_named(&result.name(), told, state.experiment.switches.lang)
     }
 
     /// Draws pictures (SVG and PNG) into the results folder: distributions of TTFT and ITL,

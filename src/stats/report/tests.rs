@@ -117,7 +117,7 @@ fn what_a_run_shows_at_its_end_in_both_languages() {
     let report = summary.report().unwrap();
     assert_eq!(report.rows(Lang::English), ENGLISH.map(|row| row.map(String::from)));
     assert_eq!(report.rows(Lang::Chinese), CHINESE.map(|row| row.map(String::from)));
-    for (lang, first, last) in [("en", "verdict", "network"), ("zh", "结论", "网络")] {
+    for (lang, first, last) in [(Lang::English, "verdict", "network"), (Lang::Chinese, "结论", "网络")] {
         let table = summary.table(lang);
         let mut lines = table.lines();
         assert!(lines.nth(1).unwrap().starts_with(&format!("│ {first}")), "{table}");

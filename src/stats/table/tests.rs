@@ -55,20 +55,20 @@ fn empty() -> Summary {
 
 #[test]
 fn the_kind_of_load_is_told_where_it_is_not_what_people_ask() {
-    let line = |forced: u64, synthetic: u64, lang: &str| {
+    let line = |forced: u64, synthetic: u64, lang: Lang| {
         let replies = (0..4).map(|i| reply(i, 0).tokens_at(&[10, 20]).load(i < forced, i < synthetic));
         let summary = summary(None, false, replies);
         assert_eq!(summary.value("forced_length.share"), Ok(Some(forced as f64 / 4.0)));
         assert_eq!(summary.value("synthetic_text.count"), Ok(Some(synthetic as f64)));
         let table = table(&summary, None, false, lang);
-        let line = table.lines().find(|line| line.contains(Lang::named(lang).words().load));
+        let line = table.lines().find(|line| line.contains(lang.words().load));
         line.and_then(|line| line.split('│').nth(2)).unwrap_or_default().trim().to_string()
     };
-    assert_eq!(line(0, 0, "en"), "");
-    assert_eq!(line(4, 4, "en"), "random words, replies of forced length");
-    assert_eq!(line(0, 4, "en"), "random words");
-    assert_eq!(line(1, 0, "en"), "replies of forced length (1 of 4 requests)");
-    assert_eq!(line(4, 2, "zh"), "随机词（2 / 4 请求），回复长度被强制");
+    assert_eq!(line(0, 0, Lang::English), "");
+    assert_eq!(line(4, 4, Lang::English), "random words, replies of forced length");
+    assert_eq!(line(0, 4, Lang::English), "random words");
+    assert_eq!(line(1, 0, Lang::English), "replies of forced length (1 of 4 requests)");
+    assert_eq!(line(4, 2, Lang::Chinese), "随机词（2 / 4 请求），回复长度被强制");
 }
 
 const ENGLISH: &str = r"io1024x4_poisson10
@@ -208,7 +208,7 @@ const EMPTY: &str = r"┌──────────────┬───�
 
 #[test]
 fn an_open_loop_with_failures_and_goals_in_english() {
-    assert_eq!(full().table_named("io1024x4_poisson10", false, "en"), ENGLISH);
+    assert_eq!(full().table_named("io1024x4_poisson10", false, Lang::English), ENGLISH);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn seconds_of_latency_fit_80_columns() {
     let slow =
         (0..200).map(|seq| reply(seq, seq as i64 * 100).tokens_at(&[2_012, 12_345, 123_456]).usage(9, 3));
     let summary = summary(None, false, slow);
-    for lang in ["en", "zh"] {
+    for lang in Lang::ALL {
         let told = summary.table(lang);
         assert!(told.lines().all(|line| line.width() <= 80), "{told}");
         assert!(told.contains("2,012") && told.contains("123,456 "), "{told}");
@@ -232,7 +232,7 @@ fn a_table_goes_without_digits_and_spread_before_it_is_wider_than_a_terminal() {
         }
     });
     let summary = summary(None, true, replies);
-    for lang in ["en", "zh"] {
+    for lang in Lang::ALL {
         let told = summary.table(lang);
         assert!(told.lines().all(|line| line.width() <= 80), "{told}");
         assert!(told.contains("20,500 "), "{told}");
@@ -241,22 +241,22 @@ fn a_table_goes_without_digits_and_spread_before_it_is_wider_than_a_terminal() {
 
 #[test]
 fn the_same_in_chinese() {
-    assert_eq!(full().table_named("io1024x4_poisson10", false, "zh"), CHINESE);
+    assert_eq!(full().table_named("io1024x4_poisson10", false, Lang::Chinese), CHINESE);
 }
 
 #[test]
 fn counts_tell_how_many_replies_had_a_value() {
-    assert_eq!(small().table("en"), SMALL);
+    assert_eq!(small().table(Lang::English), SMALL);
 }
 
 #[test]
 fn a_run_without_requests_has_a_table_of_nulls() {
-    assert_eq!(empty().table("zh"), EMPTY);
+    assert_eq!(empty().table(Lang::Chinese), EMPTY);
 }
 
 #[test]
 fn both_halves_are_equally_wide_in_both_languages() {
-    for lang in ["en", "zh"] {
+    for lang in Lang::ALL {
         let table = full().table(lang);
         let mut widths: Vec<usize> = table
             .lines()
@@ -264,7 +264,7 @@ fn both_halves_are_equally_wide_in_both_languages() {
             .map(UnicodeWidthStr::width)
             .collect();
         widths.dedup();
-        assert_eq!(widths.len(), 1, "{lang}: {widths:?}");
+        assert_eq!(widths.len(), 1, "{lang:?}: {widths:?}");
     }
 }
 
@@ -274,7 +274,7 @@ fn a_histogram_is_named_as_one() {
     summary.samples[Metric::E2el as usize] = Sample::keeping(1);
     summary.add(&reply(2, 0).tokens_at(&[10]).record());
     summary.add(&reply(3, 0).tokens_at(&[10]).record());
-    let table = summary.table("en");
+    let table = summary.table(Lang::English);
     assert!(table.contains("2 of 4* │"), "{table}");
     assert!(table.ends_with("* percentiles from a histogram of 3 significant digits"));
 }
@@ -282,7 +282,7 @@ fn a_histogram_is_named_as_one() {
 #[test]
 fn a_long_error_is_cut() {
     let long = "Q".repeat(500);
-    let table = summary(None, false, [reply(0, 0).fails(Outcome::Status, &long)]).table("en");
+    let table = summary(None, false, [reply(0, 0).fails(Outcome::Status, &long)]).table(Lang::English);
     assert_eq!(table.matches('Q').count(), EXAMPLE_MAX);
     assert!(table.contains("Q..."));
 }
