@@ -236,9 +236,7 @@ impl<'a> Drive<'a> {
         let phase = self.phase(planned).await;
         let (session, mut order) = self.order(next, planned, phase);
         let Some(place) = admitted.place else {
-            let message =
-                format!("all {} places were taken", self.plan.places().unwrap_or_else(connections_max));
-            self.record_unsent(order, Outcome::Dropped, message).await;
+            self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit()).await;
             return;
         };
         order.admitted = place.free_since.max(order.planned);
@@ -348,10 +346,11 @@ impl<'a> Drive<'a> {
         self.never_sent = count;
         let phase = self.phase(planned).await;
         let (_, order) = self.order(next, planned, phase);
+        let held = self.plan.at_the_limit();
         let message = match count {
-            0 | 1 => "no place was free before the run ended".into(),
+            0 | 1 => format!("until the run ended {held}"),
             n => format!(
-                "no place was free before the run ended; this row stands for {}{n} requests that were due and never sent",
+                "until the run ended {held}; this row stands for {}{n} requests that were due and never sent",
                 if all { "" } else { "more than " }
             ),
         };
@@ -371,7 +370,8 @@ impl<'a> Drive<'a> {
         }
         let phase = self.phase(planned).await;
         let (_, order) = self.order(next, planned, phase);
-        self.record_unsent(order, Outcome::Cancelled, "no place was free before the run ended".into()).await;
+        let message = format!("until the run ended {}", self.plan.at_the_limit());
+        self.record_unsent(order, Outcome::Cancelled, message).await;
     }
 
     async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {

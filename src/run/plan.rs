@@ -95,6 +95,14 @@ impl Plan {
         }
     }
 
+    /// Why a request that was due was not sent: the limit that held it back, as its author wrote it.
+    pub fn at_the_limit(&self) -> String {
+        match self.places() {
+            Some(limit) => format!("as many requests were in flight as max_in_flight {limit} allows"),
+            None => format!("as many requests were in flight as open files allow ({})", connections_max()),
+        }
+    }
+
     /// What its requests are drawn from.
     pub fn traffic(&self) -> Traffic {
         Traffic { seed: self.seed, key: self.traffic.clone(), salt: self.salt }

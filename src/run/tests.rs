@@ -122,7 +122,10 @@ fn over_the_cap_a_plan_that_drops_makes_a_record_of_it() {
     let outcomes: Vec<Outcome> = records.iter().map(|record| record.outcome).collect();
     assert_eq!(outcomes, [Outcome::Success, Outcome::Dropped, Outcome::Success]);
     assert_eq!(records[1].timeline.sent, None);
-    assert_eq!(records[1].error.as_deref(), Some("all 1 places were taken"));
+    assert_eq!(
+        records[1].error.as_deref(),
+        Some("as many requests were in flight as max_in_flight 1 allows")
+    );
 }
 
 #[test]

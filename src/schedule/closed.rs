@@ -13,15 +13,15 @@ pub(super) struct Closed {
 impl Closed {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.places == 0 {
-            return Err("a closed load needs at least 1 place, got 0".into());
+            return Err("a closed load needs at least 1 user, got 0".into());
         }
         if self.from > self.places {
             return Err(format!(
-                "a closed load cannot start with {} places when it has {}",
+                "a closed load cannot start with {} users when it has {}",
                 self.from, self.places
             ));
         }
-        zero_or_above("the time in which the places start", self.over)
+        zero_or_above("the time in which the users start", self.over)
     }
 
     /// The first request of each place starts the place; the others wait for a free one.
@@ -73,11 +73,11 @@ mod tests {
     #[test]
     fn bad_places_are_named_in_a_sentence() {
         let check = |places, from, over| Shape::Closed { places, from, over }.check();
-        assert_eq!(check(0, 0, 0.0), Err("a closed load needs at least 1 place, got 0".into()));
-        assert_eq!(check(2, 3, 1.0), Err("a closed load cannot start with 3 places when it has 2".into()));
+        assert_eq!(check(0, 0, 0.0), Err("a closed load needs at least 1 user, got 0".into()));
+        assert_eq!(check(2, 3, 1.0), Err("a closed load cannot start with 3 users when it has 2".into()));
         assert_eq!(
             check(2, 1, f64::NAN),
-            Err("the time in which the places start must be a number, got NaN".into())
+            Err("the time in which the users start must be a number, got NaN".into())
         );
     }
 

@@ -56,7 +56,7 @@ impl Doubt {
                 percent(*share)
             ),
             Doubt::Rate { scheduled, sent, capped: true } => format!(
-                "{} of the {} requests/s of the schedule were sent, the cap kept the rest waiting: raise max_in_flight (--max-concurrency), or ask for less than the server can carry",
+                "{} of the {} requests/s of the schedule were sent, the rest waited at max_in_flight (--max-concurrency): raise it, or ask for less than the server can carry",
                 fixed(*sent, 2),
                 fixed(*scheduled, 2)
             ),
@@ -71,13 +71,13 @@ impl Doubt {
                 span(*gap_ms)
             ),
             Doubt::Places { asked, mean, failed: failed @ 2.. } => format!(
-                "{} of {} places were filled on average, since a place rests after requests that fail at once, and {} failed: look into those first",
+                "{} of {} requests were in flight on average, since users rest after requests that fail at once, and {} failed: look into those first",
                 fixed(*mean, 2),
                 grouped(*asked as u64),
                 grouped(*failed)
             ),
             Doubt::Places { asked, mean, .. } => format!(
-                "{} of {} places were filled on average: requests are short against the time between them, so ask for more places or longer replies",
+                "{} of {} requests were in flight on average: they are short against the time between them, so ask for more at a time (users, max_in_flight, --max-concurrency) or for longer replies",
                 fixed(*mean, 2),
                 grouped(*asked as u64)
             ),
@@ -174,7 +174,7 @@ impl Doubt {
             }
             Doubt::Rate { scheduled, sent, capped } => {
                 let advice = if *capped {
-                    "，其余在并发上限处等待：请提高 max_in_flight（--max-concurrency），或降低速率"
+                    "，其余在 max_in_flight（--max-concurrency）处等待：请提高它，或降低速率"
                 } else {
                     "：请降低速率，或用更多的核发送"
                 };
@@ -186,13 +186,13 @@ impl Doubt {
                 span(*gap_ms)
             ),
             Doubt::Places { asked, mean, failed: failed @ 2.. } => format!(
-                "{} 个并发位平均只占用 {}，因为请求立即失败后并发位会暂停，而有 {} 个请求失败：请先查看失败原因",
+                "并发数为 {}，平均在途请求只有 {} 个，因为用户在请求立即失败后会暂停，而有 {} 个请求失败：请先查看失败原因",
                 grouped(*asked as u64),
                 fixed(*mean, 2),
                 grouped(*failed)
             ),
             Doubt::Places { asked, mean, .. } => format!(
-                "{} 个并发位平均只占用 {}：请求相对于间隔太短，请增加并发或加长回复",
+                "并发数为 {}，平均在途请求只有 {} 个：请求相对于间隔太短，请增加并发（用户数、max_in_flight、--max-concurrency）或加长回复",
                 grouped(*asked as u64),
                 fixed(*mean, 2)
             ),

@@ -112,7 +112,7 @@ impl Reply {
 
     pub fn dropped(mut self) -> Reply {
         self.0.timeline.sent = None;
-        self.fails(Outcome::Dropped, "no free place")
+        self.fails(Outcome::Dropped, "max_in_flight was reached")
     }
 
     /// What kind of load it is.

@@ -338,7 +338,7 @@ fn the_rates_of_computed_loops_are_those_of_their_rows() {
         drop(out);
         let collected = collector.finish().expect("it collects");
         collected.writer.finish().expect("it writes");
-        let case = format!("seed {seed}: {places} places, {:?}, {:?}", plan.warmup, plan.duration);
+        let case = format!("seed {seed}: {places} users, {:?}, {:?}", plan.warmup, plan.duration);
         hold(&case, &plan, &collected.summary, &rows(&folder));
     }
 }

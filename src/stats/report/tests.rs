@@ -170,11 +170,11 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
         (Doubt::SentLate { ms: 9.0, gap_ms: 50.0 }, "9 ms and more after their time, with 50 ms between two"),
         (
             Doubt::Places { asked: 8, mean: 7.1, failed: 1 },
-            "7.10 of 8 places were filled on average: requests are short",
+            "7.10 of 8 requests were in flight on average: they are short",
         ),
         (
             Doubt::Places { asked: 8, mean: 7.1, failed: 36 },
-            "a place rests after requests that fail at once, and 36 failed",
+            "users rest after requests that fail at once, and 36 failed",
         ),
         (Doubt::Unreached { share: 0.5 }, "50.0 % of the requests could not open"),
         (Doubt::Retransmits { share: 0.02 }, "sent parts of 2.0 %"),
