@@ -1,11 +1,7 @@
-//! `Figure`: a grid of panels as plain data, and its drawing.
+//! `Figure`: a grid of panels as plain data.
 
-use super::draw;
 use super::palette::{Ramp, Tone};
-use super::png;
 use super::ticks::Format;
-use crate::error::{Error, Result};
-use std::path::Path;
 
 /// A picture: a title above a grid of panels.
 #[derive(Debug, Clone)]
@@ -90,58 +86,6 @@ impl Figure {
     pub fn new(title: impl Into<String>, columns: usize, panels: Vec<Panel>) -> Figure {
         Figure { title: title.into(), subtitle: String::new(), columns, panels, width: 1280, height: 720 }
     }
-
-    /// The picture as an SVG document. The same figure is the same text, byte for byte.
-    pub fn svg(&self) -> Result<String> {
-        Ok(draw::figure(self)?.finish())
-    }
-
-    /// The picture as PNG, made from [`Figure::svg`].
-    pub fn png(&self) -> Result<Vec<u8>> {
-        png::render(&self.svg()?)
-    }
-
-    /// Writes `path`, which must be free; the ending says which (`.svg`, `.png`; anything else is
-    /// an error).
-    pub fn save(&self, path: &Path) -> Result<()> {
-        use std::io::Write;
-        let bytes = self.bytes(path)?;
-        let file = std::fs::File::options().write(true).create_new(true).open(path);
-        match file.and_then(|mut file| file.write_all(&bytes)) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::usage(format!(
-                "cannot write the chart \"{}\": it exists, and nothing is overwritten",
-                path.display()
-            ))
-            .hint("choose another folder or another name")),
-            written => written.map_err(|error| cannot_write(path, &error)),
-        }
-    }
-
-    /// As [`Figure::save`], in the place of a file that may be there.
-    pub fn replace(&self, path: &Path) -> Result<()> {
-        let bytes = self.bytes(path)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let aside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&aside);
-            cannot_write(path, &error)
-        })
-    }
-
-    fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        match ending.to_ascii_lowercase().as_str() {
-            "svg" => Ok(self.svg()?.into_bytes()),
-            "png" => self.png(),
-            _ => Err(Error::usage(format!("cannot save a chart as \"{}\"", path.display()))
-                .hint("end the name with .svg or .png")),
-        }
-    }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
-    Error::run(format!("cannot write the chart \"{}\": {error}", path.display()))
 }
 
 impl Axis {

@@ -12,6 +12,7 @@ mod layout;
 mod marks;
 mod palette;
 mod png;
+mod save;
 mod series;
 mod svg;
 mod text;

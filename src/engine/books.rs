@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::engine::Nanos;
 use crate::engine::metrics::Metrics;
+use crate::engine::nanos::Nanos;
 use crate::engine::truth::{Entry, Truth};
 
 /// See the file's head.

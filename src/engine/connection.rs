@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use crate::engine::Nanos;
 use crate::engine::ask::{Ask, Fault};
 use crate::engine::config::FailKind;
 use crate::engine::course::Course;
 use crate::engine::http::{self, Incoming, Refusal, Request, Step};
+use crate::engine::nanos::Nanos;
 use crate::engine::reply::{Phase, Reply};
 use crate::engine::server::Server;
 use crate::engine::text::Text;

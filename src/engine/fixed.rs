@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::engine::Config;
-use crate::engine::Nanos;
-use crate::engine::pace::{Due, Next, slots};
+use crate::engine::due::{Due, Next, slots};
+use crate::engine::nanos::Nanos;
 
 /// See the file's head.
 pub struct Fixed<T> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::engine::Nanos;
+use crate::engine::nanos::Nanos;
 
 /// Waits until a time on the monotonic clock, finer than the runtime's own timers.
 pub struct Timer {
@@ -30,7 +30,7 @@ mod platform {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    use crate::engine::Nanos;
+    use crate::engine::nanos::Nanos;
 
     pub struct Timer {
         fd: AsyncFd<OwnedFd>,
@@ -81,7 +81,7 @@ mod platform {
     use std::io;
     use std::time::Duration;
 
-    use crate::engine::Nanos;
+    use crate::engine::nanos::Nanos;
     use crate::os;
 
     const SPIN: Nanos = 1_500_000;

@@ -14,10 +14,12 @@ mod books;
 mod config;
 mod connection;
 mod course;
+mod due;
 mod fixed;
 mod http;
 mod kernel;
 mod metrics;
+mod nanos;
 mod pace;
 mod reply;
 mod server;
@@ -36,9 +38,6 @@ use crate::error::{Error, Result};
 
 pub use config::{Config, Fail, FailKind, parse};
 use server::Failure;
-
-/// Nanoseconds on the monotonic clock, as [`crate::os::now`] gives them.
-type Nanos = i64;
 
 /// Serves on 127.0.0.1:`port` (0: a free one) until the process is told to stop by SIGTERM or
 /// Ctrl-C, or, when the configuration says so, until standard input ends. Prints

@@ -2,29 +2,10 @@
 //! clock and never waits; whoever drives it asks for the next deadline and plays what is due.
 
 use crate::engine::Config;
-use crate::engine::Nanos;
 use crate::engine::batch::Batch;
+use crate::engine::due::{Due, Next};
 use crate::engine::fixed::Fixed;
-
-/// What a request does after one of its deadlines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// It wants its next token.
-    Token,
-    /// It has nothing left; its slot is free.
-    Done,
-    /// It keeps its slot and wants no more deadlines, until [`Pace::cancel`].
-    Hold,
-    /// It has already been cancelled.
-    Gone,
-}
-
-/// A deadline: when it is, and when its request got a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
-    pub at: Nanos,
-    pub admitted: Nanos,
-}
+use crate::engine::nanos::Nanos;
 
 /// All requests in the server, as jobs `T`, under one of the two models.
 pub enum Pace<T> {
@@ -86,9 +67,4 @@ impl<T: PartialEq> Pace<T> {
             Pace::Batch(batch) => batch.waiting(),
         }
     }
-}
-
-/// The slots of a configuration, where 0 stands for no limit.
-pub fn slots(config: &Config) -> usize {
-    if config.slots == 0 { usize::MAX } else { config.slots }
 }

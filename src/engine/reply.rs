@@ -10,13 +10,13 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::engine::Nanos;
 use crate::engine::ask::Fault;
 use crate::engine::books::{Books, Progress};
 use crate::engine::config::FailKind;
 use crate::engine::course::Course;
+use crate::engine::due::{Due, Next};
 use crate::engine::http;
-use crate::engine::pace::{Due, Next};
+use crate::engine::nanos::Nanos;
 use crate::engine::text::{Finish, Text};
 use crate::engine::truth::Entry;
 use crate::os;

@@ -11,11 +11,11 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
 use crate::engine::Config;
-use crate::engine::Nanos;
 use crate::engine::books::Books;
 use crate::engine::connection;
 use crate::engine::kernel::{self, Timer};
 use crate::engine::metrics::{Metrics, Now};
+use crate::engine::nanos::Nanos;
 use crate::engine::pace::Pace;
 use crate::engine::reply::Reply;
 use crate::os;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use crate::engine::Nanos;
+use crate::engine::nanos::Nanos;
 
 /// Requests that are remembered; the oldest are forgotten first.
 const REQUESTS_MAX: usize = 200_000;

@@ -330,7 +330,7 @@ pub fn a(kind: &str) -> String {
 pub fn shown(value: &Dynamic) -> String {
     let text = match value.clone().into_immutable_string() {
         Ok(text) => format!("{:?}", text.as_str()),
-        Err(_) => super::weight::text(value, 1000, &mut Dynamic::to_string),
+        Err(_) => super::text::text(value, 1000, &mut Dynamic::to_string),
     };
     match text.chars().count() {
         0..=60 => text,

@@ -1,6 +1,6 @@
 //! Script values to JSON and back.
 
-use super::weight::DEPTH_MAX;
+use super::text::DEPTH_MAX;
 use crate::os::heap;
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

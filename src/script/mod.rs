@@ -12,6 +12,7 @@ pub mod compare;
 pub mod duration;
 pub mod embedded;
 pub mod engine;
+pub mod explain;
 pub mod fault;
 pub mod function;
 pub mod grid;
@@ -28,6 +29,7 @@ pub mod resolver;
 mod scan;
 pub mod sources;
 pub mod state;
+pub mod text;
 mod typed;
 pub mod vllm;
 pub mod vocabulary;
@@ -131,7 +133,7 @@ impl Session {
     fn run_to_end(&self) -> Result<()> {
         let done = self.engine.run_ast(&self.ast);
         if let Err(error) = done {
-            let told = self.state.explain(error);
+            let told = explain::explain(&self.state, error);
             // An interrupted run says where its rows are; a stopped script has only the fact.
             let stopped = self.state.experiment.host.stop_requested() && told.message == fault::STOPPED;
             return Err(if stopped { interrupted(self.state.console.words()) } else { told });

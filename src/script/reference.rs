@@ -184,7 +184,7 @@ impl Entry {
 
 fn entries(engine: &Engine, handle: &'static str) -> Vec<Entry> {
     let public = |info: rhai::FuncInfo| {
-        let of_the_language = super::bind::growth::stands_for_the_languages(info.metadata);
+        let of_the_language = super::vocabulary::stands_for_the_languages(info.metadata);
         let shown =
             info.metadata.access != FnAccess::Private && info.namespace.is_empty() && !of_the_language;
         shown.then(|| Entry::of(info.metadata, handle)).flatten()

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rhai::{Dynamic, EvalAltResult, NativeCallContext};
+use rhai::{Dynamic, NativeCallContext};
 
 use super::fault::{self, Fallible, raise};
 use super::param::Param;
 use super::sources::{Sources, Text};
-use super::typed;
 use super::vocabulary::Vocabulary;
 use crate::error::{Error, Kind, Result};
 use crate::experiment::Experiment;
@@ -171,28 +170,5 @@ impl State {
 
     pub(super) fn learn_vocabulary(&self, learn: impl FnOnce() -> Vocabulary) {
         self.vocabulary.get_or_init(learn);
-    }
-
-    /// Puts an error of the language into our words, secrets removed.
-    pub fn explain(&self, error: Box<EvalAltResult>) -> Error {
-        let kind = self.experiment.kind_of_fault();
-        let ours = fault::kind(&error).is_some();
-        let option = fault::option(&error);
-        let mut told =
-            fault::explain(error, &self.experiment.program.name, kind, &self.sources, self.vocabulary());
-        if ours && self.experiment.program.built_in {
-            // The user of a built-in command has not written its script, but perhaps a file.
-            told.place = None;
-            if told.kind == Kind::Usage {
-                told = typed::told(self, told, option.as_deref());
-            }
-        }
-        let clean = |text: &str| self.experiment.secrets.scrub(text).into_owned();
-        Error {
-            message: clean(&told.message),
-            hint: told.hint.as_deref().map(clean),
-            place: told.place.as_deref().map(clean),
-            ..told
-        }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use rhai::{Engine, FnAccess, FuncMetadata};
 
-use super::bind::growth;
 use crate::error::nearest;
 
 /// Names that the language handles by itself; any number of arguments.
@@ -66,7 +65,7 @@ impl Vocabulary {
             }
             let standard = !ours.contains(&metadata.hash);
             // It stands for one that came with the language.
-            if !standard && growth::stands_for_the_languages(&metadata) {
+            if !standard && stands_for_the_languages(&metadata) {
                 continue;
             }
             let signature = Signature {
@@ -205,6 +204,29 @@ pub fn friendly(kind: &str) -> String {
         other => other,
     }
     .into()
+}
+
+/// Functions of the language that `bind/growth.rs` replaces: the language documents them.
+pub const REPLACED: [&str; 14] = [
+    "append",
+    "pad",
+    "blob",
+    "replace",
+    "split",
+    "split_rev",
+    "to_chars",
+    "to_array",
+    "to_string",
+    "to_debug",
+    "print",
+    "debug",
+    "to_json",
+    "parse_json",
+];
+
+/// Whether a function is one of those.
+pub fn stands_for_the_languages(function: &FuncMetadata) -> bool {
+    function.comments.is_empty() && REPLACED.contains(&function.name.as_str())
 }
 
 #[cfg(test)]

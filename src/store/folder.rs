@@ -1,5 +1,6 @@
 //! `Folder`: `results/<name>_<YYYYMMDD_HHMMSS>/`, made once per invocation, never overwritten.
 
+use super::aside::write_aside;
 use super::{parts, reader, runs, series};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -237,20 +238,6 @@ fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<Found> {
 fn read_manifest(path: &Path) -> Result<Map<String, Value>> {
     let text = fs::read_to_string(path).map_err(|error| reader::cannot_read(path, error))?;
     serde_json::from_str(&text).map_err(|error| reader::cannot_read(path, error))
-}
-
-/// Writes a file so that a reader sees the old or the new one, and never half of one.
-pub(super) fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
-    write_aside_with(path, |aside| fs::write(aside, content).map_err(|error| cannot_write(path, &error)))
-}
-
-/// The same for content that is written piece by piece: `write` gets the path beside it.
-pub(super) fn write_aside_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let aside = path.with_file_name(format!(".{name}.tmp"));
-    let written =
-        write(&aside).and_then(|()| fs::rename(&aside, path).map_err(|error| cannot_write(path, &error)));
-    written.inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
 fn cannot_make(path: &Path, error: std::io::Error) -> Error {

@@ -11,6 +11,7 @@ pub mod series;
 pub mod table;
 pub mod writer;
 
+mod aside;
 mod decode;
 mod encode;
 mod merge;

@@ -1,6 +1,6 @@
 //! `runs.parquet`: one row per measured run.
 
-use super::folder::write_aside;
+use super::aside::write_aside;
 use super::table;
 use crate::error::Result;
 use serde_json::{Map, Value};

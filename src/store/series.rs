@@ -6,7 +6,7 @@
 //! become row groups of `series.parquet`, which is written aside and renamed, and are deleted.
 //! A process killed in between leaves both: then the parts are not read again.
 
-use super::folder::write_aside_with;
+use super::aside::write_aside_with;
 use super::merge::copy_row_groups;
 use super::parts::{parse, part_name, unfinished_name};
 use super::reader::{Batches, batches, cannot_read, open};

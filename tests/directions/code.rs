@@ -36,7 +36,7 @@ impl Code {
             vec![(root.join("lib.rs"), Vec::new()), (root.join("main.rs"), vec!["main".into()])];
         while let Some((path, module)) = waiting.pop() {
             let whole = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-            let text = plain(&whole);
+            let text = flat(&plain(&whole));
             for child in children(&text) {
                 let mut inside = module.clone();
                 inside.push(child.clone());
@@ -76,14 +76,15 @@ impl Code {
         let (mut at, mut rest) = (module.to_vec(), path);
         match rest.first()?.as_str() {
             "crate" | "rampant" => (at, rest) = (Vec::new(), &rest[1..]),
-            "self" => rest = &rest[1..],
-            "super" => {}
+            "self" | "super" => {}
             first => {
                 self.file(&[module, &[first.to_string()]].concat())?;
             }
         }
-        while rest.first().is_some_and(|name| name == "super") {
-            at.pop();
+        while let Some("self" | "super") = rest.first().map(String::as_str) {
+            if rest[0] == "super" {
+                at.pop();
+            }
             rest = &rest[1..];
         }
         while let Some(name) = rest.first() {
@@ -150,6 +151,19 @@ fn plain(text: &str) -> String {
         }
     }
     kept.join("\n")
+}
+
+/// The same with what modules inside of a file call `super` called `self`: they are of the file.
+fn flat(text: &str) -> String {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let begins =
+            line.trim_end().ends_with('{') && (line.starts_with("mod ") || line.starts_with("pub mod "));
+        inside = (inside || begins) && line != "}";
+        lines.push(if inside { line.replace("super::", "self::") } else { line.to_string() });
+    }
+    lines.join("\n")
 }
 
 /// Names in `mod name;` lines.

@@ -3,39 +3,17 @@
 
 use std::sync::Arc;
 
-use rhai::{Array, Blob, Dynamic, Engine, FuncMetadata, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Blob, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::error::Error;
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
 use crate::script::state::State;
-use crate::script::weight::{TEXT_MAX, need_room, text, weigh};
+use crate::script::text::text;
+use crate::script::weight::{TEXT_MAX, need_room, weigh};
 
 /// What one more item of a list of texts takes.
 const ITEM: usize = 96;
-
-/// The names that are replaced: the language documents them.
-pub const REPLACED: [&str; 14] = [
-    "append",
-    "pad",
-    "blob",
-    "replace",
-    "split",
-    "split_rev",
-    "to_chars",
-    "to_array",
-    "to_string",
-    "to_debug",
-    "print",
-    "debug",
-    "to_json",
-    "parse_json",
-];
-
-/// Whether a function is one of those here.
-pub fn stands_for_the_languages(function: &FuncMetadata) -> bool {
-    function.comments.is_empty() && REPLACED.contains(&function.name.as_str())
-}
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     joining(engine);

@@ -104,7 +104,7 @@ mod tests {
         let bare = |info: rhai::FuncInfo| {
             let named = info.metadata.name.starts_with(|c: char| c.is_alphabetic());
             let bare = info.metadata.comments.iter().all(|text| text.trim().is_empty());
-            let of_the_language = super::growth::stands_for_the_languages(info.metadata);
+            let of_the_language = crate::script::vocabulary::stands_for_the_languages(info.metadata);
             (named && bare && !of_the_language).then(|| info.metadata.name.to_string())
         };
         assert_eq!(session.engine.collect_fn_metadata(None, bare, false), Vec::<String>::new());

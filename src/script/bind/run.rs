@@ -26,8 +26,9 @@ use crate::script::function::bind;
 use crate::script::json;
 use crate::script::opts::{OptionValue, Opts, number};
 use crate::script::state::State;
+use crate::script::text::text;
 use crate::script::vllm;
-use crate::script::weight::{text, weigh_all};
+use crate::script::weight::weigh_all;
 use crate::stats::Slo;
 use crate::tokens::Tokens;
 

@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 use super::result::Handle;
 use super::run::Draft;
 use crate::error::{Error, Kind};
+use crate::script::explain::explain;
 use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
 use crate::script::grid;
@@ -115,7 +116,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
         match done {
             Ok(run) => runs.push(run),
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
-                let Error { message, hint, .. } = state.explain(error);
+                let Error { message, hint, .. } = explain(&state, error);
                 let told = hint.map_or(message.clone(), |hint| format!("{message} (try: {hint})"));
                 state.experiment.problem(state.console.words().cell_failed(i + 1, points.len(), &told));
                 continue;

@@ -2,36 +2,13 @@
 
 use super::entry::{Cell, Entry, Fault, Field};
 use super::json::{self, Piece};
-use super::{How, batch, usual};
+use super::usual;
 use crate::record::{Key, Verbatim};
 use crate::workload::{Ask, Row};
 use std::sync::Arc;
 
 /// Where a file says how many tokens a reply may have.
 pub(super) const LIMITS: [&str; 4] = ["output_tokens", "max_tokens", "max_completion_tokens", "output_len"];
-
-/// An entry with `prompt` or `messages`, or with the column that the user names.
-pub(super) fn recorded(entry: &Entry, how: &How) -> Result<Row, Fault> {
-    let field = match &how.prompt_column {
-        Some(name) => named(entry, name)?,
-        None => match (entry.get("prompt"), entry.get("messages")) {
-            (Some(prompt), None) => prompt,
-            (None, Some(messages)) => messages,
-            // A line of OpenAI's batch API.
-            (None, None) if entry.get("body").and_then(Field::structure).is_some() => {
-                return batch::row(entry);
-            }
-            (None, None) => return Err(Fault::whole("prompt or messages is missing")),
-            (Some(_), Some(messages)) => {
-                return Err(messages.fault("there must be prompt or messages, not both"));
-            }
-        },
-    };
-    let mut row = Row::new(ask(field)?);
-    tools(entry, &mut row.ask);
-    about(entry, field, how.reply_column.as_deref(), &mut row)?;
-    Ok(row)
-}
 
 pub(super) fn named<'e, 'a>(entry: &'e Entry<'a>, name: &str) -> Result<&'e Field<'a>, Fault> {
     entry.get(name).ok_or_else(|| Fault::whole(format!("{name} is missing or empty")))

@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Fault, Origin};
 use super::usual::{self, Columns};
-use super::{Format, How, Rows, Skipped, ask, batch, burstgpt, bytes, sharegpt};
+use super::{Format, How, Rows, Skipped, batch, burstgpt, bytes, recorded, sharegpt};
 use crate::error::{Error, Kind, Result, nearest};
 use crate::workload::Row;
 use std::sync::atomic::Ordering;
@@ -155,7 +155,7 @@ impl<'h> Gather<'h> {
     fn row(&mut self, entry: &Entry) -> Result<std::result::Result<Row, Fault>> {
         Ok(match self.format {
             Format::Jsonl | Format::Csv | Format::Lines => {
-                let row = ask::recorded(entry, self.how);
+                let row = recorded::row(entry, self.how);
                 if self.reply.is_none() && row.as_ref().is_ok_and(|row| row.reply.is_some()) {
                     self.reply = usual::reply_name(entry);
                 }

@@ -10,113 +10,26 @@ mod bytes;
 mod container;
 mod entry;
 mod gather;
+mod how;
 mod hub;
 mod json;
+mod recorded;
+mod rows;
 mod sharegpt;
+mod skipped;
 mod table;
 mod usual;
 
-use super::{Line, Row};
+use super::Line;
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use bytes::Content;
 use gather::Gather;
+pub use how::{Format, How, ending};
 pub use hub::cached;
-use std::fmt;
+pub use rows::Rows;
+pub use skipped::Skipped;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-/// What a file of prompts looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// One JSON object a line, or all in one list: `prompt` (text or token ids) or `messages`,
-    /// optional `output_tokens`. A line may also be a list of messages.
-    #[default]
-    Jsonl,
-    /// A header and the same columns; `messages` holds JSON.
-    Csv,
-    /// One prompt a line.
-    Lines,
-    /// Conversations, of which the first prompt and reply count.
-    ShareGpt,
-    /// One request body a line, as for the batch API of OpenAI.
-    OpenAiBatch,
-    /// `Request tokens` and `Response tokens`; the text is made.
-    BurstGpt,
-    /// A table whose columns of prompts and replies are named, or have usual names.
-    Parquet,
-    /// The same from a data set of the hub: a file, a folder with splits, the local cache.
-    Hf,
-}
-
-/// How to read a file.
-#[derive(Debug, Clone, Default)]
-pub struct How {
-    pub format: Format,
-    /// The column that holds prompts or messages, and the one that holds replies or their tokens.
-    pub prompt_column: Option<String>,
-    pub reply_column: Option<String>,
-    /// Which files of a data set of the hub: `train` and the only subset, unless they are named.
-    pub split: Option<String>,
-    pub subset: Option<String>,
-    /// An entry that asks nothing is an error.
-    pub strict: bool,
-    /// Set by Ctrl-C.
-    pub stop: Option<Arc<AtomicBool>>,
-}
-
-/// The rows of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rows {
-    /// The file or folder, as a person knows it.
-    pub name: Arc<str>,
-    pub rows: Arc<Vec<Row>>,
-    /// Entries that ask nothing: no JSON, a conversation without a reply, a failed request.
-    pub skipped: Option<Skipped>,
-    /// Which columns were taken, where the file does not use our names.
-    pub note: Option<String>,
-}
-
-/// Entries that were left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    pub count: u64,
-    pub of: u64,
-    /// Place and fault of the first.
-    pub first: String,
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "skipped {} of {}: first at {}", thousands(self.count), thousands(self.of), self.first)
-    }
-}
-
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
-}
-
-impl Format {
-    /// The name that scripts and the command line use, and its format.
-    pub const NAMES: [(&str, Format); 8] = [
-        ("jsonl", Format::Jsonl),
-        ("csv", Format::Csv),
-        ("lines", Format::Lines),
-        ("sharegpt", Format::ShareGpt),
-        ("openai-batch", Format::OpenAiBatch),
-        ("burstgpt", Format::BurstGpt),
-        ("parquet", Format::Parquet),
-        ("hf", Format::Hf),
-    ];
-
-    pub fn named(name: &str) -> Option<Format> {
-        Format::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
-    }
-}
 
 /// Reads a file.
 pub fn read(path: &Path, how: &How) -> Result<Rows> {
@@ -178,12 +91,6 @@ fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
             Err(Error::usage(format!("cannot read \"{name}\": {what}")))
         }
     }
-}
-
-/// The ending of a file's name, without that of its packing.
-pub fn ending(name: &str) -> &str {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    name.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 /// The lines of a text file that hold text, counted, for [`super::Sonnet`].
@@ -261,6 +168,7 @@ mod tests {
     fn what_is_left_out_is_one_sentence() {
         let skipped = Skipped { count: 3, of: 90_000, first: "line 17: no JSON".into() };
         assert_eq!(skipped.to_string(), "skipped 3 of 90,000: first at line 17: no JSON");
+        use super::skipped::thousands;
         assert_eq!([thousands(7), thousands(1_234_567)], ["7", "1,234,567"]);
     }
 
