@@ -1,63 +1,48 @@
-//! `run`: the loop from the first slot to the last straggler.
+//! `drive`: the loop of one plan, from its first slot to its last straggler.
 
 use super::ended::{Ended, Reason};
-use super::monitor::{self, Monitor};
+use super::load::{Load, Zero};
+use super::monitor::Monitor;
 use super::places::{Cancel, Place, Places, Sessions};
 use super::plan::{OverCap, Plan, Warmup, connections_max};
-use super::prepare::{self, Ahead, Prepared};
+use super::prepare::{Ahead, Prepared};
 use super::session::{self, Shared};
 use super::watch::Watch;
-use super::{Control, Message, Progress, Stop, rest};
-use crate::client::{Client, Order, Outage};
-use crate::error::Error;
+use super::{Control, Message, Stop, rest};
+use crate::client::{Order, Outage};
 use crate::os;
 use crate::record::{Due, Nanos, Outcome, Parcel, Phase};
 use crate::workload::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// How long before its time a slot is handed to its session, which opens a connection if it
 /// must and gives its bytes to the pacer.
-const LEAD: Nanos = 20_000_000;
+pub(super) const LEAD: Nanos = 20_000_000;
 
 /// A slot that near to being handed over is handed over with the one before it: one wake for all.
 const TOGETHER: Nanos = 5_000_000;
 
-/// What one session needs for that, with room for a busy machine.
-const HANDING_OVER: Nanos = 60_000;
-
 /// How often the loop looks whether it should stop.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How long the requests in flight are given up one by one, each with its row: whoever wants the
 /// end twice does not wait until ten thousand have theirs.
 const GIVING_UP: Duration = Duration::from_millis(100);
 
-/// Runs `plan`; every request becomes one record in `out`.
-///
-/// `id_prefix` starts every `x-request-id`. An error means that nothing was sent.
-pub async fn run(
-    plan: &Plan,
-    client: Arc<Client>,
-    control: &Control,
-    progress: Arc<Progress>,
-    out: mpsc::Sender<Message>,
-    id_prefix: &str,
-) -> Result<Ended, Error> {
-    let mut prepared = prepare::start(plan, client.clone(), id_prefix.to_string(), plan.slots())
-        .map_err(|error| Error::run(format!("cannot start the thread that makes requests: {error}")))?;
-    let at_start = plan.connections_at_start();
-    open_ahead(plan, &client, at_start, control).await;
-    let monitor = Monitor::start(server_place(plan));
-    // Time for the first sessions to hand their bytes to the pacer: still at it, they would take a
-    // core from the kernel's deliveries and from a server on the same machine.
-    let zero = os::now() + LEAD / 2 + at_start as Nanos * HANDING_OVER;
-    let zero_ms = (os::wall() + (zero - os::now())) / 1_000_000;
-    progress.begin(zero);
-    let _ = out.send(Message::Zero(zero_ms)).await;
-    let window = plan.window_start();
+/// A load that may begin, with what was made ahead of the zero.
+pub(super) struct Start<'a> {
+    pub load: Load<'a>,
+    pub prepared: Ahead,
+    pub monitor: Monitor,
+    /// Where the measured window begins, if that is known so early.
+    pub window: Option<Nanos>,
+}
+
+/// Runs one plan from `zero` on; every request becomes one record in the load's channel.
+pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> Ended {
+    let Start { load: Load { plan, client, progress, out, .. }, mut prepared, monitor, window } = start;
     if let Some(start) = window {
         progress.open_window(start);
         let _ = out.send(Message::Window(start)).await;
@@ -73,7 +58,7 @@ pub async fn run(
             client,
             progress,
             out,
-            zero,
+            zero: zero.at,
             open: plan.open(),
             // An open loop sends when it is time, whoever listens.
             outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
@@ -99,46 +84,15 @@ pub async fn run(
     if !all {
         let _ = drive.shared.out.send(Message::End).await;
     }
-    Ok(Ended {
+    let handing_over = drive.shared.handing_over.load(Relaxed);
+    Ended {
         reason,
-        zero,
-        zero_ms,
+        zero: zero.at,
+        zero_ms: zero.wall_ms,
         lasted: drive.shared.last_end.load(Relaxed),
         never_sent: drive.never_sent,
         unrecorded: 0,
-        health: monitor.finish(drive.shared.handing_over.load(Relaxed), control.stop() == Stop::Abort),
-    })
-}
-
-/// Opens connections before the zero, for no longer than one may take and as long as nobody wants
-/// to stop: a server that does not let us in is the requests' to tell.
-async fn open_ahead(plan: &Plan, client: &Client, n: usize, control: &Control) {
-    let stopped = async {
-        while control.stop() == Stop::No {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = client.open_ahead(n) => {}
-        () = tokio::time::sleep(plan.target.timeouts.connect) => {}
-        () = stopped => {}
-    }
-}
-
-/// Where the server of a plan is, as far as its address tells.
-fn server_place(plan: &Plan) -> monitor::Place {
-    let base = &plan.target.base;
-    let here = match base.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    monitor::Place {
-        port: base.port_or_known_default().unwrap_or(80),
-        here,
-        named: plan.target.server_processes.clone(),
+        health: monitor.finish(handing_over, control.stop() == Stop::Abort).await,
     }
 }
 

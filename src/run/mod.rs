@@ -1,10 +1,11 @@
 //! The one loop: take a slot, wait until it is due, start its session; finished records go
-//! into a channel.
+//! into a channel. [`together`] runs one or several of them from one zero.
 //!
 //! Back-traffic is two things only: [`Control::stop`] and the counters of [`Progress`].
 
 mod drive;
 mod ended;
+mod load;
 mod monitor;
 mod places;
 pub mod plan;
@@ -14,21 +15,40 @@ pub mod progress;
 mod rest;
 mod session;
 mod setback;
+mod together;
 mod watch;
 
-pub use drive::run;
 pub use ended::{Ended, Reason};
+pub use load::{Load, Zero};
 pub use plan::Plan;
 pub use progress::Progress;
+pub use together::together;
 
+use crate::client::Client;
+use crate::error::Error;
 use crate::record::{Nanos, Parcel};
 use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Runs `plan` alone. See [`together`].
+pub async fn run(
+    plan: &Plan,
+    client: Arc<Client>,
+    control: &Control,
+    progress: Arc<Progress>,
+    out: mpsc::Sender<Message>,
+    id_prefix: &str,
+) -> Result<Ended, Error> {
+    let load = Load { plan, client, progress, out, id_prefix };
+    let mut ended = together(vec![load], control).await?;
+    Ok(ended.pop().expect("one load, one end"))
+}
 
 /// What a run tells whoever listens.
 #[derive(Debug)]
 pub enum Message {
     /// The wall clock of the run's zero, milliseconds since 1970: first of all, and the one answer
-    /// for everything that is written.
+    /// for everything that is written. The same for all that run together.
     Zero(i64),
     /// Where the measured window begins: before anything is sent where that is known, else the
     /// planned time of the earliest measured request so far, before its record.

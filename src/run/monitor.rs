@@ -8,8 +8,8 @@ use crate::os::listener::Listener;
 use crate::os::{self, health};
 use crate::record::{Health, Nanos, Throttled};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How often the thread looks.
 const TICK: Nanos = 250_000_000;
@@ -41,7 +41,13 @@ pub struct Place {
 /// Watches from [`Monitor::start`] to [`Monitor::finish`].
 pub struct Monitor {
     before: Reading,
-    ticks: Option<(Sender<()>, JoinHandle<Ticks>)>,
+    watching: Option<Watching>,
+}
+
+/// The thread: it ends when nobody holds `stop`, and tells what it has seen.
+struct Watching {
+    stop: Sender<()>,
+    seen: oneshot::Receiver<(Reading, Ticks)>,
 }
 
 /// What the system has added up so far.
@@ -58,7 +64,7 @@ impl Monitor {
     /// then not seen.
     pub fn start(server: Place) -> Monitor {
         let before = Reading::now();
-        let (stop, stopped) = mpsc::channel();
+        let ((stop, stopped), (tell, seen)) = (mpsc::channel(), oneshot::channel());
         let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
             let mut ticks = Ticks::default();
             let mut usage = None;
@@ -69,8 +75,11 @@ impl Monitor {
                 match stopped.recv_timeout(left) {
                     Err(RecvTimeoutError::Timeout) => ticks.woke(os::now() - due),
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                        let after = Reading::now();
                         ticks.taken = usage.as_ref().and_then(Usage::taken_since);
-                        return ticks;
+                        // Whoever ends at once does not ask.
+                        let _ = tell.send((after, ticks));
+                        return;
                     }
                 }
                 // Not before the first tick: looking for the server takes some milliseconds.
@@ -79,27 +88,29 @@ impl Monitor {
                 due = os::now() + TICK;
             }
         });
-        Monitor { before, ticks: thread.ok().map(|thread| (stop, thread)) }
+        Monitor { before, watching: thread.ok().map(|_| Watching { stop, seen }) }
     }
 
     /// What happened since the start. `handing_over`: see [`Health::handing_over`]. `at_once`:
-    /// without what has to be waited for.
-    pub fn finish(mut self, handing_over: Nanos, at_once: bool) -> Health {
-        let mut health = Reading::now().since(&self.before);
-        health.handing_over = handing_over;
-        let Some((stop, thread)) = self.ticks.take() else { return health };
-        drop(stop);
-        if at_once {
-            return health;
-        }
-        let ticks = thread.join().unwrap_or_default();
+    /// without what has to be waited for. The thread reads it up, so that replies that others still
+    /// wait for are read meanwhile.
+    pub async fn finish(self, handing_over: Nanos, at_once: bool) -> Health {
+        let seen = match self.watching {
+            Some(Watching { stop, seen }) if !at_once => {
+                drop(stop);
+                seen.await.ok()
+            }
+            _ => None,
+        };
+        let (after, ticks) = seen.unwrap_or_else(|| (Reading::now(), Ticks::default()));
         Health {
+            handing_over,
             paused: ticks.paused,
             longest_pause: ticks.longest_pause,
             clock_steps: ticks.steps,
             largest_step: ticks.largest_step,
             taken: ticks.taken,
-            ..health
+            ..after.since(&self.before)
         }
     }
 }
@@ -293,7 +304,9 @@ mod tests {
 
     #[test]
     fn a_watched_moment_has_a_length_and_cores() {
-        let health = Monitor::start(Place { port: 9, here: true, named: Vec::new() }).finish(5, false);
+        let monitor = Monitor::start(Place { port: 9, here: true, named: Vec::new() });
+        let runtime = crate::run::runtime().expect("a runtime");
+        let health = runtime.block_on(monitor.finish(5, false));
         assert!(health.wall > 0 && health.cpu > 0 && health.cores > 0);
         assert_eq!(health.handing_over, 5);
         assert_eq!(health.clock_steps, 0);

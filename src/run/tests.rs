@@ -49,11 +49,11 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
     }
 }
 
-fn even(per_second: f64) -> Shape {
+pub(crate) fn even(per_second: f64) -> Shape {
     Shape::Rate { per_second, process: Process::Even }
 }
 
-fn closed(places: usize) -> Shape {
+pub(crate) fn closed(places: usize) -> Shape {
     Shape::Closed { places, from: places, over: 0.0 }
 }
 
