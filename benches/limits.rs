@@ -9,7 +9,7 @@ mod rig;
 
 use rampant::client::protocol::Api;
 use rampant::client::target::Timeouts;
-use rampant::client::{Client, Http, Order, Target};
+use rampant::client::{Client, Http, Order, Target, Transport};
 use rampant::record::{Outcome, Prompt, Record, Request, Timeout};
 use rig::{Options, Result, digits, median, print_table};
 use std::io::{Read, Write};
@@ -95,7 +95,8 @@ fn play(case: &Case) -> Result<Vec<Record>> {
     let target = Target { timeouts, stream: case.streamed, ..Target::new(base, Api::Completions) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let http = Http::new(Arc::new(target)).await.map_err(|error| error.message)?;
+        let transport = Transport::start().map_err(|error| error.message)?;
+        let http = Http::new(Arc::new(target), transport).await.map_err(|error| error.message)?;
         let client = Arc::new(Client::Http(Box::new(http)));
         let tasks: Vec<_> = (0..case.streams as u64)
             .map(|seq| {

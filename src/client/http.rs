@@ -7,11 +7,11 @@ use super::limits::Limits;
 use super::live::Live;
 use super::order::Order;
 use super::outage::{self, Outage};
-use super::pacer::Pacer;
 use super::pool::Pool;
-use super::reader::{Flight, Followed, Landed, Look, Reader};
+use super::reader::{Flight, Followed, Landed, Look, Peer};
 use super::shot::{CallsOff, Shot};
 use super::target::Target;
+use super::transport::Transport;
 use super::{Cancel, protocol, tls, trouble};
 use crate::error::{Error, Kind};
 use crate::os;
@@ -33,16 +33,19 @@ pub struct Http {
     target: Arc<Target>,
     head: RequestHead,
     pool: Pool,
-    pacer: Pacer,
-    reader: Reader,
-    live: Arc<Live>,
+    transport: Arc<Transport>,
+    /// What the reader knows of this client.
+    peer: Arc<Peer>,
+    /// The server has to make do with this machine's cores, too.
+    shares: bool,
     /// The first look at a reply is due when the shortest limit may be over.
     first_look: Nanos,
 }
 
 impl Http {
-    /// Resolves the host and prepares TLS; no traffic yet. Errors are sentences.
-    pub async fn new(target: Arc<Target>) -> Result<Http, Error> {
+    /// Resolves the host and prepares TLS; no traffic yet. `transport` is lent to all clients that
+    /// send at the same time. Errors are sentences.
+    pub async fn new(target: Arc<Target>, transport: Arc<Transport>) -> Result<Http, Error> {
         os::raise_open_files();
         let host = target.base.host_str().unwrap_or_default().to_string();
         let port = target.base.port_or_known_default().unwrap_or(80);
@@ -64,15 +67,11 @@ impl Http {
             _ => None,
         };
         let shares = addresses.iter().all(|address| address.ip().is_loopback());
-        let pacer = Pacer::start(shares)
-            .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
         let limits = Limits::new(&target.timeouts);
-        let live = Arc::<Live>::default();
-        let reader = Reader::start(limits, live.clone())
-            .map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
+        let peer = transport.reader.meet(limits);
         let head = RequestHead::new(&target).map_err(Error::usage)?;
         let pool = Pool::new(addresses, tls, target.timeouts.connect, target.connections);
-        Ok(Http { target, head, pool, pacer, reader, live, first_look: limits.shortest() })
+        Ok(Http { target, head, pool, transport, peer, shares, first_look: limits.shortest() })
     }
 
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
@@ -93,7 +92,7 @@ impl Http {
 
     /// What arrives meanwhile.
     pub fn live(&self) -> Arc<Live> {
-        self.live.clone()
+        self.peer.live.clone()
     }
 
     /// See [`super::Client::send`].
@@ -109,7 +108,7 @@ impl Http {
         let outputs = exchange.outputs_in_all();
         let parcel = exchange.finish(ended);
         if let Some(tokens) = parcel.record.usage.output {
-            self.live.told(outputs, u64::from(tokens));
+            self.peer.live.told(outputs, u64::from(tokens));
         }
         parcel
     }
@@ -214,22 +213,26 @@ impl Http {
         let shot = Arc::new(Shot::default());
         let sealed = match conn.seal(exchange.request()) {
             Ok(sealed) => sealed,
-            Err(error) => return Err(Flight::new(conn, exchange, shot).lands(Err(broken(error)))),
+            Err(error) => return Err(self.flight(conn, exchange, shot).lands(Err(broken(error)))),
         };
         let (due, socket) = (exchange.due(), conn.socket.clone());
         let paced = due > os::now() + NEAR;
         if !paced {
             shot.fire(&socket, sealed.clone());
         }
-        match self.reader.follow(Flight::new(conn, exchange, shot.clone())) {
+        match self.transport.reader.follow(self.flight(conn, exchange, shot.clone())) {
             Ok(followed) => {
                 if paced {
-                    self.pacer.fire_at(due, socket, sealed, shot.clone());
+                    self.transport.pacer.fire_at(due, socket, sealed, shot.clone(), self.shares);
                 }
                 Ok((followed, shot))
             }
             Err((flight, error)) => Err(flight.lands(Err(broken(error)))),
         }
+    }
+
+    fn flight(&self, conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Box<Flight> {
+        Flight::new(conn, exchange, shot, self.peer.clone())
     }
 
     /// Waits for the end of the reply, or of the time that it has.
@@ -249,11 +252,11 @@ impl Http {
                 Ok(landed) = &mut landed => return landed,
                 () = &mut *cancel => break given_up(),
                 rest = shot.fell_short() => {
-                    if let Err(error) = rest.and_then(|rest| self.reader.write_on(token, rest)) {
+                    if let Err(error) = rest.and_then(|rest| self.transport.reader.write_on(token, rest)) {
                         break broken(error);
                     }
                 }
-                () = &mut sleep => match self.reader.look(token, &mut overdue) {
+                () = &mut sleep => match self.transport.reader.look(token, &mut overdue) {
                     Look::Over(fault) => break fault,
                     Look::At(time) => sleep.as_mut().reset(instant(time)),
                 },
@@ -261,7 +264,7 @@ impl Http {
         };
         // Nothing is sent for a request that was given up.
         shot.call_off();
-        match self.reader.give_up(token) {
+        match self.transport.reader.give_up(token) {
             Some(flight) => flight.lands(Err(fault)),
             // It has ended in this very moment.
             None => landed.await.expect("what is not in flight has landed"),

@@ -13,6 +13,7 @@ pub mod control;
 pub mod dialect;
 mod exchange;
 pub mod fake;
+mod gather;
 pub mod head;
 mod http;
 mod limits;
@@ -31,6 +32,7 @@ mod sniff;
 pub mod sse;
 pub mod target;
 pub mod tls;
+mod transport;
 mod trouble;
 
 pub use fake::Fake;
@@ -39,6 +41,7 @@ pub use live::Live;
 pub use order::Order;
 pub use outage::Outage;
 pub use target::Target;
+pub use transport::Transport;
 
 use crate::record::{Nanos, Parcel, Request};
 use bytes::Bytes;

@@ -23,6 +23,8 @@ struct Waiting {
     socket: Arc<TcpStream>,
     bytes: Bytes,
     shot: Arc<Shot>,
+    /// The server has to make do with this machine's cores, too.
+    shares: bool,
 }
 
 impl PartialEq for Waiting {
@@ -71,21 +73,22 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Starts the thread. `shares`: the server has to make do with this machine's cores, too.
-    pub fn start(shares: bool) -> io::Result<Pacer> {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Pacer> {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
-        std::thread::Builder::new().name("pacer".into()).spawn(move || work(&theirs, shares))?;
+        std::thread::Builder::new().name("pacer".into()).spawn(move || work(&theirs))?;
         Ok(Pacer { shared })
     }
 
     /// Fires `shot` at `due`: writes `bytes` to `socket`. A pacer that has ended never does.
-    pub fn fire_at(&self, due: Nanos, socket: Arc<TcpStream>, bytes: Bytes, shot: Arc<Shot>) {
+    /// `shares`: the server has to make do with this machine's cores, too.
+    pub fn fire_at(&self, due: Nanos, socket: Arc<TcpStream>, bytes: Bytes, shot: Arc<Shot>, shares: bool) {
         let mut queue = self.shared.lock();
         let order = queue.next_order;
         queue.next_order += 1;
         let first = queue.shots.peek().is_none_or(|waiting| due < waiting.due);
-        queue.shots.push(Waiting { due, order, socket, bytes, shot });
+        queue.shots.push(Waiting { due, order, socket, bytes, shot, shares });
         drop(queue);
         if first {
             self.shared.changed.notify_one();
@@ -127,7 +130,7 @@ const REFUSED_FOR: Nanos = 1_000_000_000;
 struct Burst {
     /// Real-time priority may be had.
     urgent: bool,
-    /// The server shares this machine's cores.
+    /// The server of the last shot shares this machine's cores.
     shares: bool,
     shots: u32,
     /// The end of the last shot.
@@ -139,11 +142,12 @@ struct Burst {
 }
 
 impl Burst {
-    fn new(urgent: bool, shares: bool) -> Burst {
-        Burst { urgent, shares, shots: 0, last: 0, given: 0, refused_until: 0 }
+    fn new(urgent: bool) -> Burst {
+        Burst { urgent, shares: false, shots: 0, last: 0, given: 0, refused_until: 0 }
     }
 
-    fn fired(&mut self) {
+    fn fired(&mut self, shares: bool) {
+        self.shares = shares;
         self.last = os::now();
         self.shots += 1;
         if self.urgent && self.shots == ORDINARY_FROM {
@@ -205,9 +209,9 @@ impl Margin {
     }
 }
 
-fn work(shared: &Shared, shares: bool) {
+fn work(shared: &Shared) {
     os::make_precise();
-    let mut burst = Burst::new(os::be_urgent(true), shares);
+    let mut burst = Burst::new(os::be_urgent(true));
     let mut margin = Margin { late: 0, wait: 0 };
     let mut queue = shared.lock();
     while !queue.closed {
@@ -252,7 +256,7 @@ fn fire(waiting: Waiting, burst: &mut Burst) {
         std::hint::spin_loop();
     }
     waiting.shot.fire(&waiting.socket, waiting.bytes);
-    burst.fired();
+    burst.fired(waiting.shares);
 }
 
 #[cfg(test)]
@@ -281,12 +285,12 @@ mod tests {
     #[test]
     fn shots_leave_in_the_order_of_their_deadlines_and_never_early() {
         let (socket, mut peer) = pair();
-        let pacer = Pacer::start(true).expect("starts");
+        let pacer = Pacer::start().expect("starts");
         let base = os::now() + 2_000_000;
         let shots = [(200_000, "d"), (0, "a"), (100_000, "b"), (100_000, "c")].map(|(after, text)| {
             let shot = Arc::new(Shot::default());
             let bytes = Bytes::from_static(text.as_bytes());
-            pacer.fire_at(base + after, socket.clone(), bytes, shot.clone());
+            pacer.fire_at(base + after, socket.clone(), bytes, shot.clone(), true);
             (base + after, shot)
         });
         let mut text = [0u8; 4];
@@ -300,9 +304,15 @@ mod tests {
     #[test]
     fn a_dropped_pacer_gives_its_waiting_shots_up() {
         let (socket, mut peer) = pair();
-        let pacer = Pacer::start(false).expect("starts");
+        let pacer = Pacer::start().expect("starts");
         let shot = Arc::new(Shot::default());
-        pacer.fire_at(os::now() + 3_600_000_000_000, socket, Bytes::from_static(b"late"), shot.clone());
+        pacer.fire_at(
+            os::now() + 3_600_000_000_000,
+            socket,
+            Bytes::from_static(b"late"),
+            shot.clone(),
+            false,
+        );
         drop(pacer);
         // The pacer's was the last hold on the socket.
         assert_eq!(peer.read(&mut [0; 1]).expect("reads"), 0);

@@ -6,6 +6,7 @@
 
 use super::conn::{Conn, READ_BYTES};
 use super::exchange::{Exchange, Fault};
+use super::gather::Gather;
 use super::limits::{GRACE, Limits, Over};
 use super::live::{Arrived, Live};
 use super::patience::Patience;
@@ -22,7 +23,6 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -41,10 +41,19 @@ const SOON: Nanos = 1_000_000;
 /// What had arrived when a limit was passed is read within this time, or not at all.
 const HEARD_WITHIN: Nanos = 100_000_000;
 
+/// What a reader knows of one of the clients that it reads for.
+pub struct Peer {
+    /// Its place among them.
+    number: usize,
+    limits: Limits,
+    pub live: Arc<Live>,
+}
+
 /// A request whose reply is awaited, with the connection that it has for itself.
 pub struct Flight {
     pub conn: Conn,
     pub exchange: Box<Exchange>,
+    peer: Arc<Peer>,
     /// Its first write, which may still be to come.
     shot: Arc<Shot>,
     /// What of the request the socket has not taken yet.
@@ -74,8 +83,9 @@ struct Waiting {
 #[derive(Default)]
 struct Flights {
     waiting: HashMap<Token, Waiting>,
-    /// Those of which something has been read.
-    speaking: usize,
+    peers: Vec<Arc<Peer>>,
+    /// Those flights of each peer of which something has been read.
+    speaking: Vec<usize>,
     /// Replies that are whole and whose bodies may still end, and until when: in that order, since
     /// each has the same time.
     open: VecDeque<(Nanos, Token)>,
@@ -84,7 +94,7 @@ struct Flights {
 impl Flights {
     fn remove(&mut self, token: Token) -> Option<Waiting> {
         let waiting = self.waiting.remove(&token)?;
-        self.speaking -= usize::from(waiting.flight.speaks);
+        self.speaking[waiting.flight.peer.number] -= usize::from(waiting.flight.speaks);
         Some(waiting)
     }
 
@@ -107,8 +117,6 @@ struct Shared {
     registry: Registry,
     flights: Mutex<Flights>,
     next: AtomicUsize,
-    limits: Limits,
-    live: Arc<Live>,
 }
 
 /// What a look at a flight from outside came to.
@@ -126,15 +134,21 @@ pub struct Reader {
 
 impl Reader {
     /// Starts the task on the current runtime.
-    pub fn start(limits: Limits, live: Arc<Live>) -> io::Result<Reader> {
+    pub fn start() -> io::Result<Reader> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let (flights, next) = (Mutex::default(), AtomicUsize::new(1));
-        let shared = Arc::new(Shared { registry, flights, next, limits, live });
-        // SAFETY: a poller keeps its descriptor, and keeps it open, as long as it lives.
-        let poll = unsafe { AsyncFd::register(poll) }?;
-        let task = tokio::spawn(work(poll, shared.clone())).abort_handle();
+        let shared = Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1) });
+        let task = tokio::spawn(work(Gather::new(poll)?, shared.clone())).abort_handle();
         Ok(Reader { shared, task })
+    }
+
+    /// Reads for another client from now on, whose replies have these limits.
+    pub fn meet(&self, limits: Limits) -> Arc<Peer> {
+        let mut flights = self.shared.lock();
+        let peer = Arc::new(Peer { number: flights.peers.len(), limits, live: Arc::default() });
+        flights.peers.push(peer.clone());
+        flights.speaking.push(0);
+        peer
     }
 
     /// Follows a flight to its end, which the channel tells; its request may be sent later. Fails
@@ -172,10 +186,11 @@ impl Reader {
     /// this is for silence, and for a socket that nobody comes to read. `overdue`: since when, the
     /// caller's to keep.
     pub fn look(&self, token: Token, overdue: &mut Option<Nanos>) -> Look {
-        let (now, limits) = (os::now(), &self.shared.limits);
+        let now = os::now();
         let mut flights = self.shared.lock();
         let Some(waiting) = flights.waiting.get_mut(&token) else { return Look::At(now + SOON) };
         let flight = &mut waiting.flight;
+        let limits = flight.peer.limits;
         // The limit that counts may change meanwhile, but never to one that ends before this.
         let next = now.saturating_add(limits.shortest());
         if !flight.note_sent() {
@@ -229,9 +244,9 @@ impl Landed {
 
 impl Flight {
     /// Boxed, since it is handed on several times.
-    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Box<Flight> {
-        let rest = Bytes::new();
-        Box::new(Flight { conn, exchange, shot, rest, writes_on: false, failed: false, speaks: false })
+    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>, peer: Arc<Peer>) -> Box<Flight> {
+        let (rest, writes_on, failed, speaks) = (Bytes::new(), false, false, false);
+        Box::new(Flight { conn, exchange, peer, shot, rest, writes_on, failed, speaks })
     }
 
     /// Whether the request has begun to leave; if so, the exchange knows since when.
@@ -290,13 +305,7 @@ impl Flight {
     }
 
     /// Takes one read apart; `Some`: the reply is over.
-    fn take(
-        &mut self,
-        received: Received,
-        bytes: &[u8],
-        plain: &mut Vec<u8>,
-        limits: &Limits,
-    ) -> Option<Result<bool, Fault>> {
+    fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
         let received = self.conn.doubted(received);
         let sent = self.note_sent();
         let exchange = &mut self.exchange;
@@ -306,7 +315,7 @@ impl Flight {
         let taken = self.conn.unseal(received, bytes, plain, take);
         self.speaks |= sent && !self.exchange.unread();
         match taken {
-            Ok(None) if sent => self.exchange.held_against(limits, received.at()),
+            Ok(None) if sent => self.exchange.held_against(&self.peer.limits, received.at()),
             Ok(over) => over,
             Err(error) => Some(self.exchange.broken(error)),
         }
@@ -319,32 +328,29 @@ fn unasked() -> Fault {
 }
 
 /// Waits for sockets to be ready and reads them, round after round.
-async fn work(mut poll: AsyncFd<Poll>, shared: Arc<Shared>) {
+async fn work(mut gather: Gather, shared: Arc<Shared>) {
     let mut round = Round::new();
     let mut idle = true;
     loop {
-        match round.patience.wait() {
-            Some(wait) if !idle => {
-                // Others on this thread first.
-                tokio::task::yield_now().await;
-                std::thread::sleep(wait);
-                round.waited = wait.as_nanos() as Nanos;
-            }
-            _ if round.more() => tokio::task::yield_now().await,
-            _ => {
-                let open = shared.lock().open.front().map(|(until, _)| *until);
-                tokio::select! {
-                    biased;
-                    ready = poll.readable_mut() => match ready {
-                        // Before the look: what comes after it is told again.
-                        Ok(mut ready) => ready.clear_ready(),
-                        Err(_) => return,
-                    },
-                    () = until(open) => {}
-                }
+        let wait = round.patience.wait().filter(|_| !idle);
+        if let Some(wait) = wait
+            && gather.wait(wait).await
+        {
+            round.waited = wait.as_nanos() as Nanos;
+        } else if round.more() {
+            // Others on this thread first.
+            tokio::task::yield_now().await;
+        } else {
+            let open = shared.lock().open.front().map(|(until, _)| *until);
+            tokio::select! {
+                biased;
+                ready = gather.ready() => if ready.is_err() {
+                    return;
+                },
+                () = until(open) => {}
             }
         }
-        idle = !round.turn(poll.get_mut(), &shared);
+        idle = !round.turn(gather.poll(), &shared);
         round.waited = 0;
     }
 }
@@ -379,7 +385,8 @@ struct Round {
     patience: Patience,
     /// How long arrivals were left to gather before this round.
     waited: Nanos,
-    arrived: Arrived,
+    /// For each peer.
+    arrived: Vec<Arrived>,
 }
 
 impl Round {
@@ -395,7 +402,7 @@ impl Round {
             plain: Vec::new(),
             patience: Patience::default(),
             waited: 0,
-            arrived: Arrived::default(),
+            arrived: Vec::new(),
         }
     }
 
@@ -414,24 +421,28 @@ impl Round {
         );
         self.full |= self.events.iter().count() == READY_MAX;
         let flights = &mut *shared.lock();
+        self.arrived.resize_with(flights.peers.len(), Arrived::default);
+        self.patience.clients(flights.peers.len());
         let ready = std::mem::take(&mut self.ready);
         for ready in &ready {
-            self.receive(*ready, flights, &shared.limits);
+            self.receive(*ready, flights);
         }
         self.ready = ready;
-        self.digest(flights, &shared.limits);
-        shared.live.add(&mut self.arrived);
+        self.digest(flights);
+        for (peer, arrived) in flights.peers.iter().zip(&mut self.arrived) {
+            peer.live.add(arrived);
+        }
         let now = os::now();
         flights.leave_open(now);
-        self.patience.choose(now, flights.speaking);
+        self.patience.choose(now, &flights.speaking);
         !self.ready.is_empty()
     }
 
     /// Reads one socket until it is empty, or until others should have their turn.
-    fn receive(&mut self, (token, closed): Ready, flights: &mut Flights, limits: &Limits) {
+    fn receive(&mut self, (token, closed): Ready, flights: &mut Flights) {
         for _ in 0..FULL_READS_MAX {
             if self.room.len() - self.filled < READ_BYTES {
-                self.digest(flights, limits);
+                self.digest(flights);
             }
             let Some(waiting) = flights.waiting.get_mut(&token) else { return };
             waiting.flight.write_on();
@@ -459,23 +470,24 @@ impl Round {
     }
 
     /// Takes apart what was read, and lets go of replies that are over.
-    fn digest(&mut self, flights: &mut Flights, limits: &Limits) {
+    fn digest(&mut self, flights: &mut Flights) {
         self.filled = 0;
         for (token, read) in self.reads.drain(..) {
             let Some(waiting) = flights.waiting.get_mut(&token) else { continue };
             let flight = &mut waiting.flight;
+            let peer = flight.peer.number;
             let (spoke, before) = (flight.speaks, flight.exchange.course());
             let over = match read {
                 Ok((received, at)) => {
-                    let over = flight.take(received, &self.room[at], &mut self.plain, limits);
-                    self.patience.read(flight.exchange.shared(), received.stamp.is_some());
+                    let over = flight.take(received, &self.room[at], &mut self.plain);
+                    self.patience.read(peer, flight.exchange.shared(), received.stamp.is_some());
                     let (outputs, sent) = (flight.exchange.outputs(), flight.exchange.since());
-                    self.arrived.add(outputs, received.at(), sent, before.latest);
+                    self.arrived[peer].add(outputs, received.at(), sent, before.latest);
                     over
                 }
                 Err(error) => Some(flight.exchange.broken(error)),
             };
-            flights.speaking += usize::from(flight.speaks && !spoke);
+            flights.speaking[peer] += usize::from(flight.speaks && !spoke);
             let whole = flight.exchange.course().whole;
             let Some(result) = over else {
                 if let Some(whole) = whole.filter(|_| before.whole.is_none()) {
@@ -484,7 +496,7 @@ impl Round {
                 continue;
             };
             if !flight.exchange.unread() {
-                self.patience.ended(flight.exchange.lasted());
+                self.patience.ended(peer, flight.exchange.lasted());
             }
             if let Some(Waiting { flight, done }) = flights.remove(token) {
                 // A session that has gone asks no more.

@@ -5,10 +5,11 @@ mod heads;
 mod limits;
 mod outages;
 mod tls;
+mod transport;
 
 use super::protocol::Api;
 use super::target::{Connections, Timeouts};
-use super::{Client, Http, Order, Target};
+use super::{Client, Http, Order, Target, Transport};
 use crate::record::{Outcome, Prompt, Record, Request, Timeout};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -74,8 +75,13 @@ async fn client(port: u16, timeouts: Timeouts) -> Client {
 
 async fn client_with(port: u16, timeouts: Timeouts, connections: Connections) -> Client {
     let base = Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a URL");
-    let target = Target { timeouts, connections, ..Target::new(base, Api::Completions) };
-    Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")))
+    client_of(Target { timeouts, connections, ..Target::new(base, Api::Completions) }).await
+}
+
+/// A client with a transport of its own.
+async fn client_of(target: Target) -> Client {
+    let transport = Transport::start().expect("a transport");
+    Client::Http(Box::new(Http::new(Arc::new(target), transport).await.expect("a client")))
 }
 
 fn order(client: &Client, seq: u64) -> Box<Order> {

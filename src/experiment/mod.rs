@@ -39,7 +39,7 @@ pub mod switches;
 pub mod terminal;
 pub mod vllm;
 
-use crate::client::{Client, Http, Target};
+use crate::client::{Client, Http, Target, Transport};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::os;
@@ -189,7 +189,7 @@ impl Experiment {
 
     /// The same, awaited.
     pub async fn client_of(&self, target: &Arc<Target>) -> Result<Client> {
-        Ok(Client::Http(Box::new(Http::new(target.clone()).await?)))
+        Ok(Client::Http(Box::new(Http::new(target.clone(), Transport::start()?).await?)))
     }
 
     /// The results folder, if there is one yet.

@@ -1,8 +1,44 @@
-//! Receive timestamps, timer slack and real-time priority of Linux.
+//! Receive timestamps, timers, timer slack and real-time priority of Linux.
 
 use super::{Received, now, wall};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// A timer that is a descriptor, which can be read when its time is over.
+pub struct Timer(OwnedFd);
+
+pub fn timer() -> io::Result<Timer> {
+    // SAFETY: the call takes no pointer.
+    let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it has just been opened, and is nobody else's.
+    Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+impl Timer {
+    /// Its time is over so long from now; an earlier one is forgotten.
+    pub fn set(&self, time: Duration) -> io::Result<()> {
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // 0 would switch it off.
+        let time = time.max(Duration::from_nanos(1));
+        let once = libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
+        let set = libc::itimerspec { it_interval: never, it_value: once };
+        // SAFETY: `set` is a live value, and nobody asks for the old one.
+        match unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &set, std::ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
 
 /// Asks the kernel to stamp what this socket receives. Returns whether it will.
 pub fn enable_receive_stamps(fd: RawFd) -> bool {

@@ -21,7 +21,9 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 pub use health::{TcpInfo, tcp_info};
-pub use imp::{be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive, spare_memory};
+pub use imp::{
+    Timer, be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive, spare_memory, timer,
+};
 
 /// The monotonic clock, nanoseconds.
 pub fn now() -> i64 {

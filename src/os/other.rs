@@ -2,7 +2,28 @@
 
 use super::{Received, now};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+/// Nobody has one.
+pub enum Timer {}
+
+/// There is none here that is a descriptor.
+pub fn timer() -> io::Result<Timer> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl Timer {
+    pub fn set(&self, _time: Duration) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        match *self {}
+    }
+}
 
 /// There are no receive stamps here.
 pub fn enable_receive_stamps(_fd: RawFd) -> bool {

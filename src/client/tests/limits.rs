@@ -253,7 +253,7 @@ fn a_mute_server_is_given_up_when_the_reply_is_asked_for_in_one_piece() {
         let base = Target::base_url(&format!("http://127.0.0.1:{port}")).expect("a URL");
         let timeouts = Timeouts { first_token: Duration::from_millis(50), ..Timeouts::default() };
         let target = Target { timeouts, stream: false, ..Target::new(base, Api::Completions) };
-        let client = Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")));
+        let client = client_of(target).await;
         send(&client, 0).await
     });
     assert_eq!(record.outcome, Outcome::TimedOut(Timeout::FirstToken));

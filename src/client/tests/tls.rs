@@ -215,7 +215,7 @@ fn ask(host: &str, port: u16, identity: &Identity, trust: Trust, n: u64) -> Vec<
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = Client::Http(Box::new(Http::new(Arc::new(target)).await.expect("a client")));
+        let client = client_of(target).await;
         let mut records = Vec::new();
         for seq in 0..n {
             records.push(send(&client, seq).await);

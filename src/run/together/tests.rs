@@ -1,13 +1,13 @@
 //! Several plans at once, against clients that compute their times and against real servers.
 
 use super::{Load, join_all, together};
-use crate::client::{Client, Fake, Http, Target};
+use crate::client::{Client, Fake, Http, Target, Transport};
 use crate::engine::{self, Running};
 use crate::record::{Due, Outcome, Record};
 use crate::run::tests::{closed, even, plan};
 use crate::run::{Control, Ended, Message, Plan, Progress, Reason, Stop};
 use crate::schedule::{Process, Shape};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -93,8 +93,10 @@ fn two_plans_on_two_servers_have_one_zero_on_both_clocks() {
     };
     let plans = [on(poisson(300.0), 40, 0), on(closed(4), 40, 1)];
     let due: Vec<Due> = plans[0].schedule().take(40).map(|slot| slot.due).collect();
+    let transport = OnceCell::new();
     let http = async |plan: &Plan, _| {
-        Client::Http(Box::new(Http::new(plan.target.clone()).await.expect("a client")))
+        let transport = transport.get_or_init(|| Transport::start().expect("a transport"));
+        Client::Http(Box::new(Http::new(plan.target.clone(), transport.clone()).await.expect("a client")))
     };
     let [open, closed] = play(plans, http, |_| Stop::No);
     for came in [&open, &closed] {
