@@ -38,11 +38,14 @@ pub(super) struct Start<'a> {
     pub monitor: Monitor,
     /// Where the measured window begins, if that is known so early.
     pub window: Option<Nanos>,
+    /// Measured requests to send.
+    pub requests: Option<u64>,
 }
 
 /// Runs one plan from `zero` on; every request becomes one record in the load's channel.
 pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> Ended {
-    let Start { load: Load { plan, client, progress, out, .. }, mut prepared, monitor, window } = start;
+    let Start { load, mut prepared, monitor, window, requests } = start;
+    let Load { plan, client, progress, out, .. } = load;
     if let Some(start) = window {
         progress.open_window(start);
         let _ = out.send(Message::Window(start)).await;
@@ -67,8 +70,8 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
         }),
         lead,
         window,
+        requests,
         measured: 0,
-        seen: 0,
         waiting: None,
         never_sent: 0,
     };
@@ -105,9 +108,9 @@ struct Drive<'a> {
     lead: Nanos,
     /// Where the measured window begins, once known.
     window: Option<Nanos>,
-    /// Measured slots so far, and all slots so far.
+    /// Measured slots to send, and so far.
+    requests: Option<u64>,
     measured: u64,
-    seen: u64,
     /// The slot in hand when the run was ended.
     waiting: Option<Prepared>,
     /// Slots of which one row tells that they were due and never sent.
@@ -126,13 +129,13 @@ impl<'a> Drive<'a> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if self.plan.requests.is_some_and(|requests| self.measured >= requests) {
+            if !self.wants_more() {
                 return Reason::Requests;
             }
             let watch = self.watch(control);
             let next = match watch.over(&mut look, prepared.next()).await {
                 Ok(Some(next)) => next,
-                Ok(None) if self.plan.requests.is_some() => return Reason::Requests,
+                Ok(None) if self.requests.is_some() => return Reason::Requests,
                 Ok(None) => return Reason::Schedule,
                 Err(reason) => return reason,
             };
@@ -187,7 +190,7 @@ impl<'a> Drive<'a> {
     /// Starts the session of a slot, or records that it was dropped.
     async fn start(&mut self, next: Prepared, admitted: Admitted) {
         let planned = admitted.planned;
-        let phase = self.phase(planned).await;
+        let phase = self.phase(next.slot.seq, planned).await;
         let (session, mut order) = self.order(next, planned, phase);
         let Some(place) = admitted.place else {
             self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit()).await;
@@ -200,12 +203,10 @@ impl<'a> Drive<'a> {
     }
 
     /// Warm-up or measured; the earliest measured slot opens the window.
-    async fn phase(&mut self, planned: Nanos) -> Phase {
-        let index = self.seen;
-        self.seen += 1;
+    async fn phase(&mut self, seq: u64, planned: Nanos) -> Phase {
         let warm = match self.plan.warmup {
             Warmup::None => false,
-            Warmup::Requests(n) => index < n,
+            Warmup::Requests(n) => seq < n,
             Warmup::Time(time) => planned < time.as_nanos() as Nanos,
         };
         if warm {
@@ -298,7 +299,7 @@ impl<'a> Drive<'a> {
         }
         let (count, all) = rest::due(self.plan, next.slot.seq, end).await;
         self.never_sent = count;
-        let phase = self.phase(planned).await;
+        let phase = self.phase(next.slot.seq, planned).await;
         let (_, order) = self.order(next, planned, phase);
         let held = self.plan.at_the_limit();
         let message = match count {
@@ -312,7 +313,7 @@ impl<'a> Drive<'a> {
     }
 
     fn wants_more(&self) -> bool {
-        self.plan.requests.is_none_or(|requests| self.measured < requests)
+        self.requests.is_none_or(|requests| self.measured < requests)
     }
 
     /// Records a slot that was due and never got a place; one that was not due yet is nothing.
@@ -322,7 +323,7 @@ impl<'a> Drive<'a> {
         if planned >= now || self.past_the_end(planned) {
             return;
         }
-        let phase = self.phase(planned).await;
+        let phase = self.phase(next.slot.seq, planned).await;
         let (_, order) = self.order(next, planned, phase);
         let message = format!("until the run ended {}", self.plan.at_the_limit());
         self.record_unsent(order, Outcome::Cancelled, message).await;

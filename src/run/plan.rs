@@ -2,8 +2,8 @@
 
 use crate::client::Target;
 use crate::os;
-use crate::record::{Due, Nanos};
-use crate::schedule::{Schedule, Shape};
+use crate::record::{Due, Nanos, Slot};
+use crate::schedule::{Deal, Schedule, Shape, Share};
 use crate::stats::Slo;
 use crate::workload::{Traffic, Workload};
 use std::sync::Arc;
@@ -26,7 +26,8 @@ pub enum OverCap {
     Drop,
 }
 
-/// How many failures end a run early.
+/// How many failures end a run early. Each of several processes judges the requests that it has
+/// sent: for the whole load that is what a coordinator adds up, and no decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaxErrors {
     Count(u64),
@@ -70,6 +71,9 @@ pub struct Plan {
     pub salt: u64,
     pub slo: Option<Slo>,
     pub capture: Capture,
+    /// What this process takes of all that the plan asks: of its slots, places, warm-up and
+    /// requests. What is random knows nothing of it.
+    pub share: Share,
     /// Free labels, kept in `runs.parquet`.
     pub tags: serde_json::Map<String, serde_json::Value>,
 }
@@ -87,8 +91,9 @@ pub fn connections_max() -> usize {
 const FILES_KEPT: u64 = 48;
 
 impl Plan {
-    /// The number of places: the cap, or those of a closed shape, whichever is smaller.
-    pub fn places(&self) -> Option<usize> {
+    /// The number of places of all processes: the cap, or those of a closed shape, whichever is
+    /// smaller.
+    fn places_in_all(&self) -> Option<usize> {
         match (self.cap, self.arrivals.places()) {
             (Some(cap), Some(places)) => Some(cap.min(places)),
             (cap, places) => cap.or(places),
@@ -101,6 +106,15 @@ impl Plan {
             Some(limit) => format!("as many requests were in flight as max_in_flight {limit} allows"),
             None => format!("as many requests were in flight as open files allow ({})", connections_max()),
         }
+    }
+
+    /// The number of places.
+    pub fn places(&self) -> Option<usize> {
+        self.places_in_all().map(|places| self.share.of(places as u64) as usize)
+    }
+
+    fn deal(&self) -> Deal {
+        Deal::new(self.share, self.places_in_all())
     }
 
     /// What its requests are drawn from.
@@ -118,8 +132,8 @@ impl Plan {
         self.capture != Capture::None
     }
 
-    /// Slots to send in all, where that is known beforehand.
-    pub(super) fn slots(&self) -> Option<u64> {
+    /// Slots of all processes, where that is known beforehand.
+    pub(super) fn slots_in_all(&self) -> Option<u64> {
         match self.warmup {
             Warmup::None => self.requests,
             Warmup::Requests(warmup) => self.requests.map(|requests| requests.saturating_add(warmup)),
@@ -127,9 +141,41 @@ impl Plan {
         }
     }
 
+    /// Slots to send, where that is known beforehand.
+    pub(super) fn slots(&self) -> Option<u64> {
+        self.slots_in_all().map(|slots| self.deal().of(slots))
+    }
+
+    /// Measured requests to send. Those of all processes are the first so many slots after the
+    /// warm-up.
+    pub(super) fn measured(&self) -> Option<u64> {
+        let requests = self.requests?;
+        if self.share == Share::WHOLE {
+            return Some(requests);
+        }
+        let warm = match self.warmup {
+            Warmup::None => 0,
+            Warmup::Requests(warm) => warm,
+            Warmup::Time(time) => {
+                let warm = |slot: &Slot| matches!(slot.due, Due::At(at) if at < time.as_nanos() as Nanos);
+                // How many a closed loop sends in that time is known to nobody: then so many of all
+                // are measured, though perhaps not the first.
+                let slots = if self.open() { self.schedule_in_all().take_while(warm).count() } else { 0 };
+                slots as u64
+            }
+        };
+        let deal = self.deal();
+        Some(deal.of(warm.saturating_add(requests)) - deal.of(warm))
+    }
+
+    /// Every slot of all processes, warm-up first.
+    pub(super) fn schedule_in_all(&self) -> Schedule {
+        self.arrivals.schedule(self.seed, &self.traffic)
+    }
+
     /// Every slot, warm-up first.
     pub(super) fn schedule(&self) -> Schedule {
-        self.arrivals.schedule(self.seed, &self.traffic)
+        self.schedule_in_all().dealt(self.deal())
     }
 
     /// Where the measured window begins, if that is known before anything was sent. A warm-up of
@@ -138,7 +184,7 @@ impl Plan {
         match self.warmup {
             Warmup::None => Some(0),
             Warmup::Time(time) => Some(time.as_nanos() as Nanos),
-            Warmup::Requests(n) => match self.schedule().nth(usize::try_from(n).ok()?)?.due {
+            Warmup::Requests(n) => match self.schedule_in_all().nth(usize::try_from(n).ok()?)?.due {
                 Due::At(planned) => Some(planned),
                 Due::Free { .. } => None,
             },
@@ -148,8 +194,10 @@ impl Plan {
     /// Connections that are needed at time 0.
     pub(super) fn connections_at_start(&self) -> usize {
         let at_once = match &self.arrivals {
-            Shape::Closed { places, from, over } if *over > 0.0 => (*from).max(1).min(*places),
-            Shape::Closed { places, .. } => *places,
+            Shape::Closed { places, from, over } if *over > 0.0 => {
+                self.deal().of((*from).max(1).min(*places) as u64) as usize
+            }
+            Shape::Closed { .. } => usize::MAX,
             Shape::AtOnce => usize::MAX,
             _ => 1,
         };

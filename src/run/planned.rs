@@ -11,13 +11,14 @@ use std::time::Duration;
 const REQUESTS_MAX: usize = 4096;
 
 /// The first 16 hexadecimal digits of the SHA-256 of one line for each of the first requests of the
-/// plan, warm-up included: `due input output`, as docs/results.md has it.
+/// plan, warm-up included: `due input output`, as docs/results.md has it. All processes that carry it
+/// together have the same.
 pub fn hash(plan: &Plan) -> String {
     let traffic = plan.traffic();
-    let requests = plan.slots().map_or(REQUESTS_MAX, |slots| slots.min(REQUESTS_MAX as u64) as usize);
+    let requests = plan.slots_in_all().map_or(REQUESTS_MAX, |slots| slots.min(REQUESTS_MAX as u64) as usize);
     let mut lines = String::new();
     let mut end = None;
-    for slot in plan.schedule().take(requests) {
+    for slot in plan.schedule_in_all().take(requests) {
         if let Due::At(due) = slot.due {
             end = end.or_else(|| end_of(plan, slot.seq, due));
             if end.is_some_and(|end| due >= end) {

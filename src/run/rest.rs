@@ -15,7 +15,7 @@ pub async fn due(plan: &Plan, seq: u64, end: Nanos) -> (u64, bool) {
     let limit = usize::try_from(plan.slots().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let began = Instant::now();
     let (mut seen, mut count) = (0_u64, 0);
-    for slot in plan.arrivals.schedule(plan.seed, &plan.traffic).take(limit) {
+    for slot in plan.schedule().take(limit) {
         seen += 1;
         match slot.due {
             Due::At(planned) if planned < end => count += u64::from(slot.seq >= seq),

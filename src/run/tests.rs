@@ -5,7 +5,7 @@ use super::{Control, Ended, Message, Progress, Reason, Stop, run};
 use crate::client::protocol::Api;
 use crate::client::{Client, Fake, Target};
 use crate::record::{Outcome, Phase, Record};
-use crate::schedule::{Process, Shape};
+use crate::schedule::{Process, Shape, Share};
 use crate::tokens::Tokens;
 use crate::workload::{Length, Prompts, Workload};
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
         salt: 0,
         slo: None,
         capture: Capture::None,
+        share: Share::WHOLE,
         tags: serde_json::Map::new(),
     }
 }
@@ -258,4 +259,61 @@ fn a_drain_time_gives_stragglers_up() {
     let (records, _) = play(plan, Fake::after(Duration::from_secs(3600)));
     assert_eq!(records.len(), 2);
     assert!(records.iter().all(|record| record.outcome == Outcome::Cancelled));
+}
+
+/// What is asked, when it was planned, and whether it is measured; a closed loop plans what comes
+/// after the start of its places by the replies.
+fn asked(records: &[Record]) -> Vec<(u64, Option<i64>, Option<u32>, Phase)> {
+    let planned = |record: &Record| Some(record.timeline.planned);
+    records.iter().map(|record| (record.seq, planned(record), record.asked_input, record.phase)).collect()
+}
+
+#[test]
+fn what_several_processes_send_is_what_one_would_send() {
+    let random = |arrivals| {
+        let mut plan = plan(arrivals);
+        let Workload::Prompts(prompts) = &mut plan.workload else { unreachable!("it has prompts") };
+        prompts.input = Length::Uniform(1, 1_000);
+        plan
+    };
+    let poisson = Shape::Rate { per_second: 2_000.0, process: Process::Poisson };
+    let (some, time) = (Some(41), Warmup::Time(ms(10)));
+    let plans = [
+        Plan { requests: some, ..random(poisson.clone()) },
+        Plan { requests: some, warmup: Warmup::Requests(7), ..random(poisson.clone()) },
+        Plan { requests: some, warmup: time, cap: Some(9), ..random(poisson.clone()) },
+        Plan { duration: Some(ms(20)), warmup: time, ..random(poisson) },
+        Plan { requests: some, warmup: Warmup::Requests(7), ..random(closed(6)) },
+        Plan { requests: some, ..random(closed(2)) },
+        Plan { requests: some, cap: Some(4), ..random(Shape::AtOnce) },
+    ];
+    for plan in plans {
+        let whole = asked(&play(plan.clone(), Fake::after(ms(1))).0);
+        for ranks in [2, 3, 5] {
+            let mut all = Vec::new();
+            for rank in 0..ranks {
+                let share = Share::new(rank, ranks).expect("one of them");
+                all.extend(asked(&play(Plan { share, ..plan.clone() }, Fake::after(ms(1))).0));
+            }
+            all.sort_by_key(|(seq, ..)| *seq);
+            let mut whole = whole.clone();
+            if !plan.open() {
+                all.iter_mut().chain(&mut whole).for_each(|(_, planned, ..)| *planned = None);
+            }
+            assert_eq!(all, whole, "{} over {ranks}", plan.arrivals);
+        }
+    }
+}
+
+#[test]
+fn what_a_process_of_a_closed_loop_asks_does_not_depend_on_which_reply_comes_first() {
+    let share = Share::new(1, 3).expect("the second");
+    let asks = |fake: Fake| {
+        let plan = Plan { requests: Some(60), share, ..plan(closed(9)) };
+        let (records, _) = play(plan, fake);
+        records.iter().map(|record| record.seq).collect::<Vec<_>>()
+    };
+    let own: Vec<u64> = (0..60).filter(|seq| seq % 9 % 3 == 1).collect();
+    assert_eq!(asks(Fake::after(ms(2))), own);
+    assert_eq!(asks(Fake::varied(ms(9))), own);
 }

@@ -25,8 +25,9 @@ pub async fn together(loads: Vec<Load<'_>>, control: &Control) -> Result<Vec<End
     let open_at_start: Nanos = at_start.clone().map(|n| n as Nanos).sum();
     join_all(loads.iter().zip(at_start).map(|(load, n)| open_ahead(load, n, control)).collect()).await;
     let starts = loads.into_iter().zip(prepared).map(|(load, prepared)| {
-        let window = load.plan.window_start();
-        Start { monitor: Monitor::start(server_place(load.plan)), load, prepared, window }
+        let plan = load.plan;
+        let (window, requests) = (plan.window_start(), plan.measured());
+        Start { monitor: Monitor::start(server_place(plan)), load, prepared, window, requests }
     });
     let starts: Vec<Start> = starts.collect();
     // Time for the first sessions to hand their bytes to the pacer: still at it, they would take a

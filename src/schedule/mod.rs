@@ -11,6 +11,7 @@ mod gaps;
 mod ramp;
 mod ramp_up;
 mod rate;
+mod share;
 mod steps;
 
 use crate::record::{Due, Nanos, Slot};
@@ -20,6 +21,7 @@ use ramp::Ramp;
 pub use ramp_up::Growth;
 use ramp_up::RampUp;
 use rate::Rate;
+pub use share::{Deal, Share};
 use std::fmt;
 use steps::Steps;
 
@@ -74,11 +76,13 @@ pub enum Shape {
     },
 }
 
-/// An endless or ending sequence of slots with ascending `seq` from 0.
+/// An endless or ending sequence of slots with ascending `seq`: all from 0 on, or those of one of
+/// several processes.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     seq: u64,
     source: Source,
+    deal: Deal,
 }
 
 #[derive(Debug, Clone)]
@@ -191,7 +195,7 @@ impl Shape {
         Some(if t < 0.0 { 0.0 } else { rate })
     }
 
-    /// The schedule of this shape in one traffic.
+    /// The whole schedule of this shape in one traffic.
     pub fn schedule(&self, seed: u64, traffic: &str) -> Schedule {
         let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, traffic), curve);
         let source = match self {
@@ -211,7 +215,26 @@ impl Shape {
                 Source::Closed(Closed { places: *places, from: *from, over: *over })
             }
         };
-        Schedule { seq: 0, source }
+        Schedule { seq: 0, source, deal: Deal::new(Share::WHOLE, None) }
+    }
+}
+
+impl Schedule {
+    /// Its slots that are one process's own, to be asked for before the first.
+    pub fn dealt(self, deal: Deal) -> Schedule {
+        Schedule { deal, ..self }
+    }
+
+    /// The next slot, whosever it is.
+    fn advance(&mut self) -> Option<Slot> {
+        let due = match &mut self.source {
+            Source::AtOnce => Due::At(0),
+            Source::Open(gaps, curve) => Due::At(nanos(curve.time_of(gaps.next_sum())?)),
+            Source::Closed(closed) => closed.due(self.seq),
+        };
+        let slot = Slot { seq: self.seq, due };
+        self.seq += 1;
+        Some(slot)
     }
 }
 
@@ -240,14 +263,15 @@ impl Iterator for Schedule {
     type Item = Slot;
 
     fn next(&mut self) -> Option<Slot> {
-        let due = match &mut self.source {
-            Source::AtOnce => Due::At(0),
-            Source::Open(gaps, curve) => Due::At(nanos(curve.time_of(gaps.next_sum())?)),
-            Source::Closed(closed) => closed.due(self.seq),
-        };
-        let slot = Slot { seq: self.seq, due };
-        self.seq += 1;
-        Some(slot)
+        if self.deal.is_empty() {
+            return None;
+        }
+        loop {
+            let slot = self.advance()?;
+            if self.deal.owns(slot.seq) {
+                return Some(slot);
+            }
+        }
     }
 }
 

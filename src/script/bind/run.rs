@@ -19,7 +19,7 @@ use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
-use crate::schedule::Shape;
+use crate::schedule::{Shape, Share};
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
@@ -188,6 +188,7 @@ impl Draft {
             seed: experiment.switches.seed.unwrap_or(self.seed),
             slo: self.slo,
             capture,
+            share: Share::WHOLE,
             tags: json::object(&self.tags),
         })
     }
