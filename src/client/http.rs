@@ -18,6 +18,7 @@ use crate::os;
 use crate::record::{Nanos, Outcome, Parcel, Request, Timeout};
 use bytes::Bytes;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -80,6 +81,11 @@ impl Http {
         self.head.write(id, body.len(), &mut bytes);
         bytes.extend_from_slice(&body);
         bytes.into()
+    }
+
+    /// Where its connections go, the one or the other.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.pool.addresses()
     }
 
     pub async fn open_ahead(&self, n: usize) {
@@ -280,6 +286,9 @@ fn connect_fault(error: io::Error) -> Fault {
     let hint = match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => {
             " (raise the limit of open files, or have fewer requests in flight)"
+        }
+        Some(libc::EADDRNOTAVAIL) => {
+            " (no local port is left: widen net.ipv4.ip_local_port_range, or have fewer requests in flight)"
         }
         _ => "",
     };

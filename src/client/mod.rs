@@ -45,6 +45,7 @@ pub use transport::Transport;
 
 use crate::record::{Nanos, Parcel, Request};
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -63,6 +64,14 @@ impl Client {
         match self {
             Client::Http(http) => http.encode(request, id),
             Client::Fake(_) => Bytes::new(),
+        }
+    }
+
+    /// Where its connections go, the one or the other.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        match self {
+            Client::Http(http) => http.addresses(),
+            Client::Fake(_) => &[],
         }
     }
 

@@ -51,6 +51,10 @@ impl Pool {
         }
     }
 
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// A live idle connection for a request of `session`.
     pub fn take_idle(&self, session: u64) -> Option<Conn> {
         let now = os::now();

@@ -7,6 +7,7 @@ pub mod file;
 pub mod health;
 pub mod heap;
 pub mod listener;
+pub mod ports;
 pub mod stack;
 
 #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use super::ended::{Ended, Reason};
 use super::load::{Load, Zero};
 use super::monitor::Monitor;
 use super::places::{Cancel, Place, Places, Sessions};
-use super::plan::{OverCap, Plan, Warmup, connections_max};
+use super::plan::{OverCap, Plan, Warmup};
 use super::prepare::{Ahead, Prepared};
 use super::session::{self, Shared};
 use super::watch::Watch;
@@ -40,11 +40,13 @@ pub(super) struct Start<'a> {
     pub window: Option<Nanos>,
     /// Measured requests to send.
     pub requests: Option<u64>,
+    /// Requests in flight at most.
+    pub places: usize,
 }
 
 /// Runs one plan from `zero` on; every request becomes one record in the load's channel.
 pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> Ended {
-    let Start { load, mut prepared, monitor, window, requests } = start;
+    let Start { load, mut prepared, monitor, window, requests, places } = start;
     let Load { plan, client, progress, out, .. } = load;
     if let Some(start) = window {
         progress.open_window(start);
@@ -54,7 +56,8 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
     let mut drive = Drive {
         plan,
         // Without a cap the requests wait for a connection, rather than fail for want of one.
-        places: Places::new(Some(plan.places().unwrap_or_else(|| connections_max().max(1)))),
+        places: Places::new(Some(places)),
+        most: places,
         sessions: Sessions::new(),
         cancel: Cancel::default(),
         shared: Arc::new(Shared {
@@ -102,6 +105,8 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
 struct Drive<'a> {
     plan: &'a Plan,
     places: Places,
+    /// How many of them there are.
+    most: usize,
     sessions: Sessions,
     cancel: Cancel,
     shared: Arc<Shared>,
@@ -193,7 +198,7 @@ impl<'a> Drive<'a> {
         let phase = self.phase(next.slot.seq, planned).await;
         let (session, mut order) = self.order(next, planned, phase);
         let Some(place) = admitted.place else {
-            self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit()).await;
+            self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit(self.most)).await;
             return;
         };
         order.admitted = place.free_since.max(order.planned);
@@ -301,7 +306,7 @@ impl<'a> Drive<'a> {
         self.never_sent = count;
         let phase = self.phase(next.slot.seq, planned).await;
         let (_, order) = self.order(next, planned, phase);
-        let held = self.plan.at_the_limit();
+        let held = self.plan.at_the_limit(self.most);
         let message = match count {
             0 | 1 => format!("until the run ended {held}"),
             n => format!(
@@ -325,7 +330,7 @@ impl<'a> Drive<'a> {
         }
         let phase = self.phase(next.slot.seq, planned).await;
         let (_, order) = self.order(next, planned, phase);
-        let message = format!("until the run ended {}", self.plan.at_the_limit());
+        let message = format!("until the run ended {}", self.plan.at_the_limit(self.most));
         self.record_unsent(order, Outcome::Cancelled, message).await;
     }
 

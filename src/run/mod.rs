@@ -13,6 +13,7 @@ pub mod planned;
 mod prepare;
 pub mod progress;
 mod rest;
+pub mod room;
 mod session;
 mod setback;
 mod together;

@@ -1,7 +1,6 @@
 //! `Plan`: one run, checked once; past this point nothing is optional or re-validated.
 
 use crate::client::Target;
-use crate::os;
 use crate::record::{Due, Nanos, Slot};
 use crate::schedule::{Deal, Schedule, Shape, Share};
 use crate::stats::Slo;
@@ -78,18 +77,6 @@ pub struct Plan {
     pub tags: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Connections that may be open at once: the limit of open files, less what results, logs and
-/// the rest of the process need. A connection beyond it would fail, and so would a results file.
-pub fn connections_max() -> usize {
-    match os::raise_open_files() {
-        0 => usize::MAX,
-        files => usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX),
-    }
-}
-
-/// Open files that are kept from the connections.
-const FILES_KEPT: u64 = 48;
-
 impl Plan {
     /// The number of places of all processes: the cap, or those of a closed shape, whichever is
     /// smaller.
@@ -101,16 +88,23 @@ impl Plan {
     }
 
     /// Why a request that was due was not sent: the limit that held it back, as its author wrote it.
-    pub fn at_the_limit(&self) -> String {
+    /// `room`: how many the machine lets be in flight.
+    pub fn at_the_limit(&self, room: usize) -> String {
         match self.places() {
             Some(limit) => format!("as many requests were in flight as max_in_flight {limit} allows"),
-            None => format!("as many requests were in flight as open files allow ({})", connections_max()),
+            None => format!("as many requests were in flight as open files and local ports allow ({room})"),
         }
     }
 
     /// The number of places.
     pub fn places(&self) -> Option<usize> {
         self.places_in_all().map(|places| self.share.of(places as u64) as usize)
+    }
+
+    /// Requests in flight at most, as far as the plan tells.
+    pub(super) fn in_flight_max(&self) -> Option<u64> {
+        let slots = self.slots().unwrap_or(u64::MAX);
+        self.places().map(|places| slots.min(places as u64))
     }
 
     fn deal(&self) -> Deal {
@@ -191,8 +185,8 @@ impl Plan {
         }
     }
 
-    /// Connections that are needed at time 0.
-    pub(super) fn connections_at_start(&self) -> usize {
+    /// Connections that are needed at time 0; there is room for so many.
+    pub(super) fn connections_at_start(&self, room: usize) -> usize {
         let at_once = match &self.arrivals {
             Shape::Closed { places, from, over } if *over > 0.0 => {
                 self.deal().of((*from).max(1).min(*places) as u64) as usize
@@ -202,7 +196,6 @@ impl Plan {
             _ => 1,
         };
         let slots = self.slots().and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);
-        let room = self.places().unwrap_or(usize::MAX).min(connections_max());
         at_once.min(room).min(slots).min(8192)
     }
 }

@@ -6,7 +6,7 @@ use super::load::{Load, Zero};
 use super::monitor::{self, Monitor};
 use super::plan::Plan;
 use super::prepare::{self, Ahead};
-use super::{Control, Message, Stop};
+use super::{Control, Message, Stop, room};
 use crate::error::Error;
 use crate::record::Nanos;
 use std::pin::Pin;
@@ -20,14 +20,16 @@ const HANDING_OVER: Nanos = 60_000;
 ///
 /// An error means that nothing was sent, of none of them.
 pub async fn together(loads: Vec<Load<'_>>, control: &Control) -> Result<Vec<Ended>, Error> {
+    let asks: Vec<_> = loads.iter().map(|load| (load.plan, &*load.client)).collect();
+    let rooms = room::divide(&asks)?;
     let prepared: Vec<Ahead> = loads.iter().map(make_ahead).collect::<Result<_, _>>()?;
-    let at_start = loads.iter().map(|load| load.plan.connections_at_start());
+    let at_start = loads.iter().zip(&rooms).map(|(load, room)| load.plan.connections_at_start(*room));
     let open_at_start: Nanos = at_start.clone().map(|n| n as Nanos).sum();
     join_all(loads.iter().zip(at_start).map(|(load, n)| open_ahead(load, n, control)).collect()).await;
-    let starts = loads.into_iter().zip(prepared).map(|(load, prepared)| {
+    let starts = loads.into_iter().zip(prepared).zip(rooms).map(|((load, prepared), places)| {
         let plan = load.plan;
         let (window, requests) = (plan.window_start(), plan.measured());
-        Start { monitor: Monitor::start(server_place(plan)), load, prepared, window, requests }
+        Start { monitor: Monitor::start(server_place(plan)), load, prepared, window, requests, places }
     });
     let starts: Vec<Start> = starts.collect();
     // Time for the first sessions to hand their bytes to the pacer: still at it, they would take a

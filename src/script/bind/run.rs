@@ -18,7 +18,8 @@ use crate::experiment::vllm::Wanted;
 use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
-use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup, connections_max};
+use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
+use crate::run::room::{connections_max, no_files};
 use crate::schedule::{Shape, Share};
 use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
@@ -145,11 +146,7 @@ impl Draft {
         if most <= room as u64 {
             return Ok(());
         }
-        let told = format!(
-            "cannot have {most} requests in flight: the limit of open files leaves room for {room} connections"
-        );
-        let hint = "raise the limit (ulimit -n, or LimitNOFILE of a service), or ask for fewer";
-        Err(raise(Error::usage(told).hint(hint)))
+        Err(raise(no_files(most, room as u64)))
     }
 
     fn plan(self, experiment: &Experiment, ready: &Ready, name: String) -> Fallible<Plan> {
