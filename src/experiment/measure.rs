@@ -7,10 +7,10 @@ use super::intent::intent;
 use super::scraping::Scraping;
 use super::server::Ready;
 use super::{Experiment, folder, manifest, recorded, row};
-use crate::client::Client;
+use crate::client::{Client, Http, Transport};
 use crate::error::{Error, Kind, Result};
 use crate::os;
-use crate::run::{self, Control, Ended, Message, Plan, Progress, Reason, Stop};
+use crate::run::{self, Control, Ended, Load, Message, Plan, Progress, Reason, Stop, room};
 use crate::stats::report::Report;
 use crate::stats::runs as table;
 use crate::stats::tally::Failed;
@@ -19,7 +19,7 @@ use crate::stats::words::unbroken;
 use crate::store::writer::Written;
 use crate::store::{Folder, parts, runs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Records between the sessions and the collector.
@@ -28,27 +28,63 @@ const CHANNEL: usize = 8192;
 /// Kinds of failures that the end of a run tells.
 const FAILURES_TOLD: usize = 4;
 
-/// Runs a plan from its first connection to its row in `runs.parquet`. Beside the result, what
-/// its end means for the process: an interruption is an error, and what was measured is kept.
-pub fn measure(experiment: &Experiment, plan: Plan, ready: &Ready) -> Result<(Finished, Result<()>)> {
-    let folder = folder::need(experiment, Some(&plan.target.model))?;
-    let place = folder.path().display().to_string();
-    let lost = experiment.console.words().interrupted_at_once(&place, &unbroken(&plan.name));
-    let _measuring = experiment.host.measuring(experiment.secrets.scrub(&lost).into_owned());
+/// Runs plans at the same time, from their first connections to their rows in `runs.parquet`. Beside
+/// each result, what its end means for the process: an interruption is an error, and what was
+/// measured is kept.
+///
+/// An error means that nothing was measured, or that what was could not be kept.
+pub fn measure(experiment: &Experiment, plans: Vec<(Plan, &Ready)>) -> Result<Vec<(Finished, Result<()>)>> {
     let runtime = experiment.runtime()?;
-    let (underway, client, out) = Underway::start(experiment, plan, ready, folder)?;
-    let control = watching(experiment, &underway.progress);
-    let display = Display::start(experiment, &underway.plan, underway.progress.clone());
+    let clients = runtime.block_on(clients(plans.iter().map(|(plan, _)| plan)))?;
+    let asks: Vec<_> = plans.iter().zip(&clients).map(|((plan, _), client)| (plan, &**client)).collect();
+    room::divide(&asks).map_err(|error| Error { kind: experiment.kind_of_fault(), ..error })?;
+    let Some((first, _)) = plans.first() else { return Ok(Vec::new()) };
+    let folder = folder::need(experiment, Some(&first.target.model))?;
+    let place = folder.path().display().to_string();
+    let names: Vec<_> = plans.iter().map(|(plan, _)| unbroken(&plan.name)).collect();
+    let lost = experiment.console.words().interrupted_at_once(&place, &names.join(", "));
+    let _measuring = experiment.host.measuring(experiment.secrets.scrub(&lost).into_owned());
+    let (mut underway, mut outs) = (Vec::new(), Vec::new());
+    for ((plan, ready), client) in plans.into_iter().zip(&clients) {
+        let (started, out) = Underway::start(experiment, plan, ready, folder.clone(), client)?;
+        underway.push(started);
+        outs.push(out);
+    }
+    let control = watching(experiment, underway.iter().map(|run| run.progress.clone()).collect());
+    // The line has room for one of them.
+    let display = Display::start(experiment, &underway[0].plan, underway[0].progress.clone());
     experiment.load_begins();
-    let prefix = format!("{:016x}-{}", nonce(), underway.index);
-    let progress = underway.progress.clone();
-    let ended = runtime.block_on(run::run(&underway.plan, client, &control, progress, out, &prefix));
+    let loads = underway.iter().zip(clients).zip(outs).map(|((run, client), out)| Load {
+        plan: &run.plan,
+        client,
+        progress: run.progress.clone(),
+        out,
+        id_prefix: &run.id_prefix,
+    });
+    let ended = runtime.block_on(run::together(loads.collect(), &control));
     if !experiment.host.abort_requested() {
         // The sessions have ended, and their last records are still to become rows.
         os::give_back_memory();
     }
     display.finish();
-    underway.finish(experiment, ended)
+    let mut ended = ended.map(Vec::into_iter);
+    let finished = underway.into_iter().map(|run| {
+        let ended = ended.as_mut().map(|ended| ended.next().expect("each load has an end"));
+        run.finish(experiment, ended.map_err(|error| error.clone()))
+    });
+    // All of them before the first error ends it: what was measured is kept.
+    finished.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Clients that share what sends and reads.
+async fn clients<'a>(plans: impl Iterator<Item = &'a Plan>) -> Result<Vec<Arc<Client>>> {
+    let transport = Transport::start()?;
+    let mut clients = Vec::new();
+    for plan in plans {
+        let http = Http::new(plan.target.clone(), transport.clone()).await?;
+        clients.push(Arc::new(Client::Http(Box::new(http))));
+    }
+    Ok(clients)
 }
 
 fn nonce() -> u64 {
@@ -61,6 +97,8 @@ struct Underway<'a> {
     ready: &'a Ready,
     folder: Arc<Folder>,
     index: u32,
+    /// Starts every `x-request-id`.
+    id_prefix: String,
     traffic_hash: String,
     collector: Collector,
     progress: Arc<Progress>,
@@ -73,11 +111,12 @@ impl<'a> Underway<'a> {
         plan: Plan,
         ready: &'a Ready,
         folder: Arc<Folder>,
-    ) -> Result<(Underway<'a>, Arc<Client>, mpsc::Sender<Message>)> {
+        client: &Client,
+    ) -> Result<(Underway<'a>, mpsc::Sender<Message>)> {
         let index = experiment.next_run();
+        let id_prefix = format!("{:016x}-{index}", nonce());
         let plan = Arc::new(plan);
         let traffic_hash = run::planned::hash(&plan);
-        let client = Arc::new(experiment.client(&plan.target)?);
         let (out, inbox) = mpsc::channel(CHANNEL);
         let rows = parts::requests_folder(folder.path());
         experiment.quota.check_rows(&rows)?;
@@ -85,8 +124,9 @@ impl<'a> Underway<'a> {
         let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), quota, inbox)?;
         let progress = Arc::new(Progress::of(client.live()));
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
-        let underway = Underway { plan, ready, folder, index, traffic_hash, collector, progress, scraping };
-        Ok((underway, client, out))
+        let underway =
+            Underway { plan, ready, folder, index, id_prefix, traffic_hash, collector, progress, scraping };
+        Ok((underway, out))
     }
 
     /// What became of the run, told and kept.
@@ -194,17 +234,16 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
     Ok(())
 }
 
-/// What Ctrl-C asks of a run. The first one says how to end it at once, since streams that hang
+/// What Ctrl-C asks of the runs. The first one says how to end it at once, since streams that hang
 /// may take minutes to end by themselves.
-fn watching(experiment: &Experiment, progress: &Arc<Progress>) -> Control {
-    let (host, progress) = (experiment.host.clone(), progress.clone());
+fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>) -> Control {
+    let host = experiment.host.clone();
     let lang = experiment.console.words();
     let told = AtomicBool::new(false);
     Control::watching(move || match (host.abort_requested(), host.stop_requested()) {
         (true, _) => Stop::Abort,
         (false, true) => {
-            let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
-            let flying = count(&progress.started).saturating_sub(count(&progress.finished));
+            let flying = progress.iter().map(|progress| progress.in_flight()).sum();
             if flying > 0 && !told.swap(true, Ordering::Relaxed) {
                 host.err(&lang.stopping(flying));
             }

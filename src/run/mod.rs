@@ -25,25 +25,8 @@ pub use plan::Plan;
 pub use progress::Progress;
 pub use together::together;
 
-use crate::client::Client;
-use crate::error::Error;
 use crate::record::{Nanos, Parcel};
 use std::sync::Arc;
-use tokio::sync::mpsc;
-
-/// Runs `plan` alone. See [`together`].
-pub async fn run(
-    plan: &Plan,
-    client: Arc<Client>,
-    control: &Control,
-    progress: Arc<Progress>,
-    out: mpsc::Sender<Message>,
-    id_prefix: &str,
-) -> Result<Ended, Error> {
-    let load = Load { plan, client, progress, out, id_prefix };
-    let mut ended = together(vec![load], control).await?;
-    Ok(ended.pop().expect("one load, one end"))
-}
 
 /// What a run tells whoever listens.
 #[derive(Debug)]

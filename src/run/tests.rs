@@ -1,7 +1,7 @@
 //! The loop against a client that computes its times, so that they can be named exactly.
 
 use super::plan::{Capture, MaxErrors, OverCap, Plan, Warmup};
-use super::{Control, Ended, Message, Progress, Reason, Stop, run};
+use super::{Control, Ended, Load, Message, Progress, Reason, Stop, together};
 use crate::client::protocol::Api;
 use crate::client::{Client, Fake, Target};
 use crate::record::{Outcome, Phase, Record};
@@ -58,6 +58,18 @@ pub(crate) fn closed(places: usize) -> Shape {
     Shape::Closed { places, from: places, over: 0.0 }
 }
 
+/// Runs one plan.
+pub(crate) async fn alone(
+    plan: &Plan,
+    client: Arc<Client>,
+    control: &Control,
+    progress: Arc<Progress>,
+    out: mpsc::Sender<Message>,
+) -> Ended {
+    let load = Load { plan, client, progress, out, id_prefix: "id" };
+    together(vec![load], control).await.expect("it starts").remove(0)
+}
+
 /// Records in order of their slots, and how the run ended.
 fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
     play_until(plan, fake, Control::watching(|| Stop::No))
@@ -88,7 +100,7 @@ fn gather(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended, Vec<
             }
             (records, starts)
         });
-        let ended = run(&plan, client, &control, progress, out, "id").await.expect("it starts");
+        let ended = alone(&plan, client, &control, progress, out).await;
         let (mut records, starts) = gather.await.expect("it gathers");
         records.sort_by_key(|record| record.seq);
         (records, ended, starts)

@@ -7,7 +7,7 @@ use crate::os;
 use crate::random::Stream;
 use crate::record::{Events, Kind, Nanos, Outcome, Parcel, Phase, Record, Timeline, Usage};
 use crate::run::plan::{MaxErrors, OverCap, Plan, Warmup};
-use crate::run::tests::plan;
+use crate::run::tests::{alone, plan};
 use crate::run::{self, Control, Message, Progress, Stop};
 use crate::schedule::{Process, Shape};
 use crate::stats::vllm::{Meta, VllmResult};
@@ -221,8 +221,7 @@ fn the_rates_of_random_runs_are_those_of_their_rows() {
         let client =
             Arc::new(Client::Fake(Fake::varied(Duration::from_micros(rng.random_range(500..25_000)))));
         let runtime = run::runtime().expect("a runtime");
-        let ended =
-            runtime.block_on(run::run(&plan, client, &control, progress, out, "id")).expect("it runs");
+        let ended = runtime.block_on(alone(&plan, client, &control, progress, out));
         let collected = collector.finish().expect("it collects");
         let written = collected.writer.finish().expect("it writes");
         let rows = rows(&folder);

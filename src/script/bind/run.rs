@@ -220,7 +220,8 @@ impl Draft {
         let save = self.save_vllm.take();
         let plan = self.plan(experiment, &ready, name)?;
         recorded::tell(&state.console, &plan);
-        let (finished, judged) = measure::measure(experiment, plan, &ready).map_err(raise)?;
+        let mut measured = measure::measure(experiment, vec![(plan, &ready)]).map_err(raise)?;
+        let (finished, judged) = measured.pop().expect("one plan, one result");
         state.experiment.quota.add_run(finished.summary.tally().requests);
         let result = Handle::new(finished, point);
         let saved: Result<()> = save.map_or(Ok(()), |wanted| {
