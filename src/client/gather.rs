@@ -3,6 +3,7 @@
 use crate::os::{self, Timer};
 use mio::Poll;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
@@ -22,7 +23,7 @@ enum Poller {
 impl Gather {
     /// On the current runtime.
     pub fn new(poll: Poll) -> io::Result<Gather> {
-        let timer = os::timer().and_then(AsyncFd::new).ok();
+        let timer = os::timer().and_then(watch).ok();
         Ok(Gather { poller: Some(Poller::Watched(watch(poll)?)), timer })
     }
 
@@ -73,9 +74,9 @@ impl Poller {
     }
 }
 
-fn watch(poll: Poll) -> io::Result<AsyncFd<Poll>> {
-    // SAFETY: a poller keeps its descriptor, and keeps it open, as long as it lives.
-    Ok(unsafe { AsyncFd::register(poll) }?)
+fn watch<T: AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: a poller and a timer keep their descriptor, and keep it open, as long as they live.
+    Ok(unsafe { AsyncFd::register(owner) }?)
 }
 
 #[cfg(test)]
@@ -84,7 +85,6 @@ mod tests {
     use mio::unix::SourceFd;
     use mio::{Events, Interest, Token};
     use std::net::UdpSocket;
-    use std::os::fd::AsRawFd;
 
     /// A poller with a socket of which it tells, and one that sends to it.
     fn pair() -> (Poll, UdpSocket, UdpSocket) {

@@ -176,17 +176,17 @@ mod tests {
         let turn = |both: &mut Patience, slow: u64, fast: u64, fast_shared: u64| {
             (0..slow).for_each(|_| both.read(0, false, true));
             (0..fast).for_each(|read| both.read(1, read < fast_shared, true));
-            both.choose(both.since.max(1) + CHOSEN_EVERY, &[64, 4, 0]);
+            both.choose(both.since.max(1) + CHOSEN_EVERY, &[128, 4, 0]);
             both.wait / 1_000
         };
         for _ in 0..99 {
-            turn(&mut both, 128, 0, 0);
+            turn(&mut both, 256, 0, 0);
         }
-        assert_eq!(turn(&mut both, 128, 0, 0), 950, "64 streams of 100 events a second");
+        assert_eq!(turn(&mut both, 256, 0, 0), 950, "128 streams of 100 events a second");
         // And 4 of 500, whose gaps are 2 ms.
-        assert_eq!(turn(&mut both, 128, 40, 0), 0, "how long its replies are is not known yet");
-        assert_eq!(turn(&mut both, 128, 40, 0), 200, "longer than 20 ms, at least");
-        assert_eq!(turn(&mut both, 128, 40, 0), 250);
-        assert_eq!(turn(&mut both, 128, 40, 1), 125, "1 of 40 is many for it, though not for both");
+        assert_eq!(turn(&mut both, 256, 40, 0), 0, "how long its replies are is not known yet");
+        assert_eq!(turn(&mut both, 256, 40, 0), 200, "longer than 20 ms, at least");
+        assert_eq!(turn(&mut both, 256, 40, 0), 250);
+        assert_eq!(turn(&mut both, 256, 40, 1), 125, "1 of 40 is many for it, though not for both");
     }
 }

@@ -45,7 +45,7 @@ fn a_server_that_says_nothing_keeps_no_other_from_being_read() {
             on(&transport, port, Timeouts::default()).await,
             on(&transport, quick(), Timeouts::default()).await,
         );
-        let (given_up, gives_up) = tokio::sync::oneshot::channel::<()>();
+        let (gives_up, given_up) = tokio::sync::oneshot::channel::<()>();
         let waits = tokio::spawn(async move {
             let order = order(&stalled, 0);
             let given_up = pin!(async { drop(given_up.await) });

@@ -121,7 +121,7 @@ fn a_server_that_stalls_moves_no_send_to_the_other() {
         _ => Stop::No,
     });
     let due: Vec<i64> = (0..20).map(|i| i * 10_000_000).collect();
-    assert_eq!((other.ended.reason, other.records.len()), (Reason::Requests, 20));
+    assert_eq!((&other.ended.reason, other.records.len()), (&Reason::Requests, 20));
     assert!(other.records.iter().all(Record::success));
     let sent: Vec<i64> = other.records.iter().filter_map(|record| record.timeline.sent).collect();
     assert_eq!((other.planned(), sent), (due.clone(), due));
