@@ -3,6 +3,7 @@
 //! As programs write it: separated by commas, semicolons, tabs or bars (the header tells which),
 //! lines that end in LF, CRLF or CR, quoted fields with line breaks and doubled quotes.
 
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use std::borrow::Cow;
 
 /// One value and the byte of the text at which it begins.
@@ -34,92 +35,124 @@ pub struct Unclosed {
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
     text: &'a str,
-    separator: u8,
+    reader: Reader,
+    /// The byte that is read next, and its line.
     at: usize,
     line: usize,
+    /// The byte behind the last field.
+    end: usize,
+    /// A quoted field in the making.
+    unquoted: Vec<u8>,
 }
 
 const SEPARATORS: [u8; 4] = *b",;\t|";
+
+/// What the reader hands out at a time of a field.
+const PIECE: usize = 512;
+
+/// What ends a field.
+#[derive(PartialEq)]
+enum Behind {
+    Separator,
+    LineBreak,
+    Nothing,
+}
 
 impl<'a> Records<'a> {
     /// Takes the separator that the first line has most of, or the one that a line `sep=;`
     /// in front of it names, as spreadsheets write it.
     pub fn new(text: &'a str) -> Self {
-        let mut records = Records { text, separator: b',', at: 0, line: 1 };
-        while records.end_of_line() {}
-        let first = records.rest().split(['\n', '\r']).next().unwrap_or_default();
-        if let Some(&[separator]) = first.strip_prefix("sep=").map(str::as_bytes)
-            && separator.is_ascii()
-            && separator != b'"'
-        {
-            records.at += first.len();
-            records.separator = separator;
-            return records;
-        }
+        let at = text.len() - text.trim_start_matches(['\n', '\r']).len();
+        let first = text[at..].split(['\n', '\r']).next().unwrap_or_default();
+        let named = match first.strip_prefix("sep=").map(str::as_bytes) {
+            Some(&[separator]) if separator.is_ascii() && separator != b'"' => Some(separator),
+            _ => None,
+        };
         // `max_by_key` takes the last of equals, and a comma is the first choice.
         let most = SEPARATORS.into_iter().rev().max_by_key(|separator| outside_quotes(first, *separator));
-        records.separator = most.unwrap_or(b',');
-        records
+        let at = if named.is_some() { at + first.len() } else { at };
+        Records {
+            text,
+            reader: ReaderBuilder::new().delimiter(named.or(most).unwrap_or(b',')).build(),
+            at,
+            line: 1 + line_breaks(&text[..at]),
+            end: at,
+            unquoted: Vec::new(),
+        }
     }
 
     /// The byte behind the last record.
     pub fn at(&self) -> usize {
-        self.at
+        self.end
     }
 
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+    /// Steps over line breaks; the reader would, and would not say on which line it goes on.
+    fn blank_lines(&mut self) {
+        let rest = &self.text[self.at..];
+        let blank = &rest[..rest.len() - rest.trim_start_matches(['\n', '\r']).len()];
+        self.at += blank.len();
+        self.line += line_breaks(blank);
     }
 
-    /// Steps over a line break, if one is here.
-    fn end_of_line(&mut self) -> bool {
-        let step = match self.rest().as_bytes() {
-            [b'\r', b'\n', ..] => 2,
-            [b'\n' | b'\r', ..] => 1,
-            _ => return false,
-        };
-        self.at += step;
-        self.line += 1;
-        true
-    }
-
-    fn ends(&self, byte: u8) -> bool {
-        byte == self.separator || byte == b'\n' || byte == b'\r'
-    }
-
-    /// Length of the text up to what ends a field.
-    fn plain(&self, text: &str) -> usize {
-        text.bytes().position(|byte| self.ends(byte)).unwrap_or(text.len())
-    }
-
-    /// One field; what follows it is a separator, a line break, or nothing.
-    fn field(&mut self, torn: &mut Option<usize>) -> Result<Field<'a>, Unclosed> {
-        let (at, rest) = (self.at, self.rest());
-        let Some(quoted) = rest.strip_prefix('"') else {
-            let text = &rest[..self.plain(rest)];
-            self.at += text.len();
-            return Ok(Field { text: text.into(), at });
-        };
-        let mut from = 0;
-        let end = loop {
-            let quote = from + quoted[from..].find('"').ok_or(Unclosed { at, line: self.line })?;
-            match quoted.as_bytes().get(quote + 1) {
-                Some(b'"') => from = quote + 2,
-                _ => break quote,
-            }
-        };
-        let (inside, behind) = (&quoted[..end], &quoted[end + 1..]);
-        self.line += line_breaks(inside);
-        let mut text: Cow<str> =
-            if inside.contains('"') { inside.replace("\"\"", "\"").into() } else { inside.into() };
-        let more = self.plain(behind);
-        self.at += 1 + end + 1;
-        if more > 0 {
-            torn.get_or_insert(self.at);
-            text.to_mut().push_str(&behind[..more]);
-            self.at += more;
+    /// Lets the reader find the end of the field that begins here.
+    fn step(&mut self) -> Behind {
+        self.unquoted.clear();
+        let mut piece = [0; PIECE];
+        loop {
+            let input = &self.text.as_bytes()[self.at..];
+            let (found, read, written) = self.reader.read_field(input, &mut piece);
+            self.at += read;
+            self.unquoted.extend_from_slice(&piece[..written]);
+            let record_end = match found {
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => continue,
+                ReadFieldResult::Field { record_end } => record_end,
+                ReadFieldResult::End => true,
+            };
+            // It is told of the end of the text by an input without bytes.
+            return match (input.is_empty(), record_end) {
+                (true, _) => Behind::Nothing,
+                (false, true) => Behind::LineBreak,
+                (false, false) => Behind::Separator,
+            };
         }
-        Ok(Field { text, at })
+    }
+
+    /// One field and what follows it.
+    fn field(&mut self, torn: &mut Option<usize>) -> Result<(Field<'a>, Behind), Unclosed> {
+        let at = self.at;
+        let behind = self.step();
+        self.end = self.at - usize::from(behind != Behind::Nothing);
+        let raw = &self.text[at..self.end];
+        if behind == Behind::LineBreak {
+            // Of a return and a line feed the reader takes the first.
+            self.at = self.end;
+        }
+        let Some(quoted) = raw.strip_prefix('"') else {
+            return Ok((Field { text: raw.into(), at }, behind));
+        };
+        let close = closing(quoted).ok_or(Unclosed { at, line: self.line })?;
+        let (inside, more) = (&quoted[..close], &quoted[close + 1..]);
+        self.line += line_breaks(inside);
+        if !more.is_empty() {
+            torn.get_or_insert(at + 1 + close + 1);
+        }
+        let text = match more.is_empty() && !inside.contains('"') {
+            true => inside.into(),
+            false => String::from_utf8_lossy(&self.unquoted).into_owned().into(),
+        };
+        Ok((Field { text, at }, behind))
+    }
+}
+
+/// The quote that ends a quoted field; a doubled one is part of its text.
+fn closing(quoted: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let quote = from + quoted[from..].find('"')?;
+        match quoted.as_bytes().get(quote + 1) {
+            Some(b'"') => from = quote + 2,
+            _ => return Some(quote),
+        }
     }
 }
 
@@ -127,22 +160,23 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, Unclosed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.end_of_line() {}
+        self.blank_lines();
         if self.at >= self.text.len() {
             return None;
         }
         let (line, mut fields, mut torn) = (self.line, Vec::new(), None);
         loop {
             match self.field(&mut torn) {
-                Ok(field) => fields.push(field),
+                Ok((field, behind)) => {
+                    fields.push(field);
+                    if behind != Behind::Separator {
+                        return Some(Ok(Record { fields, line, torn }));
+                    }
+                }
                 Err(unclosed) => {
                     self.at = self.text.len();
                     return Some(Err(Unclosed { line, ..unclosed }));
                 }
-            }
-            match self.rest().as_bytes().first() {
-                Some(byte) if *byte == self.separator => self.at += 1,
-                _ => return Some(Ok(Record { fields, line, torn })),
             }
         }
     }
