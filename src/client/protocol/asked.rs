@@ -1,6 +1,6 @@
 //! `asked_output`: how many output tokens a body allows, whoever asked for them.
 
-use super::extras;
+use super::overlay::extras;
 use crate::client::Target;
 use crate::client::dialect::LIMITS;
 use crate::record::{Prompt, Request};

@@ -1,6 +1,6 @@
 //! OpenAI `/v1/audio/transcriptions`: a form with a file of sound. Events are read in `event`.
 
-use super::{extras, lay_over};
+use super::overlay::{extras, lay_over};
 use crate::client::Target;
 use crate::record::{Clip, Prompt, Request};
 use serde_json::{Map, Value};

@@ -1,6 +1,7 @@
 //! OpenAI `/v1/chat/completions`: the body. Events are read in `openai`.
 
-use super::{completions, extras, lay_over, openai};
+use super::overlay::{extras, lay_over};
+use super::{completions, openai};
 use crate::client::Target;
 use crate::record::{Prompt, Request};
 use serde_json::{Map, Value, json};

@@ -1,6 +1,7 @@
 //! OpenAI `/v1/completions`: the body. Events are read in `openai`.
 
-use super::{extras, lay_over, openai};
+use super::openai;
+use super::overlay::{extras, lay_over};
 use crate::client::Target;
 use crate::record::{Prompt, Request};
 use serde_json::{Map, Value};

@@ -5,9 +5,11 @@
 //! in `odd`, which takes anything.
 
 use super::finish::Finish;
+use super::meaning::Meaning;
+use super::reading::is_no_output;
 use super::text::{Glance, Text};
 use super::usage::UsageFields;
-use super::{Meaning, fault, json, odd};
+use super::{fault, json, odd};
 use crate::record::Kind;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -136,7 +138,7 @@ struct Delta<'a> {
 fields!(Delta {
     "role" => role, "reasoning" => reasoning, "reasoning_content" => reasoning_content, "content" => content,
     "tool_calls" => tool_calls, "function_call" => function_call,
-} ignored |key| key != "usage" && odd::is_no_output(key));
+} ignored |key| key != "usage" && is_no_output(key));
 
 #[derive(Default)]
 struct ToolCall<'a> {
@@ -144,7 +146,7 @@ struct ToolCall<'a> {
     other: Glance,
 }
 
-fields!(ToolCall { "function" => function, } ignored odd::is_no_output);
+fields!(ToolCall { "function" => function, } ignored is_no_output);
 
 #[derive(Default)]
 struct Function<'a> {
@@ -153,7 +155,7 @@ struct Function<'a> {
     other: Glance,
 }
 
-fields!(Function { "name" => name, "arguments" => arguments, } ignored odd::is_no_output);
+fields!(Function { "name" => name, "arguments" => arguments, } ignored is_no_output);
 
 /// One entry a token: in a chat under `content`, in a completion under `tokens`.
 #[derive(Deserialize, Default)]

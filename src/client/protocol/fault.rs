@@ -83,7 +83,7 @@ pub(super) fn in_reply(reply: &Map<String, Value>) -> Option<String> {
     if named("object", "error") || named("type", "error") {
         return Some(KEYS.iter().find_map(|key| words(reply.get(*key)?)).unwrap_or_default());
     }
-    if super::odd::choices(reply).is_some() {
+    if super::reading::choices(reply).is_some() {
         return None;
     }
     let refused = ["success", "ok", "Success"].iter().any(|key| reply.get(*key) == Some(&Value::Bool(false)));

@@ -1,6 +1,6 @@
 //! `forces_length`: whether a body keeps the model from ending its reply itself.
 
-use super::extras;
+use super::overlay::extras;
 use crate::client::Target;
 use crate::client::target::Exact;
 use crate::record::{Prompt, Request};

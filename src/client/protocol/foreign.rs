@@ -1,6 +1,6 @@
 //! Replies without `choices`: those of other APIs that a gateway may pass through as they are.
 
-use super::odd::{Object, Reading, items, word};
+use super::reading::{Object, Reading, items, word};
 use super::usage;
 use crate::record::{Kind, Usage};
 use serde_json::Value;

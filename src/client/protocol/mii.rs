@@ -1,7 +1,8 @@
 //! DeepSpeed-MII behind the small server of its examples: the body. It streams nothing, and
 //! answers `{"text": [".."]}` without any count; the reply is read in `event`.
 
-use super::{completions, extras, lay_over, openai};
+use super::overlay::{extras, lay_over};
+use super::{completions, openai};
 use crate::client::Target;
 use crate::record::Request;
 use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 //!
 //! [`Tally`] adds the meanings of one reply up and says how the request ended.
 
+mod api;
 mod asked;
 mod audio;
 mod chat;
@@ -12,9 +13,12 @@ mod finish;
 mod forced;
 mod foreign;
 mod json;
+mod meaning;
 mod mii;
 mod odd;
 mod openai;
+mod overlay;
+mod reading;
 mod tally;
 mod template;
 mod tensorrt;
@@ -26,147 +30,18 @@ mod verbatim;
 #[cfg(test)]
 mod replay;
 
+pub use api::Api;
 pub use asked::asked_output;
 pub use audio::content_type as audio_content_type;
 pub use fault::error_words;
 pub use forced::forces_length;
+pub use meaning::Meaning;
 pub use tally::{Tally, Verdict};
 pub use template::Reader;
 
 use super::Target;
-use crate::record::{Kind, Prompt, Request, Usage};
+use crate::record::{Kind, Prompt, Request};
 use serde_json::{Map, Value};
-
-/// The request format of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
-    /// OpenAI `/v1/completions` (vllm, openai, sglang, lmdeploy, scalellm).
-    Completions,
-    /// OpenAI `/v1/chat/completions`.
-    Chat,
-    /// TGI `/generate_stream`.
-    Tgi,
-    /// TensorRT-LLM / Triton `/v2/models/<m>/generate_stream`.
-    TensorRt,
-    /// DeepSpeed-MII: a prompt, and `{"text": [..]}`.
-    Mii,
-    /// OpenAI `/v1/audio/transcriptions`.
-    Audio,
-}
-
-impl Api {
-    pub const NAMES: [&'static str; 6] =
-        ["openai-completions", "openai-chat", "tgi", "tensorrt-llm", "deepspeed-mii", "openai-audio"];
-    const ALL: [Api; 6] = [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt, Api::Mii, Api::Audio];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Api::Completions => "openai-completions",
-            Api::Chat => "openai-chat",
-            Api::Tgi => "tgi",
-            Api::TensorRt => "tensorrt-llm",
-            Api::Mii => "deepspeed-mii",
-            Api::Audio => "openai-audio",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Api> {
-        Api::ALL.into_iter().find(|api| api.name() == name)
-    }
-
-    /// The usual path; `<model>` stands for the model's name.
-    pub fn endpoint(self) -> &'static str {
-        match self {
-            Api::Completions | Api::Mii => "/v1/completions",
-            Api::Chat => "/v1/chat/completions",
-            Api::Tgi => "/generate_stream",
-            Api::TensorRt => "/v2/models/<model>/generate_stream",
-            Api::Audio => "/v1/audio/transcriptions",
-        }
-    }
-}
-
-/// What one event (or the whole body of a reply that was not streamed) means.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Meaning {
-    pub kind: Kind,
-    /// Output tokens in this event, when it says so itself (token ids, log probabilities).
-    /// [`Tally::add`] knows more: it also reads continuous usage.
-    pub tokens: u32,
-    /// Bytes of output text.
-    pub bytes: u32,
-    /// How many of `bytes` were reasoning; within an event it comes before the rest.
-    pub reasoning_bytes: u32,
-    /// Of the choices in `choices` when there are any, else of the whole reply.
-    pub usage: Usage,
-    /// (choice index, finish reason) of each choice that ended here. The reason is empty where
-    /// a server says that it has finished, but not why.
-    pub finishes: Vec<(u32, String)>,
-    /// Indexes of the choices that this event speaks of, as a bit set of the first 64.
-    pub choices: u64,
-    /// The others of them.
-    pub choices_beyond: Vec<u32>,
-    /// The output is the message of a choice as a whole: where it was streamed, a repetition.
-    pub whole: bool,
-    pub error: Option<String>,
-}
-
-impl Meaning {
-    fn error(words: String) -> Meaning {
-        Meaning { kind: Kind::ERROR, error: Some(words), ..Meaning::default() }
-    }
-
-    fn add(&mut self, kind: Kind) {
-        self.kind = self.kind.with(kind);
-    }
-
-    /// Output text of a kind; an empty one is no output.
-    fn output(&mut self, kind: Kind, piece: &str, text: &mut Option<&mut String>) {
-        if piece.is_empty() {
-            return;
-        }
-        self.add(kind);
-        self.bytes = self.bytes.saturating_add(length(piece));
-        if kind == Kind::REASONING {
-            self.reasoning_bytes = self.reasoning_bytes.saturating_add(length(piece));
-        }
-        if let Some(text) = text {
-            text.push_str(piece);
-        }
-    }
-
-    fn choice(&mut self, index: u32) {
-        match 1_u64.checked_shl(index) {
-            Some(bit) => self.choices |= bit,
-            None => self.choices_beyond.push(index),
-        }
-    }
-
-    /// A choice ended, for this reason.
-    fn finish(&mut self, index: u32, reason: &str) {
-        self.add(Kind::FINISH);
-        self.finishes.push((index, reason.to_string()));
-    }
-
-    /// Takes the output out of it.
-    fn silence(&mut self) {
-        self.kind = Kind(self.kind.0 & !Kind::OUTPUT.0);
-        (self.bytes, self.reasoning_bytes, self.tokens) = (0, 0, 0);
-        *self = std::mem::take(self).sealed();
-    }
-
-    /// An event that says nothing of interest is an empty one.
-    fn sealed(mut self) -> Meaning {
-        if matches!(self.kind, Kind(0) | Kind::CHOICES) {
-            self.add(Kind::EMPTY);
-        }
-        self
-    }
-}
-
-fn length(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap_or(u32::MAX)
-}
 
 /// The body of a request, JSON but for sound: our fields, the target's `extra_body` laid over them, then the
 /// request's `extra`, then what was recorded. Later ones win; objects are merged key by key; null takes a key away.
@@ -253,26 +128,6 @@ pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<Me
         let start: String = String::from_utf8_lossy(body).chars().take(80).collect();
         format!("cannot read {start:?} as a reply of {}: {error}", api.name())
     })
-}
-
-/// What a user laid over the body, in the order in which it is laid.
-fn extras<'a>(target: &'a Target, request: &'a Request) -> impl Iterator<Item = &'a Map<String, Value>> {
-    std::iter::once(&target.extra_body).chain(request.extra.as_deref())
-}
-
-fn lay_over(fields: &mut Map<String, Value>, extra: &Map<String, Value>) {
-    for (key, value) in extra {
-        match (fields.get_mut(key), value) {
-            (Some(_), Value::Null) => {
-                fields.shift_remove(key);
-            }
-            (None, Value::Null) => {}
-            (Some(Value::Object(ours)), Value::Object(theirs)) => lay_over(ours, theirs),
-            _ => {
-                fields.insert(key.clone(), value.clone());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

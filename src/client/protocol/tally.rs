@@ -1,7 +1,9 @@
 //! `Tally`: adds the meanings of one reply up, and says how the request ended.
 
+use super::api::Api;
 use super::finish::Finish;
-use super::{Api, Meaning, usage};
+use super::meaning::Meaning;
+use super::usage;
 use crate::record::{Kind, Outcome, Seen, Usage};
 
 /// What one reply has said so far.

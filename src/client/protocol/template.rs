@@ -5,7 +5,9 @@
 //! same with another length. Anything else is parsed. At 16 tokens a write this is most of what
 //! an event costs.
 
-use super::{Api, Meaning, read_event, read_fault};
+use super::api::Api;
+use super::meaning::Meaning;
+use super::{read_event, read_fault};
 use crate::client::sse::Event;
 use crate::record::{Kind, Usage};
 
@@ -117,7 +119,7 @@ impl Template {
     }
 
     fn meaning_of(&self, word: &str) -> Meaning {
-        let bytes = super::length(word);
+        let bytes = super::meaning::length(word);
         let reasoning_bytes = if self.kind.has(Kind::REASONING) { bytes } else { 0 };
         Meaning {
             kind: self.kind,

@@ -1,8 +1,11 @@
 //! TensorRT-LLM behind Triton, `/v2/models/<model>/generate_stream`: text and nothing else; the
 //! end of the stream is the only sign that it is complete.
 
+use super::meaning::Meaning;
+use super::overlay::{extras, lay_over};
+use super::reading::items;
 use super::text::Text;
-use super::{Meaning, completions, extras, fault, json, lay_over, odd, openai};
+use super::{completions, fault, json, openai};
 use crate::client::Target;
 use crate::client::target::Exact;
 use crate::record::{Kind, Prompt, Request};
@@ -50,7 +53,7 @@ pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Re
                 return Ok(Meaning::error(words));
             }
             // With several outputs it is a list.
-            let pieces = fields.get("text_output").map_or(&[][..], odd::items);
+            let pieces = fields.get("text_output").map_or(&[][..], items);
             for piece in pieces.iter().filter_map(Value::as_str) {
                 meaning.output(Kind::CONTENT, piece, &mut text);
             }

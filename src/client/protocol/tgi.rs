@@ -2,9 +2,12 @@
 //! and the finish reason.
 
 use super::finish::Finish;
+use super::meaning::Meaning;
+use super::overlay::{extras, lay_over};
+use super::reading::word;
 use super::text::Text;
 use super::usage::Count;
-use super::{Meaning, completions, extras, fault, json, lay_over, odd};
+use super::{completions, fault, json};
 use crate::client::Target;
 use crate::client::target::Exact;
 use crate::record::{Kind, Prompt, Request, Usage};
@@ -126,7 +129,7 @@ impl<'a> Event<'a> {
             }),
             generated_text: fields.get("generated_text").and_then(Text::of),
             details: details.map(|details| Details {
-                finish_reason: details.get("finish_reason").map(odd::word).map(Text::from),
+                finish_reason: details.get("finish_reason").map(word).map(Text::from),
                 generated_tokens: details.get("generated_tokens").map(Count::of).unwrap_or_default(),
                 input_length: details.get("input_length").map(Count::of).unwrap_or_default(),
             }),

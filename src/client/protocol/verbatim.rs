@@ -1,6 +1,7 @@
 //! The body of a recorded request: our fields, and beside them the recorded ones as they are.
 
-use super::{Api, lay_over};
+use super::api::Api;
+use super::overlay::lay_over;
 use crate::record::{Key, Verbatim};
 use serde_json::{Map, Value};
 
