@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rampant::cli;
 use rampant::error::Result;
 use rampant::host::Host;
-use rampant::stats::names::Name;
+use rampant::stats::names::{Metric, Name};
 use rampant::stats::series;
 use rampant::store::{reader, runs, schema};
 
@@ -364,6 +364,21 @@ fn every_column_of_the_requests_is_described_in_order() {
     let schema = schema::schema();
     let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(described, columns);
+}
+
+#[test]
+fn the_list_of_metrics_is_the_programs_and_its_columns_are_there() {
+    let page = read("docs/metrics.md");
+    let (before, rest) = page.split_once("<!-- all metrics -->\n").expect("the mark before the list");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the mark behind the list");
+    let list = rampant::stats::page::page();
+    is_up_to_date("docs/metrics.md", &format!("{before}<!-- all metrics -->\n{list}<!-- end -->{after}"));
+    let schema = schema::schema();
+    let stored: Vec<&str> = Metric::all().filter_map(|metric| metric.about().stored).collect();
+    assert!(stored.len() > 10);
+    for column in stored {
+        assert!(schema.field_with_name(column).is_ok(), "there is no column {column}");
+    }
 }
 
 #[test]

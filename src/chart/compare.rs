@@ -2,6 +2,8 @@
 
 use super::ticks::Format;
 use super::{Axis, Figure, Panel, Ramp, Scale, Series, Style, Tone};
+use crate::lang::Lang;
+use crate::stats::metric::{Better, Metric};
 
 /// One configuration: its label (`io512x512_mc4_np40`) and the columns of the aggregated CSV.
 #[derive(Debug, Clone)]
@@ -55,36 +57,57 @@ pub fn pages(kind: Kind, all: &[Row], title: &str) -> Vec<Figure> {
 /// since they need the height.
 const GRID_MOST: usize = 14;
 
-/// One metric: its column, its name in both languages, whether more is better.
-struct Metric {
-    column: &'static str,
-    en: &'static str,
-    zh: &'static str,
+/// What is compared: a column of the aggregated CSV, its name in both languages, whether more is better.
+struct Compared {
+    column: String,
+    en: String,
+    zh: String,
     format: Format,
     higher: bool,
 }
 
-const fn rate(column: &'static str, en: &'static str, zh: &'static str) -> Metric {
-    Metric { column, en, zh, format: Format::Number, higher: true }
+fn rate(of: Metric, column: &str, en: &str, zh: &str) -> Compared {
+    let higher = of.about().better == Better::Higher;
+    Compared { column: column.into(), en: en.into(), zh: zh.into(), format: Format::Number, higher }
 }
 
-const fn latency_of(column: &'static str, en: &'static str, zh: &'static str) -> Metric {
-    Metric { column, en, zh, format: Format::Ms, higher: false }
+fn total() -> Compared {
+    rate(Metric::TotalTokens, "total_token_throughput", "Total tokens/s", "总吞吐量")
 }
 
-const TOTAL: Metric = rate("total_token_throughput", "Total tokens/s", "总吞吐量");
-const OUTPUT: Metric = rate("output_throughput", "Output tokens/s", "输出吞吐量");
-const REQUESTS: Metric = rate("request_throughput", "Requests/s", "请求吞吐量");
-const GOODPUT: Metric = rate("request_goodput", "Good requests/s", "有效吞吐量");
-const LATENCIES: [Metric; 5] = [
-    latency_of("mean_ttft_ms", "Mean TTFT", "平均首令牌时间"),
-    latency_of("p99_ttft_ms", "P99 TTFT", "首令牌时间 P99"),
-    latency_of("mean_tpot_ms", "Mean TPOT", "平均每令牌时间"),
-    latency_of("mean_itl_ms", "Mean ITL", "平均令牌间延迟"),
-    latency_of("mean_e2el_ms", "Mean E2EL", "平均端到端延迟"),
-];
+fn output() -> Compared {
+    rate(Metric::OutputTokens, "output_throughput", "Output tokens/s", "输出吞吐量")
+}
 
-impl Metric {
+fn requests() -> Compared {
+    rate(Metric::Requests, "request_throughput", "Requests/s", "请求吞吐量")
+}
+
+fn goodput() -> Compared {
+    rate(Metric::Goodput, "request_goodput", "Good requests/s", "有效吞吐量")
+}
+
+/// The means of vLLM's latencies, and behind the first of them its 99th percentile.
+fn latencies() -> Vec<Compared> {
+    let compared = |of: Metric, statistic: &str, en: &str, zh: String| Compared {
+        column: format!("{statistic}_{}_ms", of.name()),
+        en: format!("{en} {}", of.written_out(Lang::English)),
+        zh,
+        format: Format::Ms,
+        higher: of.about().better == Better::Higher,
+    };
+    let mean = |of: Metric| compared(of, "mean", "Mean", format!("平均{}", of.written_out(Lang::Chinese)));
+    let mut all: Vec<Compared> = Metric::OF_VLLM.into_iter().map(mean).collect();
+    let first = Metric::OF_VLLM[0];
+    all.insert(1, compared(first, "p99", "P99", format!("{} P99", first.written_out(Lang::Chinese))));
+    all
+}
+
+fn compared() -> Vec<Compared> {
+    [total(), output(), requests(), goodput()].into_iter().chain(latencies()).collect()
+}
+
+impl Compared {
     fn title(&self) -> String {
         format!("{} · {}", self.en, self.zh)
     }
@@ -99,8 +122,7 @@ impl Row {
 
 /// Whether anything of these configurations can be drawn.
 pub fn drawable(rows: &[Row]) -> bool {
-    let metrics = [&TOTAL, &OUTPUT, &REQUESTS, &GOODPUT].into_iter().chain(&LATENCIES);
-    metrics.into_iter().any(|metric| rows.iter().any(|row| row.value(metric.column).is_finite()))
+    compared().iter().any(|metric| rows.iter().any(|row| row.value(&metric.column).is_finite()))
 }
 
 /// Chart 1: total tok/s, output tok/s, token counts, req/s by configuration (2x2).
@@ -118,7 +140,7 @@ fn throughput_of(page: &Page, title: &str) -> Figure {
         tokens.series = counts.map(|(name, column)| bars(rows, name, column, Tone::Auto)).into();
         tokens.x.range = common_range(page, &counts.map(|(_, column)| column));
     }
-    let mut panels = vec![one(page, &TOTAL, 0), one(page, &OUTPUT, 0), tokens, one(page, &REQUESTS, 0)];
+    let mut panels = vec![one(page, &total(), 0), one(page, &output(), 0), tokens, one(page, &requests(), 0)];
     panels.iter_mut().for_each(note_when_empty);
     finish(page, title, "Throughput · 吞吐量对比", panels, 2)
 }
@@ -131,7 +153,7 @@ pub fn latency(rows: &[Row], title: &str) -> Figure {
 }
 
 fn latency_of_page(page: &Page, title: &str) -> Figure {
-    let mut panels: Vec<Panel> = LATENCIES.iter().map(|metric| one(page, metric, 2)).collect();
+    let mut panels: Vec<Panel> = latencies().iter().map(|metric| one(page, metric, 2)).collect();
     panels.iter_mut().for_each(note_when_empty);
     finish(page, title, "Latency · 延迟对比", panels, 3)
 }
@@ -147,13 +169,12 @@ pub fn heatmap(rows: &[Row], title: &str) -> Figure {
 
 fn heatmap_of(page: &Page, title: &str) -> Figure {
     let rows = page.rows;
-    let metrics = [&TOTAL, &OUTPUT, &REQUESTS, &GOODPUT].into_iter().chain(&LATENCIES);
-    let metrics: Vec<&Metric> =
-        metrics.filter(|metric| page.all.iter().any(|row| row.value(metric.column).is_finite())).collect();
+    let seen = |metric: &Compared| page.all.iter().any(|row| row.value(&metric.column).is_finite());
+    let metrics: Vec<Compared> = compared().into_iter().filter(seen).collect();
     let (mut points, mut cells) = (Vec::new(), Vec::new());
     for (column, metric) in metrics.iter().enumerate() {
-        let values: Vec<f64> = rows.iter().map(|row| row.value(metric.column)).collect();
-        let all: Vec<f64> = page.all.iter().map(|row| row.value(metric.column)).collect();
+        let values: Vec<f64> = rows.iter().map(|row| row.value(&metric.column)).collect();
+        let all: Vec<f64> = page.all.iter().map(|row| row.value(&metric.column)).collect();
         for (place, label) in metric.format.column(&values).into_iter().enumerate() {
             points.push((column as f64, place as f64));
             cells.push((goodness(values[place], &all, metric.higher), label));
@@ -215,10 +236,10 @@ fn panel(rows: &[Row], title: &str, format: Format) -> Panel {
     }
 }
 
-fn one(page: &Page, metric: &Metric, accent: usize) -> Panel {
-    let series = vec![bars(page.rows, "", metric.column, Tone::Accent(accent))];
+fn one(page: &Page, metric: &Compared, accent: usize) -> Panel {
+    let series = vec![bars(page.rows, "", &metric.column, Tone::Accent(accent))];
     let mut panel = Panel { series, ..panel(page.rows, &metric.title(), metric.format) };
-    panel.x.range = common_range(page, &[metric.column]);
+    panel.x.range = common_range(page, &[metric.column.as_str()]);
     panel
 }
 

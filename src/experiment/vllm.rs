@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::run::Reason;
 use crate::schedule::{Process, Shape};
+use crate::stats::metric::Metric;
 use crate::stats::vllm::{Meta, Ramp, VllmResult};
 use chrono::TimeZone;
 use serde_json::{Map, Value};
@@ -13,7 +14,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// Metrics that have percentiles.
-pub const METRICS: [&str; 4] = ["ttft", "tpot", "itl", "e2el"];
+pub fn metrics() -> [&'static str; 4] {
+    Metric::OF_VLLM.map(Metric::name)
+}
 
 /// How a result is to be written.
 pub struct Wanted {
@@ -23,7 +26,7 @@ pub struct Wanted {
     pub detailed: bool,
     pub append: bool,
     pub percentiles: Vec<f64>,
-    /// Those of [`METRICS`] whose percentiles are wanted.
+    /// Those of [`metrics`] whose percentiles are wanted.
     pub metrics: Vec<String>,
 }
 

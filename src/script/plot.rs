@@ -11,7 +11,7 @@ use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
 use crate::record::{Phase, Record};
-use crate::stats::names::{Name, Unit};
+use crate::stats::names::{Metric, Name, Unit};
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
@@ -41,20 +41,6 @@ enum Data {
     Runs(Vec<Handle>),
     Rows(Vec<Map>),
 }
-
-/// A request metric by its name, for distributions.
-type Measure = fn(&Record) -> Vec<f64>;
-
-const MEASURES: [(&str, Measure); 8] = [
-    ("ttft", |record| record.ttft_ms().into_iter().collect()),
-    ("ttfo", |record| record.ttfo_ms().into_iter().collect()),
-    ("e2el", |record| record.e2el_ms().into_iter().collect()),
-    ("tpot", |record| record.tpot_ms().into_iter().collect()),
-    ("itl", Record::itl_ms),
-    ("queue_delay", |record| record.queue_delay_ms().into_iter().collect()),
-    ("lateness", |record| record.lateness_ms().into_iter().collect()),
-    ("response_ttft", |record| record.response_ttft_ms().into_iter().collect()),
-];
 
 /// Reads the options and makes the figure.
 pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
@@ -143,25 +129,29 @@ fn counts(record: &Record) -> bool {
 
 /// Names as the label of an axis, with their unit where all have the same.
 fn labelled(names: &[String]) -> String {
-    let unit = |name: &String| match Name::parse(name) {
-        _ if MEASURES.iter().any(|(measure, _)| measure == name) => " (ms)",
-        Ok(name) => match name.unit() {
-            Unit::Ms => " (ms)",
-            Unit::Seconds => " (s)",
-            Unit::PerSecond => " (per second)",
-            Unit::Share | Unit::Plain => "",
-        },
-        Err(_) => "",
+    let unit = |name: &String| {
+        let of_values = of_requests(name).map(|metric| metric.about().unit);
+        match of_values.or_else(|| Name::parse(name).ok().map(Name::unit)) {
+            Some(Unit::Ms) => " (ms)",
+            Some(Unit::Seconds) => " (s)",
+            Some(Unit::PerSecond) => " (per second)",
+            Some(Unit::Share | Unit::Plain) | None => "",
+        }
     };
     let first = names.first().map_or("", unit);
     let same = names.iter().all(|name| unit(name) == first);
     format!("{}{}", names.join(", "), if same { first } else { "" })
 }
 
+/// The metric of this name, if single requests have values of it.
+fn of_requests(name: &str) -> Option<Metric> {
+    Metric::all().find(|metric| metric.name() == name && metric.is_of_requests())
+}
+
 /// The values behind a distribution, one list for each run.
 fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Vec<f64>)>> {
-    let Some((_, measure)) = MEASURES.iter().find(|(name, _)| *name == x) else {
-        let names: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+    let Some(metric) = of_requests(x) else {
+        let names: Vec<&str> = Metric::all().filter(|m| m.is_of_requests()).map(Metric::name).collect();
         return Err(opts.error("x", &format!("must be one of {} for a cdf, got {x:?}", names.join(", "))));
     };
     let Data::Runs(runs) = data else {
@@ -170,8 +160,9 @@ fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(Str
     let mut samples = Vec::new();
     for run in runs {
         let mut values = Vec::new();
-        let each =
-            |record: Record| values.extend(counts(&record).then(|| measure(&record)).into_iter().flatten());
+        let each = |record: Record| {
+            values.extend(counts(&record).then(|| metric.values(&record)).flatten().into_iter().flatten())
+        };
         run.each_record(state, each).map_err(super::fault::raise)?;
         need_room("chart", 0)?;
         samples.push((run.name(), values));

@@ -2,7 +2,7 @@
 
 use super::fault::Fallible;
 use super::opts::Opts;
-use crate::experiment::vllm::{METRICS, Wanted};
+use crate::experiment::vllm::{self, Wanted};
 
 /// How a result is to be written.
 pub fn wanted(opts: &mut Opts) -> Fallible<Wanted> {
@@ -19,11 +19,12 @@ pub fn wanted(opts: &mut Opts) -> Fallible<Wanted> {
     }
     let detailed = opts.take::<bool>("detailed")?.unwrap_or(false);
     let append = opts.take::<bool>("append")?.unwrap_or(false);
-    let metrics = listed(opts.take("percentile_metrics")?, "ttft,tpot,itl,e2el");
-    if let Some(unknown) = metrics.iter().find(|metric| !METRICS.contains(&metric.as_str())) {
-        return Err(
-            opts.error("percentile_metrics", &format!("may name {}, got {unknown:?}", METRICS.join(", ")))
-        );
+    let metrics = listed(opts.take("percentile_metrics")?, &vllm::metrics().join(","));
+    if let Some(unknown) = metrics.iter().find(|metric| !vllm::metrics().contains(&metric.as_str())) {
+        return Err(opts.error(
+            "percentile_metrics",
+            &format!("may name {}, got {unknown:?}", vllm::metrics().join(", ")),
+        ));
     }
     let mut percentiles = Vec::new();
     for text in listed(opts.take("percentiles")?, "99") {

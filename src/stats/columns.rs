@@ -4,51 +4,37 @@ use super::names::{Metric, Name, Statistic};
 use super::summary::Summary;
 use crate::record::Outcome;
 
-/// Percentiles that every sample has a column for.
-const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
-
-pub fn columns(summary: &Summary) -> Vec<(String, Option<f64>)> {
-    use Statistic::{Count, Max, Mean, Min, Rate, Share, Std, Sum};
-    let mut columns = Vec::new();
-    let mut add = |metric, statistics: &[Statistic]| {
-        for statistic in statistics {
-            let name = Name::new(metric, *statistic);
-            columns.push((name.column(), summary.number(name)));
-        }
+/// The numbers that are columns, metric by metric, in the order of the file.
+fn numbers() -> Vec<(Metric, &'static [Statistic])> {
+    let groups = |metric: Metric| {
+        let groups = metric.about().columns.into_iter();
+        groups.map(move |(place, statistics)| (place, (metric, statistics)))
     };
-    add(Metric::Duration, &[Sum]);
-    add(Metric::Requests, &[Count, Rate]);
-    add(Metric::Errors, &[Count, Share]);
-    add(Metric::Goodput, &[Rate, Share]);
-    for metric in [Metric::InputTokens, Metric::OutputTokens, Metric::TotalTokens] {
-        add(metric, &[Sum, Rate, Mean, Min, Max]);
-    }
-    add(Metric::OutputTokens, &[Statistic::Peak]);
-    add(Metric::CachedTokens, &[Sum, Share]);
-    add(Metric::UncachedInputTokens, &[Sum, Rate]);
-    add(Metric::WastedTokens, &[Sum]);
-    add(Metric::ForcedLength, &[Share]);
-    add(Metric::SyntheticText, &[Share]);
-    add(Metric::AudioSeconds, &[Sum, Rate]);
-    add(Metric::Stall, &[Count, Max, Sum]);
+    let mut placed: Vec<_> = Metric::all().flat_map(groups).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, group)| group).collect()
+}
 
-    let concurrency = summary.concurrency();
-    columns.push(("concurrency_mean".into(), concurrency.map(|c| c.mean)));
-    columns.push(("concurrency_max".into(), concurrency.map(|c| c.max as f64)));
-
-    for metric in Metric::ALL.into_iter().filter(|metric| is_latency(*metric)) {
-        let view = summary.view(metric);
-        let mut add = |statistic, value| columns.push((Name::new(metric, statistic).column(), value));
-        add(Count, Some(view.count() as f64));
-        add(Mean, view.mean());
-        add(Std, view.std());
-        add(Min, view.min());
-        add(Max, view.max());
-        for p in PERCENTILES {
-            add(Statistic::Percentile(p), view.percentile(p));
+impl Summary {
+    /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
+    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
+        let mut columns = Vec::new();
+        for (metric, statistics) in numbers() {
+            // Sorted once for all of them.
+            let view = self.view(metric);
+            for statistic in statistics {
+                let name = Name::new(metric, *statistic);
+                columns.push((name.column(), self.number_of(name, &view)));
+            }
         }
+        columns.extend(counts(self));
+        columns
     }
+}
 
+/// Where the output tokens were counted, and the failures by their kind.
+fn counts(summary: &Summary) -> Vec<(String, Option<f64>)> {
+    let mut columns = Vec::new();
     let sources = summary.tally().sources;
     for (source, count) in
         [("usage", sources.usage), ("tokenizer", sources.tokenizer), ("events", sources.events)]
@@ -60,11 +46,6 @@ pub fn columns(summary: &Summary) -> Vec<(String, Option<f64>)> {
         columns.push((format!("errors_{}", outcome.name()), Some(count as f64)));
     }
     columns
-}
-
-fn is_latency(metric: Metric) -> bool {
-    metric == Metric::OutputTpsPerUser
-        || (metric.is_time() && metric.span().is_none() && metric != Metric::Stall)
 }
 
 #[cfg(test)]

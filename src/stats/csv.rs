@@ -3,12 +3,31 @@
 //! Row 1 is English, row 2 Chinese, data from row 3; UTF-8 with a byte order mark, so that
 //! spreadsheets show the Chinese; quoted where needed; numbers at full precision; null empty.
 
+use super::metric::Metric;
 use super::sample::supports;
 use crate::csv::{Record, Records, Unclosed};
+use crate::lang::Lang;
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// The fixed columns in order, English and Chinese.
-pub const HEADER: &[(&str, &str)] = &[
+pub static HEADER: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let statistics = Metric::OF_VLLM.into_iter().flat_map(|metric| {
+        let (name, words) = (metric.name(), metric.written_out(Lang::Chinese));
+        [
+            (format!("mean_{name}_ms"), format!("平均{words}(ms)")),
+            (format!("median_{name}_ms"), format!("中位{words}(ms)")),
+            (format!("std_{name}_ms"), format!("{words}标准差(ms)")),
+            (format!("p99_{name}_ms"), format!("{words}P99(ms)")),
+        ]
+    });
+    // They are made once.
+    let statistics = statistics.map(|(english, chinese)| (&*english.leak(), &*chinese.leak()));
+    RUN.into_iter().chain(statistics).chain(ORIGIN).collect()
+});
+
+/// What was run, and how fast it went.
+const RUN: [(&str, &str); 16] = [
     ("date", "日期"),
     ("backend", "后端"),
     ("model_id", "模型ID"),
@@ -25,22 +44,10 @@ pub const HEADER: &[(&str, &str)] = &[
     ("request_goodput", "请求有效吞吐量"),
     ("output_throughput", "输出吞吐量"),
     ("total_token_throughput", "总令牌吞吐量"),
-    ("mean_ttft_ms", "平均首令牌时间(ms)"),
-    ("median_ttft_ms", "中位首令牌时间(ms)"),
-    ("std_ttft_ms", "首令牌时间标准差(ms)"),
-    ("p99_ttft_ms", "首令牌时间P99(ms)"),
-    ("mean_tpot_ms", "平均每令牌时间(ms)"),
-    ("median_tpot_ms", "中位每令牌时间(ms)"),
-    ("std_tpot_ms", "每令牌时间标准差(ms)"),
-    ("p99_tpot_ms", "每令牌时间P99(ms)"),
-    ("mean_itl_ms", "平均令牌间延迟(ms)"),
-    ("median_itl_ms", "中位令牌间延迟(ms)"),
-    ("std_itl_ms", "令牌间延迟标准差(ms)"),
-    ("p99_itl_ms", "令牌间延迟P99(ms)"),
-    ("mean_e2el_ms", "平均端到端延迟(ms)"),
-    ("median_e2el_ms", "中位端到端延迟(ms)"),
-    ("std_e2el_ms", "端到端延迟标准差(ms)"),
-    ("p99_e2el_ms", "端到端延迟P99(ms)"),
+];
+
+/// Where it comes from, and what else is known of it.
+const ORIGIN: [(&str, &str); 10] = [
     ("input_len", "输入长度"),
     ("output_len", "输出长度"),
     ("filename", "文件名"),

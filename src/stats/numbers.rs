@@ -2,12 +2,19 @@
 
 use super::names::{Metric, Name, Statistic};
 use super::sample::View;
-use super::slo::Censored;
 use super::summary::Summary;
 
 /// A latency of a failed request is not known, only that it was long: from this share of
 /// failures on, percentiles count them.
 const CENSORED_SHARE: f64 = 0.01;
+
+/// A percentile of a latency over all requests, failures lying above every success.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Censored {
+    Value(f64),
+    /// Among the failures: longer than this.
+    Above(f64),
+}
 
 impl Summary {
     /// A value by its name, such as `"ttft.p99"`, `"output_tokens.rate"`, `"errors.share"`.
@@ -19,6 +26,14 @@ impl Summary {
 
     /// As [`Summary::value`], by a name that was parsed before.
     pub fn number(&self, name: Name) -> Option<f64> {
+        match name.statistic {
+            Statistic::Rate | Statistic::Share | Statistic::Peak => self.number_of(name, &View::empty()),
+            _ => self.number_of(name, &self.view(name.metric)),
+        }
+    }
+
+    /// `view`: the values of its metric.
+    pub(super) fn number_of(&self, name: Name, view: &View) -> Option<f64> {
         use Metric::{CachedTokens, Concurrency, Duration, Errors, Goodput, Requests, UncachedInputTokens};
         use Statistic::{Count, Max, Mean, Peak, Rate, Share, Sum};
         let tally = &self.tally;
@@ -59,7 +74,7 @@ impl Summary {
             (Metric::ServerCachedTokens, Share) => self.told()?.cache?.share(),
             (metric, Mean) if metric.span().is_some() => Some(self.told()?.mean(metric.span()?)?.ms),
             (metric, Rate) => self.token_rate(metric),
-            (metric, statistic) => self.of_view(metric, statistic, &self.view(metric)),
+            (metric, statistic) => self.of_view(metric, statistic, view),
         }
     }
 
@@ -81,10 +96,10 @@ impl Summary {
 
     /// The sorted values of a metric that has them; an empty view for the others.
     pub fn view(&self, metric: Metric) -> View<'_> {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.view(),
-            None if metric == Metric::Itl => self.itl.view(),
-            None => View::empty(),
+        match metric {
+            Metric::Itl => self.itl.view(),
+            _ if metric.is_of_requests() => self.samples[metric as usize].view(),
+            _ => View::empty(),
         }
     }
 
@@ -109,10 +124,10 @@ impl Summary {
 
     /// How many values stand behind the statistics of a metric.
     pub fn count_of(&self, metric: Metric) -> u64 {
-        match self.samples.get(metric as usize) {
-            Some(sample) => sample.count(),
-            None if metric == Metric::Itl => self.itl.count(),
-            None => self.tally.requests,
+        match metric {
+            Metric::Itl => self.itl.count(),
+            _ if metric.is_of_requests() => self.samples[metric as usize].count(),
+            _ => self.tally.requests,
         }
     }
 
@@ -157,9 +172,10 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{all, reply, says};
+    use super::super::fixture::{COUNT_BOUND, all, reply, says};
+    use super::super::{Limit, Slo};
     use super::*;
-    use crate::record::{Kind, Nanos, Outcome};
+    use crate::record::{Kind, Mean, Nanos, Outcome, Part, Span, Told};
 
     #[test]
     fn every_latency_of_one_reply_by_hand() {
@@ -341,5 +357,47 @@ mod tests {
         assert!(summary.value("ttft.p999").is_err());
         assert_eq!(summary.value("ttft.p99"), Ok(None));
         assert_eq!(summary.value("duration"), Ok(None));
+    }
+
+    #[test]
+    fn every_statistic_of_every_metric_is_there_in_a_run_that_has_it() {
+        let slo = Slo { limits: vec![Limit::parse("e2el", "1s").unwrap()], ..Slo::default() };
+        let mut summary = Summary::new(COUNT_BOUND, Some(slo), false);
+        for i in 0..4 {
+            let events = [10, 20, 30, 40, 130, 140 + i].into_iter();
+            let reply = reply(i.into(), Nanos::from(i) * 500);
+            let mut record = events
+                .fold(reply, |reply, at| reply.event(at, Kind::CONTENT, 2))
+                .usage(100, 12)
+                .cached(25)
+                .load(true, true)
+                .record();
+            record.audio_ms = Some(2_000);
+            summary.add(&record);
+        }
+        let part = Part { part: 100.0, whole: 400.0 };
+        let means = Span::ALL.map(|_| Some(Mean { ms: 10.0, count: 4.0 }));
+        summary.hear(Told {
+            cache: Some(part),
+            drafts: Some(part),
+            speculates: true,
+            means,
+            ..Told::default()
+        });
+        summary.close();
+        let mut seen = 0;
+        for metric in Metric::all() {
+            let about = metric.about();
+            let percentiles = about.percentiles.then_some(Statistic::Percentile(99.0));
+            for statistic in about.statistics.iter().copied().chain(percentiles) {
+                let name = Name::new(metric, statistic);
+                assert!(summary.number(name).is_some_and(f64::is_finite), "{name}");
+                assert_eq!(summary.value(&name.to_string()), Ok(summary.number(name)), "{name}");
+                seen += 1;
+            }
+            let columns = about.columns.iter().flat_map(|(_, statistics)| *statistics);
+            columns.for_each(|statistic| assert!(metric.allows(*statistic), "{metric:?}"));
+        }
+        assert!(seen > 150, "{seen}");
     }
 }

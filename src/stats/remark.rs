@@ -1,9 +1,8 @@
 //! `Remark`: where the load that was delivered is another than the one that was asked for. The
 //! numbers are right, but they are those of another load.
 
-use super::report::Intent;
-use super::summary::Summary;
-use super::tally::Asked;
+use super::intent::Intent;
+use super::tally::{Asked, Tally};
 use super::words::{fixed, grouped};
 use crate::lang::Lang;
 
@@ -63,8 +62,7 @@ pub enum Remark {
 
 impl Remark {
     /// Every difference; none: what was asked for was delivered.
-    pub fn all(summary: &Summary, intent: &Intent) -> Vec<Remark> {
-        let tally = summary.tally();
+    pub fn all(tally: &Tally, intent: &Intent) -> Vec<Remark> {
         let mut remarks = Vec::new();
         if let Some((asked, counted)) = means(&tally.asked_input) {
             if counted < CUT_SHARE * asked {
@@ -203,7 +201,7 @@ mod tests {
             summary.add(&reply.usage(input.1, output.1).record());
         }
         let intent = Intent { exact, ..Intent::default() };
-        Remark::all(&summary, &intent).iter().map(Remark::name).collect()
+        Remark::all(summary.tally(), &intent).iter().map(Remark::name).collect()
     }
 
     #[test]
@@ -230,7 +228,7 @@ mod tests {
         // One token may be the end of the text, which has none.
         summary.add(&reply(2, 0).usage(8, 1).record());
         summary.add(&reply(3, 0).not_streamed(50).usage(8, 5).record());
-        let all = Remark::all(&summary, &Intent::default());
+        let all = Remark::all(summary.tally(), &Intent::default());
         assert_eq!(all, [Remark::OutputUnseen { replies: 1, of: 4 }]);
         assert!(all[0].text(Lang::English).starts_with("1 of 4 replies have output tokens"));
         assert_eq!(summary.view(Metric::Ttft).count(), 1);
@@ -245,7 +243,7 @@ mod tests {
                 let reply = if seq < whole { reply.not_streamed(50) } else { reply.tokens_at(&[10, 20]) };
                 summary.add(&reply.record());
             }
-            Remark::all(&summary, &Intent { streamed, ..Intent::default() })
+            Remark::all(summary.tally(), &Intent { streamed, ..Intent::default() })
         };
         assert_eq!(of(20, true), [Remark::NotStreamed { replies: 20, of: 20 }]);
         assert_eq!(of(3, true), [Remark::NotStreamed { replies: 3, of: 20 }]);
@@ -262,7 +260,7 @@ mod tests {
             for (seq, (times, tokens)) in (0..).zip(replies) {
                 summary.add(&reply(seq, 0).tokens_at(times).usage(8, *tokens).record());
             }
-            Remark::all(&summary, &Intent::default())
+            Remark::all(summary.tally(), &Intent::default())
         };
         let held = |replies, of| vec![Remark::StreamHeldBack { replies, of }];
         // In one read, and in one event.

@@ -52,7 +52,8 @@ pub fn line(summary: &Summary, lang: Lang) -> String {
     let rate = |metric, decimals| number(metric, Statistic::Rate).map(|rate| fixed(rate, decimals));
     parts.extend(rate(Metric::Requests, 2).map(|rate| lang.requests_per_s(&rate)));
     parts.extend(rate(Metric::OutputTokens, 0).map(|rate| lang.tokens_per_s(&rate)));
-    for (metric, label) in [(Metric::Ttft, "TTFT"), (Metric::Tpot, "TPOT")] {
+    for metric in [Metric::Ttft, Metric::Tpot] {
+        let label = metric.written_out(Lang::English);
         let median = number(metric, Statistic::Median);
         parts.extend(median.map(|ms| format!("{label} p50 {} ms", shown(Some(ms), Unit::Ms))));
     }
@@ -77,7 +78,7 @@ fn heading(name: Name, lang: Lang) -> String {
         (_, Statistic::Share) => "%".into(),
         (_, statistic) => format!("{}{unit}", lang.statistic(statistic)),
     };
-    format!("{}\n{below}", lang.metric(name.metric))
+    format!("{}\n{below}", name.metric.column_head(lang))
 }
 
 /// The verdict, what the load is remarked for, and how many failed.

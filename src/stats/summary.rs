@@ -3,14 +3,13 @@
 use super::conduct::Conduct;
 use super::flow::Flow;
 use super::gaps::Gaps;
-use super::names::Metric;
+use super::metric::{Metric, Reader};
 use super::rates::{Arrivals, Concurrency, InFlight, Reply};
 use super::report::Report;
 use super::sample::Sample;
 use super::slo::Slo;
 use super::tally::{Failed, Tally};
 use super::window::{Waiting, Window};
-use crate::lang::Lang;
 use crate::record::{Adaption, Nanos, Part, Phase, Record, Told};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ pub struct Summary {
     window: Window,
     pub(super) slo: Option<Slo>,
     pub(super) open: bool,
-    /// By the number of the metric.
+    /// By the number of the metric; empty where single requests have no values of it.
     pub(super) samples: Vec<Sample>,
     pub(super) itl: Gaps,
     pub(super) tally: Tally,
@@ -53,9 +52,6 @@ pub struct Summary {
 const OTHERS_MAX: f64 = 1.5;
 const FEW_TOKENS: f64 = 1_000.0;
 
-/// Metrics before this one hold one [`Sample`] each.
-const SAMPLES: usize = Metric::Itl as usize;
-
 impl Summary {
     /// `open`: the run has an open-loop schedule (response_ times judge the SLO then).
     pub fn new(window: Window, slo: Option<Slo>, open: bool) -> Self {
@@ -63,7 +59,7 @@ impl Summary {
             window,
             slo,
             open,
-            samples: vec![Sample::default(); SAMPLES],
+            samples: vec![Sample::default(); Metric::ALL.len()],
             itl: Gaps::default(),
             tally: Tally::default(),
             arrivals: Arrivals::default(),
@@ -93,13 +89,13 @@ impl Summary {
         self.told = Some(Box::new(told));
     }
 
-    /// What the server's counters say of its prefix cache, unless others asked the server for more
-    /// than half as much as this run did: it is not known whose share that is.
     /// What the server's own counters say of the window; nothing for a part of a run.
     pub fn told(&self) -> Option<&Told> {
         self.told.as_deref()
     }
 
+    /// What the server's counters say of its prefix cache, unless others asked the server for more
+    /// than half as much as this run did: it is not known whose share that is.
     pub(super) fn cache_told(&self) -> Option<Part> {
         let cache = self.told.as_deref()?.cache?;
         let sent = self.samples[Metric::InputTokens as usize].view().sum();
@@ -137,8 +133,7 @@ impl Summary {
         if self.slo.as_ref().is_some_and(|slo| slo.good(record, self.open)) {
             self.tally.good += 1;
         }
-        self.observe(Metric::QueueDelay, record.queue_delay_ms());
-        self.observe(Metric::Lateness, record.lateness_ms());
+        self.observe_each(record, true);
         if record.success() {
             self.add_success(record);
         }
@@ -165,24 +160,23 @@ impl Summary {
     }
 
     fn add_success(&mut self, record: &Record) {
-        self.observe(Metric::Ttft, record.ttft_ms());
-        self.observe(Metric::Ttfo, record.ttfo_ms());
-        self.observe(Metric::E2el, record.e2el_ms());
-        self.observe(Metric::ResponseTtft, record.response_ttft_ms());
-        self.observe(Metric::ResponseE2el, record.response_e2el_ms());
-        self.observe(Metric::Tpot, record.tpot_ms());
-        self.observe(Metric::Ntpot, record.ntpot_ms());
-        self.observe(Metric::OutputTpsPerUser, record.output_tps_per_user());
-        let (input, output) = (record.input_tokens(), record.output_tokens().map(|(n, _)| n));
-        self.observe(Metric::InputTokens, input.map(f64::from));
-        self.observe(Metric::OutputTokens, output.map(f64::from));
-        let total = input.zip(output).map(|(input, output)| f64::from(input) + f64::from(output));
-        self.observe(Metric::TotalTokens, total);
-
+        self.observe_each(record, false);
         self.itl.add(&self.flow.gaps_us);
         self.observe(Metric::ItlRequest, self.flow.mean_gap_ms());
         self.flow.token_gaps_ms().for_each(|gap| self.samples[Metric::ItlToken as usize].add(gap));
         self.flow.stalls_ms().into_iter().for_each(|stall| self.samples[Metric::Stall as usize].add(stall));
+    }
+
+    /// The metrics that have one value of a request: those of all that were sent, or of successes.
+    fn observe_each(&mut self, record: &Record, of_all_sent: bool) {
+        for metric in Metric::all().filter(|metric| metric.about().of_all_sent == of_all_sent) {
+            // What is made of gaps between events comes from those that were gathered once.
+            if let Reader::Each(read) = metric.about().reader
+                && metric != Metric::ItlRequest
+            {
+                self.observe(metric, read(record));
+            }
+        }
     }
 
     fn observe(&mut self, metric: Metric, value: Option<f64>) {
@@ -262,22 +256,6 @@ impl Summary {
     pub fn report(&self) -> Option<&Report> {
         self.report.as_deref()
     }
-
-    /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
-    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
-        super::columns::columns(self)
-    }
-
-    /// The table for the terminal.
-    pub fn table(&self, lang: Lang) -> String {
-        super::table::table(self, None, false, lang)
-    }
-
-    /// As [`Summary::table`], under the name of the run. `told`: its verdict was told in full before,
-    /// and stands here as a word.
-    pub fn table_named(&self, name: &str, told: bool, lang: Lang) -> String {
-        super::table::table(self, Some(name), told, lang)
-    }
 }
 
 impl std::ops::AddAssign<&Summary> for Summary {
@@ -302,6 +280,7 @@ mod tests {
     use super::super::fixture::{COUNT_BOUND, MS, all, filled, reply, says, seconds};
     use super::super::{Condition, Limit};
     use super::*;
+    use crate::lang::Lang;
     use crate::record::Outcome;
 
     #[test]

@@ -1,8 +1,8 @@
 //! The table of one run for the terminal: how it went, then its latencies.
 
 use super::names::{Metric, Name, Statistic};
+use super::numbers::Censored;
 use super::sample::{View, supports};
-use super::slo::Censored;
 use super::summary::Summary;
 use super::words::{fixed, grouped, one_line, span};
 use super::wrap::wrapped;
@@ -23,8 +23,20 @@ const EXAMPLE_MAX: usize = 160;
 const MEDIAN: f64 = 50.0;
 const HIGH: [f64; 2] = [90.0, 99.0];
 
-/// `told`: the reasons behind the verdict stand elsewhere already, and its word is enough here.
-pub fn table(summary: &Summary, name: Option<&str>, told: bool, lang: Lang) -> String {
+impl Summary {
+    /// The table for the terminal.
+    pub fn table(&self, lang: Lang) -> String {
+        table(self, None, false, lang)
+    }
+
+    /// As [`Summary::table`], under the name of the run. `told`: its verdict was told in full before,
+    /// and stands here as a word.
+    pub fn table_named(&self, name: &str, told: bool, lang: Lang) -> String {
+        table(self, Some(name), told, lang)
+    }
+}
+
+fn table(summary: &Summary, name: Option<&str>, told: bool, lang: Lang) -> String {
     let mut latencies = Latencies::new(summary, lang, Thrift::None);
     for thrift in [Thrift::Digits, Thrift::Spread] {
         if latencies.width() > WIDTH {
@@ -263,7 +275,7 @@ impl<'a> Latencies<'a> {
         let decimals = decimals - usize::from(self.thrift >= Thrift::Digits);
         let view = self.summary.view(metric);
         let cell = |value: Option<f64>| value.map_or("-".into(), |value| latency(value, decimals));
-        let mut cells = vec![self.lang.latency(metric), cell(view.mean())];
+        let mut cells = vec![metric.row_head(self.lang).to_string(), cell(view.mean())];
         cells.push(self.percentile(&view, MEDIAN, &cell));
         cells.push(cell(view.std()));
         cells.extend(HIGH.map(|p| self.percentile(&view, p, &cell)));

@@ -67,8 +67,6 @@ pub struct VllmResult {
     map: Map<String, Value>,
 }
 
-const LATENCIES: [Metric; 4] = [Metric::Ttft, Metric::Tpot, Metric::Itl, Metric::E2el];
-
 impl VllmResult {
     pub fn new(summary: &Summary, meta: Meta) -> VllmResult {
         let mut map = load(&meta);
@@ -100,7 +98,7 @@ impl VllmResult {
         if tally.audio_replies > 0 {
             put("rtfx", per_second(tally.audio_seconds));
         }
-        for metric in LATENCIES {
+        for metric in Metric::OF_VLLM {
             latency(&mut map, metric, &summary.view(metric), &meta.percentiles);
         }
         let mut whole = names(&meta);

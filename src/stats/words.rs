@@ -1,6 +1,6 @@
 //! Words for people, in English and Chinese, and how numbers are written.
 
-use super::names::{Metric, Statistic};
+use super::statistic::Statistic;
 use super::tally::{Asked, Sources};
 use crate::lang::Lang;
 use crate::record::Adaption;
@@ -162,50 +162,6 @@ impl Lang {
             Lang::English => &ENGLISH,
             Lang::Chinese => &CHINESE,
         }
-    }
-
-    /// A latency as the first cell of its row.
-    pub fn latency(self, metric: Metric) -> String {
-        let name = metric.name();
-        if self == Lang::English {
-            return name.into();
-        }
-        match metric {
-            Metric::Ttft => format!("首令牌 {name}"),
-            Metric::Ttfo => format!("首正文 {name}"),
-            Metric::Itl => format!("令牌间 {name}"),
-            Metric::Tpot => format!("每令牌 {name}"),
-            Metric::E2el => format!("端到端 {name}"),
-            // Without their names, so that a table fits 80 columns.
-            Metric::ResponseTtft => "含等待首令牌".into(),
-            Metric::ResponseE2el => "含等待端到端".into(),
-            Metric::QueueDelay => "排队".into(),
-            Metric::Lateness => "滞后".into(),
-            _ => name.into(),
-        }
-    }
-
-    /// A metric as the head of a column.
-    pub fn metric(self, metric: Metric) -> String {
-        let english = match metric {
-            Metric::OutputTokens => "output",
-            Metric::TotalTokens => "total",
-            Metric::InputTokens => "input",
-            _ => metric.name(),
-        };
-        let chinese = match metric {
-            Metric::Requests => "请求",
-            Metric::OutputTokens => "输出令牌",
-            Metric::TotalTokens => "总令牌",
-            Metric::InputTokens => "输入令牌",
-            Metric::Errors => "失败",
-            Metric::Goodput => "有效请求",
-            Metric::Duration => "持续时间",
-            Metric::Concurrency => "并发数",
-            _ if self == Lang::English => "",
-            _ => return self.latency(metric).split(' ').next().unwrap_or_default().to_string(),
-        };
-        if self == Lang::English { english.into() } else { chinese.into() }
     }
 
     /// A statistic as the head of a column.

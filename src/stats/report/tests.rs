@@ -1,9 +1,10 @@
 //! A report from records, and how it is shown.
 
 use super::super::fixture::{Reply, reply};
+use super::super::summary::Summary;
 use super::super::{Condition, Slo, Window};
 use super::*;
-use crate::record::{Part, Throttled, Told};
+use crate::record::{Health, Nanos, Part, Throttled, Told};
 
 const MS: Nanos = 1_000_000;
 
