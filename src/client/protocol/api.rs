@@ -20,7 +20,8 @@ pub enum Api {
 impl Api {
     pub const NAMES: [&'static str; 6] =
         ["openai-completions", "openai-chat", "tgi", "tensorrt-llm", "deepspeed-mii", "openai-audio"];
-    const ALL: [Api; 6] = [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt, Api::Mii, Api::Audio];
+    pub(super) const ALL: [Api; 6] =
+        [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt, Api::Mii, Api::Audio];
 
     pub fn name(self) -> &'static str {
         match self {
