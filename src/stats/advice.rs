@@ -56,7 +56,7 @@ impl Doubt {
                 percent(*share)
             ),
             Doubt::Rate { scheduled, sent, capped: true } => format!(
-                "{} of the {} requests/s of the schedule were sent, the rest waited at max_in_flight (--max-concurrency): raise it, or ask for less than the server can carry",
+                "{} of the {} requests/s of the schedule were sent, max_in_flight kept the rest waiting: raise max_in_flight (--max-concurrency), or ask for less than the server can carry",
                 fixed(*sent, 2),
                 fixed(*scheduled, 2)
             ),
