@@ -1,6 +1,6 @@
 //! `Closed`: a number of users, each sends, waits for the reply, and sends again.
 
-use super::{nanos, zero_or_above};
+use super::check::{nanos, zero_or_above};
 use crate::record::Due;
 
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! `Gaps`: the running sum of gaps with mean 1; gap `i` depends on (seed, traffic, i) alone.
 
-use super::Process;
+use super::process::Process;
 use crate::random::Stream;
 use rand_distr::{Distribution, Exp1, Gamma};
 

@@ -6,17 +6,21 @@
 //! when the curve has asked for as many requests as the first `k` gaps sum to. With exponential
 //! gaps that is the exact non-homogeneous Poisson process, for every curve.
 
+mod check;
 mod closed;
 mod gaps;
+mod process;
 mod ramp;
 mod ramp_up;
 mod rate;
 mod share;
 mod steps;
 
-use crate::record::{Due, Nanos, Slot};
+use crate::record::{Due, Slot};
+use check::nanos;
 use closed::Closed;
 use gaps::Gaps;
+pub use process::Process;
 use ramp::Ramp;
 pub use ramp_up::Growth;
 use ramp_up::RampUp;
@@ -24,18 +28,6 @@ use rate::Rate;
 pub use share::{Deal, Share};
 use std::fmt;
 use steps::Steps;
-
-/// How arrivals scatter around their mean rate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Process {
-    /// Independent exponential gaps.
-    Poisson,
-    /// Evenly spaced, the first at 0.
-    Even,
-    /// Gamma gaps with this coefficient of variation (1 is Poisson, larger is burstier).
-    /// vLLM's `burstiness` b is cv = 1 / sqrt(b).
-    Gamma { cv: f64 },
-}
 
 /// A load shape. Rates are requests per second, times are seconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,17 +92,6 @@ enum Curve {
     Steps(Steps),
 }
 
-impl fmt::Display for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Process::Poisson => write!(f, "poisson"),
-            Process::Even => write!(f, "even"),
-            Process::Gamma { cv } => write!(f, "gamma with cv {cv}"),
-        }
-    }
-}
-
-/// The shape in words, for manifests: `poisson, 20 per second`.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -238,15 +219,6 @@ impl Schedule {
     }
 }
 
-impl Process {
-    fn check(&self) -> Result<(), String> {
-        match self {
-            Process::Gamma { cv } => above_zero("the coefficient of variation", *cv),
-            Process::Poisson | Process::Even => Ok(()),
-        }
-    }
-}
-
 impl Curve {
     /// The time in seconds at which the curve has asked for `sum` requests; `None` after its end.
     fn time_of(&mut self, sum: f64) -> Option<f64> {
@@ -272,32 +244,6 @@ impl Iterator for Schedule {
                 return Some(slot);
             }
         }
-    }
-}
-
-/// Seconds as whole nanoseconds; a time past 292 years is the last one there is.
-fn nanos(seconds: f64) -> Nanos {
-    (seconds * 1e9).round() as Nanos
-}
-
-/// Sums of rates are rounded; a request that is nearer than this share of the whole to a
-/// boundary belongs after it. Without it, 10 steps of 0.1 s at 7/s would hold an eighth request.
-const ROUNDING: f64 = 1e-12;
-
-fn above_zero(what: &str, value: f64) -> Result<(), String> {
-    match value {
-        v if v.is_nan() => Err(format!("{what} must be a number, got NaN")),
-        v if v.is_infinite() => Err(format!("{what} must be finite, got {v}")),
-        v if v <= 0.0 => Err(format!("{what} must be above 0, got {v}")),
-        _ => Ok(()),
-    }
-}
-
-fn zero_or_above(what: &str, value: f64) -> Result<(), String> {
-    match value {
-        0.0 => Ok(()),
-        v if v < 0.0 => Err(format!("{what} must not be negative, got {v}")),
-        v => above_zero(what, v),
     }
 }
 

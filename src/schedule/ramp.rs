@@ -1,6 +1,6 @@
 //! `Ramp`: the rate goes linearly from one value to another, then the schedule ends.
 
-use super::{ROUNDING, above_zero, zero_or_above};
+use super::check::{ROUNDING, above_zero, zero_or_above};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ramp {

@@ -1,7 +1,7 @@
 //! `RampUp`: the rate grows with the requests and not with time, as vLLM's benchmark has it: it is
 //! `from` at the first of `requests` requests and `to` at the last.
 
-use super::above_zero;
+use super::check::above_zero;
 
 /// How the rate grows from request to request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `Rate`: the same rate for ever.
 
-use super::above_zero;
+use super::check::above_zero;
 
 /// Seconds. A rate that asks for less than one request in this time is a slip of the pen.
 const CENTURY: f64 = 100.0 * 365.25 * 86_400.0;

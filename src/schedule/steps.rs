@@ -1,6 +1,6 @@
 //! `Steps`: one rate after another, each for its time, then the schedule ends.
 
-use super::{ROUNDING, above_zero, zero_or_above};
+use super::check::{ROUNDING, above_zero, zero_or_above};
 
 #[derive(Debug, Clone)]
 pub(super) struct Steps {
