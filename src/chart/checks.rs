@@ -1,12 +1,13 @@
 //! What holds for every picture, checked over a gallery of ordinary and awkward ones.
 
+use super::canvas::{Anchor, Canvas, Fill, Ink, Shape, TextBox};
 use super::compare::{self, Row};
 use super::generic::{self, Chart};
-use super::svg::TextBox;
+use super::palette::Color;
 use super::{Figure, Format, draw, has_glyph, png, run};
 use crate::lang::Lang;
 use crate::record::{Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
-use resvg::tiny_skia::Pixmap;
+use std::io::Read;
 
 /// A small generator of repeatable numbers in 0..1.
 struct Numbers(u64);
@@ -281,7 +282,7 @@ fn overlap(a: &TextBox, b: &TextBox) -> bool {
 }
 
 fn faults(figure: &Figure) -> Vec<String> {
-    let canvas = draw::figure(figure).unwrap();
+    let canvas = draw::figure(figure);
     let mut faults = Vec::new();
     for (i, text) in canvas.texts.iter().enumerate() {
         if text.left < 0.0 || text.top < 0.0 || text.right > canvas.width || text.bottom > canvas.height {
@@ -316,16 +317,16 @@ fn a_picture_that_is_too_small_grows_before_texts_overlap() {
 #[test]
 fn every_svg_is_well_formed_and_the_same_each_time() {
     for (name, figure) in gallery() {
-        let svg = figure.svg().unwrap();
-        assert!(png::parse(&svg).is_ok(), "{name}");
-        assert_eq!(svg, figure.svg().unwrap(), "{name}");
+        let svg = figure.svg();
+        assert!(roxmltree::Document::parse(&svg).is_ok(), "{name}");
+        assert_eq!(svg, figure.svg(), "{name}");
     }
 }
 
 #[test]
 fn every_built_in_text_has_glyphs() {
     for (name, figure) in gallery() {
-        for text in draw::figure(&figure).unwrap().texts {
+        for text in draw::figure(&figure).texts {
             let missing: Vec<char> = text.text.chars().filter(|c| !has_glyph(*c)).collect();
             assert!(missing.is_empty(), "{name}: {missing:?} in \"{}\"", text.text);
         }
@@ -335,22 +336,18 @@ fn every_built_in_text_has_glyphs() {
 #[test]
 fn a_measured_text_is_as_wide_as_it_is_drawn() {
     let figure = compare::heatmap(&measured(), "DeepSeek-R1");
-    let tree = png::parse(&figure.svg().unwrap()).unwrap();
-    let canvas = draw::figure(&figure).unwrap();
-    let mut drawn = Vec::new();
-    fn collect(group: &resvg::usvg::Group, drawn: &mut Vec<f64>) {
-        for node in group.children() {
-            match node {
-                resvg::usvg::Node::Group(group) => collect(group, drawn),
-                resvg::usvg::Node::Text(text) => drawn.push(f64::from(text.bounding_box().width())),
-                _ => {}
-            }
+    let canvas = draw::figure(&figure);
+    let drawn = canvas.shapes.iter().filter_map(|shape| match shape {
+        Shape::Text { text, ink, .. } => {
+            png::outline(text, *ink).map(|path| f64::from(path.bounds().width()))
         }
-    }
-    collect(tree.root(), &mut drawn);
+        _ => None,
+    });
+    let drawn: Vec<f64> = drawn.collect();
     assert_eq!(drawn.len(), canvas.texts.len());
     for (text, width) in canvas.texts.iter().zip(drawn) {
-        let measured = text.right - text.left;
+        // An upright text's box is as high as the text is wide.
+        let measured = (text.right - text.left).max(text.bottom - text.top);
         assert!(
             (measured - width).abs() < 0.02 * measured + 2.5,
             "{} is {width}, measured {measured}",
@@ -362,13 +359,74 @@ fn a_measured_text_is_as_wide_as_it_is_drawn() {
 #[test]
 fn a_png_is_twice_the_size_and_shows_something() {
     let figure = compare::throughput(&measured(), "DeepSeek-R1-AWQ");
-    let bytes = figure.png().unwrap();
-    let picture = Pixmap::decode_png(&bytes).unwrap();
+    let picture = png::paint(&draw::figure(&figure)).unwrap();
     assert_eq!((picture.width(), picture.height()), (2 * figure.width, 2 * figure.height));
     let white = picture.pixels().iter().filter(|p| (p.red(), p.green(), p.blue()) == (255, 255, 255)).count();
     let share = white as f64 / picture.pixels().len() as f64;
     assert!((0.5..0.97).contains(&share), "{share} of the picture is white");
     assert!(picture.pixels().iter().all(|pixel| pixel.is_opaque()));
+
+    let file = figure.png().unwrap();
+    assert_eq!(file[..16], *b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR");
+    let sizes = [&file[16..20], &file[20..24]].map(|four| u32::from_be_bytes(four.try_into().unwrap()));
+    assert_eq!(sizes, [picture.width(), picture.height()]);
+    let (start, end) = (41, file.len() - 16);
+    assert_eq!((&file[start - 4..start], &file[end + 8..end + 12]), (&b"IDAT"[..], &b"IEND"[..]));
+    let mut lines = Vec::new();
+    flate2::read::ZlibDecoder::new(&file[start..end]).read_to_end(&mut lines).unwrap();
+    let wide = picture.width() as usize;
+    for (line, pixels) in lines.chunks(1 + 3 * wide).zip(picture.pixels().chunks(wide)) {
+        let colors: Vec<u8> = pixels.iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
+        assert_eq!((line[0], &line[1..]), (0, &colors[..]));
+    }
+}
+
+/// The pixel at a place of the picture.
+fn pixel(canvas: &Canvas, (x, y): (u32, u32)) -> (u8, u8, u8) {
+    let picture = png::paint(canvas).unwrap();
+    let pixel = picture.pixel(x * png::SCALE, y * png::SCALE).unwrap();
+    (pixel.red(), pixel.green(), pixel.blue())
+}
+
+#[test]
+fn a_png_mixes_what_lets_through_and_shows_nothing_outside_a_clip() {
+    let mut canvas = Canvas::new(40.0, 20.0);
+    canvas.clip((10.0, 0.0), (10.0, 20.0));
+    canvas.rect((0.0, 0.0), (40.0, 20.0), Fill::new(Color(200, 0, 0), 0.5));
+    canvas.unclip();
+    canvas.rect((30.0, 0.0), (10.0, 20.0), Color(0, 0, 200));
+    assert_eq!(pixel(&canvas, (5, 10)), (255, 255, 255));
+    let (red, green, blue) = pixel(&canvas, (15, 10));
+    assert!(red.abs_diff(227) < 2 && green.abs_diff(127) < 2 && blue == green, "{red} {green} {blue}");
+    assert_eq!(pixel(&canvas, (25, 10)), (255, 255, 255));
+    assert_eq!(pixel(&canvas, (35, 10)), (0, 0, 200));
+}
+
+#[test]
+fn a_png_has_its_texts_where_their_boxes_are() {
+    let ends = [Anchor::Start, Anchor::Middle, Anchor::End];
+    for (anchor, upright) in ends.into_iter().flat_map(|anchor| [(anchor, false), (anchor, true)]) {
+        let mut canvas = Canvas::new(200.0, 200.0);
+        let ink = Ink { upright, ..Ink::new(20.0, Color(0, 0, 0)).anchor(anchor) };
+        canvas.text("Hm 吞吐量", (100.0, 100.0), ink);
+        let picture = png::paint(&canvas).unwrap();
+        let dark = |at: &usize| picture.pixels()[*at].red() < 128;
+        let wide = picture.width() as usize;
+        let marked: Vec<usize> = (0..picture.pixels().len()).filter(dark).collect();
+        let scale = f64::from(png::SCALE);
+        let place = |at: usize| at as f64 / scale;
+        let xs = marked.iter().map(|at| place(at % wide));
+        let ys = marked.iter().map(|at| place(at / wide));
+        let (left, right) = (xs.clone().fold(f64::MAX, f64::min), xs.fold(0.0, f64::max));
+        let (top, bottom) = (ys.clone().fold(f64::MAX, f64::min), ys.fold(0.0, f64::max));
+        let text = &canvas.texts[0];
+        let near = |drawn: f64, told: f64| (drawn - told).abs() < 4.0;
+        let all = near(left, text.left) && near(right, text.right) && near(top, text.top);
+        assert!(
+            all && near(bottom, text.bottom),
+            "{anchor:?} {upright}: {left} {top} {right} {bottom} {text:?}"
+        );
+    }
 }
 
 #[test]
@@ -376,7 +434,7 @@ fn a_title_from_outside_cannot_break_the_document() {
     let chart = Chart { title: "a < b & \"c\" \u{0} \u{1b}[0m 😀 </svg>".into(), ..Chart::default() };
     let figure =
         generic::line(chart, vec![("<&>".into(), vec![(0.0, 1.0), (1.0, f64::INFINITY), (2.0, -1e300)])]);
-    assert!(png::parse(&figure.svg().unwrap()).is_ok());
+    assert!(roxmltree::Document::parse(&figure.svg()).is_ok());
 }
 
 #[test]

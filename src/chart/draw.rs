@@ -1,26 +1,24 @@
-//! Draws a figure: frames, texts and axes on the canvas, series through plotters.
+//! Draws a figure on a canvas: frames, texts and axes; the data are drawn by [`series`].
 
 use super::axis::{TICK, TICK_LINE};
+use super::canvas::{Anchor, Canvas, Ink};
 use super::figure::{Figure, Panel, Series, Style};
 use super::layout::*;
 use super::marks;
 use super::palette::{AXIS, GRID, GRID_MINOR, INK, PAPER, TEXT};
 use super::series::{self, Frame};
-use super::svg::{Anchor, Canvas, Ink};
 use super::text;
 use super::ticks::Format;
-use crate::error::{Error, Result};
 
 /// The whole picture on a canvas.
-pub(super) fn figure(figure: &Figure) -> Result<Canvas> {
+pub(super) fn figure(figure: &Figure) -> Canvas {
     let layout = Layout::new(figure);
     let mut canvas = Canvas::new(layout.width, layout.height);
     header(&mut canvas, &layout);
     for (panel, plan) in figure.panels.iter().zip(&layout.panels) {
-        draw_panel(&mut canvas, panel, plan)
-            .map_err(|error| error.context(format!("cannot draw the chart \"{}\"", figure.title)))?;
+        draw_panel(&mut canvas, panel, plan);
     }
-    Ok(canvas)
+    canvas
 }
 
 fn header(canvas: &mut Canvas, layout: &Layout) {
@@ -36,11 +34,11 @@ fn header(canvas: &mut Canvas, layout: &Layout) {
     }
 }
 
-fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) -> Result<()> {
+fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
     head(canvas, panel, plan);
     if let Some(note) = &panel.note {
         empty(canvas, plan, note);
-        return Ok(());
+        return;
     }
     let frame = Frame { plot: plan.plot, x: &plan.x, y: &plan.y };
     let cells = panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)));
@@ -50,9 +48,7 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) -> Result<()
     // A little more than the plot, so that points and lines on its edge are whole.
     let (plot, slack) = (plan.plot, 4.0);
     canvas.clip((plot.left - slack, plot.top - slack), (plot.width + 2.0 * slack, plot.height + 2.0 * slack));
-    canvas
-        .sheet(|sheet| series::draw(sheet, panel, &frame))
-        .map_err(|error| Error::run(format!("plotters failed: {error}")))?;
+    series::draw(canvas, panel, &frame);
     canvas.unclip();
     if !cells {
         base(canvas, &frame);
@@ -69,7 +65,6 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) -> Result<()
     if let Some((low, high)) = &panel.ramp_ends {
         ramp_key(canvas, panel, plan, (low, high));
     }
-    Ok(())
 }
 
 /// Heading, legend and the y axis' label, from the top.

@@ -7,6 +7,7 @@ pub mod run;
 pub mod server;
 
 mod axis;
+mod canvas;
 mod draw;
 mod layout;
 mod marks;

@@ -1,19 +1,19 @@
 //! A figure as SVG and PNG, in memory and in files.
 
 use super::figure::Figure;
-use super::{draw, png};
+use super::{draw, png, svg};
 use crate::error::{Error, Result};
 use std::path::Path;
 
 impl Figure {
     /// The picture as an SVG document. The same figure is the same text, byte for byte.
-    pub fn svg(&self) -> Result<String> {
-        Ok(draw::figure(self)?.finish())
+    pub fn svg(&self) -> String {
+        svg::write(&draw::figure(self))
     }
 
-    /// The picture as PNG, made from [`Figure::svg`].
+    /// The picture as PNG. Fails if it is too large for one.
     pub fn png(&self) -> Result<Vec<u8>> {
-        png::render(&self.svg()?)
+        png::render(&draw::figure(self))
     }
 
     /// Writes `path`, which must be free; the ending says which (`.svg`, `.png`; anything else is
@@ -47,7 +47,7 @@ impl Figure {
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match ending.to_ascii_lowercase().as_str() {
-            "svg" => Ok(self.svg()?.into_bytes()),
+            "svg" => Ok(self.svg().into_bytes()),
             "png" => self.png(),
             _ => Err(Error::usage(format!("cannot save a chart as \"{}\"", path.display()))
                 .hint("end the name with .svg or .png")),

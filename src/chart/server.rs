@@ -209,7 +209,7 @@ mod tests {
         let kv = [point(0, "running", 1.0), point(0, "kv_use", 0.5)];
         let figure = over_time("c1", &[], &kv, None, Lang::Chinese).unwrap();
         assert_eq!(figure.panels.len(), 4);
-        assert!(figure.svg().unwrap().contains("KV 缓存占用"));
+        assert!(figure.svg().contains("KV 缓存占用"));
     }
 
     #[test]

@@ -1,176 +1,96 @@
-//! `Canvas`: an SVG document under construction.
-//!
-//! Series are drawn by plotters, which knows whole pixels only: it gets a sheet ten times as
-//! large, which is scaled down as one group, so that slopes stay smooth. Texts and frames
-//! are written directly, since only so do we know the place of each.
+//! A canvas as an SVG document.
 
-use super::palette::Color;
+use super::canvas::{Anchor, Canvas, Fill, Ink, Pair, Shape};
 use super::text;
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend};
+use std::fmt::Write;
 
-/// The sheet's pixels in one pixel of the picture.
-pub(super) const FINE: f64 = 10.0;
-
-/// Where a text's anchor point is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-}
-
-/// The place that a drawn text takes.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct TextBox {
-    pub text: String,
-    pub left: f64,
-    pub top: f64,
-    pub right: f64,
-    pub bottom: f64,
-}
-
-/// How a text is drawn.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ink {
-    pub size: f64,
-    pub color: Color,
-    pub anchor: Anchor,
-    /// Reads upwards.
-    pub upright: bool,
-}
-
-/// What plotters draws on.
-pub(super) type Sheet<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-/// An SVG document under construction.
-pub(super) struct Canvas {
-    pub body: String,
-    /// Every text drawn so far.
-    pub texts: Vec<TextBox>,
-    pub width: f64,
-    pub height: f64,
-}
-
-impl Ink {
-    pub fn new(size: f64, color: Color) -> Self {
-        Ink { size, color, anchor: Anchor::Start, upright: false }
+/// The same canvas is the same text, byte for byte.
+pub(super) fn write(canvas: &Canvas) -> String {
+    let (width, height) = (number(canvas.width), number(canvas.height));
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"{}\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
+        text::FAMILY
+    );
+    for shape in &canvas.shapes {
+        element(&mut out, shape);
     }
-
-    pub fn anchor(mut self, anchor: Anchor) -> Self {
-        self.anchor = anchor;
-        self
-    }
+    out.push_str("</svg>\n");
+    out
 }
 
-impl Canvas {
-    pub fn new(width: f64, height: f64) -> Self {
-        Canvas { body: String::new(), texts: Vec::new(), width, height }
-    }
-
-    /// Draws `text` with the middle of its letters at height `y`.
-    pub fn text(&mut self, text: &str, (x, y): (f64, f64), ink: Ink) {
-        if text.is_empty() {
-            return;
+fn element(out: &mut String, shape: &Shape) {
+    let done = match shape {
+        Shape::Text { text, at, ink } => text_element(out, text, *at, *ink),
+        Shape::Rect { at, size, fill } => {
+            let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(number);
+            let fill = paint(*fill);
+            writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{fill}/>")
         }
-        // A digit is 0.73 of the size high and stands on the baseline.
-        let baseline = ink.size * 0.36;
-        let (along, across) = if ink.upright { (y, x) } else { (x, y) };
-        let wide = text::width(text, ink.size);
-        let (start, end) = match (ink.anchor, ink.upright) {
-            (Anchor::Middle, _) => (along - wide / 2.0, along + wide / 2.0),
-            (Anchor::Start, false) | (Anchor::End, true) => (along, along + wide),
-            (Anchor::End, false) | (Anchor::Start, true) => (along - wide, along),
-        };
-        let (above, below) = (across - ink.size * 0.5, across + ink.size * 0.5);
-        let (left, top, right, bottom) =
-            if ink.upright { (above, start, below, end) } else { (start, above, end, below) };
-        self.texts.push(TextBox { text: text.to_owned(), left, top, right, bottom });
-
-        let anchor = match ink.anchor {
-            Anchor::Start => "",
-            Anchor::Middle => " text-anchor=\"middle\"",
-            Anchor::End => " text-anchor=\"end\"",
-        };
-        let turn = if ink.upright {
-            format!(" transform=\"rotate(-90 {} {})\"", number(x + baseline), number(y))
-        } else {
-            String::new()
-        };
-        let (x, y) = if ink.upright { (x + baseline, y) } else { (x, y + baseline) };
-        self.body.push_str(&format!(
-            "<text x=\"{}\" y=\"{}\" font-size=\"{}\" fill=\"{}\"{anchor}{turn}>{}</text>\n",
-            number(x),
-            number(y),
-            number(ink.size),
-            ink.color.hex(),
-            escape(text)
-        ));
-    }
-
-    pub fn rect(&mut self, (left, top): (f64, f64), (width, height): (f64, f64), color: Color) {
-        self.body.push_str(&format!(
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>\n",
-            number(left),
-            number(top),
-            number(width.max(0.0)),
-            number(height.max(0.0)),
-            color.hex()
-        ));
-    }
-
-    /// A straight line of `thick` pixels.
-    pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), color: Color, thick: f64) {
-        self.body.push_str(&format!(
-            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{}\" stroke-width=\"{}\"/>\n",
-            number(x1),
-            number(y1),
-            number(x2),
-            number(y2),
+        Shape::Circle { middle, radius, fill } => {
+            let [x, y, radius] = [middle.0, middle.1, *radius].map(number);
+            writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{}/>", paint(*fill))
+        }
+        Shape::Polygon { points, fill } => {
+            writeln!(out, "<polygon points=\"{}\"{}/>", places(points), paint(*fill))
+        }
+        Shape::Line { ends: [from, to], color, thick } => {
+            let [x1, y1, x2, y2, thick] = [from.0, from.1, to.0, to.1, *thick].map(number);
+            let line = format!("x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"");
+            writeln!(out, "<line {line} stroke=\"{}\" stroke-width=\"{thick}\"/>", color.hex())
+        }
+        Shape::Curve { points, color, thick } => writeln!(
+            out,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" \
+             stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
+            places(points),
             color.hex(),
-            number(thick)
-        ));
-    }
+            number(*thick)
+        ),
+        Shape::Clip { at, size } => {
+            let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(number);
+            // Several pictures may stand in one page: there the same name means the same place.
+            let id = format!("clip-{x}-{y}-{width}-{height}");
+            let rect = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>");
+            writeln!(out, "<clipPath id=\"{id}\">{rect}</clipPath>\n<g clip-path=\"url(#{id})\">")
+        }
+        Shape::Unclip => writeln!(out, "</g>"),
+    };
+    done.expect("a string takes every text");
+}
 
-    /// What is drawn until [`Canvas::unclip`] shows only inside this rectangle.
-    pub fn clip(&mut self, (left, top): (f64, f64), (width, height): (f64, f64)) {
-        let [left, top, width, height] = [left, top, width, height].map(number);
-        // Several pictures may stand in one page: there the same name means the same place.
-        let id = format!("clip-{left}-{top}-{width}-{height}");
-        self.body.push_str(&format!(
-            "<clipPath id=\"{id}\"><rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"/></clipPath>\n<g clip-path=\"url(#{id})\">\n"
-        ));
-    }
+fn text_element(out: &mut String, text: &str, at: Pair, ink: Ink) -> std::fmt::Result {
+    let anchor = match ink.anchor {
+        Anchor::Start => "",
+        Anchor::Middle => " text-anchor=\"middle\"",
+        Anchor::End => " text-anchor=\"end\"",
+    };
+    let (x, y) = (number(at.0), number(at.1));
+    let turn = if ink.upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
+    let (size, fill, text) = (number(ink.size), ink.color.hex(), escape(text));
+    writeln!(
+        out,
+        "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\"{anchor}{turn}>{text}</text>"
+    )
+}
 
-    pub fn unclip(&mut self) {
-        self.body.push_str("</g>\n");
+fn paint(fill: Fill) -> String {
+    let color = fill.color.hex();
+    if fill.alpha < 1.0 {
+        format!(" fill=\"{color}\" fill-opacity=\"{}\"", number(fill.alpha))
+    } else {
+        format!(" fill=\"{color}\"")
     }
+}
 
-    /// Lets plotters draw on a sheet of [`FINE`] times our size.
-    pub fn sheet<E>(&mut self, draw: impl FnOnce(&Sheet<'_>) -> Result<(), E>) -> Result<(), E> {
-        let mut document = String::new();
-        let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
-        let sheet = SVGBackend::with_string(&mut document, size).into_drawing_area();
-        let drawn = draw(&sheet);
-        drop(sheet);
-        // Only what is inside the document's own <svg> element.
-        let start = document.find('>').map_or(0, |at| at + 1);
-        let end = document.rfind("</svg>").unwrap_or(document.len());
-        self.body.push_str("<g transform=\"scale(0.1)\" stroke-linejoin=\"round\" stroke-linecap=\"round\">");
-        self.body.push_str(&document[start..end]);
-        self.body.push_str("</g>\n");
-        drawn
+fn places(points: &[Pair]) -> String {
+    let mut out = String::with_capacity(points.len() * 14);
+    for (i, (x, y)) in points.iter().enumerate() {
+        let space = if i == 0 { "" } else { " " };
+        write!(out, "{space}{},{}", number(*x), number(*y)).expect("a string takes every text");
     }
-
-    /// The finished document.
-    pub fn finish(self) -> String {
-        let (width, height) = (number(self.width), number(self.height));
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"{}\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n{}</svg>\n",
-            text::FAMILY,
-            self.body
-        )
-    }
+    out
 }
 
 /// With at most two decimals.
@@ -180,17 +100,6 @@ fn number(value: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// Characters that XML forbids become a space.
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -4,6 +4,8 @@
 //! its advances, and measuring agrees with drawing to the pixel.
 
 use std::sync::OnceLock;
+use ttf_parser::{Face, GlyphId};
+use unicode_width::UnicodeWidthChar;
 
 /// Latin, signs and the 3,755 Chinese characters of GB2312 level 1; see `font/README.md`.
 pub(super) const FONT: &[u8] = include_bytes!("font/RampantSans-Regular.otf");
@@ -18,7 +20,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
 
 /// Whether the embedded font can draw `c`.
 pub fn has_glyph(c: char) -> bool {
-    find(c).is_some()
+    index(c).is_some()
 }
 
 /// `text`, or its beginning with an ellipsis when it is wider than `limit`.
@@ -78,70 +80,35 @@ fn is_chinese(c: char) -> bool {
     ('\u{4E00}'..='\u{9FFF}').contains(&c)
 }
 
-/// In units of the font size; a character that the font lacks is drawn as a box of one.
+/// In units of the font size.
 fn advance(c: char) -> f64 {
-    find(c).map_or(1.0, |units| f64::from(units) / 1000.0)
+    glyph(c).map_or(0.0, |(_, advance)| advance)
 }
 
-fn find(c: char) -> Option<u16> {
-    let code = u16::try_from(u32::from(c)).ok()?;
-    let table = advances();
-    table.binary_search_by_key(&code, |entry| entry.0).ok().map(|i| table[i].1)
+/// What is drawn of `text`: glyphs of [`face`], and how far it is to the next in units of the font size.
+pub(super) fn glyphs(text: &str) -> impl Iterator<Item = (GlyphId, f64)> {
+    text.chars().filter_map(glyph)
 }
 
-/// (character, advance) in order of characters, read once from the font's own tables.
-fn advances() -> &'static [(u16, u16)] {
-    static TABLE: OnceLock<Vec<(u16, u16)>> = OnceLock::new();
-    TABLE.get_or_init(read_advances)
+/// A character that the font lacks is a box; one that takes no place (joiners, selectors) is nothing.
+fn glyph(c: char) -> Option<(GlyphId, f64)> {
+    let face = face();
+    let Some(glyph) = index(c) else {
+        return (c.width() != Some(0)).then_some((GlyphId(0), 1.0));
+    };
+    let units = face.glyph_hor_advance(glyph).unwrap_or(face.units_per_em());
+    Some((glyph, f64::from(units) / f64::from(face.units_per_em())))
 }
 
-/// Reads `cmap` (format 4) and `hmtx`. The font is ours, so its layout is an invariant.
-fn read_advances() -> Vec<(u16, u16)> {
-    let cmap = table(b"cmap");
-    let map = &cmap[long(cmap, 8) as usize..];
-    assert_eq!(short(map, 0), 4, "the embedded font has a format 4 character map");
-    let segments = usize::from(short(map, 6)) / 2;
-    let (ends, starts) = (14, 16 + segments * 2);
-    let (deltas, offsets) = (starts + segments * 2, starts + segments * 4);
-    let hmtx = table(b"hmtx");
-    let measured = short(table(b"hhea"), 34);
-
-    let mut found = Vec::with_capacity(4500);
-    for segment in 0..segments {
-        let at = |list: usize| short(map, list + segment * 2);
-        let (start, end, delta, offset) = (at(starts), at(ends), at(deltas), at(offsets));
-        for code in (start..=end).filter(|code| *code != 0xFFFF) {
-            let glyph = if offset == 0 {
-                code.wrapping_add(delta)
-            } else {
-                let place = offsets + segment * 2 + usize::from(offset) + usize::from(code - start) * 2;
-                let glyph = short(map, place);
-                if glyph == 0 { 0 } else { glyph.wrapping_add(delta) }
-            };
-            if glyph != 0 {
-                found.push((code, short(hmtx, usize::from(glyph.min(measured - 1)) * 4)));
-            }
-        }
-    }
-    found
+/// Glyph 0 is the box of what is missing.
+fn index(c: char) -> Option<GlyphId> {
+    face().glyph_index(c).filter(|glyph| glyph.0 != 0)
 }
 
-fn table(name: &[u8; 4]) -> &'static [u8] {
-    let count = usize::from(short(FONT, 4));
-    let entry = (0..count)
-        .map(|i| &FONT[12 + i * 16..28 + i * 16])
-        .find(|entry| entry.starts_with(name))
-        .expect("the embedded font has the table");
-    let start = long(entry, 8) as usize;
-    &FONT[start..start + long(entry, 12) as usize]
-}
-
-fn short(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn long(bytes: &[u8], at: usize) -> u32 {
-    u32::from(short(bytes, at)) << 16 | u32::from(short(bytes, at + 2))
+/// The embedded font, its tables found once.
+pub(super) fn face() -> &'static Face<'static> {
+    static FACE: OnceLock<Face<'static>> = OnceLock::new();
+    FACE.get_or_init(|| Face::parse(FONT, 0).expect("the embedded font is one"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `Rows`: columns as records, the inverse of `encode`.
 
 use crate::record::{Clock, Connect, Doubts, Events, Kind, Outcome, Phase, Record, Timeline, Usage};
-use arrow::array::{
+use arrow_array::{
     Array, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt16Array,
     UInt32Array,
 };

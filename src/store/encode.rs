@@ -2,11 +2,11 @@
 
 use super::schema;
 use crate::record::{Connect, OutputSource, Record};
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt16Array, UInt32Array,
 };
-use arrow::buffer::OffsetBuffer;
+use arrow_buffer::OffsetBuffer;
 use std::sync::Arc;
 
 /// Records as one batch of the schema, in the same order.
@@ -192,7 +192,7 @@ fn flags(records: &[Record], value: impl Fn(&Record) -> bool) -> ArrayRef {
 mod tests {
     use super::super::sample;
     use super::*;
-    use arrow::array::Array;
+    use arrow_array::Array;
 
     fn reals(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
         batch.column_by_name(name).unwrap().as_any().downcast_ref::<Float64Array>().unwrap().iter().collect()

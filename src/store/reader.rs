@@ -6,7 +6,7 @@ use super::schema;
 use crate::error::{Error, Result, caught};
 use crate::pages;
 use crate::record::Record;
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};

@@ -3,8 +3,8 @@
 
 use crate::lab::{Engine, Lab, runs};
 use crate::recorder::{Recorder, http, reply, usual_look};
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -3,13 +3,13 @@
 use super::entry::{Cell, Entry, Field, Origin};
 use super::gather::Gather;
 use crate::error::{Error, Result, caught};
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow::datatypes::{
-    Float16Type, Float32Type, Float64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_array::cast::AsArray;
+use arrow_array::timezone::Tz;
+use arrow_array::types::*;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
+use chrono::SecondsFormat;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -118,11 +118,66 @@ fn value(array: &dyn Array, i: usize, depth: usize) -> Value {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             Value::Null
         }
-        _ => match ArrayFormatter::try_new(array, &FormatOptions::default()) {
-            Ok(shown) => shown.value(i).try_to_string().map_or(Value::Null, Value::String),
-            Err(_) => Value::Null,
-        },
+        DataType::Map(..) => pairs(array, i, depth),
+        _ => shown(array, i).map_or(Value::Null, Value::String),
     }
+}
+
+/// Keys that are no text become one.
+fn pairs(array: &dyn Array, i: usize, depth: usize) -> Value {
+    let entries = array.as_map().value(i);
+    let (keys, values) = (entries.column(0), entries.column(1));
+    let name = |i| match value(keys, i, depth - 1) {
+        Value::String(name) => name,
+        other => other.to_string(),
+    };
+    (0..entries.len()).map(|i| (name(i), value(values, i, depth - 1))).collect()
+}
+
+/// Dates, times and decimal numbers as people write them; `None` for what a workload has no use for.
+fn shown(array: &dyn Array, i: usize) -> Option<String> {
+    /// Evaluates an expression for the arrays of one of several types.
+    macro_rules! of {
+        ($($kind:pat => $ty:ty: $get:ident,)*) => {
+            match array.data_type() {
+                $($kind => array.as_primitive::<$ty>().$get(i).map(|value| value.to_string()),)*
+                DataType::Timestamp(unit, zone) => instant(array, i, *unit, zone.as_deref()),
+                DataType::Decimal32(..) => Some(array.as_primitive::<Decimal32Type>().value_as_string(i)),
+                DataType::Decimal64(..) => Some(array.as_primitive::<Decimal64Type>().value_as_string(i)),
+                DataType::Decimal128(..) => Some(array.as_primitive::<Decimal128Type>().value_as_string(i)),
+                DataType::Decimal256(..) => Some(array.as_primitive::<Decimal256Type>().value_as_string(i)),
+                _ => None,
+            }
+        };
+    }
+    of! {
+        DataType::Date32 => Date32Type: value_as_date,
+        DataType::Date64 => Date64Type: value_as_date,
+        DataType::Time32(TimeUnit::Second) => Time32SecondType: value_as_time,
+        DataType::Time32(_) => Time32MillisecondType: value_as_time,
+        DataType::Time64(TimeUnit::Microsecond) => Time64MicrosecondType: value_as_time,
+        DataType::Time64(_) => Time64NanosecondType: value_as_time,
+        DataType::Duration(TimeUnit::Second) => DurationSecondType: value_as_duration,
+        DataType::Duration(TimeUnit::Millisecond) => DurationMillisecondType: value_as_duration,
+        DataType::Duration(TimeUnit::Microsecond) => DurationMicrosecondType: value_as_duration,
+        DataType::Duration(TimeUnit::Nanosecond) => DurationNanosecondType: value_as_duration,
+    }
+}
+
+/// As RFC 3339 writes it, in its own offset; without one where the file names none.
+fn instant(array: &dyn Array, i: usize, unit: TimeUnit, zone: Option<&str>) -> Option<String> {
+    let utc = match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value_as_datetime(i),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value_as_datetime(i),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value_as_datetime(i),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value_as_datetime(i),
+    }?;
+    let Some(zone) = zone else { return Some(utc.format("%Y-%m-%dT%H:%M:%S%.f").to_string()) };
+    Some(match zone.parse::<Tz>() {
+        Ok(zone) => utc.and_utc().with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        // Names of places are not known here; the instant is.
+        Err(_) => utc.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true),
+    })
 }
 
 /// Every structure of a column has the fields of all of them: those without a value are left
@@ -141,6 +196,35 @@ fn object(array: &dyn Array, i: usize, depth: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use arrow_array::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn dates_and_numbers_are_shown_as_people_write_them() {
+        let at = 1_704_459_845_250_000;
+        let micros = |zone: Option<&str>| {
+            let array = TimestampMicrosecondArray::from(vec![at]);
+            Arc::new(zone.iter().fold(array, |array, zone| array.with_timezone(*zone))) as ArrayRef
+        };
+        let decimal = Decimal128Array::from(vec![-12_345]).with_precision_and_scale(9, 2).unwrap();
+        let shown: [(ArrayRef, &str); 9] = [
+            (micros(None), "2024-01-05T13:04:05.250"),
+            (micros(Some("UTC")), "2024-01-05T13:04:05.250Z"),
+            (micros(Some("+08:00")), "2024-01-05T21:04:05.250+08:00"),
+            (micros(Some("Asia/Shanghai")), "2024-01-05T13:04:05.250Z"),
+            (Arc::new(TimestampSecondArray::from(vec![0])), "1970-01-01T00:00:00"),
+            (Arc::new(Date32Array::from(vec![19_727])), "2024-01-05"),
+            (Arc::new(Time64MicrosecondArray::from(vec![1_500_000])), "00:00:01.500"),
+            (Arc::new(DurationMillisecondArray::from(vec![90_500])), "PT90.5S"),
+            (Arc::new(decimal), "-123.45"),
+        ];
+        for (array, text) in shown {
+            assert_eq!(value(&array, 0, 1), Value::from(text), "{:?}", array.data_type());
+        }
+        assert_eq!(value(&NullArray::new(1), 0, 1), Value::Null);
+    }
+
     use crate::workload::Ask;
     use crate::workload::read::{Format, How, Rows, bytes, parse};
     use std::path::PathBuf;
