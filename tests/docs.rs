@@ -8,6 +8,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_schema::DataType;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rampant::cli;
 use rampant::error::Result;
 use rampant::host::Host;
@@ -379,6 +384,34 @@ fn the_list_of_metrics_is_the_programs_and_its_columns_are_there() {
     for column in stored {
         assert!(schema.field_with_name(column).is_ok(), "there is no column {column}");
     }
+}
+
+#[test]
+fn what_a_metric_reads_of_a_request_is_what_its_column_holds() {
+    let sample = root().join("results/sample");
+    let mut records = Vec::new();
+    reader::requests(&sample, None, |_, record| records.push(record)).expect("readable");
+    let file = fs::File::open(sample.join("requests/part-000-0000.parquet")).expect("the only part");
+    let rows = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").with_batch_size(1024);
+    let batch = rows.build().expect("a reader").next().expect("one batch").expect("rows");
+    assert_eq!(batch.num_rows(), records.len());
+    let mut seen = 0;
+    for metric in Metric::all() {
+        let about = metric.about();
+        let Some(column) = about.stored else { continue };
+        let stored = batch.column_by_name(column).expect("a column");
+        for (i, record) in records.iter().enumerate().filter(|(_, r)| about.of_all_sent || r.success()) {
+            let stored = stored.is_valid(i).then(|| match stored.data_type() {
+                DataType::Int64 => stored.as_primitive::<Int64Type>().value(i) as f64,
+                _ => stored.as_primitive::<Float64Type>().value(i),
+            });
+            let read = metric.values(record).expect("a metric of requests").first().copied();
+            let near = stored.zip(read).is_none_or(|(a, b)| (a - b).abs() <= 1e-9 * a.abs());
+            assert!(near && stored.is_some() == read.is_some(), "{column}: {stored:?}, not {read:?}");
+            seen += usize::from(read.is_some());
+        }
+    }
+    assert!(seen > 200, "{seen} values");
 }
 
 #[test]

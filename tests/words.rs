@@ -104,7 +104,7 @@ fn a_limit_of_concurrency_has_one_word_in_all_that_a_user_reads() {
             }
         }
     }
-    let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    let mut pages = vec![root().join("README.md")];
     pages.extend(
         files(&root().join("docs"), "md").into_iter().filter(|path| !path.ends_with("architecture.md")),
     );
