@@ -7,6 +7,10 @@ use super::palette::Color;
 use super::{Figure, Format, draw, has_glyph, png, run};
 use crate::lang::Lang;
 use crate::record::{Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
+use crate::stats::Fold;
+use crate::stats::latencies::Latencies;
+use crate::stats::lines::Lines;
+use crate::stats::occupancy::Occupancy;
 use std::io::Read;
 
 /// A small generator of repeatable numbers in 0..1.
@@ -179,7 +183,7 @@ fn generic_figures() -> Vec<(String, Figure)> {
     let cdf_chart =
         Chart { log_x: true, x_format: Format::Ms, ..chart("TTFT by class", "TTFT", "share of requests") };
     let samples = ["short", "long", "all of them together"]
-        .map(|name| (name.to_owned(), cloud(3000).into_iter().map(|point| point.0).collect::<Vec<f64>>()));
+        .map(|name| (name.to_owned(), cloud(3000).into_iter().map(|point| point.0).collect()));
     let series = (0..14).map(|i| wave(&format!("series with a long name {i}"), 40, f64::from(i))).collect();
     let cells: Vec<(f64, f64, f64)> =
         (0..48).map(|i| (f64::from(1 << (i % 8)), f64::from(i / 8), f64::from(i * i))).collect();
@@ -193,7 +197,7 @@ fn generic_figures() -> Vec<(String, Figure)> {
         ("line".into(), generic::line(lines, vec![wave("measured", 40, 0.0), wave("expected", 40, 0.4)])),
         ("line_log".into(), generic::line(log_log, vec![(String::new(), ramp)])),
         ("line_many".into(), generic::line(chart("Fourteen series", "time (s)", "tokens/s"), series)),
-        ("cdf".into(), generic::cdf(cdf_chart, samples.to_vec())),
+        ("cdf".into(), generic::cdf(cdf_chart, samples.into())),
         ("bar".into(), generic::bar(chart("Bars", "concurrency", "req/s"), names, bars)),
         (
             "bar_long".into(),
@@ -240,11 +244,16 @@ fn run_figures() -> Vec<(String, Figure)> {
     ];
     let mut all = Vec::new();
     for (name, records) in sets {
+        let mut seen = (Latencies::default(), Lines::default(), Occupancy::default());
+        records.iter().for_each(|record| seen.add(record));
+        let (latencies, lines, occupancy) = seen;
+        let mut tokens = run::token_bins(occupancy.end());
+        records.iter().for_each(|record| tokens.add(record));
         for lang in Lang::ALL {
             let figures = [
-                ("distributions", run::distributions("DeepSeek-R1", &records, lang)),
-                ("over_time", run::over_time("DeepSeek-R1", &records, Some(0), lang)),
-                ("timeline", run::timeline("DeepSeek-R1", &records, lang)),
+                ("distributions", run::distributions("DeepSeek-R1", &latencies, lang)),
+                ("over_time", run::over_time("DeepSeek-R1", &occupancy, &tokens, Some(0), lang)),
+                ("timeline", run::timeline("DeepSeek-R1", &lines, lang)),
             ];
             all.extend(figures.map(|(kind, figure)| (format!("{kind}_{name}_{}", lang.name()), figure)));
         }

@@ -2,6 +2,7 @@
 
 use super::ticks::Format;
 use super::{Axis, Figure, Panel, Ramp, Scale, Series, Style};
+use crate::stats::weighed::Weighed;
 
 /// What all of these charts share.
 #[derive(Debug, Clone, Default)]
@@ -43,10 +44,10 @@ pub fn line(chart: Chart, series: Vec<Named>) -> Figure {
 }
 
 /// The share of values at or below x, one curve for each list of values.
-pub fn cdf(mut chart: Chart, samples: Vec<(String, Vec<f64>)>) -> Figure {
+pub fn cdf(mut chart: Chart, samples: Vec<(String, Weighed)>) -> Figure {
     chart.y_format = Format::Share;
     chart.log_y = false;
-    let series = samples.into_iter().map(|(name, values)| Series::new(name, Style::Line, steps(values)));
+    let series = samples.into_iter().map(|(name, values)| Series::new(name, Style::Line, steps(&values)));
     let mut figure = chart.figure(series.collect());
     for panel in &mut figure.panels {
         panel.y.range = Some((0.0, 1.0));
@@ -150,17 +151,13 @@ impl Chart {
 
 /// The staircase of an empirical distribution; of very many values only what a picture can
 /// show.
-fn steps(mut values: Vec<f64>) -> Vec<(f64, f64)> {
-    values.retain(|value| value.is_finite());
-    values.sort_by(f64::total_cmp);
-    let count = values.len();
+fn steps(values: &Weighed) -> Vec<(f64, f64)> {
+    let count = values.count();
     let stride = (count / 2000).max(1);
-    let mut points = Vec::with_capacity(2 * count / stride + 2);
+    let mut points = Vec::new();
     let mut below = 0.0;
     let mut place = 0;
-    while place < count {
-        let value = values[place];
-        let reached = values.partition_point(|other| *other <= value);
+    while let Some((value, reached)) = values.at(place) {
         let share = reached as f64 / count as f64;
         points.push((value, below));
         points.push((value, share));
@@ -168,9 +165,9 @@ fn steps(mut values: Vec<f64>) -> Vec<(f64, f64)> {
         place = reached.max(place + stride);
     }
     // The largest value, where the curve arrives at 1.
-    if let (Some(largest), true) = (values.last(), below < 1.0) {
-        points.push((*largest, below));
-        points.push((*largest, 1.0));
+    if let (Some(largest), true) = (values.max(), below < 1.0) {
+        points.push((largest, below));
+        points.push((largest, 1.0));
     }
     points
 }
@@ -188,13 +185,13 @@ mod tests {
 
     #[test]
     fn a_cdf_rises_from_nothing_to_one() {
-        let points = steps(vec![3.0, 1.0, 1.0, f64::NAN]);
+        let points = steps(&[3.0, 1.0, 1.0, f64::NAN].into_iter().collect());
         let third = 2.0 / 3.0;
         assert_eq!(points, [(1.0, 0.0), (1.0, third), (3.0, third), (3.0, 1.0)]);
-        let many = steps((0..100_000).map(f64::from).collect());
+        let many = steps(&(0..100_000).map(f64::from).collect());
         assert!(many.len() < 5000);
         assert_eq!(many.last(), Some(&(99_999.0, 1.0)));
-        assert!(steps(Vec::new()).is_empty());
+        assert!(steps(&Weighed::default()).is_empty());
     }
 
     #[test]

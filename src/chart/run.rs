@@ -3,12 +3,19 @@
 use super::ticks::{Format, thousands};
 use super::{Axis, Figure, Panel, Series, Style, Tone};
 use crate::lang::Lang;
-use crate::record::{Nanos, Phase, Record};
+use crate::record::Nanos;
+use crate::stats::latencies::Latencies;
+use crate::stats::levels::Levels;
+use crate::stats::lines::{Line, Lines};
+use crate::stats::occupancy::Occupancy;
+use crate::stats::token_bins::TokenBins;
+use crate::stats::turnout::Turnout;
+use crate::stats::weighed::Weighed;
 
 /// Bins of a histogram.
 const BINS: usize = 60;
 /// Lines of a timeline, beyond which requests are sampled.
-const LINES: usize = 400;
+const LINES: u64 = 400;
 
 /// A text in the language asked for.
 pub(super) fn say(lang: Lang, en: &str, zh: &str) -> String {
@@ -20,21 +27,16 @@ pub(super) fn titled(name: &str, own: &str) -> String {
 }
 
 /// TTFT and ITL on a log axis with percentiles marked.
-///
-/// Measured requests that succeeded; warm-up and failures have no part in it.
-pub fn distributions(name: &str, records: &[Record], lang: Lang) -> Figure {
-    let good: Vec<&Record> =
-        records.iter().filter(|record| record.phase == Phase::Measured && record.success()).collect();
-    let ttft: Vec<f64> = good.iter().filter_map(|record| record.ttft_ms()).collect();
-    let itl: Vec<f64> = good.iter().flat_map(|record| record.itl_ms()).collect();
-    let none = |of_one: (&str, &str)| match (good.is_empty(), ttft.is_empty()) {
+pub fn distributions(name: &str, latencies: &Latencies, lang: Lang) -> Figure {
+    let (ttft, itl) = (latencies.ttft(), latencies.itl());
+    let none = |of_one: (&str, &str)| match (latencies.succeeded == 0, ttft.is_empty()) {
         (true, _) => say(lang, "no data: no request succeeded", "没有数据：没有成功的请求"),
         (_, true) => say(lang, "no data: no reply was streamed", "没有数据：没有流式回复"),
         _ => say(lang, of_one.0, of_one.1),
     };
     let no_ttft = none(("", ""));
     let no_itl = none(("no data: no reply came in several events", "没有数据：回复都只有一个事件"));
-    let (requests, firsts, gaps) = (count(good.len()), count(ttft.len()), count(itl.len()));
+    let (requests, firsts, gaps) = (count(latencies.succeeded), count(ttft.count()), count(itl.count()));
     let subtitle = say(
         lang,
         &format!("successful requests: {requests}, TTFT values: {firsts}, ITL values: {gaps}"),
@@ -44,14 +46,14 @@ pub fn distributions(name: &str, records: &[Record], lang: Lang) -> Figure {
         histogram(
             &say(lang, "Time to first token (TTFT)", "首令牌时间 (TTFT)"),
             &say(lang, "share of requests", "请求占比"),
-            ttft,
+            &ttft,
             no_ttft,
             0,
         ),
         histogram(
             &say(lang, "Inter-token latency (ITL)", "令牌间延迟 (ITL)"),
             &say(lang, "share of gaps", "间隔占比"),
-            itl,
+            &itl,
             no_itl,
             2,
         ),
@@ -63,22 +65,20 @@ pub fn distributions(name: &str, records: &[Record], lang: Lang) -> Figure {
     figure
 }
 
-fn histogram(title: &str, y_label: &str, mut values: Vec<f64>, none: String, accent: usize) -> Panel {
+fn histogram(title: &str, y_label: &str, values: &Weighed, none: String, accent: usize) -> Panel {
     // Gaps of zero (events of one read) have no place on a log axis: they count at 1 µs.
-    values.iter_mut().for_each(|value| *value = value.max(1e-3));
-    values.retain(|value| value.is_finite());
-    values.sort_by(f64::total_cmp);
+    let values = values.at_least(1e-3);
     let mut panel = Panel {
         title: title.to_owned(),
         x: Axis::log("").format(Format::Ms),
         y: Axis::linear(y_label).format(Format::Share),
         ..Panel::default()
     };
-    if values.is_empty() {
+    let (Some(least), Some(most)) = (values.min(), values.max()) else {
         panel.note = Some(none);
         return panel;
-    }
-    let (from, to) = view(&values);
+    };
+    let (from, to) = view(least, most);
     panel.x.range = Some((10f64.powf(from), 10f64.powf(to)));
     let (points, labels) = percentile_marks(&values);
     panel.series = vec![
@@ -89,28 +89,30 @@ fn histogram(title: &str, y_label: &str, mut values: Vec<f64>, none: String, acc
 }
 
 /// The exponents of ten to show: all values, and half a decade at least.
-fn view(sorted: &[f64]) -> (f64, f64) {
-    let (lo, hi) = (sorted[0].log10(), sorted[sorted.len() - 1].log10());
+fn view(least: f64, most: f64) -> (f64, f64) {
+    let (lo, hi) = (least.log10(), most.log10());
     let pad = ((hi - lo) * 0.05).max((0.7 - (hi - lo)) / 2.0);
     (lo - pad, hi + pad)
 }
 
 /// The staircase of a histogram with bins of equal width on the log axis.
-fn outline(sorted: &[f64], from: f64, to: f64) -> Vec<(f64, f64)> {
+fn outline(values: &Weighed, from: f64, to: f64) -> Vec<(f64, f64)> {
     // Few values need wide bins, or every bin holds one. An odd number has a bin in the
     // middle, where values stand that are all equal.
-    let bins = (2 * (sorted.len() as f64).sqrt().ceil() as usize).clamp(15, BINS) | 1;
+    let all = values.count() as f64;
+    let bins = (2 * all.sqrt().ceil() as usize).clamp(15, BINS) | 1;
     let width = (to - from) / bins as f64;
-    let mut shares = vec![0.0; bins];
-    for value in sorted {
+    let mut counts = vec![0; bins];
+    for (value, times) in values.each() {
         let bin = ((value.log10() - from) / width) as usize;
-        shares[bin.min(bins - 1)] += 1.0 / sorted.len() as f64;
+        counts[bin.min(bins - 1)] += times;
     }
     let edge = |bin: usize| 10f64.powf(from + width * bin as f64);
     let mut points = vec![(edge(0), 0.0)];
-    for (bin, share) in shares.iter().enumerate() {
-        points.push((edge(bin), *share));
-        points.push((edge(bin + 1), *share));
+    for (bin, count) in counts.iter().enumerate() {
+        let share = *count as f64 / all;
+        points.push((edge(bin), share));
+        points.push((edge(bin + 1), share));
     }
     points.push((edge(bins), 0.0));
     points
@@ -118,13 +120,13 @@ fn outline(sorted: &[f64], from: f64, to: f64) -> Vec<(f64, f64)> {
 
 /// p50, p90 and p99; those with the same text share a mark. A percentile that stands on less
 /// than one value carries their number.
-fn percentile_marks(sorted: &[f64]) -> (Vec<(f64, f64)>, Vec<String>) {
+fn percentile_marks(values: &Weighed) -> (Vec<(f64, f64)>, Vec<String>) {
     let mut marks: Vec<(f64, String, String)> = Vec::new();
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
-        let value = quantile(sorted, share);
-        let weak = (1.0 - share) * (sorted.len() as f64) < 0.999;
+        let Some(value) = values.quantile(share) else { continue };
+        let weak = (1.0 - share) * (values.count() as f64) < 0.999;
         let text = Format::Ms.value(value);
-        let of = if weak { format!(" (n = {})", sorted.len()) } else { String::new() };
+        let of = if weak { format!(" (n = {})", values.count()) } else { String::new() };
         match marks.iter_mut().find(|mark| mark.2.split(" (").next() == Some(&text)) {
             Some(mark) => (mark.1, mark.2) = (format!("{} = {name}", mark.1), [text, of].concat()),
             None => marks.push((value, name.to_owned(), [text, of].concat())),
@@ -133,19 +135,23 @@ fn percentile_marks(sorted: &[f64]) -> (Vec<(f64, f64)>, Vec<String>) {
     marks.into_iter().map(|(value, name, text)| ((value, 0.0), format!("{name} = {text}"))).unzip()
 }
 
-/// Linear interpolation between the two nearest of sorted values.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let below = sorted[place.floor() as usize];
-    let above = sorted[place.ceil() as usize];
-    below + (above - below) * place.fract()
+/// Bins for the output tokens of a run whose picture ends at `end`.
+pub fn token_bins(end: Nanos) -> TokenBins {
+    TokenBins::new((bin_width(seconds(end)) * 1e9).round() as Nanos, end)
 }
 
-/// Output tokens per second and requests in flight over time. `start`: of the measured window.
-pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: Lang) -> Figure {
-    let end = seconds(records.iter().map(|record| record.timeline.end).max().unwrap_or(0));
-    let bin = bin_width(end);
-    let rates = token_rates(records, bin, end);
+/// Output tokens per second and requests in flight over time; `tokens` are in the bins of
+/// [`token_bins`] until the end of the last request. `start`: of the measured window.
+pub fn over_time(
+    name: &str,
+    occupancy: &Occupancy,
+    tokens: &TokenBins,
+    start: Option<Nanos>,
+    lang: Lang,
+) -> Figure {
+    let end = seconds(occupancy.end());
+    let rates = token_rates(tokens, end);
+    let warmup_ends = warmup_mark(&occupancy.turnout, start, lang);
     let mut figure = Figure::new(
         titled(name, "Throughput and load over time · 吞吐量与负载随时间变化"),
         1,
@@ -157,34 +163,24 @@ pub fn over_time(name: &str, records: &[Record], start: Option<Nanos>, lang: Lan
                 note: rates
                     .is_empty()
                     .then(|| say(lang, "no data: no output tokens", "没有数据：没有输出令牌")),
-                series: [Some(Series::new("", Style::Area, rates)), warmup_mark(records, start, lang)]
+                series: [Some(Series::new("", Style::Area, rates)), warmup_ends]
                     .into_iter()
                     .flatten()
                     .collect(),
                 ..Panel::default()
             },
-            load_panel(records, end, lang),
+            load_panel(occupancy, end, lang),
         ],
     );
-    let (counts, bin) = (counts(records, lang), bin_text(bin));
+    let (counts, bin) = (counts(&occupancy.turnout, lang), bin_text(bin_width(end)));
     figure.subtitle = say(lang, &format!("{counts}; bins of {bin}"), &format!("{counts}；每格 {bin}"));
     figure
 }
 
 /// The measured requests, as the table of the run counts them, and those of the warm-up.
-pub(super) fn counts<'a>(records: impl IntoIterator<Item = &'a Record>, lang: Lang) -> String {
-    let (mut measured, mut failed, mut warmup) = (0, 0, 0);
-    for record in records {
-        match record.phase {
-            Phase::Warmup => warmup += 1,
-            Phase::Measured => {
-                measured += 1;
-                failed += usize::from(!record.success());
-            }
-        }
-    }
-    let (measured, failed) = (count(measured), count(failed));
-    let (en, zh) = match warmup {
+pub(super) fn counts(turnout: &Turnout, lang: Lang) -> String {
+    let (measured, failed) = (count(turnout.measured), count(turnout.failed));
+    let (en, zh) = match turnout.warmup {
         0 => (String::new(), String::new()),
         n => (format!(", warm-up: {}", count(n)), format!("，预热 {} 个", count(n))),
     };
@@ -202,21 +198,10 @@ pub(super) fn time_axis(label: &str, end: f64) -> Axis {
 }
 
 /// Requests in flight, those that wait at the cap, and failures at the height of the load.
-fn load_panel(records: &[Record], end: f64, lang: Lang) -> Panel {
-    let flying = records.iter().filter_map(|record| Some((record.timeline.sent?, record.timeline.end)));
-    let flight = levels(flying);
-    let waiting = records.iter().map(|record| {
-        let timeline = &record.timeline;
-        (timeline.planned, timeline.sent.unwrap_or(timeline.end))
-    });
-    // Less than a millisecond is the way to the socket and no queue.
-    let waiting = levels(waiting.filter(|(from, to)| to - from > 1_000_000));
-    let failures: Vec<(f64, f64)> = records
-        .iter()
-        .filter(|record| !record.success())
-        .map(|record| seconds(record.timeline.end))
-        .map(|at| (at, level_at(&flight, at)))
-        .collect();
+fn load_panel(occupancy: &Occupancy, end: f64, lang: Lang) -> Panel {
+    let (flight, waiting) = (stairs(&occupancy.in_flight), stairs(&occupancy.waiting));
+    let failures: Vec<(f64, f64)> =
+        occupancy.failures().into_iter().map(seconds).map(|at| (at, level_at(&flight, at))).collect();
     let mut series = Vec::new();
     if !waiting.is_empty() {
         let name = say(lang, "waiting to be sent", "等待发送");
@@ -238,8 +223,8 @@ fn load_panel(records: &[Record], end: f64, lang: Lang) -> Panel {
 }
 
 /// Where the measured window begins, when there was a warm-up.
-pub(super) fn warmup_mark(records: &[Record], start: Option<Nanos>, lang: Lang) -> Option<Series> {
-    let start = start.filter(|_| records.iter().any(|record| record.phase == Phase::Warmup))?;
+pub(super) fn warmup_mark(turnout: &Turnout, start: Option<Nanos>, lang: Lang) -> Option<Series> {
+    let start = start.filter(|_| turnout.warmup > 0)?;
     let label = say(lang, "warm-up ends", "预热结束");
     Some(Series::new("", Style::Marks(vec![label]), vec![(seconds(start), 0.0)]))
 }
@@ -256,12 +241,8 @@ pub(super) fn bin_text(bin: f64) -> String {
 }
 
 /// The staircase of output tokens per second, with the tokens where they arrived.
-pub(super) fn token_rates(records: &[Record], bin: f64, end: f64) -> Vec<(f64, f64)> {
-    let bins = (end / bin).ceil().max(1.0) as usize;
-    let mut tokens = vec![0.0; bins];
-    for (at, n) in records.iter().flat_map(arrivals) {
-        tokens[((at / bin) as usize).min(bins - 1)] += n;
-    }
+pub(super) fn token_rates(tokens: &TokenBins, end: f64) -> Vec<(f64, f64)> {
+    let (bins, bin, mut tokens) = (tokens.tokens.len(), seconds(tokens.width), tokens.tokens.clone());
     if tokens.iter().all(|n| *n == 0.0) {
         return Vec::new();
     }
@@ -280,33 +261,10 @@ pub(super) fn token_rates(records: &[Record], bin: f64, end: f64) -> Vec<(f64, f
     .collect()
 }
 
-/// (second, output tokens) of each event; where the server did not say how many an event
-/// holds, the reply's tokens are shared out evenly.
-fn arrivals(record: &Record) -> Vec<(f64, f64)> {
-    let events = &record.timeline.events;
-    let places: Vec<usize> = events.output().collect();
-    let total = record.output_tokens().map_or(0.0, |(n, _)| f64::from(n));
-    if places.is_empty() {
-        return if total > 0.0 { vec![(seconds(record.timeline.end), total)] } else { Vec::new() };
-    }
-    let known = places.iter().all(|i| events.tokens[*i] > 0);
-    let even = total / places.len() as f64;
-    let at = |i: usize| record.timeline.event(i).map(seconds);
-    let tokens = |i: usize| if known { f64::from(events.tokens[i]) } else { even };
-    places.into_iter().filter_map(|i| Some((at(i)?.max(0.0), tokens(i)))).collect()
-}
-
 /// How many intervals hold each moment: (second, count), each count until the next second.
-pub(super) fn levels(intervals: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<(f64, f64)> {
-    let mut changes: Vec<(Nanos, i64)> =
-        intervals.flat_map(|(from, to)| [(from, 1), (to.max(from), -1)]).collect();
-    changes.sort_unstable();
-    let mut level = 0;
-    let mut steps: Vec<(f64, f64)> = Vec::new();
-    for same_time in changes.chunk_by(|a, b| a.0 == b.0) {
-        level += same_time.iter().map(|change| change.1).sum::<i64>();
-        steps.push((seconds(same_time[0].0), level as f64));
-    }
+pub(super) fn stairs(levels: &Levels) -> Vec<(f64, f64)> {
+    let mut steps: Vec<(f64, f64)> =
+        levels.steps().into_iter().map(|(at, level)| (seconds(at), level as f64)).collect();
     // Before the first change there is nothing.
     if let Some(first) = steps.first().filter(|first| first.0 > 0.0) {
         let start = (first.0.min(0.0), 0.0);
@@ -324,31 +282,28 @@ fn level_at(levels: &[(f64, f64)], at: f64) -> f64 {
 /// One line per request: waiting, time to first token, streaming, failures.
 ///
 /// Of more than a few hundred requests an even sample is shown.
-pub fn timeline(name: &str, records: &[Record], lang: Lang) -> Figure {
-    let mut order: Vec<&Record> = records.iter().collect();
-    order.sort_by_key(|record| (record.timeline.planned, record.seq));
-    let shown = sample(&order);
+pub fn timeline(name: &str, lines: &Lines, lang: Lang) -> Figure {
+    let shown = sample(lines);
     let [mut waiting, mut first, mut streaming, mut failed] = [const { Vec::new() }; 4];
-    for (line, record) in shown.iter().enumerate() {
-        let timeline = &record.timeline;
+    for (row, line) in shown.iter().enumerate() {
         let span = |list: &mut Vec<(f64, f64)>, from: Nanos, to: Nanos| {
-            list.extend([(seconds(from), line as f64), (seconds(to.max(from)), line as f64)]);
+            list.extend([(seconds(from), row as f64), (seconds(to.max(from)), row as f64)]);
         };
-        let Some(sent) = timeline.sent else {
-            span(&mut failed, timeline.planned, timeline.end);
+        let Some(sent) = line.sent else {
+            span(&mut failed, line.planned, line.end);
             continue;
         };
-        if sent - timeline.planned > 1_000_000 {
-            span(&mut waiting, timeline.planned, sent);
+        if sent - line.planned > 1_000_000 {
+            span(&mut waiting, line.planned, sent);
         }
-        if !record.success() {
-            span(&mut failed, sent, timeline.end);
+        if !line.success {
+            span(&mut failed, sent, line.end);
             continue;
         }
-        let token = record.first_output().unwrap_or(timeline.end);
+        let token = line.first_output.unwrap_or(line.end);
         span(&mut first, sent, token);
-        if timeline.end > token {
-            span(&mut streaming, token, timeline.end);
+        if line.end > token {
+            span(&mut streaming, token, line.end);
         }
     }
     let kinds = [
@@ -357,7 +312,7 @@ pub fn timeline(name: &str, records: &[Record], lang: Lang) -> Figure {
         (say(lang, "streaming", "流式输出"), streaming, Tone::Accent(0)),
         (say(lang, "failed", "失败"), failed, Tone::Bad),
     ];
-    let end = seconds(shown.iter().map(|record| record.timeline.end).max().unwrap_or(0));
+    let end = seconds(shown.iter().map(|line| line.end).max().unwrap_or(0));
     let panel = Panel {
         x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
         // Turned: the first request is at the top.
@@ -377,52 +332,63 @@ pub fn timeline(name: &str, records: &[Record], lang: Lang) -> Figure {
         ..Panel::default()
     };
     let mut figure = Figure::new(titled(name, "Timeline of requests · 请求时间线"), 1, vec![panel]);
-    figure.subtitle = timeline_subtitle(&order, &shown, lang);
+    figure.subtitle = timeline_subtitle(lines, &shown, lang);
     figure
 }
 
-fn timeline_subtitle(records: &[&Record], shown: &[&Record], lang: Lang) -> String {
-    let counts = counts(records.iter().copied(), lang);
-    if shown.len() == records.len() {
+fn timeline_subtitle(lines: &Lines, shown: &[Line], lang: Lang) -> String {
+    let counts = counts(&lines.turnout, lang);
+    let (good, bad) = lines.counts();
+    if shown.len() as u64 == good + bad {
         return counts;
     }
-    let bad = |list: &[&Record]| count(list.iter().filter(|record| !record.success()).count());
-    let (few, all, seen, failed) = (count(shown.len()), count(records.len()), bad(shown), bad(records));
+    let seen = shown.iter().filter(|line| !line.success).count() as u64;
+    let (few, all, seen, failed) = (count(shown.len() as u64), count(good + bad), count(seen), count(bad));
     let en = format!("{counts}; an even sample of {few} lines from {all}, with {seen} of {failed} failures");
     say(lang, &en, &format!("{counts}；从 {all} 个中均匀抽样 {few} 行，含 {failed} 个失败中的 {seen} 个"))
 }
 
-/// At most [`LINES`] records in order, failures in proportion, but twenty of them at least,
+/// At most [`LINES`] requests in order, failures in proportion, but twenty of them at least,
 /// since a single one may be what is looked for.
-fn sample<'a>(order: &[&'a Record]) -> Vec<&'a Record> {
-    if order.len() <= LINES {
-        return order.to_vec();
-    }
-    let (good, bad): (Vec<usize>, Vec<usize>) = (0..order.len()).partition(|i| order[*i].success());
-    let bad_lines = (bad.len() * LINES / order.len()).max(20).min(bad.len());
-    let mut chosen = evenly(&bad, bad_lines);
-    chosen.extend(evenly(&good, LINES - bad_lines));
-    chosen.sort_unstable();
-    chosen.into_iter().map(|i| order[i]).collect()
+fn sample(lines: &Lines) -> Vec<Line> {
+    let ((all_good, all_bad), (good, bad)) = (lines.counts(), lines.kept());
+    let all = all_good + all_bad;
+    let mut chosen = if all <= LINES {
+        [good, bad].concat()
+    } else {
+        let bad_lines = (all_bad * LINES / all).max(20).min(all_bad);
+        let mut chosen = evenly(&bad, bad_lines as usize);
+        chosen.extend(evenly(&good, (LINES - bad_lines) as usize));
+        chosen
+    };
+    chosen.sort_unstable_by_key(Line::place);
+    chosen
 }
 
-fn evenly(places: &[usize], wanted: usize) -> Vec<usize> {
-    let wanted = wanted.min(places.len());
-    (0..wanted).map(|i| places[i * places.len() / wanted]).collect()
+fn evenly(lines: &[Line], wanted: usize) -> Vec<Line> {
+    let wanted = wanted.min(lines.len());
+    (0..wanted).map(|i| lines[i * lines.len() / wanted]).collect()
 }
 
 fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
 }
 
-pub(super) fn count(n: usize) -> String {
+pub(super) fn count(n: u64) -> String {
     thousands(n as i64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Kind, Outcome, Timeline, Usage};
+    use crate::record::{Outcome, Phase, Record, Timeline, Usage};
+    use crate::stats::Fold;
+
+    fn fold<F: Fold + Default>(records: &[Record]) -> F {
+        let mut fold = F::default();
+        records.iter().for_each(|record| fold.add(record));
+        fold
+    }
 
     #[test]
     fn a_picture_counts_requests_as_the_table_does_and_tells_the_warm_up_apart() {
@@ -430,36 +396,35 @@ mod tests {
         records[6].outcome = Outcome::ServerError;
         records[..2].iter_mut().for_each(|record| record.phase = Phase::Warmup);
         let told = "requests: 5, failed: 1, warm-up: 2";
-        assert_eq!(timeline("a", &records, Lang::English).subtitle, told);
-        assert!(
-            over_time("a", &records, Some(0), Lang::English)
-                .subtitle
-                .starts_with(&format!("{told}; bins of "))
-        );
-        assert_eq!(timeline("a", &records, Lang::Chinese).subtitle, "5 个请求，1 个失败，预热 2 个");
-        assert_eq!(timeline("a", &records[2..], Lang::English).subtitle, "requests: 5, failed: 1");
+        let (lines, occupancy): (Lines, Occupancy) = (fold(&records), fold(&records));
+        assert_eq!(timeline("a", &lines, Lang::English).subtitle, told);
+        let over_time = over_time("a", &occupancy, &token_bins(occupancy.end()), Some(0), Lang::English);
+        assert!(over_time.subtitle.starts_with(&format!("{told}; bins of ")), "{}", over_time.subtitle);
+        assert_eq!(timeline("a", &lines, Lang::Chinese).subtitle, "5 个请求，1 个失败，预热 2 个");
+        assert_eq!(timeline("a", &fold(&records[2..]), Lang::English).subtitle, "requests: 5, failed: 1");
     }
 
     #[test]
     fn percentiles_with_the_same_text_share_one_mark() {
-        let (points, labels) = percentile_marks(&[20.0; 200]);
+        let weighed = |values: &[f64]| values.iter().copied().collect::<Weighed>();
+        let (points, labels) = percentile_marks(&weighed(&[20.0; 200]));
         assert_eq!((points.len(), labels), (1, vec!["p50 = p90 = p99 = 20.0 ms".to_owned()]));
         let spread: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!(percentile_marks(&spread).1, ["p50 = 100 ms", "p90 = 180 ms", "p99 = 198 ms"]);
+        assert_eq!(percentile_marks(&weighed(&spread)).1, ["p50 = 100 ms", "p90 = 180 ms", "p99 = 198 ms"]);
     }
 
     #[test]
     fn a_percentile_of_too_few_values_says_how_many_there_were() {
         let few: Vec<f64> = (1..=40).map(f64::from).collect();
-        let labels = percentile_marks(&few).1;
+        let labels = percentile_marks(&few.into_iter().collect()).1;
         assert_eq!(labels, ["p50 = 20.5 ms", "p90 = 36.1 ms", "p99 = 39.6 ms (n = 40)"]);
-        assert_eq!(percentile_marks(&[553.0]).1, ["p50 = p90 = p99 = 553 ms (n = 1)"]);
+        assert_eq!(percentile_marks(&[553.0].into_iter().collect()).1, ["p50 = p90 = p99 = 553 ms (n = 1)"]);
     }
 
     #[test]
     fn the_shares_of_a_histogram_add_up_to_one() {
-        let values = [1.0, 5.0, 5.0, 80.0, 900.0];
-        let (from, to) = view(&values);
+        let values: Weighed = [1.0, 5.0, 5.0, 80.0, 900.0].into_iter().collect();
+        let (from, to) = view(1.0, 900.0);
         let points = outline(&values, from, to);
         let bins = &points[1..points.len() - 1];
         let sum: f64 = bins.iter().step_by(2).map(|point| point.1).sum();
@@ -470,7 +435,10 @@ mod tests {
     #[test]
     fn requests_in_flight_are_counted_at_every_moment() {
         let second = 1_000_000_000;
-        let steps = levels([(second, 3 * second), (2 * second, 4 * second)].into_iter());
+        let mut levels = Levels::default();
+        levels.add(second, 3 * second);
+        levels.add(2 * second, 4 * second);
+        let steps = stairs(&levels);
         assert_eq!(steps, [(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 1.0), (4.0, 0.0)]);
         assert_eq!(level_at(&steps, 3.0), 2.0);
         assert_eq!(level_at(&steps, 0.0), 0.0);
@@ -510,32 +478,15 @@ mod tests {
 
     #[test]
     fn a_sample_keeps_failures_in_proportion_but_never_loses_the_few() {
-        let fails = |every: u64| -> (usize, usize) {
+        let fails = |every: u64| -> (u64, u64) {
             let outcome = |seq| if seq % every == 0 { Outcome::Status } else { Outcome::Success };
             let records: Vec<Record> = (0..4000).map(|seq| request(seq, outcome(seq))).collect();
-            let chosen = sample(&records.iter().collect::<Vec<_>>());
-            assert!(chosen.is_sorted_by_key(|record| record.seq));
-            (chosen.len(), chosen.iter().filter(|record| !record.success()).count())
+            let chosen = sample(&fold(&records));
+            assert!(chosen.is_sorted_by_key(|line| line.seq));
+            (chosen.len() as u64, chosen.iter().filter(|line| !line.success).count() as u64)
         };
         assert_eq!(fails(2), (LINES, LINES / 2));
         assert_eq!(fails(1), (LINES, LINES));
         assert_eq!(fails(1000), (LINES, 4));
-    }
-
-    #[test]
-    fn tokens_are_counted_where_they_arrived() {
-        let mut record = request(0, Outcome::Success);
-        record.timeline.sent = Some(1_000_000_000);
-        record.timeline.end = 4_000_000_000;
-        record.timeline.events.push(500_000, Kind::ROLE, 0, 0);
-        record.timeline.events.push(1_000_000, Kind::CONTENT, 0, 4);
-        record.timeline.events.push(2_000_000, Kind::CONTENT, 0, 4);
-        // The server did not say how many tokens an event holds: the six are shared out.
-        assert_eq!(arrivals(&record), [(2.0, 3.0), (3.0, 3.0)]);
-        record.timeline.events.tokens = vec![0, 5, 1];
-        assert_eq!(arrivals(&record), [(2.0, 5.0), (3.0, 1.0)]);
-        let rates = token_rates(&[record], 1.0, 4.0);
-        let total: f64 = rates.chunks(2).map(|bin| bin[0].1 * (bin[1].0 - bin[0].0)).sum();
-        assert!((total - 6.0).abs() < 1e-9, "{rates:?}");
     }
 }

@@ -1,12 +1,14 @@
 //! Server and client over time: what the client saw above, what the server says of itself below.
 
 use super::run::{
-    bin_text, bin_width, count, counts, levels, say, time_axis, titled, token_rates, warmup_mark,
+    bin_text, bin_width, count, counts, say, stairs, time_axis, titled, token_rates, warmup_mark,
 };
 use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
 use crate::lang::Lang;
-use crate::record::{Nanos, Point, Record, Source};
+use crate::record::{Nanos, Point, Source};
 use crate::stats::counter;
+use crate::stats::occupancy::Occupancy;
+use crate::stats::token_bins::TokenBins;
 
 /// Points of a line, beyond which windows are averaged.
 const POINTS_MAX: i64 = 600;
@@ -16,13 +18,19 @@ const SECOND: Nanos = 1_000_000_000;
 pub const DRAWN: [&str; 6] =
     ["running", "waiting", "kv_use", "generation_tokens_total", "scrape_ms", "scrape_gap"];
 
+/// Where the picture ends: with the last request, or the last that the server told.
+pub fn end(occupancy: &Occupancy, points: &[Point]) -> Nanos {
+    points.iter().map(|point| point.at).fold(occupancy.end(), Nanos::max).max(1)
+}
+
 /// Tokens per second and requests in flight as the client saw them; running and waiting
 /// requests and the use of the KV cache as the server told, on the same time axis. `None` when
 /// the server told nothing of these. `points` are those of the run; others than the server's
-/// are passed over. `start`: of the measured window.
+/// are passed over; `tokens` are in bins until [`end`]. `start`: of the measured window.
 pub fn over_time(
     name: &str,
-    records: &[Record],
+    occupancy: &Occupancy,
+    tokens: &TokenBins,
     points: &[Point],
     start: Option<Nanos>,
     lang: Lang,
@@ -31,17 +39,13 @@ pub fn over_time(
     if server.running.is_empty() && server.waiting.is_empty() && server.kv_use.is_empty() {
         return None;
     }
-    let last_record = records.iter().map(|record| record.timeline.end).max().unwrap_or(0);
-    let last_point = points.iter().map(|point| point.at).max().unwrap_or(0);
-    let end = last_record.max(last_point).max(1) as f64 / 1e9;
-    let bin = bin_width(end);
-    let flying = records.iter().filter_map(|record| Some((record.timeline.sent?, record.timeline.end)));
-    let flight = levels(flying);
+    let end = end(occupancy, points) as f64 / 1e9;
+    let flight = stairs(&occupancy.in_flight);
     // What the client has in flight is what the server runs or lets wait: one scale for both.
     let most = [&flight, &server.running, &server.waiting].into_iter().flatten();
     let most = round_above(most.map(|point| point.1).fold(1.0, f64::max));
     let mut panels = vec![
-        tokens(token_rates(records, bin, end), &server, end, warmup_mark(records, start, lang), lang),
+        output(token_rates(tokens, end), &server, end, warmup_mark(&occupancy.turnout, start, lang), lang),
         Panel {
             title: say(lang, "Client: requests in flight", "客户端：进行中的请求"),
             y: Axis::linear("").range(0.0, most).format(Format::Count),
@@ -65,7 +69,7 @@ pub fn over_time(
     let mut figure =
         Figure::new(titled(name, "Server and client over time · 服务端与客户端随时间变化"), 1, panels);
     figure.height = 120 + 240 * rows;
-    figure.subtitle = subtitle(points, &counts(records, lang), bin, lang);
+    figure.subtitle = subtitle(points, &counts(&occupancy.turnout, lang), bin_width(end), lang);
     Some(figure)
 }
 
@@ -131,7 +135,7 @@ fn panel(end: f64, format: Format) -> Panel {
     Panel { x: time_axis("", end), y: Axis::linear("").format(format), ..Panel::default() }
 }
 
-fn tokens(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Series>, lang: Lang) -> Panel {
+fn output(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Series>, lang: Lang) -> Panel {
     let none = client.is_empty().then(|| say(lang, "no data: no output tokens", "没有数据：没有输出令牌"));
     let mut series = vec![
         Series::new(say(lang, "arrived at the client", "客户端收到"), Style::Area, client)
@@ -168,8 +172,8 @@ fn requests(server: &Server, end: f64, most: f64, lang: Lang) -> Panel {
 
 fn subtitle(points: &[Point], requests: &str, bin: f64, lang: Lang) -> String {
     let of = |metric: &str| points.iter().filter(|point| &*point.metric == metric).collect::<Vec<_>>();
-    let gaps: usize = of("scrape_gap").iter().map(|gap| gap.value as usize).sum();
-    let (answers, bin) = (count(of("scrape_ms").len()), bin_text(bin));
+    let gaps: u64 = of("scrape_gap").iter().map(|gap| gap.value as u64).sum();
+    let (answers, bin) = (count(of("scrape_ms").len() as u64), bin_text(bin));
     let text = say(
         lang,
         &format!("{requests}; bins of {bin}; answers of /metrics: {answers}"),
@@ -186,6 +190,7 @@ fn subtitle(points: &[Point], requests: &str, bin: f64, lang: Lang) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::token_bins;
     use super::*;
 
     fn point(second: i64, metric: &str, value: f64) -> Point {
@@ -193,21 +198,26 @@ mod tests {
         Point { at, source: Source::Server, metric: metric.into(), labels: None, value, raw_name: None }
     }
 
+    fn drawn(points: &[Point], lang: Lang) -> Option<Figure> {
+        let occupancy = Occupancy::default();
+        over_time("c1", &occupancy, &token_bins(end(&occupancy, points)), points, None, lang)
+    }
+
     #[test]
     fn a_server_that_tells_nothing_has_no_picture() {
-        assert!(over_time("c1", &[], &[], None, Lang::English).is_none());
-        assert!(over_time("c1", &[], &[point(1, "scrape_gap", 1.0)], None, Lang::English).is_none());
+        assert!(drawn(&[], Lang::English).is_none());
+        assert!(drawn(&[point(1, "scrape_gap", 1.0)], Lang::English).is_none());
         let mut seen_by_client = point(1, "running", 1.0);
         seen_by_client.source = Source::Client;
-        assert!(over_time("c1", &[], &[seen_by_client], None, Lang::English).is_none());
+        assert!(drawn(&[seen_by_client], Lang::English).is_none());
     }
 
     #[test]
     fn a_server_without_a_kv_cache_has_no_panel_of_it() {
         let points = [point(0, "running", 1.0), point(1, "running", 2.0)];
-        assert_eq!(over_time("c1", &[], &points, None, Lang::English).unwrap().panels.len(), 3);
+        assert_eq!(drawn(&points, Lang::English).unwrap().panels.len(), 3);
         let kv = [point(0, "running", 1.0), point(0, "kv_use", 0.5)];
-        let figure = over_time("c1", &[], &kv, None, Lang::Chinese).unwrap();
+        let figure = drawn(&kv, Lang::Chinese).unwrap();
         assert_eq!(figure.panels.len(), 4);
         assert!(figure.svg().contains("KV 缓存占用"));
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::record::{Events, Parcel, Record};
 use crate::run::plan::Capture;
 use crate::run::{Message, Plan};
-use crate::stats::{ClientSeries, Summary, Window};
+use crate::stats::{ClientSeries, Fold, Summary, Window};
 use crate::store::{Folder, Writer};
 use crate::tokens::Tokens;
 use std::borrow::Cow;

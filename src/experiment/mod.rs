@@ -2,7 +2,8 @@
 //!
 //! A script, or a command that needs none, holds one [`Experiment`] and calls what stands beside
 //! it: [`server`] makes a target ready, [`measure`] runs plans and keeps what became of them,
-//! [`series`], [`aggregate`] and [`vllm`] read it back.
+//! [`portion`] reads its rows back, whole or in parts, for [`pictures`], [`series`] and [`vllm`];
+//! [`aggregate`] reads what many runs said.
 
 pub mod access;
 pub mod aggregate;
@@ -23,6 +24,9 @@ mod intent;
 pub mod limits;
 pub mod manifest;
 pub mod measure;
+pub mod part;
+pub mod pictures;
+pub mod portion;
 mod preflight;
 pub mod program;
 pub mod quota;

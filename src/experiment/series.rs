@@ -1,6 +1,8 @@
 //! One line of a run over time: of what the client saw, or of what the server told.
 
+use super::Experiment;
 use super::finished::Finished;
+use super::portion::Portion;
 use crate::client::scrape::names::{RULES, SCRAPE_GAP, SCRAPE_MS, SHARES};
 use crate::error::{self, Error, Result};
 use crate::record::{Nanos, Point, Source};
@@ -21,30 +23,18 @@ const SERVER: &str = "server.";
 /// observed are left out.
 pub type Line = Vec<(Nanos, f64)>;
 
-/// The windows of a line, in nanoseconds. Fails when they are too many for the run.
-pub fn width(run: &Finished, window: Duration) -> Result<Nanos> {
-    let width = Nanos::try_from(window.as_nanos()).unwrap_or(Nanos::MAX / 4).min(Nanos::MAX / 4);
-    if width == 0 || run.ended.lasted / width > WINDOWS_MAX {
-        return Err(Error::usage(format!("series: a window of {window:?} makes too many points"))
-            .hint("a window is a time such as \"1s\""));
+/// A line of what the client saw, or, for `server.NAME`, of what the server told of a whole run. Fails
+/// for a name that nobody knows, and where the windows are too many for the run.
+pub fn line(experiment: &Experiment, portion: &Portion, name: &str, window: Duration) -> Result<Line> {
+    let run = &portion.run;
+    let width = width(run, window)?;
+    if let Some(metric) = name.strip_prefix(SERVER) {
+        let instead =
+            "ask the whole run for what the server told; the client's own series are there for parts, too";
+        portion.need_whole("series", instead)?;
+        return server_line(run, metric, width);
     }
-    Ok(width)
-}
-
-/// The server's own name for what a script calls `server.NAME`.
-pub fn of_server(name: &str) -> Option<&str> {
-    name.strip_prefix(SERVER)
-}
-
-/// A line of what the client saw; `fill` adds the records.
-pub fn client_line(
-    run: &Finished,
-    name: &str,
-    width: Nanos,
-    fill: impl FnOnce(&mut ClientSeries) -> Result<()>,
-) -> Result<Line> {
-    let mut series = ClientSeries::new(width);
-    fill(&mut series)?;
+    let series = portion.fold(experiment, ClientSeries::new(width))?;
     series.line(name, run.ended.lasted).ok_or_else(|| {
         let error = Error::usage(format!("series: the client has no series {name:?}"));
         match error::nearest(name, NAMES) {
@@ -53,6 +43,16 @@ pub fn client_line(
                 .hint(format!("there are {}, and server.NAME such as \"server.running\"", NAMES.join(", "))),
         }
     })
+}
+
+/// The windows of a line, in nanoseconds.
+fn width(run: &Finished, window: Duration) -> Result<Nanos> {
+    let width = Nanos::try_from(window.as_nanos()).unwrap_or(Nanos::MAX / 4).min(Nanos::MAX / 4);
+    if width == 0 || run.ended.lasted / width > WINDOWS_MAX {
+        return Err(Error::usage(format!("series: a window of {window:?} makes too many points"))
+            .hint("a window is a time such as \"1s\""));
+    }
+    Ok(width)
 }
 
 /// The points of a run as they are in its folder.
@@ -68,7 +68,7 @@ pub fn points(run: &Finished, mut wanted: impl FnMut(&Point) -> bool) -> Result<
 }
 
 /// A line of what the server told. Fails for a metric that nobody knows.
-pub fn server_line(run: &Finished, wanted: &str, width: Nanos) -> Result<Line> {
+fn server_line(run: &Finished, wanted: &str, width: Nanos) -> Result<Line> {
     let (base, rate) = match wanted.strip_suffix(".rate") {
         Some(base) => (base, true),
         None => (wanted, false),

@@ -1,13 +1,15 @@
 //! The result JSON of vLLM's benchmark, for dashboards that read it.
 
 use super::finished::{Finished, file_name};
+use super::portion::Portion;
 use super::{Experiment, append};
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::os::{file, heap};
 use crate::run::Reason;
 use crate::schedule::{Process, Shape};
 use crate::stats::metric::Metric;
-use crate::stats::vllm::{Meta, Ramp, VllmResult};
+use crate::stats::vllm::{Detailed, Meta, Ramp, VllmResult};
+use crate::stats::words::grouped;
 use chrono::TimeZone;
 use serde_json::{Map, Value};
 use std::io::Write;
@@ -80,14 +82,21 @@ pub fn meta(finished: &Finished) -> Meta {
     }
 }
 
-/// Writes the result, with lists of the `records` where they are given; the path that it got.
-pub fn save(
-    experiment: &Experiment,
-    finished: &Finished,
-    records: Option<&[Record]>,
-    wanted: &Wanted,
-) -> Result<PathBuf> {
-    let meta = Meta { percentiles: wanted.percentiles.clone(), ..meta(finished) };
+/// The same of a part: its marks are keys of their own.
+fn meta_of(portion: &Portion) -> Meta {
+    let mut meta = meta(&portion.run);
+    if !portion.part().is_whole() {
+        meta.num_prompts = portion.summary().tally().requests;
+    }
+    for mark in portion.part().marks() {
+        meta.metadata.entry(mark.label()).or_insert_with(|| mark.value().into());
+    }
+    meta
+}
+
+/// Writes the result; the path that it got.
+pub fn save(experiment: &Experiment, portion: &Portion, wanted: &Wanted) -> Result<PathBuf> {
+    let meta = Meta { percentiles: wanted.percentiles.clone(), ..meta_of(portion) };
     let name = match wanted.filename.as_str() {
         "" => {
             let model = crate::store::folder::short_model_name(&meta.model_id);
@@ -95,22 +104,46 @@ pub fn save(
             let cap = meta.max_concurrency.map(|cap| format!("-concurrency{cap}")).unwrap_or_default();
             let model = experiment.secrets.scrub(&model);
             let label = meta.label.as_deref().unwrap_or(&meta.backend).replace(['/', '\\'], "-");
-            format!("{label}-{rate}qps{cap}-{model}-{}.json", meta.date)
+            let part = portion.part_file_name().map(|part| format!("-{part}")).unwrap_or_default();
+            format!("{label}-{rate}qps{cap}-{model}-{}{part}.json", meta.date)
         }
-        name => file_name(&name.replace("{run}", &finished.plan.name)),
+        name => file_name(&name.replace("{run}", &portion.file_name())),
     };
-    let mut json = VllmResult::new(&finished.summary, meta);
-    if let Some(records) = records {
-        json = json.detailed(records);
+    let mut json = VllmResult::new(portion.summary(), meta);
+    if wanted.detailed {
+        check_memory(portion)?;
+        json = json.detailed(portion.fold(experiment, Detailed::default())?);
     }
     let mut json = json.into_map();
     json.retain(|key, _| keeps(key, &wanted.metrics));
-    if finished.ended.reason == Reason::Interrupted {
+    if portion.run.ended.reason == Reason::Interrupted {
         json.insert("interrupted".into(), true.into());
     }
     let json = experiment.secrets.scrub_map(json);
-    put(experiment, finished, wanted, &name, &json)
+    put(experiment, &portion.run, wanted, &name, &json)
 }
+
+/// Fails where the lists of single requests would take most of the memory that is free.
+fn check_memory(portion: &Portion) -> Result<()> {
+    let summary = portion.summary();
+    let tokens = summary.value("output_tokens.mean").ok().flatten().unwrap_or(0.0) as u64;
+    let requests = summary.tally().requests;
+    let needed = requests.saturating_mul(DETAIL + DETAIL_TOKEN * tokens);
+    let free = heap::free().unwrap_or(u64::MAX);
+    if needed <= free / 2 {
+        return Ok(());
+    }
+    let (rows, needed, free) = (grouped(requests), file::size(needed), file::size(free));
+    let name = portion.name();
+    let told =
+        format!("save_vllm: the {rows} rows of {name:?} take about {needed} of memory, and {free} are free");
+    Err(Error::run(told).hint("leave `detailed` out, and read its Parquet files on a larger machine"))
+}
+
+/// Bytes that a request takes as JSON in memory, and each of its tokens; as much again while secrets
+/// are taken out.
+const DETAIL: u64 = 1_000;
+const DETAIL_TOKEN: u64 = 80;
 
 /// Whether a column of percentiles was asked for; the others always are.
 fn keeps(key: &str, metrics: &[String]) -> bool {

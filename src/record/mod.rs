@@ -5,6 +5,7 @@ mod adaption;
 mod clip;
 mod doubts;
 mod event;
+mod fields;
 mod health;
 mod measure;
 mod outcome;
@@ -20,6 +21,7 @@ pub use adaption::Adaption;
 pub use clip::Clip;
 pub use doubts::{Doubts, Seen};
 pub use event::{Events, Kind};
+pub use fields::Fields;
 pub use health::{Health, Throttled};
 pub use measure::{OutputSource, stalls};
 pub use outcome::{Outcome, Timeout};
@@ -54,7 +56,7 @@ pub enum Due {
 }
 
 /// Which part of a run a request belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     Warmup,
     Measured,

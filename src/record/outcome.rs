@@ -1,7 +1,7 @@
 //! `Outcome`: every way in which a request can end.
 
 /// Which limit was passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timeout {
     Connect,
     FirstToken,
@@ -12,7 +12,7 @@ pub enum Timeout {
 /// How a request ended. Only [`Outcome::Success`] has latencies.
 ///
 /// Neither status 200 nor `[DONE]` is a success: see [`Outcome::Success`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Status 2xx, no event carried an error, every choice has a finish reason that is known as a
     /// good one (or, without a reason, `[DONE]` and a count of tokens that shows the reply to be as

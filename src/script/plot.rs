@@ -10,8 +10,9 @@ use crate::chart::Figure;
 use crate::chart::compare::Row;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
-use crate::record::{Phase, Record};
 use crate::stats::names::{Metric, Name, Unit};
+use crate::stats::values::Values;
+use crate::stats::weighed::Weighed;
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
@@ -122,11 +123,6 @@ fn names(opts: &mut Opts, option: &'static str) -> Fallible<Vec<String>> {
     }
 }
 
-/// Whether a request is one of those that the table counts.
-fn counts(record: &Record) -> bool {
-    record.phase == Phase::Measured && record.success()
-}
-
 /// Names as the label of an axis, with their unit where all have the same.
 fn labelled(names: &[String]) -> String {
     let unit = |name: &String| {
@@ -148,8 +144,8 @@ fn of_requests(name: &str) -> Option<Metric> {
     Metric::all().find(|metric| metric.name() == name && metric.is_of_requests())
 }
 
-/// The values behind a distribution, one list for each run.
-fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Vec<f64>)>> {
+/// The values behind a distribution, of each run.
+fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Weighed)>> {
     let Some(metric) = of_requests(x) else {
         let names: Vec<&str> = Metric::all().filter(|m| m.is_of_requests()).map(Metric::name).collect();
         return Err(opts.error("x", &format!("must be one of {} for a cdf, got {x:?}", names.join(", "))));
@@ -159,13 +155,9 @@ fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(Str
     };
     let mut samples = Vec::new();
     for run in runs {
-        let mut values = Vec::new();
-        let each = |record: Record| {
-            values.extend(counts(&record).then(|| metric.values(&record)).flatten().into_iter().flatten())
-        };
-        run.each_record(state, each).map_err(super::fault::raise)?;
+        let values = run.portion.fold(&state.experiment, Values::new(metric)).map_err(super::fault::raise)?;
+        samples.push((run.name(), values.weighed()));
         need_room("chart", 0)?;
-        samples.push((run.name(), values));
     }
     Ok(samples)
 }

@@ -38,13 +38,36 @@ impl Flow {
         }
         self.at_us.truncate(output);
         self.tokens.truncate(output);
-        self.gaps_us.resize(output.saturating_sub(1), 0);
+        self.measure_gaps();
+        if self.tokens.first().is_some_and(|n| *n > 0) && !self.tokens.contains(&0) {
+            self.known = self.tokens.iter().map(|n| u64::from(*n)).sum();
+        }
+    }
+
+    /// Reads a record of which the tokens of events are not known.
+    pub fn read_times(&mut self, record: &Record) {
+        let events = &record.timeline.events;
+        self.at_us.clear();
+        self.tokens.clear();
+        self.known = 0;
+        if record.streamed && record.timeline.sent.is_some() {
+            self.at_us.resize(events.len(), 0);
+            let mut output = 0;
+            for (at, kind) in events.at_us.iter().zip(&events.kind) {
+                self.at_us[output] = *at;
+                output += usize::from(kind.0 & Kind::OUTPUT.0 != 0);
+            }
+            self.at_us.truncate(output);
+        }
+        self.measure_gaps();
+    }
+
+    fn measure_gaps(&mut self) {
+        self.gaps_us.clear();
+        self.gaps_us.resize(self.at_us.len().saturating_sub(1), 0);
         let later = self.at_us.get(1..).unwrap_or_default();
         for ((gap, at), before) in self.gaps_us.iter_mut().zip(later).zip(&self.at_us) {
             *gap = at.saturating_sub(*before);
-        }
-        if self.tokens.first().is_some_and(|n| *n > 0) && !self.tokens.contains(&0) {
-            self.known = self.tokens.iter().map(|n| u64::from(*n)).sum();
         }
     }
 

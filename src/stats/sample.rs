@@ -4,6 +4,7 @@
 //! significant digits, and memory stays flat. [`View::exact`] says which it is. Count, sum,
 //! mean, standard deviation, least and greatest are exact either way.
 
+use super::weighed::Weighed;
 use hdrhistogram::Histogram;
 
 /// Values of 8 bytes: some fifteen samples of a run stay below 8 MB. Above that, chance moves any
@@ -276,6 +277,30 @@ impl<'a> View<'a> {
             Order::Sorted(_) => true,
             Order::Rounded(_) => false,
             Order::Counts { slow, .. } => slow.exact(),
+        }
+    }
+
+    /// Every value, and how often it occurs; in steps of a thousandth where there are very many.
+    pub fn weighed(&self) -> Weighed {
+        let mut weighed = Weighed::default();
+        self.weigh(&mut weighed);
+        weighed
+    }
+
+    fn weigh(&self, weighed: &mut Weighed) {
+        match &self.order {
+            Order::Sorted(values) => values.iter().for_each(|value| weighed.push(*value, 1)),
+            Order::Rounded(histogram) => {
+                for step in histogram.iter_recorded() {
+                    let value = histogram.median_equivalent(step.value_iterated_to()) as f64 / STEPS;
+                    weighed.push(value.clamp(self.moments.min, self.moments.max), step.count_at_value());
+                }
+            }
+            Order::Counts { counts, slow, .. } => {
+                let counts = counts.iter().enumerate();
+                counts.for_each(|(us, times)| weighed.push(us as f64 / 1e3, *times));
+                slow.weigh(weighed);
+            }
         }
     }
 

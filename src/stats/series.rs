@@ -1,7 +1,8 @@
 //! `ClientSeries`: what the client saw in each window of a run, from records alone.
 
-use super::sample::Sample;
-use crate::record::{Events, Kind, Nanos, Point, Record, Source};
+use super::fold::Fold;
+use super::sample::{EXACT_MAX, Sample};
+use crate::record::{Events, Fields, Kind, Nanos, Point, Record, Source};
 use std::ops::Range;
 
 /// What a window is asked for, in the order of the file.
@@ -55,36 +56,51 @@ struct Window {
     /// Requests times nanoseconds.
     busy: Nanos,
     tokens: f64,
-    /// Milliseconds; of replies whose first token came in this window.
-    ttft: Vec<f32>,
+    ttft: Ttft,
     lateness_ms: Option<f64>,
+}
+
+/// Milliseconds; of replies whose first token came in a window.
+#[derive(Default)]
+struct Ttft {
+    /// The few that most windows have, in little room.
+    few: Vec<f32>,
+    many: Option<Box<Sample>>,
+}
+
+impl Ttft {
+    fn add(&mut self, ms: f32) {
+        match &mut self.many {
+            Some(many) => many.add(f64::from(ms)),
+            None if self.few.len() < EXACT_MAX => self.few.push(ms),
+            None => {
+                self.many = Some(Box::new(self.sample()));
+                self.few = Vec::new();
+                self.add(ms);
+            }
+        }
+    }
+
+    fn sample(&self) -> Sample {
+        let mut sample = self.many.as_deref().cloned().unwrap_or_default();
+        self.few.iter().for_each(|ms| sample.add(f64::from(*ms)));
+        sample
+    }
+
+    fn merge(&mut self, other: Ttft) {
+        other.few.into_iter().for_each(|ms| self.add(ms));
+        if let Some(many) = other.many {
+            let mut sample = self.sample();
+            sample.merge(&many);
+            *self = Ttft { few: Vec::new(), many: Some(Box::new(sample)) };
+        }
+    }
 }
 
 impl ClientSeries {
     /// `width` above 0.
     pub fn new(width: Nanos) -> ClientSeries {
         ClientSeries { width: width.max(1), windows: Vec::new() }
-    }
-
-    /// Adds a record, whatever became of it: tokens count where they arrived, also those of
-    /// requests that failed later, as the server counts them.
-    pub fn add(&mut self, record: &Record) {
-        let timeline = &record.timeline;
-        if !record.success() {
-            self.at(timeline.end).failed += 1;
-        }
-        let Some(sent) = timeline.sent else { return };
-        let started = self.at(sent);
-        started.started += 1;
-        if let Some(late) = record.lateness_ms() {
-            started.lateness_ms = Some(started.lateness_ms.map_or(late, |most| most.max(late)));
-        }
-        self.at(timeline.end).ended += 1;
-        self.add_busy(sent, timeline.end);
-        if let (Some(first), Some(ttft)) = (record.first_output(), record.ttft_ms()) {
-            self.at(first).ttft.push(ttft as f32);
-        }
-        self.add_tokens(record, sent);
     }
 
     fn place(&self, at: Nanos) -> usize {
@@ -179,6 +195,43 @@ impl ClientSeries {
     }
 }
 
+impl Fold for ClientSeries {
+    fn fields(&self) -> Fields {
+        Fields::OUTPUT.with(Fields::WAY)
+    }
+
+    /// Adds a record, whatever became of it: tokens count where they arrived, also those of
+    /// requests that failed later, as the server counts them.
+    fn add(&mut self, record: &Record) {
+        let timeline = &record.timeline;
+        if !record.success() {
+            self.at(timeline.end).failed += 1;
+        }
+        let Some(sent) = timeline.sent else { return };
+        let started = self.at(sent);
+        started.started += 1;
+        if let Some(late) = record.lateness_ms() {
+            started.lateness_ms = Some(started.lateness_ms.map_or(late, |most| most.max(late)));
+        }
+        self.at(timeline.end).ended += 1;
+        self.add_busy(sent, timeline.end);
+        if let (Some(first), Some(ttft)) = (record.first_output(), record.ttft_ms()) {
+            self.at(first).ttft.add(ttft as f32);
+        }
+        self.add_tokens(record, sent);
+    }
+
+    fn merge(&mut self, other: ClientSeries) {
+        let windows = other.windows.len().max(self.windows.len());
+        self.windows.resize_with(windows, Window::default);
+        self.windows.iter_mut().zip(other.windows).for_each(|(mine, theirs)| mine.join(theirs));
+    }
+
+    fn fresh(&self) -> ClientSeries {
+        ClientSeries::new(self.width)
+    }
+}
+
 impl Window {
     fn join(&mut self, other: Window) {
         self.started += other.started;
@@ -186,7 +239,7 @@ impl Window {
         self.failed += other.failed;
         self.busy += other.busy;
         self.tokens += other.tokens;
-        self.ttft.extend(other.ttft);
+        self.ttft.merge(other.ttft);
         let lateness = self.lateness_ms.into_iter().chain(other.lateness_ms);
         self.lateness_ms = lateness.reduce(f64::max);
     }
@@ -194,8 +247,7 @@ impl Window {
     /// In the order of [`NAMES`].
     fn values(&self, span: (Nanos, Nanos)) -> [Option<f64>; NAMES.len()] {
         let seconds = (span.1 - span.0) as f64 / 1e9;
-        let mut ttft = Sample::default();
-        self.ttft.iter().for_each(|value| ttft.add(f64::from(*value)));
+        let ttft = self.ttft.sample();
         let ttft = ttft.view();
         [
             Some(self.started as f64),

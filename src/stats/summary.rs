@@ -2,6 +2,7 @@
 
 use super::conduct::Conduct;
 use super::flow::Flow;
+use super::fold::Fold;
 use super::gaps::Gaps;
 use super::metric::{Metric, Reader};
 use super::rates::{Arrivals, Concurrency, InFlight, Reply};
@@ -10,7 +11,7 @@ use super::sample::Sample;
 use super::slo::Slo;
 use super::tally::{Failed, Tally};
 use super::window::{Waiting, Window};
-use crate::record::{Adaption, Nanos, Part, Phase, Record, Told};
+use crate::record::{Adaption, Fields, Nanos, Part, Phase, Record, Told};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -255,6 +256,24 @@ impl Summary {
     /// What the run says of itself; `None` of a part of a run.
     pub fn report(&self) -> Option<&Report> {
         self.report.as_deref()
+    }
+}
+
+impl Fold for Summary {
+    fn fields(&self) -> Fields {
+        Fields::OUTPUT.with(Fields::WAY).with(Fields::WORDS)
+    }
+
+    fn add(&mut self, record: &Record) {
+        Summary::add(self, record);
+    }
+
+    fn merge(&mut self, other: Summary) {
+        *self += &other;
+    }
+
+    fn fresh(&self) -> Summary {
+        Summary::new(self.window, self.slo.clone(), self.open)
     }
 }
 

@@ -1,7 +1,8 @@
 //! `Truth`: what a server really did, and how far from it a client's records are.
 
+use super::fold::Fold;
 use super::sample::{Sample, View};
-use crate::record::{Nanos, Phase, Record};
+use crate::record::{Fields, Nanos, Phase, Record};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -25,8 +26,13 @@ impl Truth {
 }
 
 /// The measured successes of a run beside what their server did.
-#[derive(Debug, Default)]
-pub struct Errors {
+#[derive(Debug)]
+pub struct Errors<'a> {
+    truths: &'a HashMap<String, Truth>,
+    /// The run's zero on the server's clock.
+    zero: Nanos,
+    /// Requests are compared whose place in the schedule is below this.
+    first: u64,
     /// Requests whose values are in the metrics below.
     pub compared: u64,
     /// Successes of which the server knows nothing.
@@ -54,28 +60,27 @@ pub struct Parts {
     pub way_back: Sample,
 }
 
-impl Errors {
-    /// `zero`: the run's zero on the server's clock. Warm-up and failures are left out.
-    pub fn new<'a>(
-        records: impl IntoIterator<Item = &'a Record>,
-        truths: &HashMap<String, Truth>,
-        zero: Nanos,
-    ) -> Errors {
-        let mut errors = Errors::default();
-        for record in records.into_iter().filter(|record| record.phase == Phase::Measured && record.success())
-        {
-            match truths.get(&record.id) {
-                None => errors.missing += 1,
-                Some(truth) if truth.emissions_ns.len() != record.timeline.events.output().count() => {
-                    errors.uneven += 1;
-                }
-                Some(truth) => errors.add(record, truth, zero),
-            }
+impl<'a> Errors<'a> {
+    /// `zero`: the run's zero on the server's clock; `first`: so many requests alone, by their place in
+    /// the schedule.
+    pub fn beside(truths: &'a HashMap<String, Truth>, zero: Nanos, first: u64) -> Errors<'a> {
+        Errors {
+            truths,
+            zero,
+            first,
+            compared: 0,
+            missing: 0,
+            uneven: 0,
+            ttft: Versus::default(),
+            itl: Versus::default(),
+            tpot: Versus::default(),
+            e2el: Versus::default(),
+            parts: Parts::default(),
         }
-        errors
     }
 
-    fn add(&mut self, record: &Record, truth: &Truth, zero: Nanos) {
+    fn compare(&mut self, record: &Record, truth: &Truth) {
+        let zero = self.zero;
         self.compared += 1;
         let (Some(first), Some(last)) = (truth.emissions_ns.first(), truth.emissions_ns.last()) else {
             return;
@@ -92,6 +97,44 @@ impl Errors {
             self.parts.way_there.add(ms(arrival - left));
             self.parts.way_back.add(ms(seen + zero - first));
         }
+    }
+}
+
+impl Fold for Errors<'_> {
+    fn fields(&self) -> Fields {
+        Fields::OUTPUT.with(Fields::WAY).with(Fields::ID)
+    }
+
+    /// Warm-up and failures are left out.
+    fn add(&mut self, record: &Record) {
+        if record.seq >= self.first || record.phase != Phase::Measured || !record.success() {
+            return;
+        }
+        let truths = self.truths;
+        match truths.get(&record.id) {
+            None => self.missing += 1,
+            Some(truth) if truth.emissions_ns.len() != record.timeline.events.output().count() => {
+                self.uneven += 1;
+            }
+            Some(truth) => self.compare(record, truth),
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.compared += other.compared;
+        self.missing += other.missing;
+        self.uneven += other.uneven;
+        self.ttft.merge(&other.ttft);
+        self.itl.merge(&other.itl);
+        self.tpot.merge(&other.tpot);
+        self.e2el.merge(&other.e2el);
+        self.parts.writing.merge(&other.parts.writing);
+        self.parts.way_there.merge(&other.parts.way_there);
+        self.parts.way_back.merge(&other.parts.way_back);
+    }
+
+    fn fresh(&self) -> Self {
+        Errors::beside(self.truths, self.zero, self.first)
     }
 }
 
@@ -136,6 +179,12 @@ impl Versus {
             self.server.add(server);
             self.apart.add((client - server).abs());
         }
+    }
+
+    fn merge(&mut self, other: &Versus) {
+        self.client.merge(&other.client);
+        self.server.merge(&other.server);
+        self.apart.merge(&other.apart);
     }
 
     /// Names and numbers: `mean`, `p50`, `p99` are the client's number less the server's;
@@ -207,6 +256,16 @@ mod tests {
         (0..count).map(truth).collect()
     }
 
+    fn compared<'a>(
+        records: impl IntoIterator<Item = &'a Record>,
+        truths: HashMap<String, Truth>,
+        zero: Nanos,
+    ) -> Errors<'static> {
+        let mut errors = Errors::beside(Box::leak(Box::new(truths)), zero, u64::MAX);
+        records.into_iter().for_each(|record| errors.add(record));
+        errors
+    }
+
     fn number(versus: &Versus, name: &str) -> f64 {
         let found = versus.numbers().into_iter().find(|(known, _)| *known == name);
         found.unwrap().1.unwrap()
@@ -221,7 +280,7 @@ mod tests {
     fn a_record_that_is_off_by_3_ms_shows_3_ms() {
         // Sent at 0, so the server's 10 ms are 11 ms here; each event is seen 2 ms later than that.
         let record = reply(0, 0).tokens_at(&[13, 18, 23]).usage(1, 3).record();
-        let errors = Errors::new([&record], &truths(1), ZERO);
+        let errors = compared([&record], truths(1), ZERO);
         assert_eq!((errors.compared, errors.missing, errors.uneven), (1, 0, 0));
         for name in ["mean", "p50", "p99", "each_p50", "each_p99", "each_max"] {
             is(number(&errors.ttft, name), 3.0);
@@ -240,20 +299,20 @@ mod tests {
     fn the_parts_of_an_error_add_up_to_it() {
         let mut record = reply(0, 0).tokens_at(&[13, 18, 23]).usage(1, 3).record();
         record.timeline.written = Some(MS / 4);
-        let errors = Errors::new([&record], &truths(1), ZERO);
+        let errors = compared([&record], truths(1), ZERO);
         let parts = errors.parts.means().unwrap();
         parts.into_iter().zip([0.25, 0.75, 2.0]).for_each(|(part, wanted)| is(part, wanted));
         is(parts.iter().sum(), number(&errors.ttft, "mean"));
         // The call that wrote came back only after the bytes had arrived.
         record.timeline.written = Some(4 * MS);
-        let parts = Errors::new([&record], &truths(1), ZERO).parts.means().unwrap();
+        let parts = compared([&record], truths(1), ZERO).parts.means().unwrap();
         parts.into_iter().zip([1.0, 0.0, 2.0]).for_each(|(part, wanted)| is(part, wanted));
     }
 
     #[test]
     fn with_two_clocks_there_are_no_parts_and_the_errors_stay() {
         let record = reply(0, 0).tokens_at(&[13, 18, 23]).usage(1, 3).record();
-        let errors = Errors::new([&record], &truths(1), ZERO + 50 * MS);
+        let errors = compared([&record], truths(1), ZERO + 50 * MS);
         assert_eq!(errors.parts.means(), None);
         is(number(&errors.ttft, "mean"), 3.0);
     }
@@ -262,7 +321,7 @@ mod tests {
     fn errors_of_single_values_do_not_cancel_each_other() {
         // The middle token is seen 2 ms late: one gap is too long and the next one too short.
         let record = reply(0, 0).tokens_at(&[11, 18, 21]).usage(1, 3).record();
-        let errors = Errors::new([&record], &truths(1), ZERO);
+        let errors = compared([&record], truths(1), ZERO);
         is(number(&errors.itl, "mean"), 0.0);
         is(number(&errors.itl, "each_p50"), 2.0);
         is(number(&errors.itl, "p99"), 1.96);
@@ -273,7 +332,7 @@ mod tests {
     #[test]
     fn a_reply_that_was_seen_too_early_has_a_negative_error() {
         let record = reply(0, 0).tokens_at(&[8, 13, 18]).usage(1, 3).record();
-        let errors = Errors::new([&record], &truths(1), ZERO);
+        let errors = compared([&record], truths(1), ZERO);
         is(number(&errors.ttft, "mean"), -2.0);
         is(number(&errors.ttft, "each_p99"), 2.0);
     }
@@ -282,7 +341,7 @@ mod tests {
     fn a_request_that_the_server_does_not_know_is_missing() {
         let known = reply(0, 0).tokens_at(&[11, 16, 21]).usage(1, 3).record();
         let unknown = reply(1, 100).tokens_at(&[50, 60, 70]).usage(1, 3).record();
-        let errors = Errors::new([&known, &unknown], &truths(1), ZERO);
+        let errors = compared([&known, &unknown], truths(1), ZERO);
         assert_eq!((errors.compared, errors.missing), (1, 1));
         is(number(&errors.ttft, "each_max"), 1.0);
     }
@@ -290,7 +349,7 @@ mod tests {
     #[test]
     fn a_reply_with_another_number_of_events_is_not_laid_beside_the_wrong_ones() {
         let record = reply(0, 0).tokens_at(&[11, 21]).usage(1, 3).record();
-        let errors = Errors::new([&record], &truths(1), ZERO);
+        let errors = compared([&record], truths(1), ZERO);
         assert_eq!((errors.compared, errors.uneven, errors.itl.count()), (0, 1, 0));
         assert_eq!(errors.ttft.numbers()[0], ("mean", None));
     }
@@ -303,7 +362,7 @@ mod tests {
             reply(1).fails(Outcome::Truncated, "cut off").record(),
             reply(2).record(),
         ];
-        let errors = Errors::new(&records, &truths(3), ZERO);
+        let errors = compared(&records, truths(3), ZERO);
         assert_eq!((errors.compared, errors.missing), (1, 0));
     }
 

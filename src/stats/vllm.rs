@@ -5,10 +5,12 @@
 //! time to the end of the last one. (Those of the [`Summary`] are of what arrived in the window.)
 //! Statistics are milliseconds, the lists of single requests seconds.
 
+use super::flow::Flow;
+use super::fold::Fold;
 use super::names::Metric;
 use super::sample::View;
 use super::summary::Summary;
-use crate::record::{Phase, Record};
+use crate::record::{Fields, Nanos, Phase, Record};
 use serde_json::{Map, Value, json};
 
 /// What a summary does not know of its run.
@@ -67,6 +69,61 @@ pub struct VllmResult {
     map: Map<String, Value>,
 }
 
+/// What [`VllmResult::detailed`] lists of every measured request.
+#[derive(Debug, Clone, Default)]
+pub struct Detailed(Vec<Row>);
+
+#[derive(Debug, Clone)]
+struct Row {
+    seq: u64,
+    turn: u32,
+    input: u32,
+    output: u32,
+    ttft_ms: f64,
+    gaps_us: Vec<u32>,
+    start: Nanos,
+    text: String,
+    error: String,
+}
+
+impl Fold for Detailed {
+    fn fields(&self) -> Fields {
+        Fields::OUTPUT.with(Fields::WORDS).with(Fields::TEXT)
+    }
+
+    fn add(&mut self, record: &Record) {
+        if record.phase != Phase::Measured {
+            return;
+        }
+        let (timeline, success) = (&record.timeline, record.success());
+        let mut flow = Flow::default();
+        flow.read_times(record);
+        self.0.push(Row {
+            seq: record.seq,
+            turn: record.turn,
+            input: record.input_tokens().unwrap_or(0),
+            output: record.output_tokens().filter(|_| success).map_or(0, |(n, _)| n),
+            ttft_ms: record.ttft_ms().filter(|_| success).unwrap_or(0.0),
+            gaps_us: flow.gaps_us,
+            start: timeline.sent.unwrap_or(timeline.planned),
+            text: record.text.clone().unwrap_or_default(),
+            error: match &record.error {
+                _ if success => String::new(),
+                Some(words) => format!("{}: {words}", record.outcome.name()),
+                None => record.outcome.name().to_string(),
+            },
+        });
+    }
+
+    fn merge(&mut self, other: Detailed) {
+        self.0.extend(other.0);
+    }
+
+    fn fresh(&self) -> Detailed {
+        Detailed::default()
+    }
+}
+
 impl VllmResult {
     pub fn new(summary: &Summary, meta: Meta) -> VllmResult {
         let mut map = load(&meta);
@@ -113,28 +170,21 @@ impl VllmResult {
 
     /// Adds the lists with one entry per measured request, in order of submission. Failures
     /// are among them, with a ttft of 0 and no output, as vLLM has them.
-    pub fn detailed(mut self, records: &[Record]) -> VllmResult {
-        let mut measured: Vec<&Record> = records.iter().filter(|r| r.phase == Phase::Measured).collect();
-        measured.sort_by_key(|record| record.seq);
-        let mut put = |key: &str, each: &dyn Fn(&Record) -> Value| {
-            self.map.insert(key.into(), measured.iter().map(|record| each(record)).collect());
+    pub fn detailed(mut self, detailed: Detailed) -> VllmResult {
+        let mut rows = detailed.0;
+        rows.sort_by_key(|row| (row.seq, row.turn));
+        let mut put = |key: &str, each: &mut dyn FnMut(&mut Row) -> Value| {
+            self.map.insert(key.into(), rows.iter_mut().map(each).collect());
         };
-        put("input_lens", &|record| json!(record.input_tokens().unwrap_or(0)));
-        put("output_lens", &|record| match record.output_tokens() {
-            Some((n, _)) if record.success() => json!(n),
-            _ => json!(0),
+        put("input_lens", &mut |row| json!(row.input));
+        put("output_lens", &mut |row| json!(row.output));
+        put("ttfts", &mut |row| json!(row.ttft_ms / 1e3));
+        put("itls", &mut |row| {
+            std::mem::take(&mut row.gaps_us).into_iter().map(|us| json!(f64::from(us) / 1e3 / 1e3)).collect()
         });
-        put("ttfts", &|record| json!(record.ttft_ms().filter(|_| record.success()).unwrap_or(0.0) / 1e3));
-        put("itls", &|record| record.itl_ms().into_iter().map(|gap| json!(gap / 1e3)).collect());
-        put("start_times", &|record| {
-            json!(record.timeline.sent.unwrap_or(record.timeline.planned) as f64 / 1e9)
-        });
-        put("generated_texts", &|record| json!(record.text.as_deref().unwrap_or("")));
-        put("errors", &|record| match &record.error {
-            _ if record.success() => json!(""),
-            Some(words) => json!(format!("{}: {words}", record.outcome.name())),
-            None => json!(record.outcome.name()),
-        });
+        put("start_times", &mut |row| json!(row.start as f64 / 1e9));
+        put("generated_texts", &mut |row| std::mem::take(&mut row.text).into());
+        put("errors", &mut |row| std::mem::take(&mut row.error).into());
         self
     }
 
@@ -316,7 +366,9 @@ mod tests {
 
     #[test]
     fn the_lists_hold_every_measured_request_in_order_of_submission() {
-        let result = VllmResult::new(&summary(None), Meta::default()).detailed(&records());
+        let mut detailed = Detailed::default();
+        records().iter().for_each(|record| detailed.add(record));
+        let result = VllmResult::new(&summary(None), Meta::default()).detailed(detailed);
         for (key, value) in [
             ("input_lens", json!([8, 10, 0])),
             ("output_lens", json!([3, 3, 0])),

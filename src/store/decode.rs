@@ -1,45 +1,56 @@
 //! `Rows`: columns as records, the inverse of `encode`.
 
-use crate::record::{Clock, Connect, Doubts, Events, Kind, Outcome, Phase, Record, Timeline, Usage};
+use crate::record::{Clock, Connect, Doubts, Events, Fields, Kind, Outcome, Phase, Record, Timeline, Usage};
 use arrow_array::{
     Array, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt16Array,
     UInt32Array,
 };
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is wrong with a column, as the end of a sentence.
 pub(super) type Broken = String;
 
-/// The columns of a batch that records are rebuilt from, each with its type.
+/// The columns of a batch that records are rebuilt from, each with its type; only those of the wanted
+/// [`Fields`].
 pub(super) struct Rows<'a> {
+    who: Who<'a>,
+    times: Option<Times<'a>>,
+    way: Option<Way<'a>>,
+    counts: Option<Counts<'a>>,
+    at: Option<List<'a, UInt32Array>>,
+    kind: Option<List<'a, UInt16Array>>,
+    tokens: Option<List<'a, UInt32Array>>,
+    bytes: Option<List<'a, UInt32Array>>,
+    id: Option<&'a StringArray>,
+    words: Option<[&'a StringArray; 2]>,
+    text: Option<&'a StringArray>,
+}
+
+struct Who<'a> {
     run: &'a StringArray,
     seq: &'a Int64Array,
-    id: &'a StringArray,
     phase: &'a StringArray,
     session: &'a Int64Array,
     turn: &'a Int64Array,
     class: &'a StringArray,
     outcome: &'a StringArray,
-    error: &'a StringArray,
-    status: &'a Int32Array,
-    finish: &'a StringArray,
     streamed: &'a BooleanArray,
-    asked_input: &'a Int64Array,
-    asked_output: &'a Int64Array,
-    /// Columns that older files do not have.
-    load: [Option<&'a BooleanArray>; 2],
-    usage: [&'a Int64Array; 4],
-    /// A column that older files do not have.
-    doubts: Option<&'a StringArray>,
-    counted: [&'a Int64Array; 2],
+}
+
+struct Times<'a> {
     planned: &'a Int64Array,
     admitted: &'a Int64Array,
-    connect: [&'a Int64Array; 2],
     sent: &'a Int64Array,
+    end: &'a Int64Array,
+}
+
+struct Way<'a> {
+    status: &'a Int32Array,
+    connect: [&'a Int64Array; 2],
     written: &'a Int64Array,
     head: &'a Int64Array,
-    end: &'a Int64Array,
     clock: &'a StringArray,
     read_lag: &'a Int64Array,
     shared_reads: &'a Int64Array,
@@ -51,18 +62,25 @@ pub(super) struct Rows<'a> {
     /// Newer, too.
     connect_tries: Option<&'a Int64Array>,
     unclosed: Option<&'a BooleanArray>,
-    events: Lists<'a>,
-    text: &'a StringArray,
+}
+
+struct Counts<'a> {
+    asked_input: &'a Int64Array,
+    asked_output: &'a Int64Array,
+    /// Columns that older files do not have.
+    load: [Option<&'a BooleanArray>; 2],
+    usage: [&'a Int64Array; 4],
     /// A column that older files do not have.
+    doubts: Option<&'a StringArray>,
+    counted: [&'a Int64Array; 2],
+    /// Newer, too.
     audio: Option<&'a Int64Array>,
 }
 
-struct Lists<'a> {
-    lists: [&'a ListArray; 4],
-    at_us: &'a [u32],
-    kind: &'a [u16],
-    tokens: &'a [u32],
-    bytes: &'a [u32],
+/// A list of numbers for each row.
+struct List<'a, A> {
+    list: &'a ListArray,
+    values: &'a A,
 }
 
 /// Classes that were seen, so that all records of a class share its text.
@@ -70,38 +88,139 @@ struct Lists<'a> {
 pub(super) struct Classes(HashMap<String, Arc<str>>);
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(batch: &'a RecordBatch) -> Result<Rows<'a>, Broken> {
+    pub(super) fn new(batch: &'a RecordBatch, fields: Fields) -> Result<Rows<'a>, Broken> {
+        let has = |of: Fields| fields.has(of).then_some(());
+        let texts = |of: Fields, name: &str| has(of).map(|()| column(batch, name)).transpose();
         Ok(Rows {
+            who: Who::new(batch)?,
+            times: has(Fields::TIMES).map(|()| Times::new(batch)).transpose()?,
+            way: has(Fields::WAY).map(|()| Way::new(batch)).transpose()?,
+            counts: has(Fields::COUNTS).map(|()| Counts::new(batch)).transpose()?,
+            at: has(Fields::EVENTS).map(|()| List::new(batch, "event_us")).transpose()?,
+            kind: has(Fields::EVENTS).map(|()| List::new(batch, "event_kind")).transpose()?,
+            tokens: has(Fields::EVENT_TOKENS).map(|()| List::new(batch, "event_tokens")).transpose()?,
+            bytes: has(Fields::EVENT_BYTES).map(|()| List::new(batch, "event_bytes")).transpose()?,
+            id: texts(Fields::ID, "request_id")?,
+            words: texts(Fields::WORDS, "error")?
+                .zip(texts(Fields::WORDS, "finish_reason")?)
+                .map(<[_; 2]>::from),
+            text: texts(Fields::TEXT, "text")?,
+        })
+    }
+
+    pub(super) fn run(&self, i: usize) -> &'a str {
+        self.who.run.value(i)
+    }
+
+    /// Writes row `i` over what was in `record`, of which the fields that nobody wants stay as they are.
+    pub(super) fn fill(&self, i: usize, record: &mut Record, classes: &mut Classes) -> Result<(), Broken> {
+        self.who.fill(i, record, classes)?;
+        if let Some(times) = &self.times {
+            times.fill(i, &mut record.timeline);
+        }
+        if let Some(way) = &self.way {
+            way.fill(i, record)?;
+        }
+        if let Some(counts) = &self.counts {
+            counts.fill(i, record)?;
+        }
+        if let Some(id) = self.id {
+            id.value(i).clone_into(&mut record.id);
+        }
+        if let Some([error, finish]) = self.words {
+            record.error = text(error, i);
+            record.finish = text(finish, i);
+        }
+        if let Some(of) = self.text {
+            record.text = text(of, i);
+        }
+        self.events(i, &mut record.timeline.events)
+    }
+
+    fn events(&self, i: usize, events: &mut Events) -> Result<(), Broken> {
+        events.clear();
+        if let Some(at) = &self.at {
+            events.at_us.extend_from_slice(&at.values.values()[at.range(i)]);
+        }
+        if let Some(kind) = &self.kind {
+            events.kind.extend(kind.values.values()[kind.range(i)].iter().map(|&bits| Kind(bits)));
+        }
+        if let Some(tokens) = &self.tokens {
+            events.tokens.extend_from_slice(&tokens.values.values()[tokens.range(i)]);
+        }
+        if let Some(bytes) = &self.bytes {
+            events.bytes.extend_from_slice(&bytes.values.values()[bytes.range(i)]);
+        }
+        let lengths = [
+            self.kind.is_some().then_some(events.kind.len()),
+            self.tokens.is_some().then_some(events.tokens.len()),
+            self.bytes.is_some().then_some(events.bytes.len()),
+        ];
+        if self.at.is_some() && lengths.into_iter().flatten().any(|length| length != events.len()) {
+            return Err("event lists of different lengths".to_string());
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Who<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Who<'a>, Broken> {
+        Ok(Who {
             run: column(batch, "run")?,
             seq: column(batch, "seq")?,
-            id: column(batch, "request_id")?,
             phase: column(batch, "phase")?,
             session: column(batch, "session")?,
             turn: column(batch, "turn")?,
             class: column(batch, "class")?,
             outcome: column(batch, "outcome")?,
-            error: column(batch, "error")?,
-            status: column(batch, "status")?,
-            finish: column(batch, "finish_reason")?,
             streamed: column(batch, "streamed")?,
-            asked_input: column(batch, "asked_input_tokens")?,
-            asked_output: column(batch, "asked_output_tokens")?,
-            load: [newer(batch, "forced_length")?, newer(batch, "synthetic_text")?],
-            usage: [
-                column(batch, "input_tokens_usage")?,
-                column(batch, "output_tokens_usage")?,
-                column(batch, "cached_tokens")?,
-                column(batch, "reasoning_tokens")?,
-            ],
-            doubts: newer(batch, "doubted_counts")?,
-            counted: [column(batch, "counted_input_tokens")?, column(batch, "counted_output_tokens")?],
+        })
+    }
+
+    fn fill(&self, i: usize, record: &mut Record, classes: &mut Classes) -> Result<(), Broken> {
+        record.seq = required(self.seq, i)?;
+        record.phase = match self.phase.value(i) {
+            "warmup" => Phase::Warmup,
+            "measured" => Phase::Measured,
+            other => return Err(format!("unknown phase \"{other}\"")),
+        };
+        record.session = required(self.session, i)?;
+        record.turn = required(self.turn, i)?;
+        if *record.class != *self.class.value(i) {
+            record.class = classes.share(self.class.value(i));
+        }
+        record.outcome = Outcome::from_name(self.outcome.value(i))
+            .ok_or_else(|| format!("unknown outcome \"{}\"", self.outcome.value(i)))?;
+        record.streamed = self.streamed.value(i);
+        Ok(())
+    }
+}
+
+impl<'a> Times<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Times<'a>, Broken> {
+        Ok(Times {
             planned: column(batch, "planned_ns")?,
             admitted: column(batch, "admitted_ns")?,
-            connect: [column(batch, "connect_started_ns")?, column(batch, "connected_ns")?],
             sent: column(batch, "sent_ns")?,
+            end: column(batch, "end_ns")?,
+        })
+    }
+
+    fn fill(&self, i: usize, timeline: &mut Timeline) {
+        timeline.planned = self.planned.value(i);
+        timeline.admitted = self.admitted.value(i);
+        timeline.sent = nanos(self.sent, i);
+        timeline.end = self.end.value(i);
+    }
+}
+
+impl<'a> Way<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Way<'a>, Broken> {
+        Ok(Way {
+            status: column(batch, "status")?,
+            connect: [column(batch, "connect_started_ns")?, column(batch, "connected_ns")?],
             written: column(batch, "written_ns")?,
             head: column(batch, "head_ns")?,
-            end: column(batch, "end_ns")?,
             clock: column(batch, "clock")?,
             read_lag: column(batch, "read_lag_us")?,
             shared_reads: column(batch, "shared_reads")?,
@@ -115,133 +234,88 @@ impl<'a> Rows<'a> {
             reconnects: column(batch, "reconnects")?,
             connect_tries: newer(batch, "connect_tries")?,
             unclosed: newer(batch, "unclosed")?,
-            events: Lists::new(batch)?,
-            text: column(batch, "text")?,
+        })
+    }
+
+    fn fill(&self, i: usize, record: &mut Record) -> Result<(), Broken> {
+        let [started, done] = self.connect.map(|time| nanos(time, i));
+        let timeline = &mut record.timeline;
+        timeline.connect = started.zip(done).map(|(started, done)| Connect { started, done });
+        timeline.written = nanos(self.written, i);
+        timeline.head = nanos(self.head, i);
+        timeline.clock = match self.clock.value(i) {
+            "kernel" => Clock::Kernel,
+            "read" => Clock::Read,
+            other => return Err(format!("unknown clock \"{other}\"")),
+        };
+        timeline.read_lag_us = optional(self.read_lag, i)?;
+        timeline.shared_reads = required(self.shared_reads, i)?;
+        let tcp = |array: Option<&Int64Array>| array.map(|array| optional(array, i)).transpose();
+        timeline.tcp_retransmits = tcp(self.tcp[0])?.flatten();
+        timeline.tcp_out_of_order = tcp(self.tcp[1])?.flatten();
+        timeline.tcp_min_rtt_us = tcp(self.tcp[2])?.flatten();
+        record.status = number(self.status.is_valid(i).then(|| i64::from(self.status.value(i))))?;
+        record.body_bytes = required(self.body_bytes, i)?;
+        record.reused = self.reused.value(i);
+        record.reconnects = required(self.reconnects, i)?;
+        record.connect_tries = self.connect_tries.map_or(Ok(0), |tries| required(tries, i))?;
+        record.unclosed = self.unclosed.is_some_and(|unclosed| unclosed.value(i));
+        Ok(())
+    }
+}
+
+impl<'a> Counts<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Counts<'a>, Broken> {
+        Ok(Counts {
+            asked_input: column(batch, "asked_input_tokens")?,
+            asked_output: column(batch, "asked_output_tokens")?,
+            load: [newer(batch, "forced_length")?, newer(batch, "synthetic_text")?],
+            usage: [
+                column(batch, "input_tokens_usage")?,
+                column(batch, "output_tokens_usage")?,
+                column(batch, "cached_tokens")?,
+                column(batch, "reasoning_tokens")?,
+            ],
+            doubts: newer(batch, "doubted_counts")?,
+            counted: [column(batch, "counted_input_tokens")?, column(batch, "counted_output_tokens")?],
             audio: newer(batch, "audio_ms")?,
         })
     }
 
-    pub(super) fn run(&self, i: usize) -> &'a str {
-        self.run.value(i)
-    }
-
-    pub(super) fn record(&self, i: usize, classes: &mut Classes) -> Result<Record, Broken> {
+    fn fill(&self, i: usize, record: &mut Record) -> Result<(), Broken> {
         let [input, output, cached, reasoning] = self.usage;
         let [counted_input, counted_output] = self.counted;
         let [forced_length, synthetic_text] =
             self.load.map(|flags| flags.is_some_and(|flags| flags.is_valid(i) && flags.value(i)));
-        let status = number(self.status.is_valid(i).then(|| i64::from(self.status.value(i))))?;
-        Ok(Record {
-            seq: required(self.seq, i)?,
-            id: self.id.value(i).to_string(),
-            phase: match self.phase.value(i) {
-                "warmup" => Phase::Warmup,
-                "measured" => Phase::Measured,
-                other => return Err(format!("unknown phase \"{other}\"")),
-            },
-            session: required(self.session, i)?,
-            turn: required(self.turn, i)?,
-            class: classes.share(self.class.value(i)),
-            asked_input: optional(self.asked_input, i)?,
-            asked_output: required(self.asked_output, i)?,
-            forced_length,
-            synthetic_text,
-            streamed: self.streamed.value(i),
-            timeline: self.timeline(i)?,
-            outcome: Outcome::from_name(self.outcome.value(i))
-                .ok_or_else(|| format!("unknown outcome \"{}\"", self.outcome.value(i)))?,
-            error: text(self.error, i),
-            status,
-            finish: text(self.finish, i),
-            usage: Usage {
-                input: optional(input, i)?,
-                output: optional(output, i)?,
-                cached: optional(cached, i)?,
-                reasoning: optional(reasoning, i)?,
-            },
-            doubts: self
-                .doubts
-                .and_then(|names| text(names, i))
-                .map_or_else(Doubts::default, |names| Doubts::named(&names)),
-            counted_output: optional(counted_output, i)?,
-            counted_input: optional(counted_input, i)?,
-            text: text(self.text, i),
-            audio_ms: self.audio.map(|audio| optional(audio, i)).transpose()?.flatten(),
-            body_bytes: required(self.body_bytes, i)?,
-            reused: self.reused.value(i),
-            reconnects: required(self.reconnects, i)?,
-            connect_tries: self.connect_tries.map_or(Ok(0), |tries| required(tries, i))?,
-            unclosed: self.unclosed.is_some_and(|unclosed| unclosed.value(i)),
-        })
-    }
-
-    fn timeline(&self, i: usize) -> Result<Timeline, Broken> {
-        let [started, done] = self.connect.map(|time| time.is_valid(i).then(|| time.value(i)));
-        let nanos = |times: &Int64Array| times.is_valid(i).then(|| times.value(i));
-        let mut tcp = [None; 3];
-        for (value, array) in tcp.iter_mut().zip(self.tcp) {
-            *value = array.map(|array| optional(array, i)).transpose()?.flatten();
-        }
-        let [retransmits, out_of_order, min_rtt] = tcp;
-        Ok(Timeline {
-            planned: self.planned.value(i),
-            admitted: self.admitted.value(i),
-            connect: started.zip(done).map(|(started, done)| Connect { started, done }),
-            sent: nanos(self.sent),
-            written: nanos(self.written),
-            head: nanos(self.head),
-            end: self.end.value(i),
-            clock: match self.clock.value(i) {
-                "kernel" => Clock::Kernel,
-                "read" => Clock::Read,
-                other => return Err(format!("unknown clock \"{other}\"")),
-            },
-            events: self.events.events(i)?,
-            read_lag_us: optional(self.read_lag, i)?,
-            shared_reads: required(self.shared_reads, i)?,
-            tcp_retransmits: retransmits,
-            tcp_out_of_order: out_of_order,
-            tcp_min_rtt_us: min_rtt,
-        })
+        record.asked_input = optional(self.asked_input, i)?;
+        record.asked_output = required(self.asked_output, i)?;
+        record.forced_length = forced_length;
+        record.synthetic_text = synthetic_text;
+        record.usage = Usage {
+            input: optional(input, i)?,
+            output: optional(output, i)?,
+            cached: optional(cached, i)?,
+            reasoning: optional(reasoning, i)?,
+        };
+        let doubted = self.doubts.filter(|names| names.is_valid(i));
+        record.doubts = doubted.map_or_else(Doubts::default, |names| Doubts::named(names.value(i)));
+        record.counted_output = optional(counted_output, i)?;
+        record.counted_input = optional(counted_input, i)?;
+        record.audio_ms = self.audio.map(|audio| optional(audio, i)).transpose()?.flatten();
+        Ok(())
     }
 }
 
-impl<'a> Lists<'a> {
-    fn new(batch: &'a RecordBatch) -> Result<Lists<'a>, Broken> {
-        let lists: [&ListArray; 4] = [
-            column(batch, "event_us")?,
-            column(batch, "event_kind")?,
-            column(batch, "event_tokens")?,
-            column(batch, "event_bytes")?,
-        ];
-        let numbers = |i: usize, name: &str| {
-            let values = lists[i].values().as_any().downcast_ref::<UInt32Array>();
-            values.map(|values| &values.values()[..]).ok_or_else(|| wrong_type(name))
-        };
-        let kinds = lists[1].values().as_any().downcast_ref::<UInt16Array>();
-        Ok(Lists {
-            at_us: numbers(0, "event_us")?,
-            kind: kinds.map(|kinds| &kinds.values()[..]).ok_or_else(|| wrong_type("event_kind"))?,
-            tokens: numbers(2, "event_tokens")?,
-            bytes: numbers(3, "event_bytes")?,
-            lists,
-        })
+impl<'a, A: Array + 'static> List<'a, A> {
+    fn new(batch: &'a RecordBatch, name: &str) -> Result<List<'a, A>, Broken> {
+        let list: &ListArray = column(batch, name)?;
+        let values = list.values().as_any().downcast_ref().ok_or_else(|| wrong_type(name))?;
+        Ok(List { list, values })
     }
 
-    fn events(&self, i: usize) -> Result<Events, Broken> {
-        let [at, kind, tokens, bytes] = self.lists.map(|list| {
-            let offsets = list.value_offsets();
-            offsets[i] as usize..offsets[i + 1] as usize
-        });
-        if at.len() != kind.len() || at.len() != tokens.len() || at.len() != bytes.len() {
-            return Err("event lists of different lengths".to_string());
-        }
-        Ok(Events {
-            at_us: self.at_us[at].to_vec(),
-            kind: self.kind[kind].iter().map(|&bits| Kind(bits)).collect(),
-            tokens: self.tokens[tokens].to_vec(),
-            bytes: self.bytes[bytes].to_vec(),
-        })
+    fn range(&self, i: usize) -> Range<usize> {
+        let offsets = self.list.value_offsets();
+        offsets[i] as usize..offsets[i + 1] as usize
     }
 }
 
@@ -277,6 +351,10 @@ fn text(array: &StringArray, i: usize) -> Option<String> {
     array.is_valid(i).then(|| array.value(i).to_string())
 }
 
+fn nanos(times: &Int64Array, i: usize) -> Option<i64> {
+    times.is_valid(i).then(|| times.value(i))
+}
+
 fn required<N: TryFrom<i64>>(array: &Int64Array, i: usize) -> Result<N, Broken> {
     number(Some(array.value(i)))?.ok_or_else(|| "an empty cell where a number must be".to_string())
 }
@@ -292,7 +370,7 @@ fn number<N: TryFrom<i64>>(value: Option<i64>) -> Result<Option<N>, Broken> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{encode, sample};
+    use super::super::{encode, sample, schema};
     use super::*;
 
     #[test]
@@ -303,9 +381,42 @@ mod tests {
             .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
             .collect();
         let old = batch.project(&old).unwrap();
-        let back = Rows::new(&old).unwrap().record(4, &mut Classes::default()).unwrap();
+        let mut back = Record::blank();
+        let rows = Rows::new(&old, Fields::ALL).unwrap();
+        rows.fill(4, &mut back, &mut Classes::default()).unwrap();
         assert_eq!(records[4].timeline.tcp_min_rtt_us, Some(87));
         assert_eq!((back.timeline.tcp_retransmits, back.timeline.tcp_min_rtt_us), (None, None));
         assert_eq!(back.timeline.end, records[4].timeline.end);
+    }
+    #[test]
+    fn only_the_wanted_fields_are_filled_in_and_a_row_leaves_nothing_of_the_one_before() {
+        let records = sample::records(60);
+        let batch = encode::batch("a", "a", 0, &records);
+        let one = [
+            Fields::NONE,
+            Fields::TIMES,
+            Fields::WAY,
+            Fields::COUNTS,
+            Fields::EVENTS,
+            Fields::EVENT_TOKENS,
+            Fields::EVENT_BYTES,
+            Fields::ID,
+            Fields::WORDS,
+            Fields::TEXT,
+            Fields::OUTPUT,
+            Fields::ALL,
+        ];
+        for fields in one {
+            let names: Vec<&str> = schema::raw_columns(fields).collect();
+            let wanted = |i: &usize| names.contains(&&**batch.schema().field(*i).name());
+            let some: Vec<usize> = (0..batch.num_columns()).filter(wanted).collect();
+            let some = batch.project(&some).unwrap();
+            let rows = Rows::new(&some, fields).unwrap();
+            let (mut back, mut classes) = (Record::blank(), Classes::default());
+            for (i, record) in records.iter().enumerate() {
+                rows.fill(i, &mut back, &mut classes).unwrap();
+                assert_eq!(format!("{back:?}"), format!("{:?}", record.only(fields)), "{fields:?}");
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Read records back from the Parquet parts of a results folder.
 
 use super::decode::{Classes, Rows};
-use super::parts::{self, Part};
+use super::parts::{self, Part, Parts};
 use super::schema;
 use crate::error::{Error, Result, caught};
 use crate::pages;
-use crate::record::Record;
+use crate::record::{Fields, Record};
 use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -14,80 +14,232 @@ use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
 
-/// Rows that are decoded at a time.
+/// Events that are decoded at a time; rows at most, and rows with all of their columns.
+const BATCH_EVENTS: i64 = 64 << 10;
+const BATCH_ROWS_MAX: usize = 1_024;
 const BATCH_ROWS: usize = 256;
 
 /// Calls `each` with the run name and every record of the folder (of run `run` only, when
-/// given), part by part. A part that a killed process left unfinished is skipped and named in
-/// the returned warnings, and so is one that cannot be read. Fails when a part was written by a newer
-/// version.
+/// given), part by part; [`scan`] says what else comes of it.
 pub fn requests(folder: &Path, run: Option<&str>, mut each: impl FnMut(&str, Record)) -> Result<Vec<String>> {
-    let parts = parts::list(folder)?;
-    let mut warnings = Vec::new();
-    let mut classes = Classes::default();
-    for part in &parts.live {
-        if let Some(warning) = read_part(part, run, &mut classes, &mut each)? {
-            warnings.push(warning);
-        }
-    }
-    warnings.extend(parts.covered.iter().map(|part| {
-        format!("{} was left over by a merge and not read again: delete it", part.path.display())
-    }));
-    warnings.extend(parts.unfinished.iter().map(|path| {
-        format!("skipped the unfinished part {}: its run was killed, or is still going on", path.display())
-    }));
-    Ok(warnings)
+    scan(folder, run, Fields::ALL, |run, record| each(run, record.clone()))
 }
 
-/// Reads one part to its end or to its first fault, which is the warning.
-fn read_part(
-    part: &Part,
+/// Shows `each` the run name and every record of the folder (of run `run` only, when given), part by
+/// part, a batch of rows in memory at a time. Only `fields` of a record are read, all others are
+/// blank; it may be changed, and is written over by the next one. A part that a killed process left
+/// unfinished is skipped and named in the returned warnings, and so is one that cannot be read. Fails
+/// when a part was written by a newer version.
+pub fn scan(
+    folder: &Path,
     run: Option<&str>,
-    classes: &mut Classes,
-    each: &mut impl FnMut(&str, Record),
-) -> Result<Option<String>> {
-    let warn = |reason: &dyn Display, read: u64| {
-        let rows = if read == 0 { "skipped".to_string() } else { format!("took only {read} rows of") };
-        Ok(Some(format!("{rows} the part {}: {reason}", part.path.display())))
+    fields: Fields,
+    mut each: impl FnMut(&str, &mut Record),
+) -> Result<Vec<String>> {
+    let parts = parts::list(folder)?;
+    let whole: Vec<Piece> = parts.live.iter().map(|part| Piece { part, groups: None }).collect();
+    let taken = read_pieces(&whole, run, fields, &mut each)?;
+    Ok(warnings(&parts, &taken))
+}
+
+/// The same of a long run on two threads, each with a state of its own: `each` is shown the earlier half
+/// of the rows with the first, the later half with the second one. A short run has one state. How many
+/// there are depends on the rows alone, so that the same rows give the same sums on every machine.
+pub fn scan_halves<S: Send>(
+    folder: &Path,
+    run: &str,
+    fields: Fields,
+    new: impl Fn() -> S,
+    each: impl Fn(&mut S, &mut Record) + Sync,
+) -> Result<(Vec<S>, Vec<String>)> {
+    let parts = parts::list(folder)?;
+    let (earlier, later) = halves(&parts.live, run);
+    let mut states = vec![new()];
+    if later.is_empty() {
+        let taken = read_half(&earlier, run, fields, &mut states[0], &each)?;
+        return Ok((states, warnings(&parts, &taken)));
+    }
+    states.push(new());
+    let [first, second] = &mut states[..] else { unreachable!("two states were made") };
+    let (one, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| read_half(&later, run, fields, second, &each));
+        let one = read_half(&earlier, run, fields, first, &each);
+        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let taken: Vec<Taken> = one?.into_iter().chain(other?).collect();
+    Ok((states, warnings(&parts, &taken)))
+}
+
+fn read_half<'a, S>(
+    half: &[Piece<'a>],
+    run: &str,
+    fields: Fields,
+    state: &mut S,
+    each: &impl Fn(&mut S, &mut Record),
+) -> Result<Vec<Taken<'a>>> {
+    read_pieces(half, Some(run), fields, &mut |_: &str, record: &mut Record| each(state, record))
+}
+
+/// Row groups of a part; `None`: all of them.
+struct Piece<'a> {
+    part: &'a Part,
+    groups: Option<Vec<usize>>,
+}
+
+/// Rows that are worth a second thread.
+const HALVES_ROWS: i64 = 1 << 16;
+
+/// The rows of a run in two halves, by whole row groups; the second has none when they are few.
+fn halves<'a>(live: &'a [Part], run: &str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
+    let sizes = |part: &Part| -> Option<Vec<i64>> {
+        let footer = footer(&part.path).ok()?;
+        let mine = value(&footer, schema::KEY_RUN).is_none_or(|of| of == run);
+        mine.then(|| footer.row_groups().iter().map(|group| group.num_rows().max(0)).collect())
     };
-    let builder = match open(&part.path) {
+    let sizes: Vec<Option<Vec<i64>>> = live.iter().map(sizes).collect();
+    let all: i64 = sizes.iter().flatten().flatten().fold(0, |sum, rows| sum.saturating_add(*rows));
+    let (mut earlier, mut later) = (Vec::new(), Vec::new());
+    let mut before = 0_i64;
+    for (part, sizes) in live.iter().zip(sizes) {
+        // What cannot be read, or is of another run, is for the first one to say.
+        let Some(sizes) = sizes.filter(|_| all >= HALVES_ROWS) else {
+            earlier.push(Piece { part, groups: None });
+            continue;
+        };
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for (group, rows) in sizes.into_iter().enumerate() {
+            if before < all / 2 {
+                first.push(group)
+            } else {
+                second.push(group)
+            }
+            before = before.saturating_add(rows);
+        }
+        let pieces = [(first, &mut earlier), (second, &mut later)];
+        let some = pieces.into_iter().filter(|(groups, _)| !groups.is_empty());
+        some.for_each(|(groups, half)| half.push(Piece { part, groups: Some(groups) }));
+    }
+    (earlier, later)
+}
+
+/// What was taken of a part, and why no more was.
+struct Taken<'a> {
+    part: &'a Part,
+    rows: u64,
+    fault: Option<String>,
+}
+
+/// What could not be read; faults of the same part are one warning.
+fn warnings(parts: &Parts, taken: &[Taken]) -> Vec<String> {
+    let faulty = parts.live.iter().filter_map(|part| {
+        let mine = || taken.iter().filter(|taken| taken.part == part);
+        let reason = mine().find_map(|taken| taken.fault.as_deref())?;
+        let rows = match mine().map(|taken| taken.rows).sum::<u64>() {
+            0 => "skipped".to_string(),
+            read => format!("took only {read} rows of"),
+        };
+        Some(format!("{rows} the part {}: {reason}", part.path.display()))
+    });
+    let covered = parts.covered.iter().map(|part| {
+        format!("{} was left over by a merge and not read again: delete it", part.path.display())
+    });
+    let unfinished = parts.unfinished.iter().map(|path| {
+        format!("skipped the unfinished part {}: its run was killed, or is still going on", path.display())
+    });
+    faulty.chain(covered).chain(unfinished).collect()
+}
+
+fn read_pieces<'a>(
+    pieces: &[Piece<'a>],
+    run: Option<&str>,
+    fields: Fields,
+    each: &mut impl FnMut(&str, &mut Record),
+) -> Result<Vec<Taken<'a>>> {
+    let mut room = Room { fields, record: Record::blank(), classes: Classes::default() };
+    let mut taken = Vec::new();
+    for piece in pieces {
+        let mut rows = 0;
+        let fault = read_piece(piece, run, &mut room, &mut rows, each)?;
+        taken.push(Taken { part: piece.part, rows, fault });
+    }
+    Ok(taken)
+}
+
+/// Where rows become records, one in the place of the other.
+struct Room {
+    fields: Fields,
+    record: Record,
+    classes: Classes,
+}
+
+/// Reads rows to the last or to the first fault, which is returned.
+fn read_piece(
+    piece: &Piece,
+    run: Option<&str>,
+    room: &mut Room,
+    read: &mut u64,
+    each: &mut impl FnMut(&str, &mut Record),
+) -> Result<Option<String>> {
+    let path = &piece.part.path;
+    let mut builder = match open(path) {
         Ok(builder) => builder,
-        Err(reason) => return warn(&reason, 0),
+        Err(reason) => return Ok(Some(reason)),
     };
     let metadata = builder.metadata().clone();
-    check_version(&part.path, &metadata)?;
+    check_version(path, &metadata)?;
     if let (Some(wanted), Some(of)) = (run, value(&metadata, schema::KEY_RUN))
         && wanted != of
     {
         return Ok(None);
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns());
-    let reader = match Batches::new(builder.with_projection(mask).with_batch_size(BATCH_ROWS)) {
-        Ok(reader) => reader,
-        Err(reason) => return warn(&reason, 0),
+    if let Some(groups) = &piece.groups {
+        builder = builder.with_row_groups(groups.clone());
+    }
+    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns(room.fields));
+    let builder = builder.with_projection(mask).with_batch_size(batch_rows(&metadata, room.fields));
+    let batches = match Batches::new(builder) {
+        Ok(batches) => batches,
+        Err(reason) => return Ok(Some(reason)),
     };
-    let mut read = 0;
-    for batch in reader {
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(reason) => return warn(&reason, read),
-        };
-        let rows = match Rows::new(&batch) {
-            Ok(rows) => rows,
-            Err(reason) => return warn(&reason, read),
-        };
-        for i in 0..batch.num_rows() {
-            if run.is_some_and(|wanted| wanted != rows.run(i)) {
-                continue;
-            }
-            match rows.record(i, classes) {
-                Ok(record) => each(rows.run(i), record),
-                Err(reason) => return warn(&reason, read),
-            }
-            read += 1;
+    for batch in batches {
+        match batch.and_then(|batch| read_batch(&batch, run, room, read, each)) {
+            Ok(()) => {}
+            Err(reason) => return Ok(Some(reason)),
         }
     }
     Ok(None)
+}
+
+fn read_batch(
+    batch: &RecordBatch,
+    run: Option<&str>,
+    room: &mut Room,
+    read: &mut u64,
+    each: &mut impl FnMut(&str, &mut Record),
+) -> std::result::Result<(), String> {
+    let rows = Rows::new(batch, room.fields)?;
+    for i in 0..batch.num_rows() {
+        if run.is_none_or(|wanted| wanted == rows.run(i)) {
+            rows.fill(i, &mut room.record, &mut room.classes)?;
+            each(rows.run(i), &mut room.record);
+            *read += 1;
+        }
+    }
+    Ok(())
+}
+
+/// How many rows to decode at a time: few long replies, or many short ones.
+fn batch_rows(metadata: &ParquetMetaData, fields: Fields) -> usize {
+    let lists = [Fields::EVENTS, Fields::EVENT_TOKENS, Fields::EVENT_BYTES];
+    let most = if fields.has(Fields::TEXT) { BATCH_ROWS } else { BATCH_ROWS_MAX };
+    if !lists.into_iter().any(|list| fields.has(list)) {
+        return most;
+    }
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let lists = columns.filter(|column| column.column_path().string().starts_with("event_us"));
+    let events: i64 = lists.map(|list| list.num_values().max(0)).sum();
+    let each = (events / metadata.file_metadata().num_rows().max(1)).max(1);
+    usize::try_from(BATCH_EVENTS / each).unwrap_or(1).clamp(1, most)
 }
 
 /// Rows of a Parquet file, from its footer.
@@ -223,6 +375,38 @@ mod tests {
         assert_eq!(count(folder.path(), Some("c2")), (vec!["c2".to_string(); 10], vec![]));
         assert_eq!(count(folder.path(), None).0.len(), 30);
         assert!(count(folder.path(), Some("c9")).0.is_empty());
+    }
+
+    #[test]
+    fn the_halves_of_a_long_run_are_its_rows_once_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::start(folder.path(), "long", "long", 0).unwrap();
+        let all = HALVES_ROWS as u64 + 4_000;
+        for from in (0..all).step_by(4_000) {
+            let records =
+                sample::records(4_000).into_iter().map(|record| Record { seq: record.seq + from, ..record });
+            writer.write(sample::parcels(&records.collect::<Vec<_>>())).unwrap();
+        }
+        writer.finish().unwrap();
+        let seen = |folder: &Path| {
+            let each = |seen: &mut Vec<u64>, record: &mut Record| seen.push(record.seq);
+            let (states, warnings) = scan_halves(folder, "long", Fields::NONE, Vec::new, each).unwrap();
+            assert!(warnings.is_empty(), "{warnings:?}");
+            states
+        };
+        let halves = seen(folder.path());
+        assert!(
+            halves.len() == 2 && halves.iter().all(|half| half.len() as u64 > all / 8),
+            "{}",
+            halves.len()
+        );
+        let mut rows = halves.concat();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), halves.concat().len());
+        assert_eq!(halves.concat().len() as u64, (all / 4_000 + u64::from(all % 4_000 > 0)) * 4_000);
+        let short = folder_with_runs(&["long", "other"]);
+        assert_eq!(seen(short.path()).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Plain types only: no Arrow dictionaries, no unsigned scalars (a difference of two must not
 //! wrap), lists with the standard three levels (`event_us.list.element`).
 
-use crate::record::Kind;
+use crate::record::{Fields, Kind};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -151,11 +151,29 @@ pub fn schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
-/// The columns that a record is rebuilt from; the others are derived.
-pub(super) fn raw_columns() -> impl Iterator<Item = &'static str> {
+/// The columns that these fields of a record are rebuilt from; the others are derived, or not wanted.
+pub(super) fn raw_columns(wanted: Fields) -> impl Iterator<Item = &'static str> {
     let derived = ["traffic", "input_tokens", "output_tokens", "output_tokens_source"];
     let raw = COLUMNS.iter().filter(|(_, store, _)| !matches!(store, Real | Instant));
-    raw.map(|column| column.0).filter(move |name| !derived.contains(name))
+    let raw = raw.map(|column| column.0).filter(move |name| !derived.contains(name));
+    raw.filter(move |name| wanted.has(fields(name)))
+}
+
+/// What of a record a raw column is for.
+fn fields(name: &str) -> Fields {
+    match name {
+        "run" | "seq" | "phase" | "session" | "turn" | "class" | "outcome" | "streamed" => Fields::NONE,
+        "planned_ns" | "admitted_ns" | "sent_ns" | "end_ns" => Fields::TIMES,
+        "event_us" | "event_kind" => Fields::EVENTS,
+        "event_tokens" => Fields::EVENT_TOKENS,
+        "event_bytes" => Fields::EVENT_BYTES,
+        "request_id" => Fields::ID,
+        "error" | "finish_reason" => Fields::WORDS,
+        "text" => Fields::TEXT,
+        "forced_length" | "synthetic_text" | "doubted_counts" | "audio_ms" => Fields::COUNTS,
+        name if name.contains("_tokens") => Fields::COUNTS,
+        _ => Fields::WAY,
+    }
 }
 
 /// How a part is packed, with what a reader has to know in its metadata.

@@ -57,6 +57,15 @@ pub struct Session {
 }
 
 impl Workload {
+    /// Whether requests name different models.
+    pub fn draws_models(&self) -> bool {
+        match self {
+            Workload::Models(_) => true,
+            Workload::Mix(parts) => parts.iter().any(|(_, part)| part.draws_models()),
+            Workload::Prompts(_) | Workload::Dataset(_) | Workload::Sonnet(_) | Workload::Clips(_) => false,
+        }
+    }
+
     /// What is wrong with the numbers, as a sentence. The other functions may panic on a
     /// workload that does not pass.
     pub fn check(&self) -> Result<(), String> {

@@ -15,6 +15,7 @@ mod large;
 mod metrics;
 mod mistakes;
 mod oddities;
+mod parts;
 mod pasted;
 mod preflight;
 mod recorder;

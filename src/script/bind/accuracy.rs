@@ -8,11 +8,12 @@ use rhai::{Dynamic, Engine, Map, NativeCallContext};
 use super::result::Handle;
 use crate::client::control::Control;
 use crate::error::{Error, Result};
-use crate::record::Phase;
+use crate::os::heap;
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
 use crate::script::opts::{need, need_number};
 use crate::script::state::State;
+use crate::stats::departures::Departures;
 use crate::stats::report::Report;
 use crate::stats::truth::{Errors, Truth, Versus, distance_to_poisson};
 
@@ -21,14 +22,14 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 }
 
 /// Of the requests whose sequence number is below `first`.
-fn errors(state: &State, result: &Handle, first: u64) -> Result<Errors> {
+fn compare(state: &State, result: &Handle, first: u64) -> Result<Map> {
     let experiment = &state.experiment;
-    let control = Control::new(&result.run.plan.target)?;
+    let run = &result.portion.run;
+    let control = Control::new(&run.plan.target)?;
     let log = experiment.runtime()?.block_on(control.truth())?;
     let truths = Truth::read(&log).map_err(|what| Error::run(format!("truth: {what}")))?;
-    let records = result.records("truth", state)?;
-    let asked = records.iter().filter(|record| record.seq < first);
-    Ok(Errors::new(asked, &truths, result.run.ended.zero))
+    let errors = result.portion.fold(experiment, Errors::beside(&truths, run.ended.zero, first))?;
+    Ok(as_map(&errors))
 }
 
 fn or_unit(value: Option<f64>) -> Dynamic {
@@ -72,16 +73,14 @@ mod functions {
     /// the end of the write), `way_there` (to its arrival), `way_back` (from the server's stamp to ours).
     #[rhai_fn(name = "truth", volatile, return_raw)]
     pub fn truth(context: NativeCallContext, result: &mut Handle) -> Fallible<Map> {
-        let errors = errors(&State::of(&context), result, u64::MAX).map_err(raise)?;
-        Ok(as_map(&errors))
+        compare(&State::of(&context), result, u64::MAX).map_err(raise)
     }
 
     /// The same of the `first` requests of a run alone (a warm-up counts among them).
     #[rhai_fn(name = "truth", volatile, return_raw)]
     pub fn truth_of_first(context: NativeCallContext, result: &mut Handle, first: Dynamic) -> Fallible<Map> {
         let first = need::<u64>("truth", "the number of requests", &first)?;
-        let errors = errors(&State::of(&context), result, first).map_err(raise)?;
-        Ok(as_map(&errors))
+        compare(&State::of(&context), result, first).map_err(raise)
     }
 
     /// Kolmogorov's distance (0 to 1) between the gaps of a run's requests and the exponential
@@ -94,10 +93,11 @@ mod functions {
         rate: Dynamic,
     ) -> Fallible<Map> {
         let rate = need_number("distance_to_poisson", "the rate", &rate)?;
-        let records = result.records("distance_to_poisson", &State::of(&context)).map_err(raise)?;
-        let measured = || records.iter().filter(|record| record.phase == Phase::Measured && record.turn == 0);
-        let planned = super::distance_to_poisson(measured().map(|record| record.timeline.planned), rate);
-        let sent = super::distance_to_poisson(measured().filter_map(|record| record.timeline.sent), rate);
+        let state = State::of(&context);
+        let left = heap::aside(|| result.portion.fold(&state.experiment, Departures::default()));
+        let left = left.map_err(raise)?;
+        let planned = super::distance_to_poisson(left.planned, rate);
+        let sent = super::distance_to_poisson(left.sent, rate);
         Ok(Map::from([("planned".into(), or_unit(planned)), ("sent".into(), or_unit(sent))]))
     }
 
@@ -105,7 +105,7 @@ mod functions {
     /// `client_cpu_share`, `read_lag_ms_p99`, `asked_rate`, `achieved_rate`, `verdict_reason` ...
     #[rhai_fn(pure, return_raw)]
     pub fn evidence(result: &mut Handle) -> Fallible<Map> {
-        result.whole("evidence", "ask the whole run for it").map_err(raise)?;
-        Ok(json::to_map(&result.run.summary.report().map(Report::columns).unwrap_or_default()))
+        result.portion.need_whole("evidence", "ask the whole run for it").map_err(raise)?;
+        Ok(json::to_map(&result.portion.run.summary.report().map(Report::columns).unwrap_or_default()))
     }
 }

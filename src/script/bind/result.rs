@@ -1,27 +1,24 @@
 //! The result of a run, as a script holds it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use std::time::Duration;
 
-use crate::chart;
-use crate::error::{Error, Result};
-use crate::experiment::finished::{Finished, file_name};
+use crate::error::Error;
+use crate::experiment::finished::Finished;
+use crate::experiment::pictures;
+use crate::experiment::portion::Portion;
 use crate::experiment::series;
-use crate::experiment::vllm::{Wanted, save};
-use crate::os::{file, heap};
-use crate::record::{Record, Source};
+use crate::experiment::vllm::save;
+use crate::os::heap;
 use crate::script::fault::{Fallible, raise};
 use crate::script::opts::{Opts, need};
 use crate::script::state::State;
 use crate::script::vllm;
 use crate::script::weight::need_room;
-use crate::stats::words::grouped;
-use crate::stats::{ClientSeries, Condition, Slo, Summary, Window};
-use crate::store::reader;
+use crate::stats::{Condition, Slo, Summary};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Handle>("result");
@@ -31,27 +28,22 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// A finished run, or a part of one.
 #[derive(Clone)]
 pub struct Handle {
-    pub run: Finished,
-    /// The part's own numbers, and its name.
-    part: Option<(String, Arc<Summary>)>,
+    pub portion: Portion,
     /// Where in a sweep it stands.
     pub point: Map,
 }
 
 impl Handle {
     pub fn new(run: Finished, point: Map) -> Handle {
-        Handle { run, part: None, point }
+        Handle { portion: Portion::whole(run), point }
     }
 
     pub fn summary(&self) -> &Summary {
-        self.part.as_ref().map_or(&self.run.summary, |(_, summary)| summary)
+        self.portion.summary()
     }
 
     pub fn name(&self) -> String {
-        match &self.part {
-            Some((part, _)) => format!("{}, {part}", self.run.plan.name),
-            None => self.run.plan.name.clone(),
-        }
+        self.portion.name()
     }
 
     /// A value by its name; `()` when it was not observed.
@@ -63,143 +55,7 @@ impl Handle {
             Err(what) => Err(raise(Error::usage(what))),
         }
     }
-
-    /// Every record of this run, or of this part of it, as they ended, read back from disk.
-    pub fn each_record(&self, state: &State, mut each: impl FnMut(Record)) -> Result<()> {
-        let class = self.part.as_ref().map(|(class, _)| class.as_str());
-        let folder = self.run.folder.path();
-        let warnings = reader::requests(folder, Some(&self.run.plan.name), |_, record| {
-            if class.is_none_or(|class| class == &*record.class) {
-                each(record);
-            }
-        })?;
-        warnings.iter().for_each(|warning| state.console.warn(warning));
-        Ok(())
-    }
-
-    /// The same in the order of their slots, all at once. Fails when they would take most of the
-    /// memory that is free; `call` is what needs them.
-    pub fn records(&self, call: &str, state: &State) -> Result<Vec<Record>> {
-        let tally = self.summary().tally();
-        let tokens = self.summary().value("output_tokens.mean").ok().flatten().unwrap_or(0.0) as u64;
-        let each = size_of::<Record>() as u64 + EVENT * tokens;
-        let (needed, free) = (tally.requests.saturating_mul(each), heap::free().unwrap_or(u64::MAX));
-        if needed > free / 2 {
-            let (rows, needed, free) = (grouped(tally.requests), file::size(needed), file::size(free));
-            return Err(Error::run(format!(
-                "{call}: the {rows} rows of {:?} take about {needed} of memory, and {free} are free",
-                self.name()
-            ))
-            .hint("read its Parquet files on a larger machine"));
-        }
-        let mut records = Vec::new();
-        self.each_record(state, |record| records.push(record))?;
-        records.sort_by_key(|record| (record.seq, record.turn));
-        Ok(records)
-    }
-
-    /// Fails for a part of a run where `what` is there for whole runs alone; `instead` is what to do.
-    pub fn whole(&self, what: &str, instead: &str) -> Result<()> {
-        match &self.part {
-            None => Ok(()),
-            Some(_) => {
-                let name = self.name();
-                let told =
-                    format!("{what}: {name:?} is a part of a run, and this is there for whole runs alone");
-                Err(Error::usage(told).hint(instead))
-            }
-        }
-    }
-
-    /// Writes it as vLLM's benchmark does; the path.
-    pub fn save_vllm(&self, state: &State, wanted: &Wanted) -> Result<PathBuf> {
-        let records = wanted.detailed.then(|| self.records("save_vllm", state)).transpose()?;
-        save(&state.experiment, &self.run, records.as_deref(), wanted)
-    }
-
-    /// One line of it over time.
-    fn line(&self, state: &State, name: &str, window: Duration) -> Result<series::Line> {
-        let width = series::width(&self.run, window)?;
-        let Some(metric) = series::of_server(name) else {
-            let fill = |series: &mut ClientSeries| self.each_record(state, |record| series.add(&record));
-            return series::client_line(&self.run, name, width, fill);
-        };
-        let instead =
-            "ask the whole run for what the server told; the client's own series are there for parts, too";
-        self.whole("series", instead)?;
-        series::server_line(&self.run, metric, width)
-    }
-
-    /// The pictures of the run, as SVG and PNG. Returns their paths.
-    fn draw(&self, state: &State) -> Result<Vec<PathBuf>> {
-        self.whole(
-            "charts",
-            "draw those of the whole run, or chart(#{ data: part, kind: \"cdf\", x: \"ttft\" }) of the part",
-        )?;
-        heap::aside(|| self.draw_all(state))
-    }
-
-    fn draw_all(&self, state: &State) -> Result<Vec<PathBuf>> {
-        let records = self.records("charts", state)?;
-        let (name, lang) = (self.run.plan.name.as_str(), state.experiment.switches.lang);
-        let start = self.run.summary.span().map(|(start, _)| start);
-        let mut figures = vec![
-            ("distributions", chart::run::distributions(name, &records, lang)),
-            ("over_time", chart::run::over_time(name, &records, start, lang)),
-            ("timeline", chart::run::timeline(name, &records, lang)),
-        ];
-        // Counters of several processes in turn have no rate.
-        let jumps = self.run.summary.told().is_some_and(|told| told.jumps);
-        let told =
-            |metric: &str| chart::server::DRAWN.contains(&metric) && !(jumps && metric.ends_with("_total"));
-        let points =
-            series::points(&self.run, |point| point.source == Source::Server && told(&point.metric))?;
-        figures.extend(
-            chart::server::over_time(name, &records, &points, start, lang).map(|figure| ("server", figure)),
-        );
-        let folder = self.run.folder.path().join("charts");
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
-        let mut paths = Vec::new();
-        for (kind, mut figure) in figures {
-            state.experiment.secrets.scrub_figure(&mut figure);
-            for ending in ["svg", "png"] {
-                let path = folder.join(format!("{}-{kind}.{ending}", file_name(name)));
-                // Drawn before: the same rows give the same picture.
-                if !path.exists() {
-                    state.experiment.quota.saving("charts", || figure.save(&path).map(|()| path.clone()))?;
-                }
-                paths.push(path);
-            }
-        }
-        Ok(paths)
-    }
-
-    /// The parts of the run with the same class. All of them have the window of the run, so that
-    /// their rates add up to its own.
-    fn parts(&self, state: &State) -> Result<Vec<Handle>> {
-        self.whole("by", "a part is of one class already; split the whole run")?;
-        let mut parts: Vec<(String, Summary)> = Vec::new();
-        let span = self.run.summary.span();
-        let window = span.map_or(Window::UNKNOWN, |(start, end)| Window::Over { start, end });
-        // At the script's charge: the parts live as long as it holds them.
-        self.each_record(state, |record| {
-            let at = parts.iter().position(|(class, _)| **class == *record.class).unwrap_or_else(|| {
-                parts.push((
-                    record.class.to_string(),
-                    Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open()),
-                ));
-                parts.len() - 1
-            });
-            parts[at].1.add(&record);
-        })?;
-        let part = |(name, summary)| Handle { part: Some((name, Arc::new(summary))), ..self.clone() };
-        Ok(parts.into_iter().map(part).collect())
-    }
 }
-
-/// What an event of a record takes.
-const EVENT: u64 = 24;
 
 /// What a point of a series takes as a map.
 const POINT: usize = 700;
@@ -236,7 +92,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn charts(context: NativeCallContext, result: &mut Handle) -> Fallible<Array> {
         let state = State::of(&context);
-        let paths = result.draw(&state).map_err(raise)?;
+        let paths = heap::aside(|| pictures::draw(&state.experiment, &result.portion)).map_err(raise)?;
         if let Some(folder) = paths.first().and_then(|path| path.parent()) {
             state.console.mention(&state.console.words().charts(&folder.display().to_string()));
         }
@@ -257,7 +113,8 @@ mod functions {
     ) -> Fallible<Array> {
         let window = need::<Duration>("series", "the window", &window)?;
         let state = State::of(&context);
-        let line = heap::aside(|| result.line(&state, name, window)).map_err(raise)?;
+        let line = heap::aside(|| series::line(&state.experiment, &result.portion, name, window));
+        let line = line.map_err(raise)?;
         need_room("series", line.len().saturating_mul(POINT))?;
         let point = |(at, value): (i64, f64)| {
             let t = Dynamic::from(at as f64 / 1e9);
@@ -297,19 +154,20 @@ mod functions {
             .collect()
     }
 
-    /// The parts of a mix as results of their own: `r.by("class").short["ttft.p99"]`. Rates are
-    /// of the same window as those of the run; `charts()`, `save_vllm(...)`, `evidence()` and the
-    /// server's series are of the whole run alone.
+    /// The parts of a run as results of their own: `r.by("class").short["ttft.p99"]`. Labels are
+    /// `"class"`, `"turn"` (of a conversation, from 0), `"phase"` (`warmup`, `measured`), `"outcome"`
+    /// (`success` and the kinds of failures), `"model"`, `"target"`, and the name of a tag of the run.
+    /// A part answers what a run answers, `by` too: `r.by("class").short.by("turn")`. Rates are of the
+    /// same window as those of the run; the part `warmup` has a window of its own. Only `evidence()` and
+    /// the server's series are of the whole run alone.
     #[rhai_fn(volatile, return_raw)]
     pub fn by(context: NativeCallContext, result: &mut Handle, label: &str) -> Fallible<Map> {
-        if label != "class" {
-            return Err(raise(Error::usage(format!("by: results can be split by \"class\", got {label:?}"))));
-        }
-        let parts = result.parts(&State::of(&context)).map_err(raise)?;
-        Ok(parts
-            .into_iter()
-            .filter_map(|part| Some((part.part.as_ref()?.0.as_str().into(), Dynamic::from(part.clone()))))
-            .collect())
+        let state = State::of(&context);
+        let parts = heap::aside(|| result.portion.split(&state.experiment, label)).map_err(raise)?;
+        // At the script's charge: the parts live as long as it holds them.
+        let handle =
+            |portion: Portion| Dynamic::from(Handle { portion: portion.own(), point: result.point.clone() });
+        Ok(parts.into_iter().map(|(value, portion)| (value.into(), handle(portion))).collect())
     }
 
     /// Writes the result as vLLM's benchmark does, as JSON. Options: `filename` (in which `{run}` is
@@ -321,9 +179,7 @@ mod functions {
         let mut opts = Opts::new("save_vllm", options);
         let wanted = vllm::wanted(&mut opts)?;
         opts.finish()?;
-        let instead = "save the whole run; a part's numbers are values such as part[\"ttft.p99\"]";
-        result.whole("save_vllm", instead).map_err(raise)?;
-        let path = heap::aside(|| result.save_vllm(&state, &wanted)).map_err(raise)?;
+        let path = heap::aside(|| save(&state.experiment, &result.portion, &wanted)).map_err(raise)?;
         Ok(path.display().to_string())
     }
 
@@ -346,7 +202,7 @@ mod functions {
     /// it, such as `"client_bound"`. A part is worth what its run is worth.
     #[rhai_fn(get = "verdict", pure)]
     pub fn verdict(result: &mut Handle) -> String {
-        result.run.summary.report().map_or("", |report| report.verdict().name()).into()
+        result.portion.run.summary.report().map_or("", |report| report.verdict().name()).into()
     }
 
     /// Seconds of the measured window, which all rates are divided by, the same as
@@ -359,7 +215,7 @@ mod functions {
     /// The results folder.
     #[rhai_fn(get = "path", pure)]
     pub fn path(result: &mut Handle) -> String {
-        result.run.folder.path().display().to_string()
+        result.portion.run.folder.path().display().to_string()
     }
 
     /// The values of a sweep's axes in this run; empty outside a sweep.

@@ -14,7 +14,7 @@ use crate::experiment::limits;
 use crate::experiment::recorded;
 use crate::experiment::server::Ready;
 use crate::experiment::source::WorkloadSource;
-use crate::experiment::vllm::Wanted;
+use crate::experiment::vllm::{self as results, Wanted};
 use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
@@ -194,7 +194,8 @@ impl Draft {
     pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
         let mut handle = heap::aside(|| self.measure(state, point))?;
         // What the script goes on holding of it is at its charge.
-        handle.run.summary = Arc::new((*handle.run.summary).clone());
+        let run = &mut handle.portion.run;
+        run.summary = Arc::new((*run.summary).clone());
         Ok(handle)
     }
 
@@ -227,7 +228,7 @@ impl Draft {
         let saved: Result<()> = save.map_or(Ok(()), |wanted| {
             // After the first Ctrl-C it takes the time that it takes, as the rows do.
             let _measuring = state.experiment.host.measuring(state.console.words().interrupted_unsaved());
-            let path = result.save_vllm(state, &wanted)?;
+            let path = results::save(experiment, &result.portion, &wanted)?;
             // A sweep leaves one a cell: those are found in its folder.
             if state.experiment.cells.label().is_empty() {
                 state.console.mention(&state.console.words().wrote(&path.display().to_string()));

@@ -1,0 +1,200 @@
+//! Fold: what it takes to draw and to split a long run, from the rows in its folder.
+//!
+//! `cargo bench --bench fold -- --requests 1000000 --tokens 128` makes the folder once (`--folder
+//! PARENT` says where, else `fold-data` in the folder for temporary files), reads it in a process of its
+//! own for each picture, and prints time and memory. A word such as `by` takes only what it is in.
+
+#[path = "fold/generate.rs"]
+mod generate;
+#[allow(dead_code)]
+#[path = "rig/mod.rs"]
+mod rig;
+
+use rampant::chart::{self, Figure};
+use rampant::experiment::part::{Label, Part};
+use rampant::lang::Lang;
+use rampant::stats::latencies::Latencies;
+use rampant::stats::lines::Lines;
+use rampant::stats::names::Metric;
+use rampant::stats::occupancy::Occupancy;
+use rampant::stats::values::Values;
+use rampant::stats::{ClientSeries, Fold, Summary, Window};
+use rig::{Result, digits, print_table, tell};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Name and work; each is a process of its own.
+const WORKS: [(&str, fn(&Path) -> Result<()>); 10] = [
+    ("charts(), all pictures", all),
+    ("picture of distributions", distributions),
+    ("picture over time", over_time),
+    ("timeline", timeline),
+    ("by(\"class\")", |folder| by(folder, Label::Class)),
+    ("by(\"turn\")", |folder| by(folder, Label::Turn)),
+    ("series(\"output_tokens.rate\", \"1s\")", series),
+    ("chart of kind cdf, ttft", |folder| cdf(folder, "ttft")),
+    ("chart of kind cdf, itl", |folder| cdf(folder, "itl")),
+    ("chart of kind cdf, queue_delay", |folder| cdf(folder, "queue_delay")),
+];
+
+/// What a child is asked with.
+const ONE: &str = "--one";
+
+const SECOND: i64 = 1_000_000_000;
+
+fn main() -> Result<()> {
+    let given: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let [word, place, folder] = &given[..]
+        && word == ONE
+    {
+        return child(place.parse()?, Path::new(folder));
+    }
+    let asked = Asked::read(&given)?;
+    std::fs::create_dir_all(&asked.parent)?;
+    let begun = Instant::now();
+    let folder = generate::folder(&asked.parent, asked.requests, asked.tokens)?;
+    tell(format!("the rows are in {} ({:.0} s)", folder.display(), begun.elapsed().as_secs_f64()));
+    let wanted =
+        |name: &str| asked.only.is_empty() || asked.only.iter().any(|word| name.contains(word.as_str()));
+    let mut rows = Vec::new();
+    for (place, (name, _)) in WORKS.iter().enumerate().filter(|(_, (name, _))| wanted(name)) {
+        tell(name);
+        let one = Command::new(std::env::current_exe()?)
+            .args([ONE, &place.to_string()])
+            .arg(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .output()?;
+        let cost: Vec<f64> =
+            String::from_utf8(one.stdout)?.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [wall, cpu, peak] = cost[..] else { return Err(format!("{name} failed").into()) };
+        rows.push(vec![name.to_string(), digits(wall, 2), digits(cpu, 2), digits(peak, 0)]);
+    }
+    let title = format!("{} requests of {} tokens", asked.requests, asked.tokens);
+    print_table(&title, &["", "seconds", "CPU seconds", "peak MiB"], &rows);
+    Ok(())
+}
+
+struct Asked {
+    requests: u64,
+    tokens: u32,
+    parent: PathBuf,
+    only: Vec<String>,
+}
+
+impl Asked {
+    fn read(given: &[String]) -> Result<Asked> {
+        let parent = std::env::temp_dir().join("fold-data");
+        let mut asked = Asked { requests: 1_000_000, tokens: 128, parent, only: Vec::new() };
+        let mut words = given.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "--requests" => asked.requests = value()?.parse()?,
+                "--tokens" => asked.tokens = value()?.parse()?,
+                "--folder" => asked.parent = value()?.into(),
+                word if word.starts_with('-') => {
+                    return Err(
+                        format!("unknown option {word}; there are --requests, --tokens, --folder").into()
+                    );
+                }
+                word => asked.only.push(word.to_string()),
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Does one of the works and tells its cost: seconds, CPU seconds, MiB.
+fn child(place: usize, folder: &Path) -> Result<()> {
+    let begun = Instant::now();
+    (WORKS.get(place).ok_or("there is no such work")?.1)(folder)?;
+    let wall = begun.elapsed().as_secs_f64();
+    // SAFETY: an all-zero value is a valid one, and the call fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    println!("{wall} {cpu} {}", usage.ru_maxrss as f64 / 1024.0);
+    Ok(())
+}
+
+fn fold<F: Fold>(folder: &Path, fold: F) -> Result<F> {
+    let (fold, warnings) = Part::default().fold(folder, generate::RUN, fold)?;
+    if warnings.is_empty() { Ok(fold) } else { Err(warnings.join("; ").into()) }
+}
+
+/// Draws both forms of a picture, beside the results.
+fn draw(folder: &Path, kind: &str, figure: &Figure) -> Result<()> {
+    for ending in ["svg", "png"] {
+        figure.replace(&folder.with_extension(format!("{kind}.{ending}")))?;
+    }
+    Ok(())
+}
+
+fn all(folder: &Path) -> Result<()> {
+    let occupancy = fold(folder, Occupancy::default())?;
+    let folds = (Latencies::default(), Lines::default(), chart::run::token_bins(occupancy.end()));
+    let (latencies, lines, tokens) = fold(folder, folds)?;
+    draw(folder, "distributions", &chart::run::distributions("long", &latencies, Lang::English))?;
+    draw(
+        folder,
+        "over_time",
+        &chart::run::over_time("long", &occupancy, &tokens, Some(13 * SECOND), Lang::English),
+    )?;
+    draw(folder, "timeline", &chart::run::timeline("long", &lines, Lang::English))
+}
+
+fn distributions(folder: &Path) -> Result<()> {
+    let latencies = fold(folder, Latencies::default())?;
+    draw(folder, "distributions", &chart::run::distributions("long", &latencies, Lang::English))
+}
+
+fn over_time(folder: &Path) -> Result<()> {
+    let occupancy = fold(folder, Occupancy::default())?;
+    let tokens = fold(folder, chart::run::token_bins(occupancy.end()))?;
+    draw(
+        folder,
+        "over_time",
+        &chart::run::over_time("long", &occupancy, &tokens, Some(13 * SECOND), Lang::English),
+    )
+}
+
+fn timeline(folder: &Path) -> Result<()> {
+    draw(folder, "timeline", &chart::run::timeline("long", &fold(folder, Lines::default())?, Lang::English))
+}
+
+fn by(folder: &Path, label: Label) -> Result<()> {
+    let window = Window::Over { start: 13 * SECOND, end: 1_350 * SECOND };
+    let make = |_: &Part| Summary::new(window, None, false);
+    let (parts, _) = Part::default().split(folder, generate::RUN, label, make)?;
+    for (mark, part) in parts {
+        let value = |name| part.value(name).map(|value| value.unwrap_or(f64::NAN));
+        tell(format!(
+            "{} {}: ttft.p99 {} ms, itl.p99 {} ms, output_tokens.rate {}",
+            mark.label(),
+            mark.value(),
+            value("ttft.p99")?,
+            value("itl.p99")?,
+            value("output_tokens.rate")?
+        ));
+    }
+    Ok(())
+}
+
+fn series(folder: &Path) -> Result<()> {
+    let series = fold(folder, ClientSeries::new(SECOND))?;
+    let points = series.line("output_tokens.rate", 1_350 * SECOND).map_or(0, |line| line.len());
+    tell(format!("{points} points"));
+    Ok(())
+}
+
+fn cdf(folder: &Path, name: &str) -> Result<()> {
+    let metric = Metric::all().find(|metric| metric.name() == name).ok_or("no such metric")?;
+    let values = fold(folder, Values::new(metric))?.weighed();
+    draw(folder, name, &chart::generic::cdf(chart::generic::Chart::default(), vec![(name.into(), values)]))
+}
