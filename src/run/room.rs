@@ -36,8 +36,9 @@ struct Ask {
 /// What the machine has.
 struct Machine<'a> {
     files: u64,
-    /// Ports from which connections to an address can leave, where that is known.
-    ports: &'a dyn Fn(SocketAddr) -> Option<u64>,
+    /// Ports from which connections to an address can leave, where that is known, when so many are
+    /// wanted.
+    ports: &'a dyn Fn(SocketAddr, u64) -> Option<u64>,
     /// The range of ports can be widened.
     widens: bool,
 }
@@ -71,7 +72,8 @@ impl Machine<'_> {
         }
         for (addresses, asking) in servers {
             // A connection goes to the next address when one has no port left for it.
-            let ports: Option<u64> = addresses.iter().map(|address| (self.ports)(*address)).sum();
+            let wanted = asking.iter().map(|i| asks[*i].most.unwrap_or(1)).fold(0, u64::saturating_add);
+            let ports: Option<u64> = addresses.iter().map(|address| (self.ports)(*address, wanted)).sum();
             let Some(ports) = ports.filter(|_| !addresses.is_empty()) else { continue };
             let by_ports = share(asking.iter().map(|i| asks[*i].most), ports);
             let by_ports = by_ports.map_err(|most| self.no_ports(most, ports, &addresses))?;
@@ -128,7 +130,7 @@ mod tests {
 
     /// `Ok`: the room of each; else the sentence.
     fn divided(files: u64, ports: u64, asks: &[(Option<u64>, &[&str])]) -> Result<Vec<u64>, String> {
-        let ports = |address: SocketAddr| match address.port() {
+        let ports = |address: SocketAddr, _: u64| match address.port() {
             // Nobody knows.
             1 => None,
             2 => Some(10),
@@ -183,7 +185,7 @@ mod tests {
         assert_eq!(ports(&[(Some(400), A), (Some(300), A)]), told(700, A[0], 500));
         let both = &["10.0.0.3:2", "10.0.0.1:80"][..];
         assert_eq!(ports(&[(Some(600), both)]), told(600, "10.0.0.1:80 and 10.0.0.3:2", 510));
-        let machine = Machine { files: 9, ports: &|_| Some(1), widens: false };
+        let machine = Machine { files: 9, ports: &|_, _| Some(1), widens: false };
         let ask = Ask { most: Some(2), addresses: vec!["10.0.0.1:80".parse().expect("an address")] };
         let hint = machine.divide(&[ask]).expect_err("too many").hint.expect("what to do");
         assert_eq!(hint, "give the server a name with several addresses, or ask for fewer");
