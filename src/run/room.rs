@@ -15,6 +15,10 @@ use std::net::SocketAddr;
 /// Open files that are kept from the connections: for results, logs and the rest of the process.
 const FILES_KEPT: u64 = 48;
 
+/// Local ports that a load without a limit leaves: for the other connections of this process and for
+/// those that linger.
+const PORTS_KEPT: u64 = 64;
+
 /// Connections that may be open at once: the limit of open files, less what the rest needs. A
 /// connection beyond it would fail, and so would a results file.
 pub fn connections_max() -> usize {
@@ -78,7 +82,8 @@ impl Machine<'_> {
             let by_ports = share(asking.iter().map(|i| asks[*i].most), ports);
             let by_ports = by_ports.map_err(|most| self.no_ports(most, ports, &addresses))?;
             for (i, room) in asking.into_iter().zip(by_ports) {
-                rooms[i] = rooms[i].min(room);
+                let kept = if asks[i].most.is_none() { PORTS_KEPT } else { 0 };
+                rooms[i] = rooms[i].min(room.saturating_sub(kept)).max(1);
             }
         }
         Ok(rooms)
@@ -151,12 +156,12 @@ mod tests {
     fn who_asks_for_what_there_is_gets_it_and_the_others_share_the_rest() {
         for (files, ports, asks, rooms) in [
             (1_000, 500, &[(Some(500), A)][..], &[500][..]),
-            (1_000, 500, &[(None, A)], &[500]),
+            (1_000, 500, &[(None, A)], &[436]),
             (400, 500, &[(None, A)], &[400]),
             (1_000, 500, &[(Some(300), A), (Some(200), A)], &[300, 200]),
             (1_000, 500, &[(Some(500), A), (Some(500), B)], &[500, 500]),
-            (1_000, 500, &[(Some(300), A), (None, A), (None, A)], &[300, 100, 100]),
-            (1_000, 500, &[(Some(400), A), (None, &["10.0.0.3:2"])], &[400, 10]),
+            (1_000, 500, &[(Some(300), A), (None, A), (None, A)], &[300, 36, 36]),
+            (1_000, 500, &[(Some(400), A), (None, &["10.0.0.3:2"])], &[400, 1]),
             (1_000, 500, &[(Some(900), &["10.0.0.1:1"]), (Some(50), &[])], &[900, 50]),
             (1_000, 500, &[(Some(510), &["10.0.0.1:80", "10.0.0.3:2"])], &[510]),
             (1_000, 500, &[(Some(500), A), (Some(499), B), (None, B)], &[500, 499, 1]),
