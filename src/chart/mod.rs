@@ -15,6 +15,7 @@ mod palette;
 mod png;
 mod save;
 mod series;
+mod sheet;
 mod svg;
 mod text;
 mod ticks;

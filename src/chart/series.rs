@@ -1,10 +1,15 @@
-//! The data themselves: every style of series.
+//! The data themselves: every style of series, drawn by plotters in its coordinates.
 
 use super::axis::AxisPlan;
-use super::canvas::{Canvas, Fill, Pair};
+use super::canvas::Canvas;
 use super::figure::{Panel, Series, Style};
 use super::layout::Area;
 use super::palette::Color;
+use super::sheet::{FINE, Sheet};
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::Color as _;
 use std::collections::HashSet;
 
 /// Bars that lie and bars that stand are never thicker than this many pixels.
@@ -23,6 +28,9 @@ pub(super) struct Frame<'a> {
     pub y: &'a AxisPlan,
 }
 
+type Plane<'a> = DrawingArea<Sheet<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn<'a> = std::result::Result<(), DrawingAreaErrorKind<<Sheet<'a> as DrawingBackend>::ErrorType>>;
+
 impl Frame<'_> {
     pub fn px(&self, unit: f64) -> f64 {
         self.plot.left + self.x.share(unit) * self.plot.width
@@ -39,18 +47,6 @@ impl Frame<'_> {
         } else {
             0.0f64.clamp(axis.lo.min(axis.hi), axis.hi.max(axis.lo))
         }
-    }
-
-    /// Where points in axis units are in the picture.
-    fn places(&self, units: Vec<Pair>) -> Vec<Pair> {
-        units.into_iter().map(|(x, y)| (self.px(x), self.py(y))).collect()
-    }
-
-    /// Paints the rectangle between two corners in axis units.
-    fn rect(&self, canvas: &mut Canvas, [one, other]: [Pair; 2], color: Color) {
-        let (xs, ys) = ([self.px(one.0), self.px(other.0)], [self.py(one.1), self.py(other.1)]);
-        let (left, top) = (xs[0].min(xs[1]), ys[0].min(ys[1]));
-        canvas.rect((left, top), ((xs[0] - xs[1]).abs(), (ys[0] - ys[1]).abs()), color);
     }
 
     /// A point in axis units, kept near the plot: what is far outside is not seen anyway.
@@ -78,64 +74,94 @@ impl Frame<'_> {
 
 /// Every series of a panel, in order.
 pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
+    draw_on(&Sheet::over(canvas), panel, frame)
+        .expect("a canvas takes every shape, and is lent to one alone");
+}
+
+fn draw_on<'a>(sheet: &DrawingArea<Sheet<'a>, Shift>, panel: &Panel, frame: &Frame<'_>) -> Drawn<'a> {
+    let fine = |pixels: f64| (pixels * FINE).round() as i32;
+    let plot = frame.plot;
+    let plane: Plane<'a> = sheet.apply_coord_spec(Cartesian2d::new(
+        frame.x.lo..frame.x.hi,
+        frame.y.lo..frame.y.hi,
+        (fine(plot.left)..fine(plot.right()), fine(plot.bottom())..fine(plot.top)),
+    ));
     for (i, series) in panel.series.iter().enumerate() {
         let color = series.tone.color(i);
         match &series.style {
-            Style::Line => line(canvas, frame, &series.points, color, series.points.len() <= DOTTED),
-            Style::Step => line(canvas, frame, &staircase(&series.points), color, false),
-            Style::Area => area(canvas, frame, &series.points, color),
-            Style::Points => dots(canvas, frame, &series.points, color),
-            Style::Bars => bars(canvas, panel, i, frame, color),
-            Style::Spans => spans(canvas, panel, series, frame, color),
-            Style::Band => band(canvas, frame, &series.points, color),
-            Style::Cells(values) => cells(canvas, panel, series, values, frame),
+            Style::Line => line(&plane, frame, &series.points, color, series.points.len() <= DOTTED)?,
+            Style::Step => line(&plane, frame, &staircase(&series.points), color, false)?,
+            Style::Area => area(&plane, frame, &series.points, color)?,
+            Style::Points => dots(&plane, frame, &series.points, color)?,
+            Style::Bars => bars(&plane, panel, i, frame, color)?,
+            Style::Spans => spans(&plane, panel, series, frame, color)?,
+            Style::Band => band(&plane, frame, &series.points, color)?,
+            Style::Cells(values) => cells(&plane, panel, series, values, frame)?,
             Style::Marks(_) => {}
         }
     }
+    Ok(())
+}
+
+fn paint(color: Color, alpha: f64) -> RGBAColor {
+    RGBColor(color.0, color.1, color.2).mix(alpha)
+}
+
+fn pen(color: Color, pixels: f64) -> ShapeStyle {
+    paint(color, 1.0).stroke_width((pixels * FINE) as u32)
 }
 
 /// `dotted`: its points are seen.
-fn line(canvas: &mut Canvas, frame: &Frame<'_>, points: &[Pair], color: Color, dotted: bool) {
+fn line<'a>(
+    plane: &Plane<'a>,
+    frame: &Frame<'_>,
+    points: &[(f64, f64)],
+    color: Color,
+    dotted: bool,
+) -> Drawn<'a> {
     for piece in frame.pieces(points) {
         let dotted = piece.len() == 1 || dotted;
-        let places = frame.places(thin(frame, piece));
-        if dotted {
-            places.iter().for_each(|place| canvas.circle(*place, 2.8, color));
+        let thinned = thin(frame, piece);
+        let size = if dotted { (2.8 * FINE) as u32 } else { 0 };
+        // Plotters fills the points of a series only when its style is filled.
+        for element in LineSeries::new(thinned, pen(color, 2.0).filled()).point_size(size) {
+            plane.draw(&element)?;
         }
-        canvas.curve(places, color, 2.0);
     }
+    Ok(())
 }
 
-fn area(canvas: &mut Canvas, frame: &Frame<'_>, points: &[Pair], color: Color) {
-    let base = frame.py(frame.base(frame.y));
+fn area<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
+    let base = frame.base(frame.y);
     for piece in frame.pieces(points) {
-        let border = frame.places(thin(frame, piece));
-        let mut outline = border.clone();
-        outline.extend([border[border.len() - 1], border[0]].map(|(x, _)| (x, base)));
-        canvas.polygon(outline, Fill::new(color, 0.28));
-        canvas.curve(border, color, 1.4);
+        let fill = paint(color, 0.28);
+        for element in AreaSeries::new(thin(frame, piece), base, fill).border_style(pen(color, 1.4)) {
+            plane.draw(&element)?;
+        }
     }
+    Ok(())
 }
 
-fn band(canvas: &mut Canvas, frame: &Frame<'_>, points: &[Pair], color: Color) {
+fn band<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
     let side = |from: usize| points.iter().skip(from).step_by(2).filter_map(|point| frame.unit(*point));
     let mut outline = thin(frame, side(0).collect());
     let mut back = thin(frame, side(1).collect());
     back.reverse();
     outline.append(&mut back);
-    canvas.polygon(frame.places(outline), Fill::new(color, 0.18));
+    plane.draw(&Polygon::new(outline, paint(color, 0.18)))
 }
 
-fn dots(canvas: &mut Canvas, frame: &Frame<'_>, points: &[Pair], color: Color) {
+fn dots<'a>(plane: &Plane<'a>, frame: &Frame<'_>, points: &[(f64, f64)], color: Color) -> Drawn<'a> {
     let (radius, alpha) = match points.len() {
         0..=200 => (3.4, 0.9),
         201..=2000 => (2.6, 0.6),
         _ => (1.8, 0.45),
     };
     let points = points.iter().filter_map(|point| frame.unit(*point)).collect();
-    for place in frame.places(scattered(frame, points)) {
-        canvas.circle(place, radius, Fill::new(color, alpha));
+    for unit in scattered(frame, points) {
+        plane.draw(&Circle::new(unit, (radius * FINE) as u32, paint(color, alpha).filled()))?;
     }
+    Ok(())
 }
 
 /// A cloud thinned evenly, so that it is as dense here and as thin there as before; a dot
@@ -193,7 +219,7 @@ fn narrowest(panel: &Panel, across: &AxisPlan, lying: bool) -> f64 {
     gaps.fold((across.hi - across.lo).abs() / 2.0, f64::min)
 }
 
-fn bars(canvas: &mut Canvas, panel: &Panel, i: usize, frame: &Frame<'_>, color: Color) {
+fn bars<'a>(plane: &Plane<'a>, panel: &Panel, i: usize, frame: &Frame<'_>, color: Color) -> Drawn<'a> {
     let slots = bar_slots(panel, i, frame);
     for (x, y) in panel.series[i].points.iter().filter_map(|point| frame.unit(*point)) {
         let corners = if frame.y.named {
@@ -203,12 +229,19 @@ fn bars(canvas: &mut Canvas, panel: &Panel, i: usize, frame: &Frame<'_>, color: 
             let place = x + slots.middle;
             [(place - slots.half, frame.base(frame.y)), (place + slots.half, y)]
         };
-        frame.rect(canvas, corners, color);
+        plane.draw(&Rectangle::new(corners, paint(color, 1.0).filled()))?;
     }
+    Ok(())
 }
 
 /// Bars of a Gantt chart: as thick as the rows allow.
-fn spans(canvas: &mut Canvas, panel: &Panel, series: &Series, frame: &Frame<'_>, color: Color) {
+fn spans<'a>(
+    plane: &Plane<'a>,
+    panel: &Panel,
+    series: &Series,
+    frame: &Frame<'_>,
+    color: Color,
+) -> Drawn<'a> {
     let rows: HashSet<u64> =
         panel.series.iter().flat_map(|one| &one.points).map(|point| point.1.to_bits()).collect();
     let row = frame.plot.height / (rows.len().max(1) + 1) as f64;
@@ -218,19 +251,28 @@ fn spans(canvas: &mut Canvas, panel: &Panel, series: &Series, frame: &Frame<'_>,
         let (Some(from), Some(to)) = (frame.unit(pair[0]), frame.unit(pair[1])) else { continue };
         // Something that happened is seen even if it was short.
         let end = if to.0 - from.0 < sliver { from.0 + sliver } else { to.0 };
-        frame.rect(canvas, [(from.0, from.1 - half), (end, from.1 + half)], color);
+        let corners = [(from.0, from.1 - half), (end, from.1 + half)];
+        plane.draw(&Rectangle::new(corners, paint(color, 1.0).filled()))?;
     }
+    Ok(())
 }
 
-fn cells(canvas: &mut Canvas, panel: &Panel, series: &Series, values: &[(f64, String)], frame: &Frame<'_>) {
+fn cells<'a>(
+    plane: &Plane<'a>,
+    panel: &Panel,
+    series: &Series,
+    values: &[(f64, String)],
+    frame: &Frame<'_>,
+) -> Drawn<'a> {
     // A hair of paper between the cells.
     let gap_x = 0.75 / frame.plot.width * (frame.x.hi - frame.x.lo).abs();
     let gap_y = 0.75 / frame.plot.height * (frame.y.hi - frame.y.lo).abs();
     for (point, (share, _)) in series.points.iter().zip(values) {
         let Some((x, y)) = frame.unit(*point) else { continue };
         let corners = [(x - 0.5 + gap_x, y - 0.5 + gap_y), (x + 0.5 - gap_x, y + 0.5 - gap_y)];
-        frame.rect(canvas, corners, panel.ramp.color(*share));
+        plane.draw(&Rectangle::new(corners, paint(panel.ramp.color(*share), 1.0).filled()))?;
     }
+    Ok(())
 }
 
 /// Each value holds until the next x.
@@ -270,7 +312,7 @@ mod tests {
     use super::super::axis::Side;
     use super::*;
 
-    fn framed(points: &[Pair], check: impl Fn(&Frame<'_>)) {
+    fn framed(points: &[(f64, f64)], check: impl Fn(&Frame<'_>)) {
         let series = vec![Series::new("", Style::Line, points.to_vec())];
         let panel = Panel { x: Axis::linear(""), series, ..Panel::default() };
         let (x, y) = (AxisPlan::new(&panel, Side::X), AxisPlan::new(&panel, Side::Y));
