@@ -26,10 +26,8 @@ const LICENCES: &[&str] = &[
 
 /// Crates of which there is more than one version, and why.
 const DUPLICATES: &[(&str, &str)] = &[
-    ("base64", "0.13 in a part of tokenizers, 0.22 in hdrhistogram and usvg"),
+    ("base64", "a part of tokenizers stays at 0.13"),
     ("getrandom", "0.2 for ring and a part of rhai, 0.3 for rand, 0.4 for the tests' tempfile"),
-    ("miniz_oxide", "0.8 in png"),
-    ("nom", "7 in a part of tokenizers, 8 in hdrhistogram"),
     ("syn", "2 for the macros of rhai and tokenizers, 3 for those of serde, clap and tokio"),
 ];
 
