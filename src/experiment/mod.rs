@@ -35,6 +35,7 @@ mod row;
 mod said;
 mod scraping;
 pub mod secret;
+pub mod sentences;
 pub mod series;
 pub mod server;
 pub mod source;

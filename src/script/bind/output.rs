@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rhai::plugin::*;
-use rhai::{Array, Dynamic, Engine, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Kind};
 use crate::experiment::columns::columns;
-use crate::experiment::limits;
+use crate::experiment::{limits, sentences};
 use crate::script::fault::{Fallible, raise, shown};
 use crate::script::json;
 use crate::script::state::State;
@@ -22,6 +22,14 @@ fn line(context: &NativeCallContext, value: Dynamic) -> String {
     context
         .call_native_fn::<rhai::ImmutableString>("to_string", (value.clone(),))
         .map_or_else(|_| value.to_string(), |text| text.to_string())
+}
+
+/// A cell of a CSV, in quotes where it must be.
+fn cell(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.into(),
+    }
 }
 
 #[export_module]
@@ -76,6 +84,46 @@ mod functions {
             return Err(raise(Error::usage(format!("table: it has more than {} MB", TEXT_MAX >> 20))));
         }
         Ok(columns(header, lines))
+    }
+
+    /// Rows (maps) as CSV, with these columns; a value that is `()`, or not there, is an empty cell.
+    #[rhai_fn(return_raw)]
+    pub fn csv(rows: Array, columns: Array) -> Fallible<String> {
+        weigh_all("csv", columns.iter().chain(&rows))?;
+        let columns: Vec<String> = columns.iter().map(Dynamic::to_string).collect();
+        let mut text = columns.iter().map(|name| cell(name)).collect::<Vec<_>>().join(",") + "\n";
+        for row in rows {
+            let Some(row) = row.try_cast::<Map>() else {
+                return Err(raise(Error::usage(
+                    "csv: every row must be a map such as #{ rate: 4, ttft: 12.5 }",
+                )));
+            };
+            let value = |name: &String| row.get(name.as_str()).filter(|value| !value.is_unit());
+            let cells = columns
+                .iter()
+                .map(|name| value(name).map_or(String::new(), |value| cell(&value.to_string())));
+            text += &(cells.collect::<Vec<_>>().join(",") + "\n");
+            if text.len() > TEXT_MAX {
+                return Err(raise(Error::usage(format!("csv: it has more than {} MB", TEXT_MAX >> 20))));
+            }
+        }
+        Ok(text)
+    }
+
+    /// A sentence of the built-in commands in the language of tables; `rampant script calibrate` shows
+    /// some.
+    #[rhai_fn(name = "said", volatile, return_raw)]
+    pub fn said(context: NativeCallContext, name: &str) -> Fallible<String> {
+        said_of(context, name, Map::new())
+    }
+
+    /// As above, with the values that it says.
+    #[rhai_fn(name = "said", volatile, return_raw)]
+    pub fn said_of(context: NativeCallContext, name: &str, values: Map) -> Fallible<String> {
+        let values: Vec<(String, String)> =
+            values.into_iter().map(|(name, value)| (name.to_string(), line(&context, value))).collect();
+        let told = sentences::said(State::of(&context).console.words(), name, &values);
+        told.map_err(|told| raise(Error::usage(format!("said: {told}"))))
     }
 
     /// The language of tables: `"en"` or `"zh"`.
@@ -135,6 +183,13 @@ mod tests {
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines[1], "│ rate      ms │");
         assert_eq!(&lines[3..5], ["│ 4      0.125 │", "│ 16      12.5 │"]);
+    }
+
+    #[test]
+    fn rows_become_csv_with_quotes_where_they_are_needed() {
+        let rows = "[#{ a: 1, b: \"x, y\" }, #{ a: 0.5, b: (), c: 3 }, #{ b: \"say \\\"hi\\\"\" }]";
+        let csv = printed(&format!("print(csv({rows}, [\"a\", \"b\"]));"));
+        assert_eq!(csv, "a,b\n1,\"x, y\"\n0.5,\n,\"say \"\"hi\"\"\"\n\n");
     }
 
     #[test]
