@@ -40,7 +40,7 @@ pub fn root(built_in: Option<&Session>) -> Command {
         )
         .subcommand(
             Command::new("docs")
-                .about("Say what a function of scripts does; without a name, list them all")
+                .about("Say what a function or an option of scripts does; without a name, list all functions")
                 .arg(Arg::new("name").value_name("NAME"))
                 .arg(
                     Arg::new("markdown")

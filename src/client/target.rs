@@ -186,6 +186,11 @@ impl Target {
         })
     }
 
+    /// The names of all backends.
+    pub fn backends() -> Vec<&'static str> {
+        BACKENDS.iter().map(|backend| backend.name).collect()
+    }
+
     /// A target with defaults for everything but where and how.
     pub fn new(base: url::Url, api: Api) -> Self {
         Target {

@@ -19,7 +19,7 @@ const PLANS: &[(&str, &str)] = &[
     ),
     (
         "arrivals: closed(1), requests: 1, typo: 1",
-        "run: unknown option `typo` (options: name, traffic, target, workload, ",
+        "run: unknown option `typo` (options: target, workload, arrivals, ",
     ),
     ("arrivals: closed(1e12), duration: 1", "cannot have 1000000000000 requests in flight: "),
     (
@@ -44,7 +44,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "target(\"http://127.0.0.1:1\", #{ temperature: 0.0/0.0 })",
-        "target: `temperature` must be at least 0, got NaN",
+        "target: `temperature` must be a number of at least 0, got NaN",
     ),
     (
         "target(\"http://127.0.0.1:1\", #{ headers: #{ a: [] } })",

@@ -10,6 +10,7 @@ use rhai::{AST, ASTNode, Engine, Expr, FnAccess, FnCallExpr, Map, Position, Stmt
 
 use super::fault::{explain_parse, unknown};
 use super::literals;
+use super::maps::{self, Found};
 use super::param::Param;
 use super::resolver::Library;
 use super::scan;
@@ -94,10 +95,20 @@ impl Pass<'_> {
             left -= usize::from(outermost && left > 0);
             true
         });
+        for (position, found) in maps::found(ast, &names.functions, &names.keys) {
+            let found = match found {
+                Found::Wrong(told) => Seen::Wrong(told),
+                Found::Metric(text) => Seen::Written(Written::Axis(text)),
+                Found::Call(call) => Seen::Constant(call),
+            };
+            seen.push((position, found));
+        }
         seen.sort_by_key(|(position, _)| *position);
         for (position, one) in seen {
             self.judge(source, &names, position, one);
         }
+        // A slip in a declaration is found with the other option maps, and where it is declared.
+        self.found.errors.dedup_by(|one, before| one.to_string() == before.to_string());
     }
 
     fn import(&mut self, source: &str, name: &str, at: Position, chain: &mut Vec<String>) {
@@ -155,6 +166,7 @@ impl Pass<'_> {
             Seen::Written(Written::Condition(_)) if names.functions.iter().any(|one| one.0 == "require") => {
                 None
             }
+            Seen::Constant(call) => return self.try_out(source, names, *call),
             Seen::Written(written) => written.fault(&names.runs, &names.keys),
             Seen::Wrong(told) => Some(told),
         };
@@ -180,6 +192,20 @@ impl Pass<'_> {
                 let told = super::fault::explain(error, source, kind, &self.state.sources, vocabulary);
                 self.found.errors.push(told);
             }
+        }
+    }
+
+    /// Makes a call that can only end in one way.
+    fn try_out(&mut self, source: &str, names: &Names, call: Expr) {
+        let Expr::FnCall(called, _) = &call else { return };
+        if names.functions.iter().any(|(own, _)| own == called.name.as_str()) {
+            return;
+        }
+        let ast = AST::new([Stmt::Expr(Box::new(call))], rhai::Module::new());
+        if let Err(error) = self.engine.eval_ast::<rhai::Dynamic>(&ast) {
+            let kind = crate::error::Kind::Usage;
+            let (sources, vocabulary) = (&self.state.sources, self.state.vocabulary());
+            self.found.errors.push(super::fault::explain(error, source, kind, sources, vocabulary));
         }
     }
 
@@ -210,6 +236,8 @@ enum Seen {
     InnerImport,
     Param(Declared),
     Written(Written),
+    /// A call of which everything is written down.
+    Constant(Box<Expr>),
     /// Wrong whatever else the script says.
     Wrong(String),
 }

@@ -17,6 +17,29 @@ pub fn comparison(call: &FnCallExpr) -> Option<String> {
     }
 }
 
+/// Functions that do nothing but make a value of ours from what they are given.
+const MAKERS: [&str; 13] = [
+    "closed",
+    "constant",
+    "empirical",
+    "fixed",
+    "gamma",
+    "goodput_slo",
+    "lognormal",
+    "normal",
+    "poisson",
+    "ramp",
+    "ranged",
+    "steps",
+    "uniform",
+];
+
+/// Whether a call can only end in one way: a value of ours is made from what is written down.
+pub fn is_constant(call: &FnCallExpr) -> bool {
+    let written = |arg: &Expr| arg.get_literal_value(None).is_some();
+    MAKERS.contains(&call.name.as_str()) && !call.is_qualified() && call.args.iter().all(written)
+}
+
 fn ordering(sign: &str, left: Option<Side>, right: Option<Side>) -> Option<String> {
     match (left, right) {
         (Some(left), Some(right)) => refusal(sign, &left, &right),
@@ -116,6 +139,30 @@ mod tests {
             ("r[\"errors.count\"] == true", "`==` cannot compare r[\"errors.count\"] with true or false"),
         ] {
             assert_eq!(found(line), [told], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_cannot_work_is_found_before_the_script_runs() {
+        for (line, told) in [
+            ("poisson(\"fast\")", "poisson: the rate must be a number, got \"fast\""),
+            ("let f = || poisson(-1);", "poisson: the rate must be above 0, got -1"),
+            ("closed(0);", "closed: the number of users must be a whole number of at least 1, got 0"),
+            ("steps([[2, \"30 parsecs\"]])", "steps: a time must be a duration such as"),
+            ("uniform(20, 10)", "uniform: "),
+            ("goodput_slo([\"tft:400\"])", "--goodput: "),
+        ] {
+            let errors = found(line);
+            assert!(errors.len() == 1 && errors[0].starts_with(told), "{line}: {errors:?}");
+        }
+        for line in [
+            "poisson(x)",
+            "poisson(4)",
+            "closed(1, x, \"5s\")",
+            "fn closed(n) { n } closed(0)",
+            "steps([[x, 0]])",
+        ] {
+            assert_eq!(found(line), Vec::<String>::new(), "{line}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! runs it. [`bind`] holds the functions that scripts call, and says how to write one.
 
 pub mod bind;
+mod bindings;
 pub mod compare;
 pub mod duration;
 pub mod embedded;
@@ -19,6 +20,8 @@ pub mod grid;
 pub mod json;
 pub mod lint;
 mod literals;
+mod maps;
+pub mod options;
 pub mod opts;
 pub mod param;
 pub mod plot;

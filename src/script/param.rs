@@ -6,9 +6,12 @@
 use rhai::{Array, Dynamic, Map};
 
 use super::fault::{Fallible, raise};
+use super::options::param::{KINDS, PARAM};
 use super::opts::{Opts, number};
 use crate::error::{Error, Result, nearest};
 use crate::experiment::args::Given;
+
+pub use super::options::param::Type as Kind;
 
 /// What a parameter accepts.
 #[derive(Debug, Clone)]
@@ -32,21 +35,6 @@ pub struct Param {
     pub flag: String,
     /// Other names: further flags, and further keys in a file of presets.
     pub also: Vec<String>,
-}
-
-/// The type of one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Int,
-    Float,
-    Bool,
-    Text,
-    /// Pairs of whole numbers above 0: `[[128, 64]]`, or `128x64,512x64`.
-    Pairs,
-    /// A JSON object.
-    Map,
-    /// An address, whose host the script may then reach.
-    Url,
 }
 
 impl Kind {
@@ -73,27 +61,9 @@ impl Kind {
 
     /// The word in `--help`.
     pub fn word(self) -> &'static str {
-        match self {
-            Kind::Int => "int",
-            Kind::Float => "float",
-            Kind::Bool => "bool",
-            Kind::Text => "string",
-            Kind::Pairs => "pairs",
-            Kind::Map => "map",
-            Kind::Url => "url",
-        }
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
     }
 }
-
-const KINDS: &[(&str, Kind)] = &[
-    ("int", Kind::Int),
-    ("float", Kind::Float),
-    ("bool", Kind::Bool),
-    ("string", Kind::Text),
-    ("pairs", Kind::Pairs),
-    ("map", Kind::Map),
-    ("url", Kind::Url),
-];
 
 /// Whether a text is an address that can be loaded.
 fn is_address(text: &str) -> bool {
@@ -111,17 +81,17 @@ fn is_empty(default: &Dynamic) -> bool {
 impl Param {
     /// Reads a declaration. `default` is `None` when it is computed and the script does not run.
     pub fn describe(name: &str, default: Option<&Dynamic>, options: Map) -> Fallible<Param> {
-        let mut opts = Opts::new("param", options);
-        let help = opts.take::<String>("help")?.unwrap_or_default();
+        let mut opts = Opts::of(&PARAM, options);
+        let help = opts.get("help")?;
         let min = opts.take::<f64>("min")?;
         let max = opts.take::<f64>("max")?;
         let choices = opts.take::<Array>("choices")?.unwrap_or_default();
         let unit = opts.take::<String>("unit")?;
         let stated = opts.take_word("type", KINDS)?;
-        let many = opts.take::<bool>("many")?.unwrap_or(false);
+        let many = opts.get("many")?;
         let flag = opts.take::<String>("flag")?;
         let also = opts.take::<Array>("also")?.unwrap_or_default();
-        let required = opts.take::<bool>("required")?.unwrap_or(false);
+        let required = opts.get("required")?;
         opts.finish()?;
         if !is_name(name) {
             let told = format!("param: {name:?} is not a name; use letters, digits and _");

@@ -3,6 +3,7 @@
 use super::bind::result::Handle;
 use super::bind::sweep::Sweep;
 use super::fault::Fallible;
+use super::options::chart::{self, CHART, PICTURES, Picture};
 use super::opts::{Opts, number};
 use super::state::State;
 use super::weight::{need_room, weigh_all};
@@ -19,24 +20,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The kinds of charts.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Line,
-    Cdf,
-    Bar,
-    Scatter,
-    Heatmap,
-}
-
-const KINDS: [(&str, Kind); 5] = [
-    ("line", Kind::Line),
-    ("cdf", Kind::Cdf),
-    ("bar", Kind::Bar),
-    ("scatter", Kind::Scatter),
-    ("heatmap", Kind::Heatmap),
-];
-
 /// What a chart is made of: runs, or rows of named values.
 enum Data {
     Runs(Vec<Handle>),
@@ -51,27 +34,24 @@ pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
 }
 
 fn draw(state: &State, options: Map) -> Fallible<Figure> {
-    let mut opts = Opts::new("chart", options);
+    let mut opts = Opts::of(&CHART, options);
     let data = data(&mut opts)?;
-    let kind = opts.take_word("kind", &KINDS)?.unwrap_or(Kind::Line);
-    let x = opts.need::<String>("x", "\"ttft\"")?;
-    let y = names(&mut opts, "y")?;
+    let kind = opts.take_word("kind", &PICTURES)?.unwrap_or(Picture::Line);
+    let x = opts.need::<String>("x")?;
+    let y = opts.take_judged("y")?.map_or(Ok(Vec::new()), |value| chart::names(&value));
+    let y = y.map_err(|told| opts.error("y", &told))?;
     let series = opts.take::<String>("series")?;
     let mut chart = Chart {
-        title: opts.take::<String>("title")?.unwrap_or_default(),
+        title: opts.get("title")?,
         x_label: opts.take::<String>("x_label")?.unwrap_or_else(|| labelled(std::slice::from_ref(&x))),
         y_label: opts.take::<String>("y_label")?.unwrap_or_else(|| labelled(&y)),
-        log_x: opts.take::<bool>("log_x")?.unwrap_or(false),
-        log_y: opts.take::<bool>("log_y")?.unwrap_or(false),
+        log_x: opts.get("log_x")?,
+        log_y: opts.get("log_y")?,
         ..Chart::default()
     };
-    for mark in opts.take::<Array>("mark")?.unwrap_or_default() {
-        let Some(value) = number(&mark) else {
-            return Err(opts.wrong("mark", "must be a list of numbers", &mark));
-        };
-        chart.marks.push((value, value.to_string()));
-    }
-    if kind == Kind::Cdf {
+    let marks = opts.take::<Array>("mark")?.unwrap_or_default();
+    chart.marks = marks.iter().filter_map(number).map(|value| (value, value.to_string())).collect();
+    if kind == Picture::Cdf {
         chart.y_label = "share of requests".into();
         let samples = samples(state, &opts, data, &x)?;
         opts.finish()?;
@@ -87,7 +67,7 @@ fn draw(state: &State, options: Map) -> Fallible<Figure> {
 }
 
 fn data(opts: &mut Opts) -> Fallible<Data> {
-    let value = opts.need_any("data", "a run, a sweep or a list of maps")?;
+    let value = opts.need_judged("data")?;
     if let Some(run) = value.clone().try_cast::<Handle>() {
         return Ok(Data::Runs(vec![run]));
     }
@@ -96,9 +76,6 @@ fn data(opts: &mut Opts) -> Fallible<Data> {
     }
     let wrong = |opts: &Opts| opts.error("data", "must be a run, a list of runs, a sweep, or a list of maps");
     let Ok(list) = value.into_array() else { return Err(wrong(opts)) };
-    if list.is_empty() {
-        return Err(opts.error("data", "is empty"));
-    }
     weigh_all("chart", &list)?;
     let runs: Option<Vec<Handle>> = list.iter().map(|item| item.clone().try_cast()).collect();
     let rows: Option<Vec<Map>> = list.iter().map(|item| item.clone().try_cast()).collect();
@@ -106,20 +83,6 @@ fn data(opts: &mut Opts) -> Fallible<Data> {
         (Some(runs), _) => Ok(Data::Runs(runs)),
         (None, Some(rows)) => Ok(Data::Rows(rows)),
         (None, None) => Err(wrong(opts)),
-    }
-}
-
-/// A name, or a list of names.
-fn names(opts: &mut Opts, option: &'static str) -> Fallible<Vec<String>> {
-    match opts.take_any(option) {
-        None => Ok(Vec::new()),
-        Some(value) if value.is_string() => Ok(vec![value.to_string()]),
-        Some(value) => match value.clone().into_array() {
-            Ok(list) if list.iter().all(Dynamic::is_string) => {
-                Ok(list.iter().map(ToString::to_string).collect())
-            }
-            _ => Err(opts.wrong(option, "must be a name or a list of names", &value)),
-        },
     }
 }
 
@@ -144,12 +107,17 @@ fn of_requests(name: &str) -> Option<Metric> {
     Metric::all().find(|metric| metric.name() == name && metric.is_of_requests())
 }
 
+/// The metric of which a cdf is drawn. Fails with the names of those that single requests have.
+pub fn distribution(x: &str) -> std::result::Result<Metric, String> {
+    of_requests(x).ok_or_else(|| {
+        let names: Vec<&str> = Metric::all().filter(|m| m.is_of_requests()).map(Metric::name).collect();
+        format!("must be one of {} for a cdf, got {x:?}", names.join(", "))
+    })
+}
+
 /// The values behind a distribution, of each run.
 fn samples(state: &State, opts: &Opts, data: Data, x: &str) -> Fallible<Vec<(String, Weighed)>> {
-    let Some(metric) = of_requests(x) else {
-        let names: Vec<&str> = Metric::all().filter(|m| m.is_of_requests()).map(Metric::name).collect();
-        return Err(opts.error("x", &format!("must be one of {} for a cdf, got {x:?}", names.join(", "))));
-    };
+    let metric = distribution(x).map_err(|told| opts.error("x", &told))?;
     let Data::Runs(runs) = data else {
         return Err(opts.error("data", "must be runs for a cdf"));
     };
@@ -212,10 +180,10 @@ impl Rows {
         Ok(lists)
     }
 
-    fn figure(&self, opts: &Opts, kind: Kind, chart: Chart) -> Fallible<Figure> {
+    fn figure(&self, opts: &Opts, kind: Picture, chart: Chart) -> Fallible<Figure> {
         match kind {
-            Kind::Bar => self.bars(chart),
-            Kind::Heatmap => self.cells(opts, chart),
+            Picture::Bar => self.bars(chart),
+            Picture::Heatmap => self.cells(opts, chart),
             _ => {
                 let mut series = Vec::new();
                 for y in &self.y {
@@ -224,7 +192,7 @@ impl Rows {
                 if series.is_empty() {
                     return Err(opts.error("data", "has no pair of numbers for x and y"));
                 }
-                Ok(if kind == Kind::Line {
+                Ok(if kind == Picture::Line {
                     generic::line(chart, series)
                 } else {
                     generic::scatter(chart, series)

@@ -8,6 +8,7 @@ use rhai::{Array, Engine, FnAccess, FnPtr, FuncMetadata, ImmutableString, Map};
 
 use super::Session;
 use super::bind;
+use super::options::{self, Call, shown};
 use super::state::State;
 use super::vocabulary::friendly;
 use crate::error::{Error, Result, nearest};
@@ -19,7 +20,7 @@ pub struct Reference {
 }
 
 /// One way to call a function, or one property.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Entry {
     /// On which value it is called; `None`: on none.
     receiver: Option<&'static str>,
@@ -28,6 +29,8 @@ struct Entry {
     /// `poisson(rate) -> arrivals`.
     shown: String,
     docs: String,
+    /// Where it takes a map of options.
+    options: Option<&'static Call>,
 }
 
 /// Functions that are registered together, and the type that they are about.
@@ -90,6 +93,13 @@ impl Reference {
             text += &format!("\n## {title}\n");
             for entry in entries {
                 text += &format!("\n- `{}`:\n  {}\n", entry.shown, entry.docs.replace('\n', "\n  "));
+                let list = match entry.options_of_another() {
+                    Some(other) => format!("\nOptions: those of `{other}`.\n"),
+                    None => entry.options.map_or(String::new(), |call| shown::markdown(call.table)),
+                };
+                for line in list.lines() {
+                    text += &format!("  {line}\n").replace("  \n", "\n");
+                }
             }
         }
         text
@@ -99,7 +109,18 @@ impl Reference {
     /// those of one type, as [`Reference::list`] shows them. Fails with the nearest name.
     pub fn about(&self, name: &str) -> Result<String> {
         let asked = name.trim().trim_end_matches("()");
-        let told = |entry: &Entry| format!("{}\n    {}", entry.shown, entry.docs.replace('\n', "\n    "));
+        let told = |entry: &Entry| {
+            let mut text = entry.docs.clone();
+            match entry.options_of_another() {
+                Some(other) => text += &format!("\nOptions: those of `{other}`."),
+                None => {
+                    text += &entry
+                        .options
+                        .map_or(String::new(), |call| format!("\n{}", shown::terminal(call.table)))
+                }
+            }
+            format!("{}\n    {}", entry.shown, text.trim_end().replace('\n', "\n    "))
+        };
         if let Some((_, entries)) = self.chapters.iter().find(|(title, _)| title.eq_ignore_ascii_case(asked))
         {
             return Ok(entries.iter().map(told).collect::<Vec<_>>().join("\n\n"));
@@ -112,13 +133,16 @@ impl Reference {
             false if of_type[0].receiver.is_none() => all().filter(|entry| entry.name == asked).collect(),
             false => of_type,
         };
-        if called.is_empty() {
+        let option = shown::about(asked);
+        if called.is_empty() && option.is_empty() {
             let names: Vec<String> = all().flat_map(|entry| [entry.name.clone(), entry.short()]).collect();
-            let near = nearest(asked, names.iter().map(String::as_str));
+            let near = nearest(asked, names.iter().map(String::as_str).chain(shown::all_names()));
             let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            return Err(Error::usage(format!("there is no function {name:?}{near}")).hint("rampant docs"));
+            let told = format!("there is no function or option {name:?}{near}");
+            return Err(Error::usage(told).hint("rampant docs"));
         }
-        Ok(called.into_iter().map(told).collect::<Vec<_>>().join("\n\n"))
+        let option = Some(option).filter(|option| !option.is_empty());
+        Ok(called.into_iter().map(told).chain(option).collect::<Vec<_>>().join("\n\n"))
     }
 
     /// The names of all functions and properties by chapter, for the terminal.
@@ -170,7 +194,15 @@ impl Entry {
             arguments: metadata.num_params,
             shown: format!("{on}{call}{returns}"),
             docs: docs.join("\n"),
+            options: options::of_call(name, metadata.num_params),
         })
+    }
+
+    /// The function, before this one, that takes the same options.
+    fn options_of_another(&self) -> Option<&'static str> {
+        let call = self.options?;
+        let first = options::CALLS.iter().find(|one| std::ptr::eq(one.table, call.table))?;
+        (first.function != call.function).then_some(first.function)
     }
 
     fn short(&self) -> String {
@@ -191,7 +223,7 @@ fn entries(engine: &Engine, handle: &'static str) -> Vec<Entry> {
     };
     let mut entries = engine.collect_fn_metadata(None, public, false);
     entries.sort_by_key(|one| (one.receiver.is_some(), one.name.clone(), one.arguments, one.shown.clone()));
-    entries.dedup();
+    entries.dedup_by(|one, before| one.shown == before.shown);
     entries
 }
 
@@ -323,7 +355,7 @@ mod tests {
         assert!(told.starts_with("result.by("), "{told}");
         assert_eq!(reference.about("poisson()").unwrap(), reference.about("poisson").unwrap());
         let error = reference.about("result.bby").unwrap_err();
-        assert_eq!(error.message, "there is no function \"result.bby\"; did you mean result.by?");
+        assert_eq!(error.message, "there is no function or option \"result.bby\"; did you mean result.by?");
     }
 
     #[test]
@@ -332,6 +364,6 @@ mod tests {
         assert!(told.starts_with("closed(users) -> arrivals\n    `users` users; each"), "{told}");
         assert!(told.contains("closed(from, users, over)"), "{told}");
         let error = reference().about("poison").unwrap_err();
-        assert_eq!(error.message, "there is no function \"poison\"; did you mean poisson?");
+        assert_eq!(error.message, "there is no function or option \"poison\"; did you mean poisson?");
     }
 }

@@ -1,9 +1,9 @@
 //! Whole scripts and what comes of them; error texts stand here as a user reads them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rhai::{Dynamic, FnPtr, FuncRegistration, NativeCallContext};
+use rhai::{FnPtr, NativeCallContext};
 
 use super::testing::{self, error, printed, run_with};
 use super::*;
@@ -418,71 +418,51 @@ fn a_closure_of_a_module_that_a_native_bound_works_everywhere_and_its_errors_hav
     );
 }
 
-/// Names and numbers of arguments of functions that the example scripts call.
-const STUBS: &[(&str, usize)] = &[
-    ("add", 2),
-    ("best", 2),
-    ("bursty", 2),
-    ("by", 2),
-    ("chart", 1),
-    ("chat", 1),
-    ("ci", 2),
-    ("closed", 1),
-    ("closed", 3),
-    ("compare", 1),
-    ("fixed", 1),
-    ("lognormal", 2),
-    ("metric", 2),
-    ("mix", 1),
-    ("plan", 1),
-    ("poisson", 1),
-    ("prompts", 1),
-    ("ramp", 3),
-    ("require", 2),
-    ("run", 1),
-    ("save", 2),
-    ("save_table", 2),
-    ("search", 1),
-    ("series", 3),
-    ("slo", 1),
-    ("summary", 1),
-    ("sweep", 3),
-    ("table", 1),
-    ("table", 2),
-    ("target", 1),
-    ("target", 2),
-    ("trace", 2),
-    ("uniform", 2),
-    ("verdict", 2),
-];
-
-fn stubs(engine: &mut Engine) {
-    for (name, args) in STUBS {
-        let stub = FuncRegistration::new(*name);
-        match args {
-            1 => stub.register_into_engine(engine, |_: Dynamic| Dynamic::UNIT),
-            2 => stub.register_into_engine(engine, |_: Dynamic, _: Dynamic| Dynamic::UNIT),
-            _ => stub.register_into_engine(engine, |_: Dynamic, _: Dynamic, _: Dynamic| Dynamic::UNIT),
-        };
+/// The scripts that the project ships: those of the built-in commands, modules, examples.
+fn shipped() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for folder in ["scripts", "stdlib", "examples"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rhai") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
     }
+    found
 }
 
 #[test]
 fn the_check_has_nothing_to_say_about_correct_scripts() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/script/fixtures");
-    let mut seen = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "rhai") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let session = session_with(&text, &folder, stubs);
+    let shipped = shipped();
+    assert!(shipped.len() > 20, "{}", shipped.len());
+    for (path, text) in shipped {
+        let session = session_with(&text, path.parent().unwrap(), |_| {});
         assert!(session.errors.is_empty(), "{}: {}", path.display(), session.errors[0]);
-        assert!(!session.params.is_empty(), "{}", path.display());
-        seen += 1;
     }
-    assert_eq!(seen, 9);
+}
+
+#[test]
+fn no_variable_of_a_shipped_script_hides_a_function() {
+    let session = testing::session("");
+    let vocabulary = session.state.vocabulary();
+    let mut hidden = Vec::new();
+    for (path, text) in shipped().into_iter().filter(|(path, _)| !path.to_string_lossy().contains("examples"))
+    {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let own: Vec<&str> = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+        for name in scan::variables(&text) {
+            let is_ours = vocabulary.signatures(&name).iter().any(|one| !one.standard);
+            let let_it = text.contains(&format!("let {name} ")) || text.contains(&format!("const {name} "));
+            if let_it && (is_ours || own.contains(&name.as_str())) {
+                hidden.push(format!("{}: {name}", path.file_name().unwrap().to_string_lossy()));
+            }
+        }
+    }
+    assert_eq!(hidden, Vec::<String>::new());
 }
 
 #[test]
@@ -496,16 +476,18 @@ fn a_function_in_a_map_may_be_called_like_a_method() {
 
 #[test]
 fn slips_in_a_correct_script_are_found() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/script/fixtures");
-    let text = std::fs::read_to_string(folder.join("01_quickstart.rhai")).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let text = std::fs::read_to_string(folder.join("01_first_run.rhai")).unwrap();
     let slips = [
         ("poisson(", "poison(", "unknown function `poison`; did you mean `poisson`?"),
         ("summary()", "sumary()", "unknown method `sumary`; did you mean `summary`?"),
         ("r.require(\"errors", "r.requre(\"errors", "unknown method `requre`; did you mean `require`?"),
         ("summary()", "summary(1)", "`summary` got 1 argument; it is called as .summary()"),
+        ("warmup:", "warmp:", "run: unknown option `warmp`; did you mean `warmup`?"),
+        ("output:", "outputs:", "prompts: unknown option `outputs`; did you mean `output`?"),
     ];
     for (right, wrong, wanted) in slips {
-        let session = session_with(&text.replace(right, wrong), &folder, stubs);
+        let session = session_with(&text.replace(right, wrong), &folder, |_| {});
         assert_eq!(session.errors.len(), 1);
         assert_eq!(session.errors[0].message, wanted);
     }

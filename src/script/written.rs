@@ -17,6 +17,8 @@ pub enum Written {
     Index { holder: Option<String>, text: String },
     /// `sweep.best("...")`, `sweep.table(["..."])`.
     Metric(String),
+    /// `chart(#{ y: ["..."] })`: of a run, or a key of a map.
+    Axis(String),
     /// `r.require("...")`.
     Condition(String),
     /// `r.series("...", "1s")`.
@@ -120,7 +122,9 @@ impl Written {
     /// What is wrong with it. `keys` are those of the script's own maps.
     pub fn fault(&self, runs: &Runs, keys: &[String]) -> Option<String> {
         match self {
-            Written::Index { text, .. } | Written::Metric(text) if runs.know(text) => None,
+            Written::Index { text, .. } | Written::Metric(text) | Written::Axis(text) if runs.know(text) => {
+                None
+            }
             Written::Index { holder, text } => {
                 let told = Name::parse(text).err()?;
                 let of_a_run = holder.as_deref().is_some_and(|holder| runs.holds(holder));
@@ -128,6 +132,10 @@ impl Written {
                 (meant && !keys.contains(text)).then_some(told)
             }
             Written::Metric(text) => Name::parse(text).err().filter(|_| is_like_a_metric(text)),
+            Written::Axis(text) => {
+                Name::parse(text).err().filter(|_| is_like_a_metric(text) && !keys.contains(text))
+            }
+            Written::Condition(text) if runs.know(text) => None,
             Written::Condition(text) => Condition::parse(text).err().map(|told| format!("require: {told}")),
             Written::Series(text) => {
                 let known = text.starts_with("server.") || series::NAMES.contains(&text.as_str());

@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 use crate::error::Error;
 use crate::schedule::{Growth, Process, Shape};
 use crate::script::fault::{Fallible, raise};
+use crate::script::options::arrivals::VLLM_ARRIVALS;
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::state::State;
 
@@ -53,25 +54,24 @@ fn with_process(call: &str, shape: Shape, process: Process) -> Fallible<Shape> {
 }
 
 /// vLLM's burstiness as a process: gaps of a gamma distribution with this shape.
-fn burstiness(opts: &mut Opts) -> Fallible<Process> {
-    match opts.take::<f64>("burstiness")?.unwrap_or(1.0) {
-        1.0 => Ok(Process::Poisson),
-        shape if shape == f64::INFINITY => Ok(Process::Even),
-        shape if shape > 0.0 => Ok(Process::Gamma { cv: 1.0 / shape.sqrt() }),
-        shape => Err(opts.error("burstiness", &format!("must be above 0, got {shape}"))),
+fn burstiness(shape: f64) -> Process {
+    match shape {
+        1.0 => Process::Poisson,
+        f64::INFINITY => Process::Even,
+        shape => Process::Gamma { cv: 1.0 / shape.sqrt() },
     }
 }
 
 /// Arrivals by the options of `vllm_arrivals`.
 fn like_vllm(mut opts: Opts) -> Fallible<Shape> {
-    let process = burstiness(&mut opts)?;
+    let process = burstiness(opts.get("burstiness")?);
     let users = opts.take::<u64>("users")?;
     let requests = opts.take::<u64>("requests")?;
-    let rate = opts.take::<f64>("request_rate")?.unwrap_or(f64::INFINITY);
-    let strategy = opts.take::<String>("ramp_up_strategy")?.unwrap_or_default();
+    let rate: f64 = opts.get("request_rate")?;
+    let strategy: String = opts.get("ramp_up_strategy")?;
     let from = opts.take::<f64>("ramp_up_start_rps")?;
     let to = opts.take::<f64>("ramp_up_end_rps")?;
-    if strategy.is_empty() {
+    let Some((_, growth)) = Growth::NAMES.into_iter().find(|(name, _)| *name == strategy) else {
         if from.is_some() || to.is_some() {
             let told = "is missing: linear or exponential (--ramp-up-strategy)";
             return Err(opts.error("ramp_up_strategy", told));
@@ -85,11 +85,6 @@ fn like_vllm(mut opts: Opts) -> Fallible<Shape> {
             }
             (false, None) => Ok(Shape::AtOnce),
         };
-    }
-    let Some(growth) = Growth::NAMES.iter().find(|(name, _)| *name == strategy).map(|(_, growth)| *growth)
-    else {
-        let told = format!("must be \"linear\" or \"exponential\", got {strategy:?}");
-        return Err(opts.error("ramp_up_strategy", &told));
     };
     if rate.is_finite() {
         let told =
@@ -158,13 +153,10 @@ mod functions {
         checked("steps", Shape::Steps { steps, process: Process::Poisson })
     }
 
-    /// Arrivals by the options of vLLM's benchmark: `request_rate` (per second, `inf`), `burstiness`
-    /// (1 is Poisson), `ramp_up_strategy` (`"linear"` or `"exponential"`: the rate grows over
-    /// `requests` requests from `ramp_up_start_rps` to `ramp_up_end_rps`). With neither rate nor
-    /// ramp `users` users, each waiting for its reply, or all requests at once.
+    /// Arrivals by the options of vLLM's benchmark.
     #[rhai_fn(return_raw)]
     pub fn vllm_arrivals(options: Map) -> Fallible<Shape> {
-        like_vllm(Opts::new("vllm_arrivals", options))
+        like_vllm(Opts::of(&VLLM_ARRIVALS, options))
     }
 
     /// `users` users; each waits for its reply before it asks again.

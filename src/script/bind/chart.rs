@@ -12,6 +12,7 @@ use crate::chart::compare::{self, Kind, Row};
 use crate::error::{Error, Result};
 use crate::experiment::folder;
 use crate::script::fault::{Fallible, raise};
+use crate::script::options::chart::{COMPARISON_CHARTS, MODES, Mode};
 use crate::script::opts::Opts;
 use crate::script::plot;
 use crate::script::state::State;
@@ -22,14 +23,6 @@ pub type Handle = Arc<Figure>;
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Handle>("chart");
     engine.register_global_module(exported_module!(functions).into());
-}
-
-/// Which charts over configurations.
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Simple,
-    Advanced,
-    Both,
 }
 
 fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
@@ -61,10 +54,7 @@ fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> R
 
 #[export_module]
 mod functions {
-    /// A chart. Options: `data` (a run, a list of runs, a sweep, or a list of maps), `kind`
-    /// (`"line"`, `"cdf"`, `"bar"`, `"scatter"`, `"heatmap"`), `x`, `y` (names of metrics such as
-    /// `"ttft.p99"`, of axes of a sweep, or of keys), `series` (one line for each value of this
-    /// key), `title`, `x_label`, `y_label`, `log_x`, `log_y`, `mark` (x values to mark).
+    /// A chart of runs, of a sweep, or of rows of a script's own.
     #[rhai_fn(name = "chart", volatile, return_raw)]
     pub fn chart(context: NativeCallContext, options: Map) -> Fallible<Handle> {
         plot::chart(&State::of(&context), options).map(Arc::new)
@@ -85,15 +75,13 @@ mod functions {
     }
 
     /// Charts over the configurations of an aggregated CSV (rows of `read` or `aggregate`):
-    /// throughput, latency, and in the advanced mode a heat map. Options: `output` (a folder),
-    /// `mode` (`"simple"`, `"advanced"`, `"both"`), `title`. A picture has at most 100 of them;
+    /// throughput, latency, and in the advanced mode a heat map. A picture has at most 100 of them;
     /// further pages are numbered from 2. Returns the paths.
     #[rhai_fn(volatile, return_raw)]
     pub fn comparison_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<Array> {
-        let mut opts = Opts::new("comparison_charts", options);
-        let output = opts.take::<String>("output")?.unwrap_or_else(|| "charts".into());
-        let modes = [("simple", Mode::Simple), ("advanced", Mode::Advanced), ("both", Mode::Both)];
-        let mode = opts.take_word("mode", &modes)?.unwrap_or(Mode::Advanced);
+        let mut opts = Opts::of(&COMPARISON_CHARTS, options);
+        let output: String = opts.get("output")?;
+        let mode = opts.take_word("mode", &MODES)?.unwrap_or(Mode::Advanced);
         let title = opts.take::<String>("title")?;
         opts.finish()?;
         let rows = files::rows("comparison_charts", rows)?;

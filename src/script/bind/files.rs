@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{aggregate, folder as results};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
+use crate::script::options::files::{KNOWN_KEYS, RESULTS};
 use crate::script::opts::Opts;
 use crate::script::reading;
 use crate::script::state::State;
@@ -112,7 +113,6 @@ mod functions {
 
     /// Refuses unknown keys in a map that came from a file, with the nearest known key, and
     /// missing ones: `known_keys(plan, "config.yaml", #{ required: ["model"], optional: ["seed"] })`.
-    /// `pairs`, `maps`, `numbers`, `counts` and `texts` name keys whose values must be such.
     #[rhai_fn(return_raw)]
     pub fn known_keys(map: Dynamic, file: &str, options: Map) -> Fallible<()> {
         let Some(map) = map.clone().try_cast::<Map>() else {
@@ -120,7 +120,7 @@ mod functions {
             let told = format!("{file}: it must be keys with values, such as `model: NAME`, got {got}");
             return Err(raise(Error::usage(told)));
         };
-        let mut opts = Opts::new("known_keys", options);
+        let mut opts = Opts::of(&KNOWN_KEYS, options);
         let required = opts.take::<Array>("required")?.unwrap_or_default();
         let optional = opts.take::<Array>("optional")?.unwrap_or_default();
         let mut listed = |name| opts.take::<Array>(name).map(Option::unwrap_or_default);
@@ -152,10 +152,10 @@ mod functions {
     }
 
     /// Earlier results, newest first: maps with `name`, `path`, `started_ms`, `runs`, `requests`,
-    /// `model`. Options: `model`, `newest` (how many at most).
+    /// `model`.
     #[rhai_fn(volatile, return_raw)]
     pub fn results(context: NativeCallContext, options: Map) -> Fallible<Array> {
-        let mut opts = Opts::new("results", options);
+        let mut opts = Opts::of(&RESULTS, options);
         let model = opts.take::<String>("model")?;
         let newest = opts.take::<u64>("newest")?.unwrap_or(u64::MAX);
         opts.finish()?;

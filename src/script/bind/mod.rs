@@ -16,7 +16,7 @@
 //!     #[rhai_fn(name = "target", return_raw, volatile)]
 //!     pub fn target(context: NativeCallContext, url: &str, options: Map) -> Fallible<Target> {
 //!         let state = State::of(&context);
-//!         let mut opts = Opts::new("target", options);
+//!         let mut opts = Opts::of(&TARGET, options);
 //!         let timeout = opts.take::<Duration>("timeout")?;
 //!         let hook = opts.take_fn("on_response", &context)?;
 //!         opts.finish()?;
@@ -30,8 +30,9 @@
 //! - Every function has a doc comment; a test asks for it. A getter (`#[rhai_fn(get = "name")]`)
 //!   needs one too. Where a closure is handier than a module, use `FuncRegistration` with
 //!   `with_comments` and `with_params_info`.
-//! - Option maps are read by [`Opts`](super::opts::Opts) alone; functions in them by `take_fn`,
-//!   which binds them. A function that is a plain argument is bound by
+//! - Option maps are read by [`Opts`](super::opts::Opts) alone, each by its table in
+//!   [`options`](super::options), which is also what `rampant check` and the reference read; functions
+//!   in them by `take_fn`, which binds them. A function that is a plain argument is bound by
 //!   [`bind`](super::function::bind) before anything else happens to it.
 //! - Errors are [`crate::error::Error`] values through [`raise`](super::fault::raise); kind, hint
 //!   and exit code arrive in `main`, the place in the script is added on the way.

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
+use crate::script::options::param::PRESET;
 use crate::script::opts::Opts;
 use crate::script::param::{Kind, Param};
 use crate::script::preset;
@@ -43,11 +44,7 @@ mod functions {
         value(&context, name, default, Map::new())
     }
 
-    /// As above. Options: `help`, `min`, `max`, `choices` (a list), `unit`, `type` (`"int"`,
-    /// `"float"`, `"bool"`, `"string"`, `"pairs"` such as `128x64,512x64`, `"map"` from JSON,
-    /// `"url"`: an address, which the script may then reach; with
-    /// the default `()` the parameter is optional), `many` (may be repeated; the value is a list),
-    /// `required`, `flag` (another name for the flag), `also` (a list of further ones).
+    /// As above, with options.
     #[rhai_fn(name = "param", volatile, return_raw)]
     pub fn param_with(
         context: NativeCallContext,
@@ -60,11 +57,10 @@ mod functions {
 
     /// Reads a YAML file whose keys are parameters of this script: from now on `param` gives what
     /// stands there, unless the command line gives something else. `file` is what `read` may read.
-    /// Option: `required` (a list of names that file or command line must give). Keys that begin
-    /// with `x-` are the file's own business. Returns what the file says, as a map.
+    /// Keys that begin with `x-` are the file's own business. Returns what the file says, as a map.
     #[rhai_fn(volatile, return_raw)]
     pub fn preset(context: NativeCallContext, file: &str, options: Map) -> Fallible<Map> {
-        let mut opts = Opts::new("preset", options);
+        let mut opts = Opts::of(&PRESET, options);
         let required = opts.take::<Array>("required")?.unwrap_or_default();
         opts.finish()?;
         let required: Vec<String> = required.iter().map(ToString::to_string).collect();

@@ -13,6 +13,7 @@ use crate::os;
 use crate::record::{Key, Prompt, Record, Request, Verbatim};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
+use crate::script::options::request::REQUEST;
 use crate::script::opts::Opts;
 use crate::script::state::State;
 
@@ -43,10 +44,10 @@ fn messages(opts: &Opts, list: Array) -> Fallible<Prompt> {
 }
 
 fn read(options: Map) -> Fallible<Request> {
-    let mut opts = Opts::new("request", options);
+    let mut opts = Opts::of(&REQUEST, options);
     let prompt = opts.take::<String>("prompt")?;
     let chat = opts.take::<Array>("messages")?;
-    let max_tokens = opts.take::<u64>("max_tokens")?.unwrap_or(128);
+    let max_tokens: u64 = opts.get("max_tokens")?;
     let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
     let prompt = match (prompt, chat) {
         (Some(text), None) => Prompt::Text(text),
@@ -73,8 +74,7 @@ fn read(options: Map) -> Fallible<Request> {
 #[export_module]
 mod functions {
     /// Sends one request now, outside any run, with the same timing: for probes and checks.
-    /// Options: `prompt` or `messages`, `max_tokens` (128), `sampling`. A failed request is a
-    /// result, too: look at `.error`.
+    /// A failed request is a result, too: look at `.error`.
     #[rhai_fn(name = "request", volatile, return_raw)]
     pub fn request(context: NativeCallContext, server: target::Handle, options: Map) -> Fallible<Handle> {
         let state = State::of(&context);

@@ -14,6 +14,7 @@ use crate::experiment::series;
 use crate::experiment::vllm::save;
 use crate::os::heap;
 use crate::script::fault::{Fallible, raise};
+use crate::script::options::vllm::SAVE_VLLM;
 use crate::script::opts::{Opts, need};
 use crate::script::state::State;
 use crate::script::vllm;
@@ -170,26 +171,15 @@ mod functions {
         Ok(parts.into_iter().map(|(value, portion)| (value.into(), handle(portion))).collect())
     }
 
-    /// Writes the result as vLLM's benchmark does, as JSON. Options: `filename` (in which `{run}` is
-    /// the run's name), `dir`, `detailed` (lists of every request), `append`, `percentiles` (`"50,99"`),
-    /// `percentile_metrics` (`"ttft,tpot,itl,e2el"`). Returns the path.
+    /// Writes the result as vLLM's benchmark does, as JSON. Returns the path.
     #[rhai_fn(volatile, return_raw)]
     pub fn save_vllm(context: NativeCallContext, result: &mut Handle, options: Map) -> Fallible<String> {
         let state = State::of(&context);
-        let mut opts = Opts::new("save_vllm", options);
+        let mut opts = Opts::of(&SAVE_VLLM, options);
         let wanted = vllm::wanted(&mut opts)?;
         opts.finish()?;
         let path = heap::aside(|| save(&state.experiment, &result.portion, &wanted)).map_err(raise)?;
         Ok(path.display().to_string())
-    }
-
-    /// The same options, checked: a slip in them is told before the run and not after it.
-    #[rhai_fn(return_raw)]
-    pub fn vllm_options(options: Map) -> Fallible<Map> {
-        let mut opts = Opts::new("save_vllm", options.clone());
-        vllm::wanted(&mut opts)?;
-        opts.finish()?;
-        Ok(options)
     }
 
     /// The run's name.

@@ -21,11 +21,11 @@ use crate::run::Plan;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
 use crate::run::room::{connections_max, no_files};
 use crate::schedule::{Shape, Share};
-use crate::script::duration;
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
 use crate::script::json;
-use crate::script::opts::{OptionValue, Opts, number};
+use crate::script::options::run::{self as plan, CAPTURE, OVER_CAP, RUN};
+use crate::script::opts::Opts;
 use crate::script::state::State;
 use crate::script::text::text;
 use crate::script::vllm;
@@ -64,29 +64,28 @@ pub struct Draft {
 impl Draft {
     /// Reads and checks a plan. Errors stand at the option that is wrong.
     pub fn read(call: &'static str, map: Map) -> Fallible<Draft> {
-        let mut opts = Opts::new(call, map);
+        let mut opts = Opts::of_call(call, &RUN, map);
         let mut draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
             traffic: opts.take::<String>("traffic")?.filter(|traffic| !traffic.is_empty()),
-            server: need_handle(&mut opts, "target", "target(\"http://127.0.0.1:8000\")")?,
-            workload: need_handle(&mut opts, "workload", "prompts(#{ input: 512, output: 128 })")?,
-            arrivals: need_handle(&mut opts, "arrivals", "poisson(4.0) or closed(16)")?,
-            cap: cap(&mut opts)?,
-            over_cap: opts
-                .take_word("over_cap", &[("wait", OverCap::Wait), ("drop", OverCap::Drop)])?
-                .unwrap_or(OverCap::Wait),
-            requests: at_least_one(&mut opts, "requests")?,
-            once: opts.take::<bool>("once")?.unwrap_or(false),
-            duration: above_zero(&mut opts, "duration")?,
-            max_errors: max_errors(&mut opts)?,
-            warmup: warmup(&mut opts)?,
-            drain: drain(&mut opts)?,
+            server: opts.need_made("target")?,
+            workload: opts.need_made("workload")?,
+            arrivals: opts.need_made("arrivals")?,
+            cap: opts.take::<u64>("max_in_flight")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            over_cap: opts.take_word("over_cap", &OVER_CAP)?.unwrap_or(OverCap::Wait),
+            requests: opts.take::<u64>("requests")?,
+            once: opts.get("once")?,
+            duration: opts.take::<Duration>("duration")?,
+            max_errors: opts.take_judged("max_errors")?.and_then(|value| plan::max_errors(&value)?),
+            warmup: opts
+                .take_judged("warmup")?
+                .and_then(|value| plan::warmup(&value))
+                .unwrap_or(Warmup::None),
+            drain: opts.take_judged("drain")?.and_then(|value| plan::drain(&value)?),
             cooldown: opts.take::<Duration>("cooldown")?.unwrap_or_default(),
-            seed: opts.take::<u64>("seed")?.unwrap_or(0),
+            seed: opts.get("seed")?,
             slo: slo(&mut opts)?,
-            capture: opts
-                .take_word("capture", &[("none", Capture::None), ("all", Capture::All)])?
-                .unwrap_or(Capture::None),
+            capture: opts.take_word("capture", &CAPTURE)?.unwrap_or(Capture::None),
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
             save_vllm: save_vllm(&mut opts)?,
         };
@@ -250,99 +249,19 @@ impl Draft {
     }
 }
 
-fn need_handle<T: Clone + Send + Sync + 'static>(
-    opts: &mut Opts,
-    name: &'static str,
-    example: &'static str,
-) -> Fallible<T> {
-    let value = opts.need_any(name, example)?;
-    match value.clone().try_cast::<T>() {
-        Some(handle) => Ok(handle),
-        None => Err(opts.wrong(name, &format!("must be like {example}"), &value)),
-    }
-}
-
-fn cap(opts: &mut Opts) -> Fallible<Option<usize>> {
-    Ok(at_least_one(opts, "max_in_flight")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)))
-}
-
-fn at_least_one(opts: &mut Opts, name: &'static str) -> Fallible<Option<u64>> {
-    match opts.take::<i64>(name)? {
-        Some(n) if n < 1 => Err(opts.error(name, &format!("must be at least 1, got {n}"))),
-        n => Ok(n.map(i64::unsigned_abs)),
-    }
-}
-
-fn above_zero(opts: &mut Opts, name: &'static str) -> Fallible<Option<Duration>> {
-    match opts.take::<Duration>(name)? {
-        Some(time) if time.is_zero() => Err(opts.error(name, "must be above 0")),
-        time => Ok(time),
-    }
-}
-
-/// What a flag that was not given looks like.
-fn is_empty_text(value: &Dynamic) -> bool {
-    value.clone().into_string().is_ok_and(|text| text.trim().is_empty())
-}
-
-/// A time; nothing, or "", is no limit.
-fn drain(opts: &mut Opts) -> Fallible<Option<Duration>> {
-    let Some(value) = opts.take_any("drain").filter(|value| !is_empty_text(value)) else { return Ok(None) };
-    match <Duration as OptionValue>::of(&value) {
-        Some(time) => Ok(Some(time)),
-        None => Err(opts.wrong("drain", &format!("must be {}", <Duration as OptionValue>::WANTED), &value)),
-    }
-}
-
-/// `50`, or `"5%"` of the finished requests.
-fn max_errors(opts: &mut Opts) -> Fallible<Option<MaxErrors>> {
-    let given = opts.take_any("max_errors").filter(|value| !is_empty_text(value));
-    let Some(value) = given else { return Ok(None) };
-    // A flag brings a number as text.
-    let value = match value.clone().into_string().ok().and_then(|text| text.trim().parse::<i64>().ok()) {
-        Some(n) => Dynamic::from(n),
-        None => value,
-    };
-    let share = value.clone().into_string().ok();
-    let share = share.as_deref().and_then(|text| text.trim().strip_suffix('%')?.trim().parse::<f64>().ok());
-    match (value.as_int(), share) {
-        (Ok(n), _) if n >= 0 => Ok(Some(MaxErrors::Count(n.unsigned_abs()))),
-        (_, Some(share)) if (0.0..=100.0).contains(&share) => Ok(Some(MaxErrors::Share(share / 100.0))),
-        _ => Err(opts.wrong("max_errors", "must be a number of requests or a share such as \"5%\"", &value)),
-    }
-}
-
-/// A number of requests (5), or a time ("10s"); text without a unit is a number of requests.
-fn warmup(opts: &mut Opts) -> Fallible<Warmup> {
-    let Some(value) = opts.take_any("warmup") else { return Ok(Warmup::None) };
-    let text = value.clone().into_string().ok();
-    let count = number(&value).or_else(|| text.as_deref()?.trim().parse().ok());
-    match (count, text.as_deref().and_then(duration::parse)) {
-        (Some(0.0), _) => Ok(Warmup::None),
-        (Some(n), _) if n > 0.0 && n < 9e15 && n.fract() == 0.0 => Ok(Warmup::Requests(n as u64)),
-        (None, Some(time)) if time.is_zero() => Ok(Warmup::None),
-        (None, Some(time)) => Ok(Warmup::Time(time)),
-        _ => Err(opts.wrong("warmup", "must be a number of requests or a time such as \"10s\"", &value)),
-    }
-}
-
 /// How the result is written as vLLM's JSON; nothing: it is not.
 fn save_vllm(opts: &mut Opts) -> Fallible<Option<Wanted>> {
-    let Some(options) = opts.take::<Map>("save_vllm")? else { return Ok(None) };
-    let mut inner = Opts::new("save_vllm", options);
+    let Some(mut inner) = opts.take_map("save_vllm")? else { return Ok(None) };
     let wanted = vllm::wanted(&mut inner)?;
     inner.finish()?;
     Ok(Some(wanted))
 }
 
 fn slo(opts: &mut Opts) -> Fallible<Option<Slo>> {
-    let Some(value) = opts.take_any("slo") else { return Ok(None) };
-    if let Some(slo) = value.clone().try_cast::<Slo>() {
-        return Ok(Some(slo));
-    }
+    let Some(value) = opts.take_judged("slo")? else { return Ok(None) };
     match value.clone().try_cast::<Map>() {
-        Some(map) => super::slo::read(&map).map(Some),
-        None => Err(opts.wrong("slo", "must be like slo(#{ ttft: \"400ms\" })", &value)),
+        Some(map) => super::slo::read(map).map(Some),
+        None => opts.cast("slo", &value).map(Some),
     }
 }
 
@@ -358,14 +277,8 @@ fn bound(context: &NativeCallContext, mut map: Map) -> Map {
 
 #[export_module]
 mod functions {
-    /// Runs a plan and waits for its end. `target`, `workload` and `arrivals` are needed, and
-    /// `duration` or `requests` (both count measured traffic; warm-up comes on top). Further:
-    /// `name`, `traffic` (runs of the same traffic and seed ask for the same lengths at the same
-    /// planned times; by default the run's name), `once` (no prompt of a file is asked twice),
-    /// `warmup` (requests or a time), `max_in_flight`, `over_cap` (`"wait"`, `"drop"`),
-    /// `max_errors`, `drain`, `cooldown`, `slo`, `seed`, `capture` (`"all"` keeps the text of
-    /// replies), `tags`, `save_vllm` (options as of `save_vllm`: the result is written as soon as
-    /// the run has ended, also when Ctrl-C ended it).
+    /// Runs a plan and waits for its end. `duration` or `requests` says when it ends, or arrivals
+    /// that have an end of their own.
     #[rhai_fn(name = "run", volatile, return_raw)]
     pub fn run(context: NativeCallContext, plan: Map) -> Fallible<Handle> {
         let state = State::of(&context);

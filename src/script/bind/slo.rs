@@ -7,8 +7,10 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
 
 use crate::error::Error;
 use crate::script::fault::{Fallible, raise, raise_at};
+use crate::script::options::slo::{self as slo_options, SLO};
+use crate::script::opts::Opts;
 use crate::script::state::State;
-use crate::stats::{Condition, Limit, Slo};
+use crate::stats::{Limit, Slo};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Slo>("slo");
@@ -16,37 +18,19 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 }
 
 /// The objectives in a map of options.
-pub fn read(options: &Map) -> Fallible<Slo> {
+pub fn read(options: Map) -> Fallible<Slo> {
+    let mut opts = Opts::of(&SLO, options);
     let mut slo = Slo::default();
-    for (key, value) in options {
-        let wrong = |what: String| raise_at(key, Error::usage(format!("slo: {what}")));
-        match key.as_str() {
-            "overall" => {
-                let list = value
-                    .clone()
-                    .into_array()
-                    .map_err(|_| wrong("`overall` must be a list of conditions".into()))?;
-                for condition in list {
-                    let text =
-                        condition.into_string().map_err(|_| wrong("a condition must be a string".into()))?;
-                    slo.overall.push(Condition::parse(&text).map_err(&wrong)?);
-                }
-            }
-            "from" => match value.clone().into_string().as_deref() {
-                Ok("sent") => slo.from_sent = true,
-                Ok("planned") => slo.from_sent = false,
-                _ => return Err(wrong("`from` must be \"sent\" or \"planned\"".into())),
-            },
-            metric => {
-                let Ok(limit) = value.clone().into_string() else {
-                    return Err(wrong(format!(
-                        "the limit of `{metric}` must be a string with a unit, such as \"400ms\""
-                    )));
-                };
-                slo.limits.push(Limit::parse(metric, &limit).map_err(&wrong)?);
-            }
-        }
+    if let Some(list) = opts.take_judged("overall")? {
+        slo.overall = slo_options::conditions(&list).map_err(|what| opts.error("overall", &what))?;
     }
+    slo.from_sent = opts.get::<String>("from")? == "sent";
+    for (metric, limit) in opts.rest() {
+        let wrong = |told: String| raise_at(&metric, Error::usage(told));
+        SLO.judge_rest(&metric, Some(&limit)).map_err(wrong)?;
+        slo.limits.push(slo_options::limit(&metric, &limit).map_err(wrong)?);
+    }
+    opts.finish()?;
     if slo.limits.is_empty() && slo.overall.is_empty() {
         let told = "slo: it asks for nothing; give a limit such as `ttft: \"400ms\"`, or `overall`";
         return Err(raise(Error::usage(told)));
@@ -56,12 +40,11 @@ pub fn read(options: &Map) -> Fallible<Slo> {
 
 #[export_module]
 mod functions {
-    /// What makes a request good (`ttft: "400ms"`, also `itl`, `tpot`, `e2el` ...), and what
-    /// makes a run good (`overall: ["errors.share < 1%"]`). Open loops are judged from the
-    /// planned time unless `from: "sent"`.
+    /// What makes a request good (`ttft: "400ms"`, also `itl`, `tpot`, `e2el` ...: most that it may
+    /// take), and what makes a run good.
     #[rhai_fn(name = "slo", return_raw)]
     pub fn slo(options: Map) -> Fallible<Slo> {
-        read(&options)
+        read(options)
     }
 
     /// Objectives as the field's tools write them, in milliseconds: `["ttft:400", "tpot:30"]`.

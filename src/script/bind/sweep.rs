@@ -12,6 +12,7 @@ use crate::script::explain::explain;
 use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
 use crate::script::grid;
+use crate::script::options::sweep::{ON_ERROR, OnError, SWEEP};
 use crate::script::opts::{Opts, number};
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
@@ -77,13 +78,6 @@ fn axes(value: &Dynamic) -> Fallible<Vec<(ImmutableString, Array)>> {
 /// Most cells of a grid: years of runs, and little memory.
 const CELLS_MAX: usize = 100_000;
 
-/// What a failing cell means.
-#[derive(Clone, Copy, PartialEq)]
-enum OnError {
-    Stop,
-    Continue,
-}
-
 fn plan_of(context: &NativeCallContext, make: &Callable, point: &Map) -> Fallible<Draft> {
     let plan = make.call(context.engine(), [point.clone().into()])?;
     match plan.try_cast::<Map>() {
@@ -97,8 +91,8 @@ fn plan_of(context: &NativeCallContext, make: &Callable, point: &Map) -> Fallibl
 fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map) -> Fallible<Sweep> {
     let state = State::of(context);
     let make = bind(context, make);
-    let mut opts = Opts::new("sweep", options);
-    let on_error = opts.take_word("on_error", &[("stop", OnError::Stop), ("continue", OnError::Continue)])?;
+    let mut opts = Opts::of(&SWEEP, options);
+    let on_error = opts.take_word("on_error", &ON_ERROR)?;
     let cooldown = opts.take::<std::time::Duration>("cooldown")?.unwrap_or_default();
     let each = opts.take_fn("each", context)?;
     let stop_when = opts.take_fn("stop_when", context)?;
@@ -162,8 +156,7 @@ mod functions {
         play(&context, &axes, &make, Map::new())
     }
 
-    /// As above. Options: `cooldown` (pause between runs), `on_error` (`"stop"`, or `"continue"`
-    /// with the next cell; the exit code is then 1), `each` (`|run|`, called after each run), `stop_when` (`|run| bool`).
+    /// As above, with options.
     #[rhai_fn(name = "sweep", volatile, return_raw)]
     pub fn sweep_with(
         context: NativeCallContext,

@@ -10,9 +10,7 @@ use crate::client::Target;
 use crate::client::caps::Caps;
 use crate::client::control::{Control, Patience};
 use crate::client::head;
-use crate::client::target::{
-    Connections, Exact, HeaderValue, MetricsUrl, Secret as Key, Timeouts, usually_secret,
-};
+use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts, usually_secret};
 use crate::error::{Error, Result};
 use crate::experiment::child::Child;
 use crate::experiment::limits;
@@ -21,6 +19,7 @@ use crate::experiment::server::{Server, Wanted};
 use crate::os::listener::Listener;
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
+use crate::script::options::target::{self as options, ENGINE, TARGET, setting};
 use crate::script::opts::{Opts, need};
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
@@ -36,7 +35,7 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// The server behind `url`, or the built-in engine that `builtin:...` starts.
 fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
     let state = State::of(context);
-    let mut opts = Opts::new("target", options);
+    let mut opts = Opts::of(&TARGET, options);
     let engine = match url.strip_prefix("builtin:").or((url == "builtin").then_some("")) {
         Some(config) => Some(start_engine(config).map_err(|error| raise(error.context("target")))?),
         None => None,
@@ -68,15 +67,11 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     let api = endpoint.as_deref().map_or(backend.api, |endpoint| backend.api_at(endpoint));
     let mut target = Target::new(base, api);
     if let Some(endpoint) = endpoint {
-        if endpoint.contains("://") {
-            let told = format!("must be a path such as \"/v1/completions\", got {endpoint:?}");
-            return Err(opts.error("endpoint", &told));
-        }
         target.endpoint = format!("/{}", endpoint.trim_start_matches('/'));
     }
-    target.stream = opts.take::<bool>("stream")?.unwrap_or(true) && backend.stream;
+    target.stream = opts.get::<bool>("stream")? && backend.stream;
     // Random prompts want replies of the asked length; a server that refuses is asked less.
-    let exact = opts.take::<bool>("exact")?.unwrap_or(true);
+    let exact = opts.get("exact")?;
     target.exact_length = exact;
     target.exact = if exact { backend.exact } else { Exact::No };
     if let Some(name) = opts.take::<String>("name")? {
@@ -85,22 +80,17 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     }
     target.connections = opts.take_word("connections", &Connections::NAMES)?.unwrap_or_default();
     let temperature = opts.take::<f64>("temperature")?;
-    if let Some(temperature) = temperature {
-        if !(temperature.is_finite() && temperature >= 0.0) {
-            return Err(opts.error("temperature", &format!("must be at least 0, got {temperature}")));
-        }
-        target.temperature = Some(temperature);
-    }
+    target.temperature = temperature.or(target.temperature);
     read_identity(state, opts, &mut target)?;
     read_server(state, opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     target.caps = read_caps(opts)?;
     let wanted = Wanted {
         target: target.clone(),
-        model: opts.take::<String>("model")?.unwrap_or_else(|| "auto".into()),
+        model: opts.get("model")?,
         tokenizer: opts.take::<String>("tokenizer")?.unwrap_or_default(),
-        ready_timeout: opts.take::<Duration>("ready_timeout")?.unwrap_or(Duration::from_secs(60)),
-        preflight: opts.take::<bool>("preflight")?.unwrap_or(true),
+        ready_timeout: opts.get("ready_timeout")?,
+        preflight: opts.get("preflight")?,
         temperature_given: temperature.is_some(),
         engine: None,
     };
@@ -109,7 +99,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
 
 /// Keys, headers, TLS, and fields of the body.
 fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<()> {
-    if let Some(secret) = opts.take_handle::<Secret>("api_key", "a secret, as in secret(\"NAME\")")? {
+    if let Some(secret) = opts.take_made::<Secret>("api_key")? {
         target.api_key = Some(Key::new(secret.expose()));
     }
     for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
@@ -139,7 +129,7 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
         target.extra_body = json::faithful(&map).map_err(|what| opts.error("extra_body", &what))?;
     }
     target.scrubber = state.experiment.secrets.scrubber();
-    target.insecure = opts.take::<bool>("insecure")?.unwrap_or(false);
+    target.insecure = opts.get("insecure")?;
     if let Some(path) = opts.take::<String>("ca_cert")?.filter(|path| !path.is_empty()) {
         target.ca_cert =
             Some(state.experiment.access.may_read(&path).map_err(|error| raise_at("ca_cert", error))?);
@@ -149,13 +139,15 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
 
 /// What belongs to the server beside its address: pages of metrics, programs of this machine.
 fn read_server(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<()> {
-    for text in texts(opts, "metrics_url")? {
-        let page = MetricsUrl::parse(&text).map_err(|what| opts.error("metrics_url", &what))?;
+    let pages = opts.take_judged("metrics_url")?.map(|value| options::metrics_urls(&value));
+    for page in pages.unwrap_or(Ok(Vec::new())).map_err(|what| opts.error("metrics_url", &what))? {
         let (host, port) = (page.url.host_str().unwrap_or_default(), page.url.port_or_known_default());
         state.experiment.access.may_reach(host, port.unwrap_or(80)).map_err(raise)?;
         target.metrics_urls.push(page);
     }
-    target.server_processes = texts(opts, "server_process")?;
+    let processes = opts.take_judged("server_process")?.map(|value| options::texts(&value));
+    target.server_processes =
+        processes.unwrap_or(Ok(Vec::new())).map_err(|what| opts.error("server_process", &what))?;
     for name in target.server_processes.iter().filter(|name| !Listener::is_here(name)) {
         state
             .console
@@ -164,50 +156,19 @@ fn read_server(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<
     Ok(())
 }
 
-/// A text or a number, or a list of them; empty ones are none.
-fn texts(opts: &mut Opts, name: &'static str) -> Fallible<Vec<String>> {
-    let Some(value) = opts.take_any(name) else { return Ok(Vec::new()) };
-    let values = value.clone().into_array().unwrap_or_else(|_| vec![value]);
-    let mut texts = Vec::new();
-    for value in values {
-        if !(value.is_string() || value.is_int()) {
-            let got = a(&friendly(value.type_name()));
-            return Err(opts.error(name, &format!("must be text or a list of texts, got {got}")));
-        }
-        texts.extend(Some(value.to_string()).filter(|text| !text.is_empty()));
-    }
-    Ok(texts)
-}
-
 fn read_timeouts(opts: &mut Opts) -> Fallible<Timeouts> {
-    let usual = Timeouts::default();
-    let mut limit = |name: &'static str, usual: Duration| -> Fallible<Duration> {
-        let limit = opts.take::<Duration>(name)?.unwrap_or(usual);
-        if limit.is_zero() {
-            return Err(opts.error(name, "must be above 0"));
-        }
-        Ok(limit)
-    };
     Ok(Timeouts {
-        connect: limit("connect_timeout", usual.connect)?,
-        first_token: limit("first_token_timeout", usual.first_token)?,
-        idle: limit("idle_timeout", usual.idle)?,
-        total: limit("timeout", usual.total)?,
-        reconnect: opts.take::<Duration>("reconnect_for")?.unwrap_or(usual.reconnect),
+        connect: opts.get("connect_timeout")?,
+        first_token: opts.get("first_token_timeout")?,
+        idle: opts.get("idle_timeout")?,
+        total: opts.get("timeout")?,
+        reconnect: opts.get("reconnect_for")?,
     })
 }
 
 fn read_caps(opts: &mut Opts) -> Fallible<Caps> {
-    let usual = Caps::default();
-    let mut cap = |name: &'static str, usual: u32| -> Fallible<u32> {
-        match opts.take::<u64>(name)?.map(u32::try_from) {
-            Some(Ok(0)) => Err(opts.error(name, "must be above 0")),
-            Some(Ok(cap)) => Ok(cap),
-            Some(Err(_)) => Err(opts.error(name, &format!("must be at most {}", u32::MAX))),
-            None => Ok(usual),
-        }
-    };
-    Ok(Caps { events: cap("max_reply_events", usual.events)?, mib: cap("max_reply_mib", usual.mib)? })
+    let mut cap = |name| opts.get::<u64>(name).map(|cap| u32::try_from(cap).unwrap_or(u32::MAX));
+    Ok(Caps { events: cap("max_reply_events")?, mib: cap("max_reply_mib")? })
 }
 
 /// A control call of a target, on the script's own thread.
@@ -239,16 +200,7 @@ mod functions {
         start(&context, url, Map::new())
     }
 
-    /// As above. Options: `backend` (vllm, openai, openai-chat, sglang, tgi ...), `endpoint`,
-    /// `model` (`"auto"`: the only one), `tokenizer`, `name`, `api_key`, `headers`,
-    /// `extra_body`, `insecure`, `ca_cert`, `stream`, `exact` (ask for replies of the exact
-    /// length), `temperature`, `connections` (`"pooled"`, `"per-request"`, `"sticky"`: a session
-    /// keeps its own, `"round-robin"`), `ready_timeout`, `preflight`, `connect_timeout`,
-    /// `first_token_timeout`, `idle_timeout`, `timeout`, `reconnect_for` (how long a closed loop
-    /// waits for a server that refuses connections in the middle of a run), `max_reply_events` (1,000,000),
-    /// `max_reply_mib` (64): a reply with more ends as a failure; `metrics_url` (one or a list, each
-    /// `URL` or `ROLE=URL`: where the server's metrics are), `server_process` (names, process ids or
-    /// ports of programs on this machine that are a part of the server).
+    /// As above, with options.
     #[rhai_fn(name = "target", volatile, return_raw)]
     pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
         start(&context, url, options)
@@ -257,7 +209,10 @@ mod functions {
     /// The built-in engine as a target: `engine(#{ ttft: "50ms", itl: "10ms", slots: 32 })`.
     #[rhai_fn(name = "engine", volatile, return_raw)]
     pub fn engine(context: NativeCallContext, options: Map) -> Fallible<Handle> {
-        let parts: Vec<String> = options.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        for (key, value) in &options {
+            ENGINE.judge_rest(key, Some(value)).map_err(|told| raise_at(key, Error::usage(told)))?;
+        }
+        let parts: Vec<String> = options.iter().map(|(key, value)| setting(key, value)).collect();
         start(&context, &format!("builtin:{}", parts.join(",")), Map::new())
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
-use crate::error::{Error, nearest};
+use crate::error::Error;
 use crate::experiment::limits;
 use crate::experiment::source::{Common, WorkloadSource};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
+use crate::script::options::workload::{self, DATASET, ORDER, PROMPTS};
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
 use crate::script::state::State;
@@ -47,24 +48,10 @@ fn tokens_of(call: &str, argument: &str, value: &Dynamic) -> Fallible<u32> {
     }
 }
 
-/// A length option: a number, or what `uniform` and its like return.
-fn length(opts: &mut Opts, name: &'static str) -> Fallible<Option<Length>> {
-    let Some(value) = opts.take_any(name) else { return Ok(None) };
-    if let Some(length) = value.clone().try_cast::<Length>() {
-        return Ok(Some(length));
-    }
-    match number(&value) {
-        Some(n) if n.fract() == 0.0 && (1.0..=f64::from(TOKENS_MAX)).contains(&n) => {
-            Ok(Some(Length::Fixed(n as u32)))
-        }
-        Some(n) if n > 1.0 && n.fract() == 0.0 => {
-            Err(opts.wrong(name, &format!("must be at most {TOKENS_MAX} tokens"), &value))
-        }
-        Some(_) => Err(opts.wrong(name, "must be a whole number of at least 1 token", &value)),
-        None => {
-            Err(opts.wrong(name, "must be a number of tokens or a length such as uniform(100, 200)", &value))
-        }
-    }
+/// A length option that must be there.
+fn length(opts: &mut Opts, name: &'static str) -> Fallible<Length> {
+    let value = opts.need_judged(name)?;
+    workload::length(&value).map_err(|told| opts.error(name, &told))
 }
 
 /// The options that every workload has.
@@ -72,26 +59,22 @@ fn common(opts: &mut Opts) -> Fallible<Common> {
     let class = opts.take::<String>("class")?.unwrap_or_default();
     limits::fits("class", "a class", &class).map_err(raise)?;
     let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();
-    let mut models = Vec::new();
-    for model in opts.take::<Array>("models")?.unwrap_or_default() {
-        match model.clone().into_string() {
-            Ok(model) => models.push(model),
-            Err(_) => return Err(opts.wrong("models", "must be a list of names", &model)),
-        }
-    }
+    let models = opts.take::<Array>("models")?.unwrap_or_default();
     let fields = json::faithful(&sampling).map_err(|what| opts.error("sampling", &what))?;
     let extra = (!fields.is_empty()).then(|| Arc::new(fields));
-    Ok(Common { class: class.into(), extra, models })
+    Ok(Common { class: class.into(), extra, models: models.iter().map(ToString::to_string).collect() })
 }
 
 fn prefix(opts: &mut Opts) -> Fallible<Option<Prefix>> {
-    let Some(map) = opts.take::<Map>("prefix")? else { return Ok(None) };
-    let mut inner = Opts::new("prefix", map);
-    let tokens = inner.need::<u64>("tokens", "200")?;
-    let groups = inner.take::<u64>("groups")?.unwrap_or(1);
+    let Some(mut inner) = opts.take_map("prefix")? else { return Ok(None) };
+    let tokens = inner.need::<u64>("tokens")?;
+    let groups = inner.get::<u64>("groups")?;
     inner.finish()?;
-    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     Ok((tokens > 0).then_some(Prefix { tokens: small(tokens), groups: small(groups) }))
+}
+
+fn small(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<Format> {
@@ -104,23 +87,12 @@ fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<For
         ending => Format::named(ending),
     };
     match name {
-        "auto" => {
-            return by_ending()
-                .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it"));
-        }
         // What vLLM calls custom are JSON lines, whatever the file's name.
-        "custom" => {
-            return Ok(by_ending().filter(|format| *format != Format::ShareGpt).unwrap_or(Format::Jsonl));
-        }
-        _ => {}
+        "custom" => Ok(by_ending().filter(|format| *format != Format::ShareGpt).unwrap_or(Format::Jsonl)),
+        name => Format::named(name)
+            .or_else(by_ending)
+            .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it")),
     }
-    Format::named(name).ok_or_else(|| {
-        let names: Vec<&str> =
-            Format::NAMES.iter().map(|(name, _)| *name).chain(["sonnet", "audio"]).collect();
-        let near = nearest(name, names.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
-        let near = near.unwrap_or_default();
-        opts.error("format", &format!("must be one of {}, got {name:?}{near}", names.join(", ")))
-    })
 }
 
 #[export_module]
@@ -178,25 +150,14 @@ mod functions {
         Length::ranged(n, ratio).map_err(|what| raise(Error::usage(format!("ranged: {what}"))))
     }
 
-    /// Random words: `prompts(#{ input: 512, output: 128 })`, in tokens. Options: `input`,
-    /// `output` (numbers or lengths such as `uniform(100, 200)`), `class` (a label by which
-    /// results can be split), `prefix` (`#{ tokens, groups }`: shared text in front), `sampling`
-    /// (body fields such as `temperature`), `models` (names, of which each request takes one).
+    /// Random words: `prompts(#{ input: 512, output: 128 })`, in tokens.
     #[rhai_fn(return_raw)]
     pub fn prompts(options: Map) -> Fallible<WorkloadSource> {
-        let mut opts = Opts::new("prompts", options);
+        let mut opts = Opts::of(&PROMPTS, options);
         let input = length(&mut opts, "input")?;
         let output = length(&mut opts, "output")?;
         let prefix = prefix(&mut opts)?;
         let common = common(&mut opts)?;
-        let input = match input {
-            Some(input) => input,
-            None => opts.need_any("input", "512").map(|_| Length::Fixed(1))?,
-        };
-        let output = match output {
-            Some(output) => output,
-            None => opts.need_any("output", "128").map(|_| Length::Fixed(1))?,
-        };
         opts.finish()?;
         let shape = Prompts {
             class: common.class,
@@ -209,21 +170,14 @@ mod functions {
         Ok(WorkloadSource::Prompts { shape, models: common.models })
     }
 
-    /// Prompts from a file, also a `.gz`. Options: `format` (`"jsonl"`, `"csv"`, `"lines"`,
-    /// `"sharegpt"`, `"openai-batch"`, `"burstgpt"`, `"sonnet"`, `"parquet"`, `"hf"`; else by the
-    /// file's ending), `prompt_column` and `reply_column` (where the file has other names),
-    /// `strict` (an entry that asks nothing is an error, and not left out), for hf `split` and
-    /// `subset`, `output` (reply tokens instead of the recorded ones), `order` (`"sequential"` or `"shuffle"`), `class`,
-    /// `sampling`, `models`; for sonnet `input` and `prefix` too. `"audio"`: a folder of
-    /// WAV files for the backend openai-audio; `seconds`: how long a file plays whose header does
-    /// not say.
+    /// Prompts from a file, also a `.gz`, or a folder of sound.
     #[rhai_fn(volatile, return_raw)]
     pub fn dataset(context: NativeCallContext, path: &str, options: Map) -> Fallible<WorkloadSource> {
         let state = State::of(&context);
         if path.is_empty() {
             return Err(raise(Error::usage("dataset: no file is named").hint("--dataset-path FILE")));
         }
-        let mut opts = Opts::new("dataset", options);
+        let mut opts = Opts::of(&DATASET, options);
         let common = common(&mut opts)?;
         let format = opts.take::<String>("format")?.unwrap_or_else(|| "auto".into());
         let is_there = state.experiment.access.is_there(path);
@@ -234,15 +188,10 @@ mod functions {
         if is_there {
             state.experiment.access.check_links(&path).map_err(raise)?;
         }
-        let order =
-            opts.take_word("order", &[("sequential", Order::Sequential), ("shuffle", Order::Shuffled)])?;
-        let output = opts.take::<u64>("output")?.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        let order = opts.take_word("order", &ORDER)?.unwrap_or(Order::Sequential);
+        let output = opts.take::<u64>("output")?.map(small);
         if format == "sonnet" {
-            let small = |n: Option<u64>, otherwise: u32| {
-                n.map_or(otherwise, |n| u32::try_from(n).unwrap_or(u32::MAX))
-            };
-            let input = small(opts.take::<u64>("input")?, 550);
-            let prefix = small(opts.take::<u64>("prefix")?, 200);
+            let (input, prefix) = (small(opts.get("input")?), small(opts.get("prefix")?));
             opts.finish()?;
             return Ok(WorkloadSource::Sonnet { path, input, prefix, output: output.unwrap_or(150), common });
         }
@@ -252,18 +201,15 @@ mod functions {
             let micros = seconds.map(|seconds| u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX));
             return Ok(WorkloadSource::Audio { path, micros, output, common });
         }
-        let how = How {
-            format: format_named(&opts, &format, &path)?,
-            prompt_column: opts.take::<String>("prompt_column")?.filter(|name| !name.is_empty()),
-            reply_column: opts.take::<String>("reply_column")?.filter(|name| !name.is_empty()),
-            split: opts.take::<String>("split")?.filter(|name| !name.is_empty()),
-            subset: opts.take::<String>("subset")?.filter(|name| !name.is_empty()),
-            strict: opts.take::<bool>("strict")?.unwrap_or(false),
-            stop: Some(state.cancel.clone()),
-        };
+        let mut text = |name| opts.take::<String>(name).map(|text| text.filter(|text| !text.is_empty()));
+        let (prompt_column, reply_column) = (text("prompt_column")?, text("reply_column")?);
+        let (split, subset) = (text("split")?, text("subset")?);
+        let strict = opts.get("strict")?;
+        let format = format_named(&opts, &format, &path)?;
         opts.finish()?;
+        let stop = Some(state.cancel.clone());
+        let how = How { format, prompt_column, reply_column, split, subset, strict, stop };
         let rows = reading::rows(&state, &path, how).map_err(raise)?;
-        let order = order.unwrap_or(Order::Sequential);
         Ok(WorkloadSource::Dataset { rows, order, output, common })
     }
 

@@ -1,0 +1,28 @@
+//! The options of functions that read files and find results.
+
+use super::table::{Kind, Row, Table, is_text};
+
+pub static KNOWN_KEYS: Table = Table::new(
+    "known_keys",
+    &[
+        keys("required", "keys that must be there", "[\"model\"]"),
+        keys("optional", "keys that may be there", "[\"seed\"]"),
+        keys("pairs", "keys whose values must be lists of pairs of whole numbers", "[\"lengths\"]"),
+        keys("maps", "keys whose values must be maps", "[\"headers\"]"),
+        keys("numbers", "keys whose values must be numbers, or `inf`", "[\"rate\"]"),
+        keys("counts", "keys whose values must be whole numbers from 1 to 10000", "[\"repeats\"]"),
+        keys("texts", "keys whose values must be text", "[\"base_url\"]"),
+    ],
+);
+
+const fn keys(name: &'static str, help: &'static str, example: &'static str) -> Row {
+    Row::new(name, Kind::ListOf("names", is_text), help, example).or_else("none")
+}
+
+pub static RESULTS: Table = Table::new(
+    "results",
+    &[
+        Row::new("model", Kind::Text, "those of this model alone", "\"llama\"").or_else("any"),
+        Row::new("newest", Kind::Whole(0, i64::MAX), "how many at most", "5").unit("folders").or_else("all"),
+    ],
+);
