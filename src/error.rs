@@ -47,7 +47,7 @@ impl Kind {
 }
 
 /// A failure on its way to the user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     pub kind: Kind,
     /// One sentence, lower case, without a final stop.

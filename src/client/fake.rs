@@ -20,6 +20,9 @@ pub struct Fake {
 }
 
 impl Fake {
+    /// What it says, where anybody wants to know.
+    pub const TEXT: &str = "text";
+
     /// Answers well after `takes`.
     pub fn after(takes: Duration) -> Fake {
         Fake { takes, outcome: |_| Outcome::Success, varied: false }
@@ -37,6 +40,7 @@ impl Fake {
         if self.varied {
             takes -= takes * (order.request.seq * 7 % 10) as Nanos / 10;
         }
+        let keep_text = order.keep_text;
         let mut record = order.record(true);
         let sent = record.timeline.planned.max(record.timeline.admitted);
         record.timeline.clock = Clock::Read;
@@ -57,6 +61,7 @@ impl Fake {
             record.timeline.head = Some(sent + takes);
             record.timeline.events.push(at_us, Kind::CONTENT.with(Kind::FINISH), 0, 4);
             record.status = Some(200);
+            record.text = keep_text.then(|| Fake::TEXT.to_string());
             record.finish = Some("length".into());
             record.usage = Usage { input: Some(1), output: Some(1), ..Usage::default() };
             if self.varied {

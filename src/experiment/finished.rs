@@ -32,6 +32,7 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         Reason::Schedule => "schedule".to_string(),
         Reason::Interrupted => "interrupted".to_string(),
         Reason::Early(why) => format!("ended early: {why}"),
+        Reason::Preparation(error) => format!("ended early: {}", error.message),
     };
     let Value::Object(map) = json!({
         "zero_ms": ended.zero_ms,

@@ -37,7 +37,7 @@ fn shared_tokens(workload: &Workload) -> Option<f64> {
         }
         Workload::Models(models) => shared_tokens(&models.workload),
         Workload::Sonnet(sonnet) => Some(f64::from(sonnet.prefix)),
-        Workload::Dataset(_) | Workload::Clips(_) => None,
+        _ => None,
     }
 }
 

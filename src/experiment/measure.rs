@@ -221,6 +221,10 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
             let told = lang.interrupted_run(&place, never_sent, unrecorded);
             return Err(Error::new(Kind::Interrupted, told));
         }
+        Reason::Preparation(error) => {
+            tell_table(experiment, finished, !experiment.tells_in_tables());
+            return Err(Error { message: format!("{of_run}{}", error.message), ..error.clone() });
+        }
         Reason::Early(why) => experiment.problem(format!("{of_run}{}", lang.ended_early(&lang.early(why)))),
         _ => {}
     }
@@ -251,4 +255,53 @@ fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>) -> Control {
         }
         (false, false) => Stop::No,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::args::Args;
+    use crate::experiment::program::Program;
+    use crate::experiment::switches::Switches;
+    use crate::host::Host;
+    use crate::run::tests::{closed, plan};
+    use crate::store::reader;
+    use crate::tokens::Tokens;
+    use crate::workload::Turn;
+    use crate::workload::testing::Talks;
+    use std::time::Duration;
+
+    #[test]
+    fn a_request_that_cannot_be_made_is_an_error_and_the_rows_before_it_are_kept() {
+        for (panics, session, turn, rows) in [(false, 4, 0, 8), (true, 0, 1, 1)] {
+            let parent = tempfile::tempdir().expect("a folder");
+            let host = Host::fake(parent.path(), &[]);
+            let program = Program { name: "a.rhai".into(), text: String::new(), path: None, built_in: false };
+            let experiment =
+                Experiment::new(program, &Args::default(), Switches::default(), host).expect("an experiment");
+            let workload = Talks::told(move |seq, n, _| match (seq, n) == (session, turn) {
+                true if panics => panic!("no ink"),
+                true => Err(Error::run("no ink")),
+                false => Ok((n < 2).then(|| Turn::of(seq, n, Duration::ZERO))),
+            });
+            // Nobody listens there: each request fails, and is a row.
+            let plan = Plan { workload, requests: Some(100), ..plan(closed(1)) };
+            let ready = Ready {
+                target: plan.target.clone(),
+                tokens: Arc::new(Tokens::Words),
+                facts: Arc::default(),
+                notes: Arc::default(),
+                adaptions: Arc::default(),
+            };
+            let mut measured = measure(&experiment, vec![(plan, &ready)]).expect("it is kept");
+            let (finished, judged) = measured.pop().expect("one run");
+            let error = judged.expect_err("it cannot go on");
+            let what = if turn == 0 { "request 4" } else { "turn 1 of session 0" };
+            assert_eq!((error.kind, error.kind.exit_code()), (Kind::Run, 1));
+            assert_eq!(error.message, format!("run cell: cannot make {what}: no ink"));
+            let mut kept = 0;
+            reader::requests(finished.folder.path(), None, |_, _| kept += 1).expect("rows");
+            assert_eq!(kept, rows);
+        }
+    }
 }

@@ -308,7 +308,7 @@ impl<'a> Preflight<'a> {
         target.events_max = EVENTS_MAX * self.choices() as usize;
         let bound = Bound::of(&target.timeouts, patience.limit());
         target.timeouts = bound.applied(&target.timeouts);
-        let request = self.request();
+        let request = self.request()?;
         let awaited = format!(
             "the first reply of {}, up to {} s ({})",
             target.endpoint_url(),
@@ -330,7 +330,7 @@ impl<'a> Preflight<'a> {
     }
 
     /// A request of its own prompt.
-    fn request(&self) -> Request {
+    fn request(&self) -> Result<Request> {
         let workload = Workload::Prompts(Prompts {
             class: "".into(),
             input: Length::Fixed(INPUT),
@@ -341,7 +341,8 @@ impl<'a> Preflight<'a> {
         });
         let salt = self.experiment.salt ^ os::wall() as u64;
         let traffic = Traffic { seed: 0, key: "preflight".into(), salt };
-        workload.session(&traffic, 0).next(None).expect("a plain session has one request")
+        let first = workload.session(&traffic, 0).next(None)?;
+        Ok(first.expect("a plain session has one request").request)
     }
 
     /// What every later request goes without, or with under another name.

@@ -1,18 +1,20 @@
 //! `drive`: the loop of one plan, from its first slot to its last straggler.
 
+use super::conversations::Conversations;
 use super::ended::{Ended, Reason};
 use super::load::{Load, Zero};
+use super::maker::Prepared;
 use super::monitor::Monitor;
 use super::places::{Cancel, Place, Places, Sessions};
 use super::plan::{OverCap, Plan, Warmup};
-use super::prepare::{Ahead, Prepared};
+use super::prepare::Ahead;
 use super::session::{self, Shared};
 use super::watch::Watch;
 use super::{Control, Message, Stop, rest};
 use crate::client::{Order, Outage};
+use crate::error::Error;
 use crate::os;
 use crate::record::{Due, Nanos, Outcome, Parcel, Phase};
-use crate::workload::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,9 +22,6 @@ use std::time::Duration;
 /// How long before its time a slot is handed to its session, which opens a connection if it
 /// must and gives its bytes to the pacer.
 pub(super) const LEAD: Nanos = 20_000_000;
-
-/// A slot that near to being handed over is handed over with the one before it: one wake for all.
-const TOGETHER: Nanos = 5_000_000;
 
 /// How often the loop looks whether it should stop.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -52,7 +51,7 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
         progress.open_window(start);
         let _ = out.send(Message::Window(start)).await;
     }
-    let lead = LEAD.max(3 * client.connect_time());
+    let connect_time = client.connect_time();
     let mut drive = Drive {
         plan,
         // Without a cap the requests wait for a connection, rather than fail for want of one.
@@ -68,25 +67,40 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
             open: plan.open(),
             // An open loop sends when it is time, whoever listens.
             outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
+            conversations: Conversations::new(prepared.turns()),
+            lead: LEAD.max(3 * connect_time),
+            keep_text: plan.keeps_text(),
             handing_over: AtomicI64::new(0),
             last_end: AtomicI64::new(0),
         }),
-        lead,
         window,
         requests,
         measured: 0,
         waiting: None,
         never_sent: 0,
     };
-    let reason = drive.send_all(control, &mut prepared).await;
+    let mut reason = drive.send_all(control, &mut prepared).await;
     drive.places.close();
-    if !matches!(reason, Reason::Requests | Reason::Schedule) {
+    let all_sent = matches!(reason, Reason::Requests | Reason::Schedule);
+    if !all_sent {
         drive.shared.outage.give_up();
     }
+    let shared = drive.shared.clone();
+    let conversations = &shared.conversations;
+    conversations.end_at(match drive.window_end() {
+        None if all_sent => Nanos::MAX,
+        Some(end) if all_sent || reason == Reason::Duration => zero.at + end,
+        _ => Nanos::MIN,
+    });
     drive.cut_off(control, &mut prepared, &reason).await;
-    drop(prepared);
+    prepared.stop();
     drive.shared.progress.drain();
     let all = drive.drain(control).await;
+    if let Some(error) = conversations.broken() {
+        reason = Reason::Preparation(error.clone());
+    } else if all_sent && control.stop() > Stop::No && conversations.were_cut() {
+        reason = Reason::Interrupted;
+    }
     if !all {
         let _ = drive.shared.out.send(Message::End).await;
     }
@@ -110,7 +124,6 @@ struct Drive<'a> {
     sessions: Sessions,
     cancel: Cancel,
     shared: Arc<Shared>,
-    lead: Nanos,
     /// Where the measured window begins, once known.
     window: Option<Nanos>,
     /// Measured slots to send, and so far.
@@ -149,7 +162,11 @@ impl<'a> Drive<'a> {
             // What came with the free place may end the run.
             match admitted.and_then(|admitted| watch.ended_by(admitted)) {
                 Ok(admitted) if self.past_the_end(admitted.planned) => return Reason::Duration,
-                Ok(admitted) => self.start(next, admitted).await,
+                Ok(admitted) => {
+                    if let Err(error) = self.start(next, admitted).await {
+                        return Reason::Preparation(error);
+                    }
+                }
                 Err(reason) => {
                     self.waiting = Some(next);
                     return reason;
@@ -167,7 +184,7 @@ impl<'a> Drive<'a> {
                 Admitted { planned, place: Some(place) }
             }
             Due::At(planned) => {
-                self.nearly(planned - self.lead).await;
+                self.shared.nearly(self.shared.zero + planned - self.shared.lead).await;
                 if let Some(place) = self.places.try_take() {
                     return Admitted { planned, place: Some(place) };
                 }
@@ -184,27 +201,22 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Sleeps until `time`, unless that is nearly now.
-    async fn nearly(&self, time: Nanos) {
-        let left = self.shared.zero + time - os::now();
-        if left > TOGETHER {
-            tokio::time::sleep(Duration::from_nanos(left as u64)).await;
-        }
-    }
-
-    /// Starts the session of a slot, or records that it was dropped.
-    async fn start(&mut self, next: Prepared, admitted: Admitted) {
-        let planned = admitted.planned;
+    /// Starts the session of a slot, or records that it was dropped. Fails when its request could
+    /// not be made.
+    async fn start(&mut self, next: Prepared, admitted: Admitted) -> Result<(), Error> {
+        let (made, planned) = (next.first?, admitted.planned);
         let phase = self.phase(next.slot.seq, planned).await;
-        let (session, mut order) = self.order(next, planned, phase);
+        let (mut order, conversation) = self.shared.order(made, planned + self.shared.zero, phase);
         let Some(place) = admitted.place else {
             self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit(self.most)).await;
-            return;
+            return Ok(());
         };
         order.admitted = place.free_since.max(order.planned);
         self.shared.progress.start(phase);
         let alive = self.sessions.start();
-        tokio::spawn(session::play(session, order, place, self.shared.clone(), self.cancel.clone(), alive));
+        let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
+        tokio::spawn(session::play(order, conversation, place, shared, cancel, alive));
+        Ok(())
     }
 
     /// Warm-up or measured; the earliest measured slot opens the window.
@@ -228,21 +240,6 @@ impl<'a> Drive<'a> {
         Phase::Measured
     }
 
-    fn order(&self, next: Prepared, planned: Nanos, phase: Phase) -> (Session, Box<Order>) {
-        let planned = planned + self.shared.zero;
-        let order = Order {
-            request: next.request,
-            id: next.id,
-            bytes: next.bytes,
-            phase,
-            planned,
-            admitted: planned,
-            keep_text: self.plan.keeps_text(),
-            outage: Some(self.shared.outage.clone()),
-        };
-        (next.session, Box::new(order))
-    }
-
     /// The end of the measured time, once its start is known.
     fn window_end(&self) -> Option<Nanos> {
         Some(self.window? + self.plan.duration?.as_nanos() as Nanos)
@@ -252,9 +249,7 @@ impl<'a> Drive<'a> {
     where
         'a: 'b,
     {
-        let Shared { outage, progress, zero, .. } = &*self.shared;
-        let (outage, progress) = (outage.clone(), progress.clone());
-        Watch { plan: self.plan, control, outage, progress, zero: *zero, window_end: self.window_end() }
+        Watch { plan: self.plan, control, shared: self.shared.clone(), window_end: self.window_end() }
     }
 
     fn past_the_end(&self, planned: Nanos) -> bool {
@@ -267,7 +262,9 @@ impl<'a> Drive<'a> {
         let waiting = self.waiting.take();
         match reason {
             Reason::Requests | Reason::Schedule => return,
-            Reason::Interrupted | Reason::Early(_) => return self.cut_rest(waiting, prepared).await,
+            Reason::Interrupted | Reason::Early(_) | Reason::Preparation(_) => {
+                return self.cut_rest(waiting, prepared).await;
+            }
             Reason::Duration => {}
         }
         if let Some(next) = waiting {
@@ -303,9 +300,8 @@ impl<'a> Drive<'a> {
             return;
         }
         let (count, all) = rest::due(self.plan, next.slot.seq, end).await;
+        let Some(order) = self.unsent(next, planned).await else { return };
         self.never_sent = count;
-        let phase = self.phase(next.slot.seq, planned).await;
-        let (_, order) = self.order(next, planned, phase);
         let held = self.plan.at_the_limit(self.most);
         let message = match count {
             0 | 1 => format!("until the run ended {held}"),
@@ -328,10 +324,23 @@ impl<'a> Drive<'a> {
         if planned >= now || self.past_the_end(planned) {
             return;
         }
-        let phase = self.phase(next.slot.seq, planned).await;
-        let (_, order) = self.order(next, planned, phase);
+        let Some(order) = self.unsent(next, planned).await else { return };
         let message = format!("until the run ended {}", self.plan.at_the_limit(self.most));
         self.record_unsent(order, Outcome::Cancelled, message).await;
+    }
+
+    /// The request of a slot that was due; `None`: it could not be made, which ends the run.
+    async fn unsent(&mut self, next: Prepared, planned: Nanos) -> Option<Box<Order>> {
+        match next.first {
+            Ok(made) => {
+                let phase = self.phase(next.slot.seq, planned).await;
+                Some(self.shared.order(made, planned + self.shared.zero, phase).0)
+            }
+            Err(error) => {
+                self.shared.conversations.fail(error);
+                None
+            }
+        }
     }
 
     async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {
@@ -345,11 +354,14 @@ impl<'a> Drive<'a> {
     /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C. False:
     /// not all of it had the time to end after that.
     async fn drain(&mut self, control: &Control) -> bool {
-        let cancel = self.cancel.clone();
+        let (cancel, conversations) = (self.cancel.clone(), &self.shared.conversations);
         let drain = self.plan.drain;
         let give_up = async {
             let started = os::now();
             while control.stop() != Stop::Abort {
+                if control.stop() > Stop::No {
+                    conversations.end_at(Nanos::MIN);
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
                 let waited = Duration::from_nanos((os::now() - started) as u64);
                 if drain.is_some_and(|drain| waited >= drain) {

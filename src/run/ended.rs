@@ -1,5 +1,6 @@
 //! `Ended`: how a run ended, and why no more was sent.
 
+use crate::error::Error;
 use crate::record::{Health, Nanos};
 
 /// Why no more requests were sent.
@@ -14,6 +15,8 @@ pub enum Reason {
     Interrupted,
     /// Too many failures; the sentence says which.
     Early(String),
+    /// A request could not be made.
+    Preparation(Error),
 }
 
 /// How a run ended.

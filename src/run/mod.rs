@@ -1,11 +1,14 @@
 //! The one loop: take a slot, wait until it is due, start its session; finished records go
 //! into a channel. [`together`] runs one or several of them from one zero.
 //!
-//! Back-traffic is two things only: [`Control::stop`] and the counters of [`Progress`].
+//! Back-traffic is three things only: [`Control::stop`], the counters of [`Progress`], and the reply
+//! that a session's next turn is made from.
 
+mod conversations;
 mod drive;
 mod ended;
 mod load;
+mod maker;
 mod monitor;
 mod places;
 pub mod plan;

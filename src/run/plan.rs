@@ -43,6 +43,9 @@ pub enum Capture {
     All,
 }
 
+/// Threads that make requests, unless a plan needs more.
+pub const PREPARERS: usize = 1;
+
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -73,6 +76,8 @@ pub struct Plan {
     /// What this process takes of all that the plan asks: of its slots, places, warm-up and
     /// requests. What is random knows nothing of it.
     pub share: Share,
+    /// Threads that make requests. What they make, and its order, does not depend on their number.
+    pub preparers: usize,
     /// Free labels, kept in `runs.parquet`.
     pub tags: serde_json::Map<String, serde_json::Value>,
 }

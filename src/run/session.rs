@@ -1,25 +1,35 @@
 //! `play`: one session from its first request to its last, in its place.
 
+use super::conversations::Conversations;
+use super::maker::{Conversation, Made};
 use super::places::{Alive, Cancel, Place};
 use super::{Message, Progress, setback};
 use crate::client::{Client, Order, Outage};
 use crate::os;
-use crate::record::{Nanos, Parcel, Reply};
-use crate::workload::Session;
+use crate::record::{Nanos, Parcel, Phase, Reply};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+/// A request that near to being handed over is handed over with the one before it: one wake for all.
+const TOGETHER: Nanos = 5_000_000;
+
 /// What all sessions of a run share.
 pub(super) struct Shared {
     pub client: Arc<Client>,
     pub progress: Arc<Progress>,
     pub out: mpsc::Sender<Message>,
+    pub conversations: Conversations,
     pub zero: Nanos,
+    /// How long before its time a request is handed to the client, which opens a connection if it
+    /// must and gives its bytes to the pacer.
+    pub lead: Nanos,
     /// Arrivals do not wait for replies.
     pub open: bool,
+    /// The text of replies is wanted in the records.
+    pub keep_text: bool,
     pub outage: Arc<Outage>,
     /// How long finished requests waited for the collector, added up.
     pub handing_over: AtomicI64,
@@ -28,6 +38,30 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// A request on its way, and what comes after it. `planned` is absolute.
+    pub fn order(&self, made: Made, planned: Nanos, phase: Phase) -> (Box<Order>, Option<Box<Conversation>>) {
+        let order = Order {
+            request: made.request,
+            id: made.id,
+            bytes: made.bytes,
+            phase,
+            planned,
+            admitted: planned,
+            // The next turn is made from it.
+            keep_text: self.keep_text || made.conversation.is_some(),
+            outage: Some(self.outage.clone()),
+        };
+        (Box::new(order), made.conversation)
+    }
+
+    /// Sleeps until `time`, absolute, unless that is nearly now.
+    pub async fn nearly(&self, time: Nanos) {
+        let left = time - os::now();
+        if left > TOGETHER {
+            tokio::time::sleep(Duration::from_nanos(left as u64)).await;
+        }
+    }
+
     /// How long a place rests after this end; arrivals of an open loop wait for nobody.
     fn pause(&self, parcel: &Parcel, setbacks: &mut u32) -> Duration {
         if self.open {
@@ -46,24 +80,47 @@ impl Shared {
         let _ = self.out.send(message).await;
         self.handing_over.fetch_add(os::now() - begun, Relaxed);
     }
+
+    /// Gives the record of a turn away, has the next one made from it, and waits until that is
+    /// nearly due. `end` is absolute. `None`: there is no next turn.
+    async fn follow(
+        &self,
+        conversation: Box<Conversation>,
+        parcel: Parcel,
+        end: Nanos,
+        pause: Duration,
+        cancel: &Cancel,
+    ) -> Option<(Box<Order>, Option<Box<Conversation>>)> {
+        let (phase, reply) = (parcel.record.phase, reply(&parcel));
+        self.hand_over(parcel).await;
+        let next = async {
+            let made = self.conversations.next(conversation, reply, end).await?;
+            let planned = end + made.after.max(pause).as_nanos() as Nanos;
+            self.conversations.until_no_more(planned, self.nearly(planned - self.lead)).await?;
+            self.progress.start(phase);
+            Some(self.order(made, planned, phase))
+        };
+        tokio::select! {
+            biased;
+            () = cancel.given() => None,
+            next = next => next,
+        }
+    }
 }
 
 /// Plays one session to its end, request after request, in its place.
 // An `async fn` would keep its arguments twice, in every session's task.
 #[allow(clippy::manual_async_fn)]
 pub(super) fn play(
-    mut session: Session,
     mut order: Box<Order>,
+    mut conversation: Option<Box<Conversation>>,
     mut place: Place,
     shared: Arc<Shared>,
     cancel: Cancel,
     alive: Alive,
 ) -> impl Future<Output = ()> + Send {
     async move {
-        let mut turn = 0u32;
-        let mut first_id = None;
-        loop {
-            let (phase, keep_text) = (order.phase, order.keep_text);
+        let (last, end, pause) = loop {
             let mut parcel = shared.client.send(order, pin!(cancel.given())).await;
             let end = match parcel.record.unclosed {
                 // Its place was held until the body was given up.
@@ -72,27 +129,25 @@ pub(super) fn play(
             };
             parcel.record.timeline.rebase(shared.zero);
             shared.progress.finish(&parcel);
-            let Some(request) = session.next(Some(&reply(&parcel))) else {
-                let pause = shared.pause(&parcel, &mut place.setbacks);
-                if pause.is_zero() {
-                    place.free(end);
-                    shared.hand_over(parcel).await;
-                } else {
-                    shared.hand_over(parcel).await;
-                    place.rest(pause).await;
-                    place.free(os::now());
-                }
-                break;
-            };
-            let first_id = first_id.get_or_insert_with(|| parcel.record.id.clone());
-            shared.hand_over(parcel).await;
-            shared.progress.start(phase);
-            turn += 1;
-            let id = format!("{first_id}.{turn}");
-            let bytes = shared.client.encode(&request, &id);
-            let outage = Some(shared.outage.clone());
-            let next = Order { request, id, bytes, phase, planned: end, admitted: end, keep_text, outage };
-            order = next.into();
+            let pause = shared.pause(&parcel, &mut place.setbacks);
+            let Some(goes_on) = conversation.take() else { break (Some(parcel), end, pause) };
+            // Boxed: a session of one request has no room for it in its task.
+            match Box::pin(shared.follow(goes_on, parcel, end, pause, &cancel)).await {
+                Some(next) => (order, conversation) = next,
+                None => break (None, end, pause),
+            }
+        };
+        if pause.is_zero() {
+            place.free(end);
+            if let Some(parcel) = last {
+                shared.hand_over(parcel).await;
+            }
+        } else {
+            if let Some(parcel) = last {
+                shared.hand_over(parcel).await;
+            }
+            place.rest(pause).await;
+            place.free(os::now());
         }
         drop(alive);
     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-fn ms(n: u64) -> Duration {
+pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
@@ -46,6 +46,7 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
         slo: None,
         capture: Capture::None,
         share: Share::WHOLE,
+        preparers: 1,
         tags: serde_json::Map::new(),
     }
 }
@@ -71,11 +72,11 @@ pub(crate) async fn alone(
 }
 
 /// Records in order of their slots, and how the run ended.
-fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
+pub(super) fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
     play_until(plan, fake, Control::watching(|| Stop::No))
 }
 
-fn play_until(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended) {
+pub(super) fn play_until(plan: Plan, fake: Fake, control: Control) -> (Vec<Record>, Ended) {
     let (records, ended, _) = gather(plan, fake, control);
     (records, ended)
 }

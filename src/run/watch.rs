@@ -2,8 +2,8 @@
 
 use super::ended::Reason;
 use super::plan::{MaxErrors, Plan};
-use super::{Control, Progress, Stop};
-use crate::client::Outage;
+use super::session::Shared;
+use super::{Control, Stop};
 use crate::os;
 use crate::record::Nanos;
 use std::sync::Arc;
@@ -21,9 +21,7 @@ const SHARE_JUDGED_FROM: u64 = 20;
 pub(super) struct Watch<'a> {
     pub plan: &'a Plan,
     pub control: &'a Control,
-    pub outage: Arc<Outage>,
-    pub progress: Arc<Progress>,
-    pub zero: Nanos,
+    pub shared: Arc<Shared>,
     /// The end of the measured time, once its start is known.
     pub window_end: Option<Nanos>,
 }
@@ -59,7 +57,10 @@ impl Watch<'_> {
         if self.control.stop() > Stop::No {
             return Some(Reason::Interrupted);
         }
-        let now = os::now() - self.zero;
+        if let Some(error) = self.shared.conversations.broken() {
+            return Some(Reason::Preparation(error.clone()));
+        }
+        let now = os::now() - self.shared.zero;
         if self.window_end.is_some_and(|end| now >= end) {
             return Some(Reason::Duration);
         }
@@ -67,12 +68,12 @@ impl Watch<'_> {
     }
 
     fn too_many_failures(&self) -> Option<String> {
-        let progress = &self.progress;
+        let Shared { progress, outage, .. } = &*self.shared;
         let in_row = progress.connect_failures_in_row.load(Relaxed);
-        let borne = self.outage.borne();
+        let borne = outage.borne();
         // Nobody is left who may find the server back: each place has waited and failed.
         let all = in_row > 0 && !borne.is_zero() && !self.plan.open() && progress.in_flight() == 0;
-        if (in_row >= CONNECT_FAILURES_MAX || all) && self.outage.is_too_long(os::now()) {
+        if (in_row >= CONNECT_FAILURES_MAX || all) && outage.is_too_long(os::now()) {
             let s = if in_row == 1 { "" } else { "s" };
             return Some(match borne {
                 Duration::ZERO => format!("{CONNECT_FAILURES_MAX} failures in a row to connect"),

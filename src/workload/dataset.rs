@@ -78,7 +78,7 @@ impl Ask {
 }
 
 impl Row {
-    pub(super) fn new(ask: Ask) -> Self {
+    pub fn new(ask: Ask) -> Self {
         Row { ask, output: None, reply: None, class: None }
     }
 

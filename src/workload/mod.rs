@@ -11,6 +11,7 @@ pub mod read;
 mod recorded;
 mod sonnet;
 
+use crate::error::Result;
 use crate::random::Stream;
 use crate::record::{Reply, Request};
 pub use clips::{Clips, clips};
@@ -23,6 +24,7 @@ pub use recorded::Recorded;
 use serde_json::{Map, Value};
 pub use sonnet::{Line, Sonnet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What makes the traffic of one run its own: same key and seq, same request.
 #[derive(Debug, Clone)]
@@ -46,6 +48,9 @@ pub enum Workload {
     Clips(Clips),
     /// Another workload, spread over several model names.
     Models(Models),
+    /// Sessions of any length, told turn by turn.
+    #[cfg(test)]
+    Talks(testing::Talks),
 }
 
 /// Body fields of a request.
@@ -53,7 +58,23 @@ pub type Extra = Option<Arc<Map<String, Value>>>;
 
 /// One conversation: requests one after another.
 pub struct Session {
-    request: Option<Request>,
+    turns: Turns,
+}
+
+/// What a session has still to ask.
+enum Turns {
+    /// At most one request.
+    One(Option<Request>),
+    #[cfg(test)]
+    Talk(testing::Talk),
+}
+
+/// One request of a session.
+#[derive(Debug)]
+pub struct Turn {
+    pub request: Request,
+    /// How long after the end of the previous reply it is due; a first turn is due when its slot is.
+    pub after: Duration,
 }
 
 impl Workload {
@@ -63,12 +84,14 @@ impl Workload {
             Workload::Models(_) => true,
             Workload::Mix(parts) => parts.iter().any(|(_, part)| part.draws_models()),
             Workload::Prompts(_) | Workload::Dataset(_) | Workload::Sonnet(_) | Workload::Clips(_) => false,
+            #[cfg(test)]
+            Workload::Talks(_) => false,
         }
     }
 
     /// What is wrong with the numbers, as a sentence. The other functions may panic on a
     /// workload that does not pass.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> std::result::Result<(), String> {
         match self {
             Workload::Prompts(prompts) => prompts.check(),
             Workload::Mix(parts) => mix::check(parts),
@@ -76,6 +99,8 @@ impl Workload {
             Workload::Sonnet(sonnet) => sonnet.check(),
             Workload::Clips(clips) => clips.check(),
             Workload::Models(models) => models.check(),
+            #[cfg(test)]
+            Workload::Talks(_) => Ok(()),
         }
     }
 
@@ -94,7 +119,11 @@ impl Workload {
 
     /// The `seq`-th session of a run.
     pub fn session(&self, traffic: &Traffic, seq: u64) -> Session {
-        Session { request: Some(self.request(&self.draw(traffic, seq))) }
+        #[cfg(test)]
+        if let Workload::Talks(talks) = self {
+            return Session { turns: Turns::Talk(talks.session(seq)) };
+        }
+        Session { turns: Turns::One(Some(self.request(&self.draw(traffic, seq)))) }
     }
 
     /// How much the first request of the `seq`-th session asks, without making its text.
@@ -115,6 +144,8 @@ impl Workload {
             Workload::Sonnet(sonnet) => Asked { input: u64::from(sonnet.input), output: sonnet.output },
             Workload::Clips(clips) => clips.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
+            #[cfg(test)]
+            Workload::Talks(_) => Asked { input: 1, output: 1 },
         }
     }
 
@@ -127,6 +158,8 @@ impl Workload {
             Workload::Sonnet(sonnet) => Some(&sonnet.class),
             Workload::Clips(clips) => Some(&clips.class),
             Workload::Models(models) => models.workload.class(),
+            #[cfg(test)]
+            Workload::Talks(_) => Some(""),
         }
     }
 
@@ -138,14 +171,32 @@ impl Workload {
             Workload::Sonnet(sonnet) => sonnet.request(draw),
             Workload::Clips(clips) => clips.request(draw),
             Workload::Models(models) => models.request(draw),
+            #[cfg(test)]
+            Workload::Talks(_) => testing::request_of(draw.seq, 0),
         }
     }
 }
 
 impl Session {
-    /// The next request, given the reply to the one before (`None` for the first).
-    pub fn next(&mut self, _previous: Option<&Reply>) -> Option<Request> {
-        self.request.take()
+    /// The next turn, given the reply to the one before (`None` for the first); `Ok(None)` after the
+    /// last. It may take its time, so it is asked for where nothing is measured. An error is the
+    /// reason why the turn cannot be made.
+    #[cfg_attr(not(test), allow(unused_variables))]
+    pub fn next(&mut self, previous: Option<&Reply>) -> Result<Option<Turn>> {
+        match &mut self.turns {
+            Turns::One(request) => Ok(request.take().map(|request| Turn { request, after: Duration::ZERO })),
+            #[cfg(test)]
+            Turns::Talk(talk) => talk.next(previous),
+        }
+    }
+
+    /// Whether a reply may be followed by another turn.
+    pub fn goes_on(&self) -> bool {
+        match &self.turns {
+            Turns::One(request) => request.is_some(),
+            #[cfg(test)]
+            Turns::Talk(_) => true,
+        }
     }
 }
 
@@ -209,32 +260,5 @@ pub fn merged(under: &Extra, over: &Extra) -> Extra {
     }
 }
 
-/// What the tests of all workloads share.
 #[cfg(test)]
-mod testing {
-    use super::*;
-    use crate::record::Prompt;
-
-    pub(super) fn traffic(key: &str, salt: u64) -> Traffic {
-        Traffic { seed: 0, key: key.into(), salt }
-    }
-
-    pub(super) fn request(workload: &Workload, traffic: &Traffic, seq: u64) -> Request {
-        let mut session = workload.session(traffic, seq);
-        let request = session.next(None).expect("a first request");
-        assert!(session.next(None).is_none(), "a session of one");
-        request
-    }
-
-    pub(super) fn requests(workload: &Workload, traffic: &Traffic, count: u64) -> Vec<Request> {
-        assert_eq!(workload.check(), Ok(()));
-        (0..count).map(|seq| request(workload, traffic, seq)).collect()
-    }
-
-    pub(super) fn text(request: &Request) -> &str {
-        match &request.prompt {
-            Prompt::Text(text) => text,
-            _ => panic!("a text was expected"),
-        }
-    }
-}
+pub(crate) mod testing;

@@ -37,6 +37,8 @@ impl Workload {
     fn gather(&self, share: f64, found: &mut Vec<Recorded>) {
         match self {
             Workload::Prompts(_) | Workload::Sonnet(_) => {}
+            #[cfg(test)]
+            Workload::Talks(_) => {}
             Workload::Models(models) => models.workload.gather(share, found),
             Workload::Mix(parts) => {
                 let all: f64 = parts.iter().map(|(weight, _)| weight).sum();

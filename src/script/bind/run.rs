@@ -18,7 +18,7 @@ use crate::experiment::vllm::{self as results, Wanted};
 use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
-use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
+use crate::run::plan::{Capture, MaxErrors, OverCap, PREPARERS, Warmup};
 use crate::run::room::{connections_max, no_files};
 use crate::schedule::{Shape, Share};
 use crate::script::fault::{Fallible, raise};
@@ -185,6 +185,7 @@ impl Draft {
             slo: self.slo,
             capture,
             share: Share::WHOLE,
+            preparers: PREPARERS,
             tags: json::object(&self.tags),
         })
     }

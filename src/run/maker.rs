@@ -1,0 +1,103 @@
+//! `Maker`: turns slots and replies into requests ready for the wire. It runs on the threads of
+//! `prepare`, and whatever goes wrong here has a reason.
+
+use super::Plan;
+use crate::client::Client;
+use crate::error::{Error, Result, caught};
+use crate::record::{Reply, Request, Slot};
+use crate::workload::{Session, Traffic, Turn, Workload};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A slot with its first request, or the reason why there is none.
+pub struct Prepared {
+    pub slot: Slot,
+    pub first: Result<Made>,
+}
+
+/// A request ready for the wire.
+pub struct Made {
+    pub request: Request,
+    pub id: String,
+    pub bytes: Bytes,
+    /// How long after the end of the turn before it is due.
+    pub after: Duration,
+    /// Where the turn after it comes from, if one may come.
+    pub conversation: Option<Box<Conversation>>,
+}
+
+/// A session that goes on after its latest request.
+pub struct Conversation {
+    session: Session,
+    seq: u64,
+    /// The id of its first request.
+    id: String,
+    /// Turns so far.
+    turns: u32,
+}
+
+impl Prepared {
+    /// Bytes of its request.
+    pub fn bytes(&self) -> usize {
+        self.first.as_ref().map_or(0, |made| made.bytes.len())
+    }
+}
+
+/// Makes requests, the same ones on any thread. A hook that makes or changes them belongs here.
+pub struct Maker {
+    workload: Workload,
+    traffic: Traffic,
+    client: Arc<Client>,
+    id_prefix: String,
+}
+
+impl Maker {
+    pub fn new(plan: &Plan, client: Arc<Client>, id_prefix: String) -> Maker {
+        Maker { workload: plan.workload.clone(), traffic: plan.traffic(), client, id_prefix }
+    }
+
+    /// The first request of a slot's session.
+    pub fn first(&self, slot: Slot) -> Prepared {
+        let seq = slot.seq;
+        let made = aloud(|| {
+            let mut session = self.workload.session(&self.traffic, seq);
+            let Some(mut made) = self.next(&mut session, None, format!("{}-{seq}", self.id_prefix))? else {
+                return Err(Error::run("its session asks nothing"));
+            };
+            if session.goes_on() {
+                let conversation = Conversation { session, seq, id: made.id.clone(), turns: 1 };
+                made.conversation = Some(Box::new(conversation));
+            }
+            Ok(made)
+        });
+        let first = made.map_err(|error| error.context(format_args!("cannot make request {seq}")));
+        Prepared { slot, first }
+    }
+
+    /// The turn after `reply`; `None` after the last.
+    pub fn turn(&self, mut conversation: Box<Conversation>, reply: &Reply) -> Result<Option<Made>> {
+        let Conversation { seq, turns, .. } = *conversation;
+        let made = aloud(|| {
+            let id = format!("{}.{turns}", conversation.id);
+            let Some(mut made) = self.next(&mut conversation.session, Some(reply), id)? else {
+                return Ok(None);
+            };
+            conversation.turns += 1;
+            made.conversation = conversation.session.goes_on().then_some(conversation);
+            Ok(Some(made))
+        });
+        made.map_err(|error| error.context(format_args!("cannot make turn {turns} of session {seq}")))
+    }
+
+    fn next(&self, session: &mut Session, reply: Option<&Reply>, id: String) -> Result<Option<Made>> {
+        let Some(Turn { request, after }) = session.next(reply)? else { return Ok(None) };
+        let bytes = self.client.encode(&request, &id);
+        Ok(Some(Made { request, id, bytes, after, conversation: None }))
+    }
+}
+
+/// A panic is an error, too.
+fn aloud<T>(make: impl FnOnce() -> Result<T>) -> Result<T> {
+    caught(make).unwrap_or_else(|words| Err(Error::run(words)))
+}
