@@ -5,6 +5,15 @@
 //! `cargo bench --bench cost -- --runs 1 paced` runs one section once. Sections: `paced`,
 //! `saturated`, `requests`, `memory`, `startup`. How to read the table: `docs/performance.md`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "rig/mod.rs"]
 mod rig;
 

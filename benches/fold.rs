@@ -4,9 +4,17 @@
 //! PARENT` says where, else `fold-data` in the folder for temporary files), reads it in a process of its
 //! own for each picture, and prints time and memory. A word such as `by` takes only what it is in.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "fold/generate.rs"]
 mod generate;
-#[allow(dead_code)]
 #[path = "rig/mod.rs"]
 mod rig;
 
@@ -24,8 +32,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+type Work = fn(&Path) -> Result<()>;
+
 /// Name and work; each is a process of its own.
-const WORKS: [(&str, fn(&Path) -> Result<()>); 10] = [
+const WORKS: [(&str, Work); 10] = [
     ("charts(), all pictures", all),
     ("picture of distributions", distributions),
     ("picture over time", over_time),

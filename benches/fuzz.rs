@@ -12,6 +12,15 @@
 //! A finding is a panic, a crash, more than 8 s of CPU, more than 1 GiB of memory, or a reader
 //! whose own promise does not hold (a body that is no JSON, another result for another cut).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "fuzz/limits.rs"]
 mod limits;
 #[path = "fuzz/mutate.rs"]

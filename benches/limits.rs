@@ -4,12 +4,21 @@
 //! the table says how much later than its limit the request was over. Ends with 1 when a request
 //! ended otherwise, or more than 500 ms late.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "rig/mod.rs"]
 mod rig;
 
 use rampant::client::protocol::Api;
 use rampant::client::target::Timeouts;
-use rampant::client::{Client, Http, Order, Target, Transport};
+use rampant::client::{Client, Http, OutgoingRequest, Target, Transport};
 use rampant::record::{Outcome, Prompt, Record, Request, Timeout};
 use rig::{Options, Result, digits, median, print_table};
 use std::io::{Read, Write};
@@ -126,7 +135,7 @@ fn serve(mut socket: TcpStream, first: &str, again: &str) -> std::io::Result<()>
     socket.read(&mut buffer).map(|_| ())
 }
 
-fn order(client: &Client, seq: u64) -> Box<Order> {
+fn order(client: &Client, seq: u64) -> Box<OutgoingRequest> {
     let request = Request {
         seq,
         session: seq,
@@ -142,5 +151,5 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
     };
     let id = format!("limits-{seq}");
     let bytes = client.encode(&request, &id);
-    Order::alone(request, id, bytes, false)
+    OutgoingRequest::alone(request, id, bytes, false)
 }

@@ -8,6 +8,15 @@
 //! none of those that the case must have. Some cases need Linux, some root; the others say why
 //! they were left out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "rig/mod.rs"]
 mod rig;
 

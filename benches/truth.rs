@@ -4,6 +4,15 @@
 //! `cargo bench --bench truth -- --runs 1 ttft` runs one section once. Sections: `ttft`, `itl`,
 //! `poisson`. How to read the tables: `docs/performance.md`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a bench prints, and ends where it fails"
+)]
+
 #[path = "rig/mod.rs"]
 mod rig;
 

@@ -8,15 +8,15 @@ use std::borrow::Cow;
 
 /// One value and the byte of the text at which it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field<'a> {
+pub struct CsvField<'a> {
     pub text: Cow<'a, str>,
     pub at: usize,
 }
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record<'a> {
-    pub fields: Vec<Field<'a>>,
+pub struct CsvRecord<'a> {
+    pub fields: Vec<CsvField<'a>>,
     /// The line, from 1, on which it begins.
     pub line: usize,
     /// Where text stands behind a closing quote: it was taken as it is.
@@ -82,6 +82,7 @@ impl<'a> Records<'a> {
     }
 
     /// The byte behind the last record.
+    #[allow(clippy::misnamed_getters, reason = "where one is, is behind the last record")]
     pub fn at(&self) -> usize {
         self.end
     }
@@ -118,7 +119,7 @@ impl<'a> Records<'a> {
     }
 
     /// One field and what follows it.
-    fn field(&mut self, torn: &mut Option<usize>) -> Result<(Field<'a>, Behind), Unclosed> {
+    fn field(&mut self, torn: &mut Option<usize>) -> Result<(CsvField<'a>, Behind), Unclosed> {
         let at = self.at;
         let behind = self.step();
         self.end = self.at - usize::from(behind != Behind::Nothing);
@@ -128,7 +129,7 @@ impl<'a> Records<'a> {
             self.at = self.end;
         }
         let Some(quoted) = raw.strip_prefix('"') else {
-            return Ok((Field { text: raw.into(), at }, behind));
+            return Ok((CsvField { text: raw.into(), at }, behind));
         };
         let close = closing(quoted).ok_or(Unclosed { at, line: self.line })?;
         let (inside, more) = (&quoted[..close], &quoted[close + 1..]);
@@ -140,7 +141,7 @@ impl<'a> Records<'a> {
             true => inside.into(),
             false => String::from_utf8_lossy(&self.unquoted).into_owned().into(),
         };
-        Ok((Field { text, at }, behind))
+        Ok((CsvField { text, at }, behind))
     }
 }
 
@@ -157,7 +158,7 @@ fn closing(quoted: &str) -> Option<usize> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, Unclosed>;
+    type Item = Result<CsvRecord<'a>, Unclosed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.blank_lines();
@@ -170,7 +171,7 @@ impl<'a> Iterator for Records<'a> {
                 Ok((field, behind)) => {
                     fields.push(field);
                     if behind != Behind::Separator {
-                        return Some(Ok(Record { fields, line, torn }));
+                        return Some(Ok(CsvRecord { fields, line, torn }));
                     }
                 }
                 Err(unclosed) => {
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<Vec<String>> {
-        let texts = |record: Record| record.fields.iter().map(|field| field.text.to_string()).collect();
+        let texts = |record: CsvRecord| record.fields.iter().map(|field| field.text.to_string()).collect();
         Records::new(text).map(|record| texts(record.expect("closed"))).collect()
     }
 

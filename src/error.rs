@@ -14,7 +14,7 @@ use std::sync::Once;
 
 /// Every reason for which the process ends with a code other than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// Something went wrong during a run (exit 1).
     Run,
     /// The command line, a file or the script is wrong; no load was sent (exit 2).
@@ -31,17 +31,17 @@ pub enum Kind {
     Interrupted,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The exit code of the process.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Run => 1,
-            Kind::Usage => 2,
-            Kind::NotValid => 96,
-            Kind::NotReady => 97,
-            Kind::Failed => 98,
-            Kind::Check => 99,
-            Kind::Interrupted => 130,
+            ErrorKind::Run => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::NotValid => 96,
+            ErrorKind::NotReady => 97,
+            ErrorKind::Failed => 98,
+            ErrorKind::Check => 99,
+            ErrorKind::Interrupted => 130,
         }
     }
 }
@@ -49,7 +49,7 @@ impl Kind {
 /// A failure on its way to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// One sentence, lower case, without a final stop.
     pub message: String,
     /// What to try next, when we know.
@@ -59,18 +59,18 @@ pub struct Error {
 }
 
 impl Error {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error { kind, message: message.into(), hint: None, place: None }
     }
 
     /// A wrong command line, file or script.
     pub fn usage(message: impl Into<String>) -> Self {
-        Error::new(Kind::Usage, message)
+        Error::new(ErrorKind::Usage, message)
     }
 
     /// A failure while running.
     pub fn run(message: impl Into<String>) -> Self {
-        Error::new(Kind::Run, message)
+        Error::new(ErrorKind::Run, message)
     }
 
     /// Adds what to try.

@@ -21,10 +21,10 @@ pub mod script;
 
 pub mod experiment;
 
-pub mod schedule;
+pub(crate) mod schedule;
 pub mod workload;
 
-pub mod run;
+pub(crate) mod run;
 
 pub mod client;
 
@@ -38,12 +38,12 @@ pub mod chart;
 
 pub mod engine;
 
-pub mod csv;
+pub(crate) mod csv;
 pub mod error;
 pub mod host;
 pub mod lang;
 pub mod os;
-pub mod pages;
-pub mod random;
-pub mod scrub;
+pub(crate) mod pages;
+pub(crate) mod random;
+pub(crate) mod scrub;
 pub mod tokens;

@@ -2,6 +2,15 @@
 //!
 //! `UPDATE_NOTICE=1 cargo test --release --test dependencies` writes `NOTICE` again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

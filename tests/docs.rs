@@ -3,6 +3,15 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --release --test docs` writes the parts that come from the code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,16 @@
 //! `tests/data/setup_llama_cpp.sh DIR` makes the folder that `RAMPANT_LLAMA_CPP` names. Without
 //! it these tests say that they are skipped, and pass.
 
-#[allow(dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
+#[allow(dead_code, reason = "each program uses some of it")]
 #[path = "end_to_end/lab.rs"]
 mod lab;
 

@@ -1,5 +1,14 @@
 //! The example of `docs/series.md` runs as it stands there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 use std::process::Command;
 
 #[test]

@@ -1,5 +1,14 @@
 //! One word for one thing, in all that a user reads: what the program says, what scripts say, the pages.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

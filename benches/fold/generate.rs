@@ -1,7 +1,7 @@
 //! A results folder of a long run that never was: its rows are made up, its files are the writer's own.
 
-use rampant::record::{Clock, Kind, Nanos, Outcome, Parcel, Phase, Record, Timeline, Usage};
-use rampant::store::{Folder, Writer, runs};
+use rampant::record::{Clock, EventKind, Nanos, Outcome, PackedRecord, Phase, Record, Timeline, Usage};
+use rampant::store::{Folder, RowWriter, runs};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ pub fn folder(parent: &Path, requests: u64, tokens: u32) -> rampant::error::Resu
         return Ok(there);
     }
     let folder = Folder::create(parent, "fold", &stamp)?;
-    let mut writer = Writer::start(folder.path(), RUN, RUN, 0)?;
+    let mut writer = RowWriter::start(folder.path(), RUN, RUN, 0)?;
     writer.begin(1_764_000_000_000);
     let mut ends = vec![0; USERS as usize];
     for from in (0..requests).step_by(256) {
         let some = (from..requests.min(from + 256)).map(|seq| record(seq, requests, tokens, &mut ends));
-        writer.write(some.map(Parcel::from).collect())?;
+        writer.write(some.map(PackedRecord::from).collect())?;
     }
     let written = writer.finish()?;
     let row = json!({"run": RUN, "rows": written.rows});
@@ -56,13 +56,13 @@ fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Record {
     timeline.head = Some(sent + 1_000 * (Nanos::from(at) - 300));
     if !fails {
         for i in 0..tokens {
-            timeline.events.push(at, Kind::CONTENT.with(Kind::CHOICES), 0, 3 + chance.below(5));
+            timeline.events.push(at, EventKind::CONTENT.with(EventKind::CHOICES), 0, 3 + chance.below(5));
             let stall = if chance.below(4_000) == 0 { 80_000 } else { 0 };
             at += if i + 1 < tokens { 7_000 + chance.below(3_000) + chance.below(3_000) + stall } else { 90 };
         }
-        timeline.events.push(at, Kind::FINISH.with(Kind::CHOICES), 0, 0);
-        timeline.events.push(at + 40, Kind::USAGE.with(Kind::EMPTY), 0, 0);
-        timeline.events.push(at + 50, Kind::DONE, 0, 0);
+        timeline.events.push(at, EventKind::FINISH.with(EventKind::CHOICES), 0, 0);
+        timeline.events.push(at + 40, EventKind::USAGE.with(EventKind::EMPTY), 0, 0);
+        timeline.events.push(at + 50, EventKind::DONE, 0, 0);
     }
     timeline.end = sent + 1_000 * Nanos::from(at) + 60_000;
     ends[user] = timeline.end;

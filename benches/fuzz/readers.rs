@@ -7,13 +7,13 @@ use rampant::client::Target;
 use rampant::client::body::{Body, Framing};
 use rampant::client::control;
 use rampant::client::head::Head;
-use rampant::client::protocol::{self, Api, Reader as Events, Tally};
+use rampant::client::protocol::{self, Api, ReplyState, TemplateReader as Events};
 use rampant::client::scrape::Page;
 use rampant::client::sse;
 use rampant::record::{Prompt, Request};
 use rampant::store::{Folder, folder, reader, runs, series};
 use rampant::tokens::Tokens;
-use rampant::workload::read::{Format, How, parse};
+use rampant::workload::read::{DataFormat, How, parse};
 use rampant::workload::{Ask, count};
 use serde::de::IgnoredAny;
 use std::fs;
@@ -47,15 +47,15 @@ pub fn all() -> Vec<Reader> {
     let set = |format| -> Read { Box::new(move |bytes| data_set(format, bytes)) };
     let parquet = || samples::below("tests/data/parquet", "parquet");
     vec![
-        of("data-jsonl", samples::json_lines(), set(Format::Jsonl)),
-        of("data-csv", samples::tables(), set(Format::Csv)),
-        of("data-lines", samples::tables(), set(Format::Lines)),
-        of("data-sharegpt", samples::conversations(), set(Format::ShareGpt)),
-        of("data-batch", samples::batches(), set(Format::OpenAiBatch)),
-        of("data-burstgpt", samples::tables(), set(Format::BurstGpt)),
-        of("data-hf", [samples::json_lines(), samples::conversations()].concat(), set(Format::Hf)),
-        of("data-parquet", parquet(), set(Format::Hf)),
-        Reader { gzip: true, ..of("data-gzip", samples::json_lines(), set(Format::Jsonl)) },
+        of("data-jsonl", samples::json_lines(), set(DataFormat::Jsonl)),
+        of("data-csv", samples::tables(), set(DataFormat::Csv)),
+        of("data-lines", samples::tables(), set(DataFormat::Lines)),
+        of("data-sharegpt", samples::conversations(), set(DataFormat::ShareGpt)),
+        of("data-batch", samples::batches(), set(DataFormat::OpenAiBatch)),
+        of("data-burstgpt", samples::tables(), set(DataFormat::BurstGpt)),
+        of("data-hf", [samples::json_lines(), samples::conversations()].concat(), set(DataFormat::Hf)),
+        of("data-parquet", parquet(), set(DataFormat::Hf)),
+        Reader { gzip: true, ..of("data-gzip", samples::json_lines(), set(DataFormat::Jsonl)) },
         of("csv", samples::tables(), Box::new(|bytes| quiet(rampant::stats::csv::parse_csv(bytes)))),
         of("yaml", samples::plans(), Box::new(yaml)),
         of("results-requests", results(&["requests/part-000-0000.parquet"]), Box::new(requests)),
@@ -109,7 +109,7 @@ fn quiet<T, E>(_: Result<T, E>) -> Result<(), String> {
 }
 
 /// Whatever is read can be sent: the body is JSON.
-fn data_set(format: Format, bytes: &[u8]) -> Result<(), String> {
+fn data_set(format: DataFormat, bytes: &[u8]) -> Result<(), String> {
     let how = How { format, ..How::default() };
     let Ok(rows) = parse("file", bytes, &how) else { return Ok(()) };
     let strict = parse("file", bytes, &How { strict: true, ..how });
@@ -251,7 +251,7 @@ fn events(bytes: &[u8]) -> Result<(), String> {
     for api in [Api::Completions, Api::Chat, Api::Tgi, Api::TensorRt] {
         let run = |piece: usize| {
             let (mut parser, mut events, mut tally) =
-                (sse::Parser::new(1 << 20), Events::new(api), Tally::new(api));
+                (sse::Parser::new(1 << 20), Events::new(api), ReplyState::new(api));
             let (mut meanings, mut text) = (Vec::new(), String::new());
             let mut each = |event: sse::Event| match events.read(event, Some(&mut text)) {
                 Ok(meaning) => {
@@ -280,7 +280,7 @@ fn whole(bytes: &[u8]) -> Result<(), String> {
         let mut text = String::new();
         let read = protocol::read_reply(api, bytes, Some(&mut text));
         if let Ok(meaning) = read {
-            let mut tally = Tally::new(api);
+            let mut tally = ReplyState::new(api);
             tally.add(&meaning);
             std::hint::black_box(tally.outcome(true, 16, false));
         }

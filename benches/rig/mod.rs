@@ -1,7 +1,7 @@
 //! What the benchmarks share: who runs on which core, and how options are read.
 
 // Each benchmark is a crate of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each bench uses some of it")]
 
 pub mod child;
 pub mod client;

@@ -2,7 +2,7 @@
 
 use super::figure::{Axis, Panel, Scale, Series, Style};
 use super::text;
-use super::ticks::{self, Format, Tick};
+use super::ticks::{self, Tick, TickFormat};
 
 /// Size of tick labels, pixels.
 pub(super) const TICK: f64 = 12.0;
@@ -12,7 +12,7 @@ pub(super) const TICK_LINE: f64 = 15.0;
 const NAME_WIDTH: f64 = 230.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum AxisSide {
     X,
     Y,
 }
@@ -25,7 +25,7 @@ pub(super) struct AxisPlan {
     pub hi: f64,
     pub log: bool,
     pub named: bool,
-    pub format: Format,
+    pub format: TickFormat,
     /// Lines of a label are parted by line breaks.
     pub ticks: Vec<Tick>,
     pub minor: Vec<f64>,
@@ -36,8 +36,8 @@ pub(super) struct AxisPlan {
 
 impl AxisPlan {
     /// The ends of `side` from the panel's data, without ticks yet.
-    pub fn new(panel: &Panel, side: Side) -> AxisPlan {
-        let axis = if side == Side::X { &panel.x } else { &panel.y };
+    pub fn new(panel: &Panel, side: AxisSide) -> AxisPlan {
+        let axis = if side == AxisSide::X { &panel.x } else { &panel.y };
         let (log, named) = (axis.scale == Scale::Log, matches!(axis.scale, Scale::Names(_)));
         let (lo, hi) = ends(panel, axis, side);
         AxisPlan {
@@ -179,10 +179,10 @@ fn thinned(names: &[String], every: usize) -> Vec<Tick> {
 }
 
 /// First and last value of the axis, in axis units.
-fn ends(panel: &Panel, axis: &Axis, side: Side) -> (f64, f64) {
+fn ends(panel: &Panel, axis: &Axis, side: AxisSide) -> (f64, f64) {
     if let Scale::Names(names) = &axis.scale {
         let last = names.len().max(1) as f64 - 0.5;
-        return if side == Side::X { (-0.5, last) } else { (last, -0.5) };
+        return if side == AxisSide::X { (-0.5, last) } else { (last, -0.5) };
     }
     let log = axis.scale == Scale::Log;
     let unit = |value: f64| if log { value.log10() } else { value };
@@ -203,17 +203,17 @@ fn ends(panel: &Panel, axis: &Axis, side: Side) -> (f64, f64) {
 }
 
 /// The values that an axis must show of a series.
-fn reach<'a>(series: &'a Series, panel: &'a Panel, side: Side) -> Box<dyn Iterator<Item = f64> + 'a> {
+fn reach<'a>(series: &'a Series, panel: &'a Panel, side: AxisSide) -> Box<dyn Iterator<Item = f64> + 'a> {
     let lying = matches!(panel.y.scale, Scale::Names(_));
     let based = match series.style {
-        Style::Bars => (side == Side::X) == lying,
-        Style::Area | Style::Step => side == Side::Y,
+        Style::Bars => (side == AxisSide::X) == lying,
+        Style::Area | Style::Step => side == AxisSide::Y,
         _ => false,
     };
-    if side == Side::Y && matches!(series.style, Style::Marks(_)) {
+    if side == AxisSide::Y && matches!(series.style, Style::Marks(_)) {
         return Box::new(std::iter::empty());
     }
-    let values = series.points.iter().map(move |point| if side == Side::X { point.0 } else { point.1 });
+    let values = series.points.iter().map(move |point| if side == AxisSide::X { point.0 } else { point.1 });
     Box::new(values.chain(based.then_some(0.0)))
 }
 
@@ -223,16 +223,16 @@ fn padded_log(lo: f64, hi: f64) -> (f64, f64) {
     (lo - pad, hi + pad)
 }
 
-fn padded(panel: &Panel, side: Side, lo: f64, hi: f64) -> (f64, f64) {
+fn padded(panel: &Panel, side: AxisSide, lo: f64, hi: f64) -> (f64, f64) {
     let scattered = panel.series.iter().any(|series| matches!(series.style, Style::Points));
     // A y axis that begins near zero begins at zero; a bar always does.
-    let lo = if side == Side::Y && lo > 0.0 && lo < 0.5 * hi { 0.0 } else { lo };
+    let lo = if side == AxisSide::Y && lo > 0.0 && lo < 0.5 * hi { 0.0 } else { lo };
     if lo == hi {
         let pad = if lo == 0.0 { 1.0 } else { lo.abs() * 0.5 };
         return if lo == 0.0 { (0.0, 1.0) } else { (lo - pad, hi + pad) };
     }
     let span = hi - lo;
-    let share = if side == Side::Y {
+    let share = if side == AxisSide::Y {
         0.06
     } else if scattered {
         0.03
@@ -255,9 +255,9 @@ mod tests {
     #[test]
     fn bars_stand_on_zero_and_equal_values_get_a_range() {
         let bars = panel(Axis::default(), Axis::default(), Style::Bars, vec![(0.0, 90.0), (1.0, 100.0)]);
-        assert_eq!(AxisPlan::new(&bars, Side::Y).lo, 0.0);
+        assert_eq!(AxisPlan::new(&bars, AxisSide::Y).lo, 0.0);
         let equal = panel(Axis::log(""), Axis::default(), Style::Line, vec![(7.0, 7.0), (7.0, 7.0)]);
-        let (x, y) = (AxisPlan::new(&equal, Side::X), AxisPlan::new(&equal, Side::Y));
+        let (x, y) = (AxisPlan::new(&equal, AxisSide::X), AxisPlan::new(&equal, AxisSide::Y));
         assert!((x.hi - x.lo - 1.0).abs() < 1e-9);
         assert!(y.lo < 7.0 && y.hi > 7.0);
     }
@@ -266,7 +266,7 @@ mod tests {
     fn values_without_a_place_on_a_log_axis_do_not_move_it() {
         let line =
             panel(Axis::log(""), Axis::default(), Style::Line, vec![(0.0, 1.0), (10.0, 1.0), (1000.0, 2.0)]);
-        let plan = AxisPlan::new(&line, Side::X);
+        let plan = AxisPlan::new(&line, AxisSide::X);
         assert!(plan.lo > 0.8 && plan.hi < 3.2);
         assert_eq!(plan.unit(0.0), None);
         assert_eq!(plan.unit(-1.0), None);
@@ -276,7 +276,7 @@ mod tests {
     fn long_names_stand_upright_and_very_many_are_thinned() {
         let names: Vec<String> = (0..100).map(|i| format!("io1024x1024_mc{i}_np1280")).collect();
         let axis = Axis::names("", names[..4].to_vec());
-        let mut plan = AxisPlan::new(&panel(axis.clone(), Axis::default(), Style::Bars, vec![]), Side::X);
+        let mut plan = AxisPlan::new(&panel(axis.clone(), Axis::default(), Style::Bars, vec![]), AxisSide::X);
         plan.fit_x(&axis, 1000.0);
         assert!(!plan.upright);
         plan.fit_x(&axis, 300.0);
@@ -288,11 +288,11 @@ mod tests {
 
     #[test]
     fn neighbouring_labels_never_touch() {
-        let axis = Axis::log("").format(Format::Ms);
+        let axis = Axis::log("").format(TickFormat::Ms);
         for width in (40..900).step_by(20) {
             for high in [3.0, 40.0, 900.0, 2e5, 4e8] {
                 let line = panel(axis.clone(), Axis::default(), Style::Line, vec![(1.0, 1.0), (high, 2.0)]);
-                let mut plan = AxisPlan::new(&line, Side::X);
+                let mut plan = AxisPlan::new(&line, AxisSide::X);
                 plan.fit_x(&axis, f64::from(width));
                 assert!(plan.side_by_side(&plan.ticks, f64::from(width)));
                 assert!(!plan.ticks.is_empty());

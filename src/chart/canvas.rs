@@ -11,14 +11,14 @@ pub(super) struct Canvas {
     pub width: f64,
     pub height: f64,
     /// In the order in which they are drawn.
-    pub shapes: Vec<Shape>,
+    pub shapes: Vec<CanvasShape>,
     /// The place of every text drawn so far.
     pub texts: Vec<TextBox>,
 }
 
 /// One thing on a canvas; all of it in pixels.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Shape {
+pub(super) enum CanvasShape {
     /// `at` is on the baseline.
     Text {
         text: String,
@@ -52,7 +52,7 @@ pub(super) enum Shape {
         color: Color,
         thick: f64,
     },
-    /// What follows shows only inside this rectangle, until [`Shape::Unclip`].
+    /// What follows shows only inside this rectangle, until [`CanvasShape::Unclip`].
     Clip {
         at: Pair,
         size: Pair,
@@ -147,38 +147,42 @@ impl Canvas {
         // A digit is 0.73 of the size high and stands on the baseline.
         let baseline = ink.size * 0.36;
         let at = if ink.upright { (x + baseline, y) } else { (x, y + baseline) };
-        self.shapes.push(Shape::Text { text, at, ink });
+        self.shapes.push(CanvasShape::Text { text, at, ink });
     }
 
     /// A rectangle from its upper left corner.
     pub fn rect(&mut self, at: Pair, (width, height): Pair, fill: impl Into<Fill>) {
-        self.shapes.push(Shape::Rect { at, size: (width.max(0.0), height.max(0.0)), fill: fill.into() });
+        self.shapes.push(CanvasShape::Rect {
+            at,
+            size: (width.max(0.0), height.max(0.0)),
+            fill: fill.into(),
+        });
     }
 
     pub fn circle(&mut self, middle: Pair, radius: f64, fill: impl Into<Fill>) {
-        self.shapes.push(Shape::Circle { middle, radius, fill: fill.into() });
+        self.shapes.push(CanvasShape::Circle { middle, radius, fill: fill.into() });
     }
 
     pub fn polygon(&mut self, points: Vec<Pair>, fill: impl Into<Fill>) {
-        self.shapes.push(Shape::Polygon { points, fill: fill.into() });
+        self.shapes.push(CanvasShape::Polygon { points, fill: fill.into() });
     }
 
     /// A straight line of `thick` pixels with square ends.
     pub fn line(&mut self, from: Pair, to: Pair, color: Color, thick: f64) {
-        self.shapes.push(Shape::Line { ends: [from, to], color, thick });
+        self.shapes.push(CanvasShape::Line { ends: [from, to], color, thick });
     }
 
     /// A line through all `points`, with round ends and corners.
     pub fn curve(&mut self, points: Vec<Pair>, color: Color, thick: f64) {
-        self.shapes.push(Shape::Curve { points, color, thick });
+        self.shapes.push(CanvasShape::Curve { points, color, thick });
     }
 
     /// What is drawn until [`Canvas::unclip`] shows only inside this rectangle.
     pub fn clip(&mut self, at: Pair, size: Pair) {
-        self.shapes.push(Shape::Clip { at, size });
+        self.shapes.push(CanvasShape::Clip { at, size });
     }
 
     pub fn unclip(&mut self) {
-        self.shapes.push(Shape::Unclip);
+        self.shapes.push(CanvasShape::Unclip);
     }
 }

@@ -1,12 +1,12 @@
 //! What holds for every picture, checked over a gallery of ordinary and awkward ones.
 
-use super::canvas::{Anchor, Canvas, Fill, Ink, Shape, TextBox};
-use super::compare::{self, Row};
+use super::canvas::{Anchor, Canvas, CanvasShape, Fill, Ink, TextBox};
+use super::compare::{self, ComparedRow};
 use super::generic::{self, Chart};
 use super::palette::Color;
-use super::{Figure, Format, draw, has_glyph, png, run};
+use super::{Figure, TickFormat, draw, has_glyph, png, run};
 use crate::lang::Lang;
-use crate::record::{Connect, Events, Kind, Outcome, Phase, Record, Timeline, Timeout, Usage};
+use crate::record::{Connect, EventKind, Events, Outcome, Phase, Record, Timeline, Timeout, Usage};
 use crate::stats::Fold;
 use crate::stats::latencies::Latencies;
 use crate::stats::lines::Lines;
@@ -28,10 +28,10 @@ fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record 
     let nanos = |ms: f64| (ms * 1e6) as i64;
     let mut events = Events::with_capacity(gaps.len() + 1);
     let mut at = ttft;
-    events.push((at * 1e3) as u32, Kind::CONTENT, 1, 4);
+    events.push((at * 1e3) as u32, EventKind::CONTENT, 1, 4);
     for gap in gaps {
         at += gap;
-        events.push((at * 1e3) as u32, Kind::CONTENT, 1, 4);
+        events.push((at * 1e3) as u32, EventKind::CONTENT, 1, 4);
     }
     let mut timeline = Timeline::planned(nanos(planned), nanos(sent));
     timeline.sent = Some(nanos(sent));
@@ -109,15 +109,15 @@ const COLUMNS: [&str; 9] = [
     "total_output_tokens",
 ];
 
-fn row(label: &str, values: [f64; 9]) -> Row {
+fn row(label: &str, values: [f64; 9]) -> ComparedRow {
     let mut values: std::collections::BTreeMap<String, f64> =
         COLUMNS.iter().map(|name| (*name).to_owned()).zip(values).collect();
     values.insert("p99_ttft_ms".into(), values["mean_ttft_ms"] * 1.7);
-    Row { label: label.into(), values }
+    ComparedRow { label: label.into(), values }
 }
 
 /// Numbers that were once measured on DeepSeek-R1-AWQ.
-fn measured() -> Vec<Row> {
+fn measured() -> Vec<ComparedRow> {
     vec![
         row("io512x512_mc1_np10", [45.8, 22.9, 0.045, 553.0, 42.6, 42.6, 22336.0, 5110.0, 5120.0]),
         row("io512x512_mc4_np40", [140.8, 70.5, 0.138, 1191.8, 54.6, 54.6, 29067.0, 20440.0, 20480.0]),
@@ -126,7 +126,7 @@ fn measured() -> Vec<Row> {
     ]
 }
 
-fn many(n: usize) -> Vec<Row> {
+fn many(n: usize) -> Vec<ComparedRow> {
     let mut numbers = Numbers(3);
     let one = |i: usize| {
         let users = f64::from(1 << (i % 8));
@@ -141,7 +141,7 @@ fn many(n: usize) -> Vec<Row> {
         let [total, output, requests] = rates;
         row(&label, [total, output, requests, ttft, tpot, tpot * 1.01, e2el, tokens, tokens * 0.98])
     };
-    let mut rows: Vec<Row> = (0..n).map(one).collect();
+    let mut rows: Vec<ComparedRow> = (0..n).map(one).collect();
     if n > 6 {
         rows[5].values.clear();
         rows[3].values.remove("mean_ttft_ms");
@@ -177,11 +177,14 @@ fn generic_figures() -> Vec<(String, Figure)> {
     let log_log = Chart {
         log_x: true,
         log_y: true,
-        y_format: Format::Ms,
+        y_format: TickFormat::Ms,
         ..chart("按并发的延迟", "并发数", "首令牌时间")
     };
-    let cdf_chart =
-        Chart { log_x: true, x_format: Format::Ms, ..chart("TTFT by class", "TTFT", "share of requests") };
+    let cdf_chart = Chart {
+        log_x: true,
+        x_format: TickFormat::Ms,
+        ..chart("TTFT by class", "TTFT", "share of requests")
+    };
     let samples = ["short", "long", "all of them together"]
         .map(|name| (name.to_owned(), cloud(3000).into_iter().map(|point| point.0).collect()));
     let series = (0..14).map(|i| wave(&format!("series with a long name {i}"), 40, f64::from(i))).collect();
@@ -347,7 +350,7 @@ fn a_measured_text_is_as_wide_as_it_is_drawn() {
     let figure = compare::heatmap(&measured(), "DeepSeek-R1");
     let canvas = draw::figure(&figure);
     let drawn = canvas.shapes.iter().filter_map(|shape| match shape {
-        Shape::Text { text, ink, .. } => {
+        CanvasShape::Text { text, ink, .. } => {
             png::outline(text, *ink).map(|path| f64::from(path.bounds().width()))
         }
         _ => None,

@@ -1,20 +1,20 @@
 //! The pictures over several configurations: throughput, latency, heat map.
 
-use super::ticks::Format;
-use super::{Axis, Figure, Panel, Ramp, Scale, Series, Style, Tone};
+use super::ticks::TickFormat;
+use super::{Axis, ColourRamp, Figure, Panel, Scale, Series, Style, Tone};
 use crate::lang::Lang;
 use crate::stats::metric::{Better, Metric};
 
 /// One configuration: its label (`io512x512_mc4_np40`) and the columns of the aggregated CSV.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct ComparedRow {
     pub label: String,
     pub values: std::collections::BTreeMap<String, f64>,
 }
 
 /// Which picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Comparison {
     Throughput,
     Latency,
     HeatMap,
@@ -25,13 +25,14 @@ const PAGE_ROWS: usize = 100;
 
 /// Some of the configurations that are compared, from place `from` on.
 struct Page<'a> {
-    rows: &'a [Row],
-    all: &'a [Row],
+    rows: &'a [ComparedRow],
+    all: &'a [ComparedRow],
     from: usize,
 }
 
 impl Page<'_> {
-    fn whole(rows: &[Row]) -> Page<'_> {
+    #[cfg(test)]
+    fn whole(rows: &[ComparedRow]) -> Page<'_> {
         Page { rows, all: rows, from: 0 }
     }
 
@@ -41,13 +42,13 @@ impl Page<'_> {
 }
 
 /// One picture for each hundred configurations, all on the same scales.
-pub fn pages(kind: Kind, all: &[Row], title: &str) -> Vec<Figure> {
+pub fn pages(kind: Comparison, all: &[ComparedRow], title: &str) -> Vec<Figure> {
     let draw = |(number, rows)| {
         let page = Page { rows, all, from: number * PAGE_ROWS };
         match kind {
-            Kind::Throughput => throughput_of(&page, title),
-            Kind::Latency => latency_of_page(&page, title),
-            Kind::HeatMap => heatmap_of(&page, title),
+            Comparison::Throughput => throughput_of(&page, title),
+            Comparison::Latency => latency_of_page(&page, title),
+            Comparison::HeatMap => heatmap_of(&page, title),
         }
     };
     all.chunks(PAGE_ROWS).enumerate().map(draw).collect()
@@ -62,13 +63,13 @@ struct Compared {
     column: String,
     en: String,
     zh: String,
-    format: Format,
+    format: TickFormat,
     higher: bool,
 }
 
 fn rate(of: Metric, column: &str, en: &str, zh: &str) -> Compared {
     let higher = of.about().better == Better::Higher;
-    Compared { column: column.into(), en: en.into(), zh: zh.into(), format: Format::Number, higher }
+    Compared { column: column.into(), en: en.into(), zh: zh.into(), format: TickFormat::Number, higher }
 }
 
 fn total() -> Compared {
@@ -93,7 +94,7 @@ fn latencies() -> Vec<Compared> {
         column: format!("{statistic}_{}_ms", of.name()),
         en: format!("{en} {}", of.written_out(Lang::English)),
         zh,
-        format: Format::Ms,
+        format: TickFormat::Ms,
         higher: of.about().better == Better::Higher,
     };
     let mean = |of: Metric| compared(of, "mean", "Mean", format!("平均{}", of.written_out(Lang::Chinese)));
@@ -113,7 +114,7 @@ impl Compared {
     }
 }
 
-impl Row {
+impl ComparedRow {
     /// A missing value is not a number: a gap with a "-".
     fn value(&self, column: &str) -> f64 {
         self.values.get(column).copied().unwrap_or(f64::NAN)
@@ -121,20 +122,21 @@ impl Row {
 }
 
 /// Whether anything of these configurations can be drawn.
-pub fn drawable(rows: &[Row]) -> bool {
+pub fn drawable(rows: &[ComparedRow]) -> bool {
     compared().iter().any(|metric| rows.iter().any(|row| row.value(&metric.column).is_finite()))
 }
 
 /// Chart 1: total tok/s, output tok/s, token counts, req/s by configuration (2x2).
 ///
 /// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
-pub fn throughput(rows: &[Row], title: &str) -> Figure {
+#[cfg(test)]
+pub fn throughput(rows: &[ComparedRow], title: &str) -> Figure {
     throughput_of(&Page::whole(rows), title)
 }
 
 fn throughput_of(page: &Page, title: &str) -> Figure {
     let rows = page.rows;
-    let mut tokens = panel(rows, "Tokens in and out · 输入与输出令牌数", Format::Number);
+    let mut tokens = panel(rows, "Tokens in and out · 输入与输出令牌数", TickFormat::Number);
     if tokens.note.is_none() {
         let counts = [("input · 输入", "total_input_tokens"), ("output · 输出", "total_output_tokens")];
         tokens.series = counts.map(|(name, column)| bars(rows, name, column, Tone::Auto)).into();
@@ -148,7 +150,8 @@ fn throughput_of(page: &Page, title: &str) -> Figure {
 /// Chart 2: mean TTFT, P99 TTFT, mean TPOT, mean ITL, mean E2EL, each on its own axis.
 ///
 /// `title`: what is compared, such as the model's name; it stands in front of the chart's own.
-pub fn latency(rows: &[Row], title: &str) -> Figure {
+#[cfg(test)]
+pub fn latency(rows: &[ComparedRow], title: &str) -> Figure {
     latency_of_page(&Page::whole(rows), title)
 }
 
@@ -163,7 +166,8 @@ fn latency_of_page(page: &Page, title: &str) -> Figure {
 /// A cell's colour is its place between the worst and the best value of its column. Equal
 /// values are neutral, and so is a single configuration; a column whose values differ by
 /// less than 10 % is pale in proportion.
-pub fn heatmap(rows: &[Row], title: &str) -> Figure {
+#[cfg(test)]
+pub fn heatmap(rows: &[ComparedRow], title: &str) -> Figure {
     heatmap_of(&Page::whole(rows), title)
 }
 
@@ -183,7 +187,7 @@ fn heatmap_of(page: &Page, title: &str) -> Figure {
     let mut panel = Panel {
         x: Axis::names("", metrics.iter().map(|metric| format!("{}\n{}", metric.en, metric.zh)).collect()),
         y: Axis::names("", rows.iter().map(|row| row.label.clone()).collect()),
-        ramp: Ramp::Verdict,
+        ramp: ColourRamp::Verdict,
         ramp_ends: Some(("worse · 较差".into(), "better · 较好".into())),
         ..Panel::default()
     };
@@ -223,7 +227,7 @@ fn goodness(value: f64, all: &[f64], higher: bool) -> f64 {
 }
 
 /// A panel of lying bars, one row a configuration, without series yet.
-fn panel(rows: &[Row], title: &str, format: Format) -> Panel {
+fn panel(rows: &[ComparedRow], title: &str, format: TickFormat) -> Panel {
     Panel {
         title: title.to_owned(),
         x: Axis::linear("").format(format),
@@ -250,7 +254,7 @@ fn common_range(page: &Page, columns: &[&str]) -> Option<(f64, f64)> {
     (page.is_part() && most > 0.0).then_some((0.0, most))
 }
 
-fn bars(rows: &[Row], name: &str, column: &str, tone: Tone) -> Series {
+fn bars(rows: &[ComparedRow], name: &str, column: &str, tone: Tone) -> Series {
     let points = rows.iter().enumerate().map(|(place, row)| (row.value(column), place as f64)).collect();
     Series::new(name, Style::Bars, points).tone(tone)
 }
@@ -292,9 +296,9 @@ fn joined(title: &str, own: &str) -> String {
 mod tests {
     use super::*;
 
-    fn row(label: &str, values: &[(&str, f64)]) -> Row {
+    fn row(label: &str, values: &[(&str, f64)]) -> ComparedRow {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        Row { label: label.to_owned(), values }
+        ComparedRow { label: label.to_owned(), values }
     }
 
     fn shares(figure: &Figure) -> Vec<f64> {
@@ -338,21 +342,21 @@ mod tests {
 
     #[test]
     fn many_configurations_come_on_pages_with_the_same_scales_and_colours() {
-        let rows: Vec<Row> = (0..250)
+        let rows: Vec<ComparedRow> = (0..250)
             .map(|n| row(&format!("c{n}"), &[("output_throughput", f64::from(n)), ("mean_ttft_ms", 10.0)]))
             .collect();
-        let pages = pages(Kind::Throughput, &rows, "model");
+        let pages = pages(Comparison::Throughput, &rows, "model");
         let rows_of = |figure: &Figure| figure.panels[1].series[0].points.len();
         assert_eq!(pages.iter().map(rows_of).collect::<Vec<_>>(), [100, 100, 50]);
         assert!(pages.iter().all(|page| page.panels[1].x.range == Some((0.0, 249.0)) && page.height < 3_000));
         assert_eq!(pages[2].subtitle, "configurations 201 to 250 of 250 · 250 个配置中的第 201 至 250 个");
-        let heat = super::pages(Kind::HeatMap, &rows, "");
+        let heat = super::pages(Comparison::HeatMap, &rows, "");
         assert!(
             shares(&heat[0])[..100].iter().all(|share| *share < 0.5),
             "the worst of all, not of its page"
         );
         assert!(shares(&heat[2])[..50].iter().all(|share| *share > 0.5));
-        let one = super::pages(Kind::Latency, &rows[..100], "");
+        let one = super::pages(Comparison::Latency, &rows[..100], "");
         assert_eq!((one.len(), one[0].panels[0].x.range), (1, None));
     }
 

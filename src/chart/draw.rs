@@ -8,7 +8,7 @@ use super::marks;
 use super::palette::{AXIS, GRID, GRID_MINOR, INK, PAPER, TEXT};
 use super::series::{self, Frame};
 use super::text;
-use super::ticks::Format;
+use super::ticks::TickFormat;
 
 /// The whole picture on a canvas.
 pub(super) fn figure(figure: &Figure) -> Canvas {
@@ -125,7 +125,7 @@ fn grid(canvas: &mut Canvas, frame: &Frame<'_>) {
     if !frame.x.named {
         frame.x.ticks.iter().for_each(|tick| upright(canvas, frame.px(tick.at), GRID));
     }
-    if !frame.y.named && frame.y.format != Format::Hidden {
+    if !frame.y.named && frame.y.format != TickFormat::Hidden {
         frame.y.ticks.iter().for_each(|tick| level(canvas, frame.py(tick.at), GRID));
     }
 }

@@ -1,7 +1,7 @@
 //! `Figure`: a grid of panels as plain data.
 
-use super::palette::{Ramp, Tone};
-use super::ticks::Format;
+use super::palette::{ColourRamp, Tone};
+use super::ticks::TickFormat;
 
 /// A picture: a title above a grid of panels.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct Panel {
     /// Why there is nothing to see, written in the middle: `no data: no reply was streamed`.
     pub note: Option<String>,
     /// The colours of [`Style::Cells`].
-    pub ramp: Ramp,
+    pub ramp: ColourRamp,
     /// What the low and the high end of the colours mean, drawn as a key below the cells.
     pub ramp_ends: Option<(String, String)>,
 }
@@ -37,7 +37,7 @@ pub struct Axis {
     pub scale: Scale,
     /// Fixed ends; else from the data. The first may be the larger one: the axis is turned.
     pub range: Option<(f64, f64)>,
-    pub format: Format,
+    pub format: TickFormat,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,7 +101,7 @@ impl Axis {
         Axis { label: label.into(), scale: Scale::Names(names), ..Axis::default() }
     }
 
-    pub fn format(mut self, format: Format) -> Axis {
+    pub fn format(mut self, format: TickFormat) -> Axis {
         self.format = format;
         self
     }

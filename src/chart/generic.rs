@@ -1,7 +1,7 @@
 //! Charts of plain points, for scripts: line, cdf, bar, scatter, heat map.
 
-use super::ticks::Format;
-use super::{Axis, Figure, Panel, Ramp, Scale, Series, Style};
+use super::ticks::TickFormat;
+use super::{Axis, ColourRamp, Figure, Panel, Scale, Series, Style};
 use crate::stats::weighed::Weighed;
 
 /// What all of these charts share.
@@ -11,8 +11,8 @@ pub struct Chart {
     pub subtitle: String,
     pub x_label: String,
     pub y_label: String,
-    pub x_format: Format,
-    pub y_format: Format,
+    pub x_format: TickFormat,
+    pub y_format: TickFormat,
     pub log_x: bool,
     pub log_y: bool,
     /// Vertical marks: x and label.
@@ -45,7 +45,7 @@ pub fn line(chart: Chart, series: Vec<Named>) -> Figure {
 
 /// The share of values at or below x, one curve for each list of values.
 pub fn cdf(mut chart: Chart, samples: Vec<(String, Weighed)>) -> Figure {
-    chart.y_format = Format::Share;
+    chart.y_format = TickFormat::Share;
     chart.log_y = false;
     let series = samples.into_iter().map(|(name, values)| Series::new(name, Style::Line, steps(&values)));
     let mut figure = chart.figure(series.collect());
@@ -108,7 +108,7 @@ pub fn heatmap(chart: Chart, values: &[(f64, f64, f64)]) -> Figure {
         true => 0.5,
         false => f64::NAN,
     };
-    let labels = Format::Number.column(&grid);
+    let labels = TickFormat::Number.column(&grid);
     let cells = grid.iter().zip(labels).map(|(value, label)| (share(*value), label)).collect();
     // The largest y is at the top, as on any other y axis.
     let top = ys.len().saturating_sub(1);
@@ -118,9 +118,9 @@ pub fn heatmap(chart: Chart, values: &[(f64, f64, f64)]) -> Figure {
     for panel in &mut figure.panels {
         panel.x.scale = Scale::Names(xs.iter().map(|x| x_format.value(*x)).collect());
         panel.y.scale = Scale::Names(ys.iter().rev().map(|y| y_format.value(*y)).collect());
-        panel.ramp = Ramp::Amount;
+        panel.ramp = ColourRamp::Amount;
         if lo <= hi {
-            panel.ramp_ends = Some((Format::Number.value(lo), Format::Number.value(hi)));
+            panel.ramp_ends = Some((TickFormat::Number.value(lo), TickFormat::Number.value(hi)));
         }
     }
     figure

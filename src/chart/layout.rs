@@ -1,10 +1,10 @@
 //! `Layout`: where everything of a figure stands, computed from measured texts before
 //! anything is drawn, so that nothing is clipped and nothing lies over another.
 
-use super::axis::{AxisPlan, Side};
+use super::axis::{AxisPlan, AxisSide};
 use super::figure::{Figure, Panel, Scale, Style};
 use super::marks::{self, Mark};
-use super::palette::Ramp;
+use super::palette::ColourRamp;
 use super::text;
 
 pub(super) const MARGIN: f64 = 36.0;
@@ -208,11 +208,11 @@ impl Grid {
     /// Axes of panel `i` for a plot of about `size`.
     fn plan(&self, panels: &[Panel], i: usize, size: (f64, f64)) -> PanelPlan {
         let panel = &panels[i];
-        let (mut x, mut y) = (AxisPlan::new(panel, Side::X), AxisPlan::new(panel, Side::Y));
+        let (mut x, mut y) = (AxisPlan::new(panel, AxisSide::X), AxisPlan::new(panel, AxisSide::Y));
         if y.named {
-            x.make_room(&bar_texts(panel, Side::X, size));
+            x.make_room(&bar_texts(panel, AxisSide::X, size));
         } else {
-            y.make_room(&bar_texts(panel, Side::Y, size));
+            y.make_room(&bar_texts(panel, AxisSide::Y, size));
         }
         x.fit_x(&panel.x, size.0);
         y.fit_y(&panel.y, size.1);
@@ -234,16 +234,16 @@ impl Grid {
 }
 
 /// (value, share of the axis that its text takes beyond the bar's end) of every bar.
-fn bar_texts(panel: &Panel, side: Side, size: (f64, f64)) -> Vec<(f64, f64)> {
-    let format = if side == Side::X { panel.x.format } else { panel.y.format };
+fn bar_texts(panel: &Panel, side: AxisSide, size: (f64, f64)) -> Vec<(f64, f64)> {
+    let format = if side == AxisSide::X { panel.x.format } else { panel.y.format };
     let bars = panel.series.iter().filter(|series| matches!(series.style, Style::Bars));
     let mut room = Vec::new();
     for series in bars {
-        let value = |point: &(f64, f64)| if side == Side::X { point.0 } else { point.1 };
+        let value = |point: &(f64, f64)| if side == AxisSide::X { point.0 } else { point.1 };
         let values: Vec<f64> = series.points.iter().map(value).collect();
         let share = |label: &String| match side {
-            Side::X => (text::width(label, VALUE) + 10.0) / size.0,
-            Side::Y => (VALUE + 8.0) / size.1,
+            AxisSide::X => (text::width(label, VALUE) + 10.0) / size.0,
+            AxisSide::Y => (VALUE + 8.0) / size.1,
         };
         let shares = format.column(&values).iter().map(share).collect::<Vec<f64>>();
         room.extend(values.into_iter().zip(shares));
@@ -314,7 +314,8 @@ impl PanelPlan {
 
 /// Cells that are judged: read column by column.
 fn is_table(panel: &Panel) -> bool {
-    panel.ramp == Ramp::Verdict && panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)))
+    panel.ramp == ColourRamp::Verdict
+        && panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)))
 }
 
 /// In one line, or with a title in two languages each in its own, or in any two lines.

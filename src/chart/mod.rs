@@ -21,9 +21,10 @@ mod text;
 mod ticks;
 
 pub use figure::{Axis, Figure, Panel, Scale, Series, Style};
-pub use palette::{Ramp, Tone};
+pub use palette::{ColourRamp, Tone};
+#[cfg(test)]
 pub use text::has_glyph;
-pub use ticks::Format;
+pub use ticks::TickFormat;
 
 #[cfg(test)]
 mod checks;

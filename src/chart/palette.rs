@@ -57,7 +57,7 @@ fn accent(i: usize) -> Color {
 
 /// How the cells of a heat map are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ramp {
+pub enum ColourRamp {
     /// Brown (0, worse) over white to green (1, better).
     #[default]
     Verdict,
@@ -65,21 +65,21 @@ pub enum Ramp {
     Amount,
 }
 
-impl Ramp {
+impl ColourRamp {
     /// The colour at `share` (0..1); not a number: empty.
     pub(super) fn color(self, share: f64) -> Color {
         if !share.is_finite() {
             return EMPTY;
         }
         let stops: &[Color] = match self {
-            Ramp::Verdict => &[
+            ColourRamp::Verdict => &[
                 Color(0xD6, 0x9B, 0x5F),
                 Color(0xEB, 0xD2, 0xAE),
                 Color(0xF7, 0xF6, 0xF2),
                 Color(0xAE, 0xDB, 0xC8),
                 Color(0x48, 0xAA, 0x89),
             ],
-            Ramp::Amount => &[
+            ColourRamp::Amount => &[
                 Color(0xF7, 0xFA, 0xFD),
                 Color(0xC9, 0xDD, 0xF0),
                 Color(0x85, 0xB5, 0xDD),
@@ -118,17 +118,17 @@ mod tests {
     #[test]
     fn the_verdict_runs_from_brown_over_white_to_green() {
         let (bad, even, good) =
-            (Ramp::Verdict.color(0.0), Ramp::Verdict.color(0.5), Ramp::Verdict.color(1.0));
+            (ColourRamp::Verdict.color(0.0), ColourRamp::Verdict.color(0.5), ColourRamp::Verdict.color(1.0));
         assert!(bad.0 > bad.1 && bad.1 > bad.2);
         assert!(even.0 > 240 && even.1 > 240 && even.2 > 235);
         assert!(good.1 > good.0 && good.1 > good.2);
-        assert_eq!(Ramp::Verdict.color(f64::NAN), EMPTY);
-        assert_eq!(Ramp::Verdict.color(7.0), good);
+        assert_eq!(ColourRamp::Verdict.color(f64::NAN), EMPTY);
+        assert_eq!(ColourRamp::Verdict.color(7.0), good);
     }
 
     #[test]
     fn text_on_a_dark_cell_is_white_and_on_a_light_one_dark() {
-        assert_eq!(Ramp::Amount.color(1.0).readable(), PAPER);
-        assert_eq!(Ramp::Amount.color(0.0).readable(), INK);
+        assert_eq!(ColourRamp::Amount.color(1.0).readable(), PAPER);
+        assert_eq!(ColourRamp::Amount.color(0.0).readable(), INK);
     }
 }

@@ -1,6 +1,6 @@
 //! A canvas as a PNG, with the embedded font alone: the fonts of the system are never looked at.
 
-use super::canvas::{Anchor, Canvas, Fill, Ink, Pair, Shape};
+use super::canvas::{Anchor, Canvas, CanvasShape, Fill, Ink, Pair};
 use super::palette::Color;
 use super::text;
 use crate::error::{Error, Result};
@@ -73,27 +73,27 @@ struct Painter {
 }
 
 impl Painter {
-    fn shape(&mut self, shape: &Shape) {
+    fn shape(&mut self, shape: &CanvasShape) {
         match shape {
-            Shape::Text { text, at, ink } => {
+            CanvasShape::Text { text, at, ink } => {
                 self.fill(outline(text, *ink), place(*at, ink.upright), ink.color)
             }
-            Shape::Rect { at, size, fill } => self.fill(rect(*at, *size), scale(), *fill),
-            Shape::Circle { middle, radius, fill } => {
+            CanvasShape::Rect { at, size, fill } => self.fill(rect(*at, *size), scale(), *fill),
+            CanvasShape::Circle { middle, radius, fill } => {
                 let path = PathBuilder::from_circle(middle.0 as f32, middle.1 as f32, *radius as f32);
                 self.fill(path, scale(), *fill);
             }
-            Shape::Polygon { points, fill } => self.fill(through(points, true), scale(), *fill),
-            Shape::Line { ends, color, thick } => {
+            CanvasShape::Polygon { points, fill } => self.fill(through(points, true), scale(), *fill),
+            CanvasShape::Line { ends, color, thick } => {
                 let stroke = Stroke { width: *thick as f32, ..Stroke::default() };
                 self.stroke(through(ends, false), &stroke, *color);
             }
-            Shape::Curve { points, color, thick } => {
+            CanvasShape::Curve { points, color, thick } => {
                 let (line_cap, line_join) = (LineCap::Round, LineJoin::Round);
                 let stroke = Stroke { width: *thick as f32, line_cap, line_join, ..Stroke::default() };
                 self.stroke(through(points, false), &stroke, *color);
             }
-            Shape::Clip { at, size } => {
+            CanvasShape::Clip { at, size } => {
                 let mut mask =
                     Mask::new(self.pixmap.width(), self.pixmap.height()).expect("the picture has a size");
                 if let Some(path) = rect(*at, *size) {
@@ -101,7 +101,7 @@ impl Painter {
                 }
                 self.mask = Some(mask);
             }
-            Shape::Unclip => self.mask = None,
+            CanvasShape::Unclip => self.mask = None,
         }
     }
 

@@ -1,12 +1,12 @@
 //! The three pictures of one run: distributions, rates over time, timeline of requests.
 
-use super::ticks::{Format, thousands};
+use super::ticks::{TickFormat, thousands};
 use super::{Axis, Figure, Panel, Series, Style, Tone};
 use crate::lang::Lang;
 use crate::record::Nanos;
 use crate::stats::latencies::Latencies;
 use crate::stats::levels::Levels;
-use crate::stats::lines::{Line, Lines};
+use crate::stats::lines::{Lines, SeriesLine};
 use crate::stats::occupancy::Occupancy;
 use crate::stats::token_bins::TokenBins;
 use crate::stats::turnout::Turnout;
@@ -70,8 +70,8 @@ fn histogram(title: &str, y_label: &str, values: &Weighed, none: String, accent:
     let values = values.at_least(1e-3);
     let mut panel = Panel {
         title: title.to_owned(),
-        x: Axis::log("").format(Format::Ms),
-        y: Axis::linear(y_label).format(Format::Share),
+        x: Axis::log("").format(TickFormat::Ms),
+        y: Axis::linear(y_label).format(TickFormat::Share),
         ..Panel::default()
     };
     let (Some(least), Some(most)) = (values.min(), values.max()) else {
@@ -125,7 +125,7 @@ fn percentile_marks(values: &Weighed) -> (Vec<(f64, f64)>, Vec<String>) {
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
         let Some(value) = values.quantile(share) else { continue };
         let weak = (1.0 - share) * (values.count() as f64) < 0.999;
-        let text = Format::Ms.value(value);
+        let text = TickFormat::Ms.value(value);
         let of = if weak { format!(" (n = {})", values.count()) } else { String::new() };
         match marks.iter_mut().find(|mark| mark.2.split(" (").next() == Some(&text)) {
             Some(mark) => (mark.1, mark.2) = (format!("{} = {name}", mark.1), [text, of].concat()),
@@ -193,7 +193,7 @@ pub(super) fn counts(turnout: &Turnout, lang: Lang) -> String {
 
 /// Seconds from 0 to `end`, written out: 1,500 and not 1.5k.
 pub(super) fn time_axis(label: &str, end: f64) -> Axis {
-    let format = if end > 10.0 { Format::Count } else { Format::Number };
+    let format = if end > 10.0 { TickFormat::Count } else { TickFormat::Number };
     Axis::linear(label).range(0.0, end.max(1e-3)).format(format)
 }
 
@@ -215,7 +215,7 @@ fn load_panel(occupancy: &Occupancy, end: f64, lang: Lang) -> Panel {
     Panel {
         title: say(lang, "Requests in flight", "进行中的请求"),
         x: time_axis(&say(lang, "time (s)", "时间 (秒)"), end),
-        y: Axis::linear("").format(Format::Count),
+        y: Axis::linear("").format(TickFormat::Count),
         note: flight.is_empty().then(|| say(lang, "no data: no request was sent", "没有数据：没有发出请求")),
         series,
         ..Panel::default()
@@ -237,7 +237,7 @@ pub(super) fn bin_width(end: f64) -> f64 {
 }
 
 pub(super) fn bin_text(bin: f64) -> String {
-    Format::Ms.tick(bin * 1e3, 0.0)
+    TickFormat::Ms.tick(bin * 1e3, 0.0)
 }
 
 /// The staircase of output tokens per second, with the tokens where they arrived.
@@ -322,7 +322,7 @@ pub fn timeline(name: &str, lines: &Lines, lang: Lang) -> Figure {
             "每行一个请求，按计划时间排序",
         ))
         .range(shown.len() as f64 - 0.5, -0.5)
-        .format(Format::Hidden),
+        .format(TickFormat::Hidden),
         note: shown.is_empty().then(|| say(lang, "no data: no request was made", "没有数据：没有请求")),
         series: kinds
             .into_iter()
@@ -336,7 +336,7 @@ pub fn timeline(name: &str, lines: &Lines, lang: Lang) -> Figure {
     figure
 }
 
-fn timeline_subtitle(lines: &Lines, shown: &[Line], lang: Lang) -> String {
+fn timeline_subtitle(lines: &Lines, shown: &[SeriesLine], lang: Lang) -> String {
     let counts = counts(&lines.turnout, lang);
     let (good, bad) = lines.counts();
     if shown.len() as u64 == good + bad {
@@ -350,7 +350,7 @@ fn timeline_subtitle(lines: &Lines, shown: &[Line], lang: Lang) -> String {
 
 /// At most [`LINES`] requests in order, failures in proportion, but twenty of them at least,
 /// since a single one may be what is looked for.
-fn sample(lines: &Lines) -> Vec<Line> {
+fn sample(lines: &Lines) -> Vec<SeriesLine> {
     let ((all_good, all_bad), (good, bad)) = (lines.counts(), lines.kept());
     let all = all_good + all_bad;
     let mut chosen = if all <= LINES {
@@ -361,11 +361,11 @@ fn sample(lines: &Lines) -> Vec<Line> {
         chosen.extend(evenly(&good, (LINES - bad_lines) as usize));
         chosen
     };
-    chosen.sort_unstable_by_key(Line::place);
+    chosen.sort_unstable_by_key(SeriesLine::place);
     chosen
 }
 
-fn evenly(lines: &[Line], wanted: usize) -> Vec<Line> {
+fn evenly(lines: &[SeriesLine], wanted: usize) -> Vec<SeriesLine> {
     let wanted = wanted.min(lines.len());
     (0..wanted).map(|i| lines[i * lines.len() / wanted]).collect()
 }

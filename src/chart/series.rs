@@ -309,13 +309,13 @@ fn thin(frame: &Frame<'_>, piece: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::super::Axis;
-    use super::super::axis::Side;
+    use super::super::axis::AxisSide;
     use super::*;
 
     fn framed(points: &[(f64, f64)], check: impl Fn(&Frame<'_>)) {
         let series = vec![Series::new("", Style::Line, points.to_vec())];
         let panel = Panel { x: Axis::linear(""), series, ..Panel::default() };
-        let (x, y) = (AxisPlan::new(&panel, Side::X), AxisPlan::new(&panel, Side::Y));
+        let (x, y) = (AxisPlan::new(&panel, AxisSide::X), AxisPlan::new(&panel, AxisSide::Y));
         let plot = Area { left: 50.0, top: 20.0, width: 400.0, height: 200.0 };
         check(&Frame { plot, x: &x, y: &y });
     }

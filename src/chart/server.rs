@@ -3,7 +3,7 @@
 use super::run::{
     bin_text, bin_width, count, counts, say, stairs, time_axis, titled, token_rates, warmup_mark,
 };
-use super::{Axis, Figure, Format, Panel, Series, Style, Tone};
+use super::{Axis, Figure, Panel, Series, Style, TickFormat, Tone};
 use crate::lang::Lang;
 use crate::record::{Nanos, Point, Source};
 use crate::stats::counter;
@@ -48,18 +48,18 @@ pub fn over_time(
         output(token_rates(tokens, end), &server, end, warmup_mark(&occupancy.turnout, start, lang), lang),
         Panel {
             title: say(lang, "Client: requests in flight", "客户端：进行中的请求"),
-            y: Axis::linear("").range(0.0, most).format(Format::Count),
+            y: Axis::linear("").range(0.0, most).format(TickFormat::Count),
             series: vec![Series::new("", Style::Step, flight).tone(Tone::Accent(2))],
-            ..panel(end, Format::Count)
+            ..panel(end, TickFormat::Count)
         },
         requests(&server, end, most, lang),
     ];
     if !server.kv_use.is_empty() {
         panels.push(Panel {
             title: say(lang, "Server: KV cache in use", "服务端：KV 缓存占用"),
-            y: Axis::linear("").range(0.0, 1.0).format(Format::Share),
+            y: Axis::linear("").range(0.0, 1.0).format(TickFormat::Share),
             series: vec![Series::new("", Style::Line, server.kv_use.clone()).tone(Tone::Accent(3))],
-            ..panel(end, Format::Share)
+            ..panel(end, TickFormat::Share)
         });
     }
     if let Some(last) = panels.last_mut() {
@@ -131,7 +131,7 @@ fn line(points: &[(Nanos, f64)], width: Nanos) -> Vec<(f64, f64)> {
     line
 }
 
-fn panel(end: f64, format: Format) -> Panel {
+fn panel(end: f64, format: TickFormat) -> Panel {
     Panel { x: time_axis("", end), y: Axis::linear("").format(format), ..Panel::default() }
 }
 
@@ -150,7 +150,7 @@ fn output(client: Vec<(f64, f64)>, server: &Server, end: f64, mark: Option<Serie
         title: say(lang, "Client: output tokens per second", "客户端：每秒输出令牌数"),
         note: none,
         series,
-        ..panel(end, Format::Number)
+        ..panel(end, TickFormat::Number)
     }
 }
 
@@ -162,11 +162,11 @@ fn requests(server: &Server, end: f64, most: f64, lang: Lang) -> Panel {
     let told = lines.into_iter().filter(|(_, points, _)| !points.is_empty());
     Panel {
         title: say(lang, "Server: requests running and waiting", "服务端：运行中与排队中的请求"),
-        y: Axis::linear("").range(0.0, most).format(Format::Count),
+        y: Axis::linear("").range(0.0, most).format(TickFormat::Count),
         series: told
             .map(|(name, points, tone)| Series::new(name, Style::Line, points.clone()).tone(tone))
             .collect(),
-        ..panel(end, Format::Count)
+        ..panel(end, TickFormat::Count)
     }
 }
 

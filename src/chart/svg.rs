@@ -1,6 +1,6 @@
 //! A canvas as an SVG document.
 
-use super::canvas::{Anchor, Canvas, Fill, Ink, Pair, Shape};
+use super::canvas::{Anchor, Canvas, CanvasShape, Fill, Ink, Pair};
 use super::text;
 use std::fmt::Write;
 
@@ -20,27 +20,27 @@ pub(super) fn write(canvas: &Canvas) -> String {
     out
 }
 
-fn element(out: &mut String, shape: &Shape) {
+fn element(out: &mut String, shape: &CanvasShape) {
     let done = match shape {
-        Shape::Text { text, at, ink } => text_element(out, text, *at, *ink),
-        Shape::Rect { at, size, fill } => {
+        CanvasShape::Text { text, at, ink } => text_element(out, text, *at, *ink),
+        CanvasShape::Rect { at, size, fill } => {
             let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(number);
             let fill = paint(*fill);
             writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{fill}/>")
         }
-        Shape::Circle { middle, radius, fill } => {
+        CanvasShape::Circle { middle, radius, fill } => {
             let [x, y, radius] = [middle.0, middle.1, *radius].map(number);
             writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{}/>", paint(*fill))
         }
-        Shape::Polygon { points, fill } => {
+        CanvasShape::Polygon { points, fill } => {
             writeln!(out, "<polygon points=\"{}\"{}/>", places(points), paint(*fill))
         }
-        Shape::Line { ends: [from, to], color, thick } => {
+        CanvasShape::Line { ends: [from, to], color, thick } => {
             let [x1, y1, x2, y2, thick] = [from.0, from.1, to.0, to.1, *thick].map(number);
             let line = format!("x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"");
             writeln!(out, "<line {line} stroke=\"{}\" stroke-width=\"{thick}\"/>", color.hex())
         }
-        Shape::Curve { points, color, thick } => writeln!(
+        CanvasShape::Curve { points, color, thick } => writeln!(
             out,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" \
              stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
@@ -48,14 +48,14 @@ fn element(out: &mut String, shape: &Shape) {
             color.hex(),
             number(*thick)
         ),
-        Shape::Clip { at, size } => {
+        CanvasShape::Clip { at, size } => {
             let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(number);
             // Several pictures may stand in one page: there the same name means the same place.
             let id = format!("clip-{x}-{y}-{width}-{height}");
             let rect = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>");
             writeln!(out, "<clipPath id=\"{id}\">{rect}</clipPath>\n<g clip-path=\"url(#{id})\">")
         }
-        Shape::Unclip => writeln!(out, "</g>"),
+        CanvasShape::Unclip => writeln!(out, "</g>"),
     };
     done.expect("a string takes every text");
 }

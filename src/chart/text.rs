@@ -19,6 +19,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
 }
 
 /// Whether the embedded font can draw `c`.
+#[cfg(test)]
 pub fn has_glyph(c: char) -> bool {
     index(c).is_some()
 }

@@ -2,7 +2,7 @@
 
 /// What the numbers of an axis are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum TickFormat {
     /// `0.5`, `250`, `1.5k`, `20M`.
     #[default]
     Number,
@@ -23,19 +23,19 @@ pub(super) struct Tick {
     pub label: String,
 }
 
-impl Format {
+impl TickFormat {
     /// A tick's label; `step` is the distance to the next tick (0: none).
     pub(super) fn tick(self, value: f64, step: f64) -> String {
         match self {
-            Format::Hidden => String::new(),
-            Format::Count => thousands(value.round() as i64),
-            Format::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
-            Format::Ms if value == 0.0 => "0".into(),
-            Format::Ms => {
+            TickFormat::Hidden => String::new(),
+            TickFormat::Count => thousands(value.round() as i64),
+            TickFormat::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
+            TickFormat::Ms if value == 0.0 => "0".into(),
+            TickFormat::Ms => {
                 let (factor, unit) = unit_of_ms(value);
                 format!("{} {unit}", trim(value * factor, 6))
             }
-            Format::Number => match value.abs() {
+            TickFormat::Number => match value.abs() {
                 1e9.. => format!("{}G", trim(value / 1e9, 3)),
                 1e6.. => format!("{}M", trim(value / 1e6, 3)),
                 1e3.. => format!("{}k", trim(value / 1e3, 3)),
@@ -47,7 +47,7 @@ impl Format {
     /// The values of one column or one kind of bars, with as many decimals as any of them
     /// needs, so that they look alike: `45.8`, `46.0`.
     pub(super) fn column(self, values: &[f64]) -> Vec<String> {
-        let plain = |value: f64| self == Format::Number && (1.0..999.95).contains(&value.abs());
+        let plain = |value: f64| self == TickFormat::Number && (1.0..999.95).contains(&value.abs());
         let shown = values.iter().filter(|value| plain(**value)).map(|value| short(*value));
         let decimals = shown.map(|text| text.split_once('.').map_or(0, |(_, digits)| digits.len()));
         let decimals = decimals.max().unwrap_or(0);
@@ -64,13 +64,13 @@ impl Format {
             return "-".into();
         }
         match self {
-            Format::Share => format!("{}%", short(value * 100.0)),
-            Format::Ms if value == 0.0 => "0 ms".into(),
-            Format::Ms => {
+            TickFormat::Share => format!("{}%", short(value * 100.0)),
+            TickFormat::Ms if value == 0.0 => "0 ms".into(),
+            TickFormat::Ms => {
                 let (factor, unit) = unit_of_ms(value);
                 format!("{} {unit}", three_digits(value * factor))
             }
-            Format::Number | Format::Count | Format::Hidden => match value.abs() {
+            TickFormat::Number | TickFormat::Count | TickFormat::Hidden => match value.abs() {
                 1e9.. => format!("{}G", trim(value / 1e9, 2)),
                 1e6.. => format!("{}M", trim(value / 1e6, 2)),
                 _ => short(value),
@@ -154,11 +154,11 @@ pub(super) fn thousands(value: i64) -> String {
 }
 
 /// Round steps over [lo, hi], at most about `count` of them.
-pub(super) fn linear(lo: f64, hi: f64, count: usize, format: Format) -> Vec<Tick> {
+pub(super) fn linear(lo: f64, hi: f64, count: usize, format: TickFormat) -> Vec<Tick> {
     let (lo, hi) = (lo.min(hi), lo.max(hi));
     let raw = (hi - lo) / count.max(1) as f64;
     let step = match format {
-        Format::Count => nice_step(raw.max(1.0), &[1.0, 2.0, 5.0, 10.0]),
+        TickFormat::Count => nice_step(raw.max(1.0), &[1.0, 2.0, 5.0, 10.0]),
         _ => nice_step(raw, &[1.0, 2.0, 2.5, 5.0, 10.0]),
     };
     if !step.is_finite() || step <= 0.0 {
@@ -182,7 +182,7 @@ fn nice_step(raw: f64, factors: &[f64]) -> f64 {
 
 /// Candidate tick sets of a log axis over the exponents [lo, hi], densest first: within each
 /// decade at 1, 2 and 5 (when there are few decades), at decades, at every 2nd, 3rd, ... one.
-pub(super) fn log(lo: f64, hi: f64, format: Format) -> Vec<Vec<Tick>> {
+pub(super) fn log(lo: f64, hi: f64, format: TickFormat) -> Vec<Vec<Tick>> {
     let mut sets = Vec::new();
     if hi - lo <= 3.2 {
         if hi - lo <= 1.1 {
@@ -196,7 +196,7 @@ pub(super) fn log(lo: f64, hi: f64, format: Format) -> Vec<Vec<Tick>> {
     sets
 }
 
-fn log_set(lo: f64, hi: f64, within: &[f64], every: i64, format: Format) -> Vec<Tick> {
+fn log_set(lo: f64, hi: f64, within: &[f64], every: i64, format: TickFormat) -> Vec<Tick> {
     let decades = (lo.floor() as i64..=hi.ceil() as i64).filter(|decade| decade.rem_euclid(every) == 0);
     decades
         .flat_map(|decade| within.iter().map(move |factor| factor * 10f64.powi(decade as i32)))
@@ -226,25 +226,28 @@ mod tests {
 
     #[test]
     fn linear_ticks_are_round_and_inside() {
-        assert_eq!(labels(&linear(0.0, 148.0, 5, Format::Number)), ["0", "50", "100"]);
-        assert_eq!(labels(&linear(0.0, 0.15, 5, Format::Number)), ["0", "0.05", "0.10", "0.15"]);
-        assert_eq!(labels(&linear(0.0, 9000.0, 4, Format::Number)), ["0", "2.5k", "5k", "7.5k"]);
-        assert_eq!(labels(&linear(0.0, 2000.0, 4, Format::Ms)), ["0", "500 ms", "1 s", "1.5 s", "2 s"]);
-        assert_eq!(labels(&linear(0.0, 1.0, 4, Format::Share)), ["0%", "25%", "50%", "75%", "100%"]);
-        assert_eq!(labels(&linear(-1.0, 1.0, 4, Format::Number)), ["-1.0", "-0.5", "0", "0.5", "1.0"]);
+        assert_eq!(labels(&linear(0.0, 148.0, 5, TickFormat::Number)), ["0", "50", "100"]);
+        assert_eq!(labels(&linear(0.0, 0.15, 5, TickFormat::Number)), ["0", "0.05", "0.10", "0.15"]);
+        assert_eq!(labels(&linear(0.0, 9000.0, 4, TickFormat::Number)), ["0", "2.5k", "5k", "7.5k"]);
+        assert_eq!(labels(&linear(0.0, 2000.0, 4, TickFormat::Ms)), ["0", "500 ms", "1 s", "1.5 s", "2 s"]);
+        assert_eq!(labels(&linear(0.0, 1.0, 4, TickFormat::Share)), ["0%", "25%", "50%", "75%", "100%"]);
+        assert_eq!(labels(&linear(-1.0, 1.0, 4, TickFormat::Number)), ["-1.0", "-0.5", "0", "0.5", "1.0"]);
     }
 
     #[test]
     fn counts_have_whole_ticks_only() {
-        assert_eq!(labels(&linear(0.0, 1.06, 8, Format::Count)), ["0", "1"]);
-        assert_eq!(labels(&linear(0.0, 4000.0, 4, Format::Count)), ["0", "1,000", "2,000", "3,000", "4,000"]);
+        assert_eq!(labels(&linear(0.0, 1.06, 8, TickFormat::Count)), ["0", "1"]);
+        assert_eq!(
+            labels(&linear(0.0, 4000.0, 4, TickFormat::Count)),
+            ["0", "1,000", "2,000", "3,000", "4,000"]
+        );
     }
 
     #[test]
     fn log_ticks_stand_at_decades_and_between_them_when_there_are_few() {
-        let few = log(0.9, 3.1, Format::Ms);
+        let few = log(0.9, 3.1, TickFormat::Ms);
         assert_eq!(labels(&few[0]), ["10 ms", "20 ms", "50 ms", "100 ms", "200 ms", "500 ms", "1 s"]);
-        let many = log(-1.0, 6.0, Format::Ms);
+        let many = log(-1.0, 6.0, TickFormat::Ms);
         assert_eq!(labels(&many[0])[..3], ["100 µs", "1 ms", "10 ms"]);
         assert_eq!(many[0].len(), 8);
     }
@@ -252,14 +255,17 @@ mod tests {
     #[test]
     fn values_keep_three_or_four_digits() {
         let texts =
-            [45.8, 140.8, 0.045, 20480.0, 2.0, 0.0, 999.96, 1_234_567.0].map(|v| Format::Number.value(v));
+            [45.8, 140.8, 0.045, 20480.0, 2.0, 0.0, 999.96, 1_234_567.0].map(|v| TickFormat::Number.value(v));
         assert_eq!(texts, ["45.8", "140.8", "0.045", "20,480", "2", "0", "1,000", "1.23M"]);
-        assert_eq!(Format::Number.column(&[45.8, 46.0, 1234.4, f64::NAN]), ["45.8", "46.0", "1,234", "-"]);
-        assert_eq!(Format::Number.column(&[1.0, 2.5, 14.0]), ["1.0", "2.5", "14.0"]);
-        assert_eq!(Format::Number.column(&[5.0, 512.0]), ["5", "512"]);
-        let texts = [553.0, 1191.8, 58477.0, 0.25, 42.6].map(|v| Format::Ms.value(v));
+        assert_eq!(
+            TickFormat::Number.column(&[45.8, 46.0, 1234.4, f64::NAN]),
+            ["45.8", "46.0", "1,234", "-"]
+        );
+        assert_eq!(TickFormat::Number.column(&[1.0, 2.5, 14.0]), ["1.0", "2.5", "14.0"]);
+        assert_eq!(TickFormat::Number.column(&[5.0, 512.0]), ["5", "512"]);
+        let texts = [553.0, 1191.8, 58477.0, 0.25, 42.6].map(|v| TickFormat::Ms.value(v));
         assert_eq!(texts, ["553 ms", "1.19 s", "58.5 s", "250 µs", "42.6 ms"]);
-        assert_eq!(Format::Ms.value(f64::NAN), "-");
+        assert_eq!(TickFormat::Ms.value(f64::NAN), "-");
         assert_eq!(thousands(-1234567), "-1,234,567");
     }
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::flags;
-use crate::script::{Session, embedded};
+use crate::script::{Script, embedded};
 
 /// All commands. A built-in command has its own flags only when it is the one that was asked for,
 /// because they are read from its script.
-pub fn root(built_in: Option<&Session>) -> Command {
+pub fn root(built_in: Option<&Script>) -> Command {
     let mut root = Command::new("rampant")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A scriptable load engine for LLM inference servers: workloads in Rhai, results in Parquet")

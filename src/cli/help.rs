@@ -1,10 +1,10 @@
 //! The help of a script: its own words, and its parameters.
 
-use crate::script::{Session, embedded};
+use crate::script::{Script, embedded};
 use unicode_width::UnicodeWidthStr;
 
 /// What `rampant run FILE --help` prints.
-pub fn script(session: &Session) -> String {
+pub fn script(session: &Script) -> String {
     let program = &session.state.experiment.program;
     let mut text = embedded::description(&program.text);
     if !text.is_empty() {
@@ -16,7 +16,7 @@ pub fn script(session: &Session) -> String {
 }
 
 /// A line for each parameter.
-pub fn params(session: &Session) -> String {
+pub fn params(session: &Script) -> String {
     if session.params.is_empty() {
         return "This script has no parameters.\n".into();
     }

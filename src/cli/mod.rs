@@ -19,7 +19,7 @@ use crate::experiment::switches::Switches;
 use crate::experiment::terminal::fit;
 use crate::host::Host;
 use crate::script::reference::Reference;
-use crate::script::{self, Session, embedded};
+use crate::script::{self, Script, embedded};
 
 /// Runs the command line of this process and returns its exit code.
 pub fn run() -> ExitCode {
@@ -48,7 +48,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
     let wanted = argv.get(1).cloned().unwrap_or_default();
     let wanted = wanted.as_str();
     let built_in = match embedded::program(wanted) {
-        Some(source) => Some(Session::prepare(source, Args::default(), Switches::default(), host.clone())?),
+        Some(source) => Some(Script::prepare(source, Args::default(), Switches::default(), host.clone())?),
         None => None,
     };
     let command = command::root(built_in.as_ref());
@@ -109,7 +109,7 @@ fn refused(error: clap::Error, wanted: &str, host: &Host) -> Result<()> {
     })
 }
 
-fn run_built_in(session: Session, found: &ArgMatches, host: &Host) -> Result<()> {
+fn run_built_in(session: Script, found: &ArgMatches, host: &Host) -> Result<()> {
     let name = session.state.experiment.program.name.clone();
     let given = flags::given(&session.params, found);
     let switches = flags::switches(found, host)?;
@@ -144,12 +144,12 @@ fn check_file(found: &ArgMatches, host: &Host) -> Result<()> {
     Ok(())
 }
 
-fn open(found: &ArgMatches, host: &Host) -> Result<Session> {
+fn open(found: &ArgMatches, host: &Host) -> Result<Script> {
     let file: &Path = found.get_one::<PathBuf>("file").expect("clap asks for it");
     let args = flags::assignments(found)?;
     // Nothing runs, so what only a run needs, such as the secrets, is not asked for.
     let switches = Switches { lib: flags::libraries(found, host), ..Switches::default() };
-    Session::prepare(Program::file(file, host)?, args, switches, host.clone())
+    Script::prepare(Program::file(file, host)?, args, switches, host.clone())
 }
 
 fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
@@ -173,7 +173,7 @@ fn show_script(name: Option<&String>, host: &Host) -> Result<()> {
 
 fn show_docs(found: &ArgMatches, host: &Host) -> Result<()> {
     let empty = Program { name: "docs".into(), text: String::new(), path: None, built_in: false };
-    let session = Session::prepare(empty, Args::default(), Switches::default(), host.clone())?;
+    let session = Script::prepare(empty, Args::default(), Switches::default(), host.clone())?;
     let reference = Reference::of(&session);
     let text = match found.get_one::<String>("name") {
         _ if found.get_flag("markdown") => reference.markdown(),

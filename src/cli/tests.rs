@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::lang::Lang;
 
 fn host(folder: &Path) -> Host {
@@ -24,7 +24,7 @@ fn the_parser_tree_is_sound() {
     for (name, _) in embedded::COMMANDS {
         let source = embedded::program(name).unwrap();
         let host = host(Path::new("/"));
-        let session = Session::prepare(source, Args::default(), Switches::default(), host).unwrap();
+        let session = Script::prepare(source, Args::default(), Switches::default(), host).unwrap();
         assert!(session.errors.is_empty(), "{name}: {}", session.errors[0]);
         command::root(Some(&session)).debug_assert();
     }
@@ -47,7 +47,7 @@ fn an_unknown_parameter_is_refused_before_the_script_runs() {
         error.to_string(),
         "-p ratte: the script has no such parameter; did you mean `rate`? (parameters: rate)"
     );
-    assert_eq!((error.kind, host.written().0.as_str()), (Kind::Usage, ""));
+    assert_eq!((error.kind, host.written().0.as_str()), (ErrorKind::Usage, ""));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn flags_of_a_built_in_command_come_from_its_script() {
     // Nothing listens on the discard port: the flags are all taken, and the server is not there.
     let line = "single --model m --port 9 --ready-timeout 1ms --max-concurrency 4 --no-stream --goodput ttft:400 tpot:30";
     let line: Vec<&str> = line.split(' ').collect();
-    assert_eq!(rampant(&line, &host).unwrap_err().kind, Kind::NotReady);
+    assert_eq!(rampant(&line, &host).unwrap_err().kind, ErrorKind::NotReady);
     let error = rampant(&["single", "--goodput", "ttft=400"], &host).unwrap_err();
     assert!(error.message.contains("--goodput"), "{error}");
     let error = rampant(&["single", "--max-concurrency", "0"], &host).unwrap_err();
@@ -98,7 +98,7 @@ fn whatever_makes_sense_for_both_is_an_option_of_single_and_of_batch() {
     let params = |name: &str| -> std::collections::BTreeSet<String> {
         let source = embedded::program(name).unwrap();
         let session =
-            Session::prepare(source, Args::default(), Switches::default(), host(Path::new("/"))).unwrap();
+            Script::prepare(source, Args::default(), Switches::default(), host(Path::new("/"))).unwrap();
         session.params.iter().map(|param| param.name.clone()).collect()
     };
     let (single, batch) = (params("single"), params("batch"));
@@ -127,7 +127,7 @@ fn a_parameter_takes_the_flag_of_a_switch_with_the_same_name() {
     let text = "param(\"seed\", 0); param(\"quiet\", false);".to_string();
     let source = Program { name: "single".into(), text, path: None, built_in: false };
     let host = host(Path::new("/"));
-    let session = Session::prepare(source, Args::default(), Switches::default(), host.clone()).unwrap();
+    let session = Script::prepare(source, Args::default(), Switches::default(), host.clone()).unwrap();
     let root = command::root(Some(&session));
     root.clone().debug_assert();
     let found = root.try_get_matches_from(["rampant", "single", "--seed", "7", "--quiet"]).unwrap();
@@ -163,7 +163,7 @@ fn a_wrong_flag_is_one_sentence_with_a_hint() {
     let error = rampant(&["run", "gone.rhai"], &host).unwrap_err();
     assert_eq!(error.to_string(), "cannot read script \"gone.rhai\": no such file");
     let error = rampant(&["run", "gone.rhai", "-p", "rate"], &host).unwrap_err();
-    assert_eq!(error.kind, Kind::Usage);
+    assert_eq!(error.kind, ErrorKind::Usage);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_built_in_script_can_be_printed_and_run_as_a_file() {
     let error = rampant(&["script", "singel"], &host).unwrap_err();
     assert!(error.message.starts_with("no built-in script \"singel\"; did you mean single?"), "{error}");
     let line = ["run", "a.rhai", "-p", "port=9", "-p", "ready_timeout=1ms", "-q"];
-    assert_eq!(with_script(&text, &line).unwrap_err().kind, Kind::NotReady);
+    assert_eq!(with_script(&text, &line).unwrap_err().kind, ErrorKind::NotReady);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `Blame`: why a server gave no good answer before any load, and so how the process ends.
 
-use super::refusal::Refusal;
-use crate::error::Kind;
+use super::refusal::Remedy;
+use crate::error::ErrorKind;
 use crate::record::{Outcome, Record};
 
 /// Why there is no good answer.
@@ -25,11 +25,9 @@ impl Blame {
     }
 
     /// Of a request that was no success. `refusal`: what its words refuse by name, if anything.
-    pub fn of(record: &Record, refusal: Option<&Refusal>) -> Blame {
-        let by_name = matches!(
-            refusal,
-            Some(Refusal::Asked(_) | Refusal::Needed(_) | Refusal::Wants(_) | Refusal::Length)
-        );
+    pub fn of(record: &Record, refusal: Option<&Remedy>) -> Blame {
+        let by_name =
+            matches!(refusal, Some(Remedy::Asked(_) | Remedy::Needed(_) | Remedy::Wants(_) | Remedy::Length));
         match (record.outcome, record.status) {
             (Outcome::Status, Some(status)) => Blame::of_status(status),
             // Some servers answer 200 and say in the body what is wrong with the request.
@@ -39,10 +37,10 @@ impl Blame {
     }
 
     /// The exit code that follows: 97 or 2.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> ErrorKind {
         match self {
-            Blame::Server => Kind::NotReady,
-            Blame::Command => Kind::Usage,
+            Blame::Server => ErrorKind::NotReady,
+            Blame::Command => ErrorKind::Usage,
         }
     }
 }
@@ -71,7 +69,7 @@ mod tests {
             (Outcome::Status, Some(400), None, 2),
             (Outcome::Status, Some(429), None, 97),
             // A failure of the server's own that names a field is one all the same.
-            (Outcome::Status, Some(500), Some(Refusal::Asked(field())), 97),
+            (Outcome::Status, Some(500), Some(Remedy::Asked(field())), 97),
             (Outcome::Connect, None, None, 97),
             (Outcome::Disconnected, None, None, 97),
             (Outcome::Truncated, Some(200), None, 97),
@@ -84,9 +82,9 @@ mod tests {
             (Outcome::TimedOut(Timeout::Idle), Some(200), None, 97),
             (Outcome::TimedOut(Timeout::Total), Some(200), None, 97),
             (Outcome::ServerError, Some(200), None, 97),
-            (Outcome::ServerError, Some(200), Some(Refusal::Elsewhere), 97),
-            (Outcome::ServerError, Some(200), Some(Refusal::Asked(field())), 2),
-            (Outcome::ServerError, Some(200), Some(Refusal::Length), 2),
+            (Outcome::ServerError, Some(200), Some(Remedy::Elsewhere), 97),
+            (Outcome::ServerError, Some(200), Some(Remedy::Asked(field())), 2),
+            (Outcome::ServerError, Some(200), Some(Remedy::Length), 2),
         ] {
             let mut record = reply(0, 0).record();
             (record.outcome, record.status) = (outcome, status);

@@ -27,7 +27,7 @@ pub struct Body {
 
 /// What a feed came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct BodyProgress {
     /// Bytes that belonged to the body. Any others came after its end, which no honest server
     /// does: the connection is not to be used again.
     pub used: usize,
@@ -80,7 +80,7 @@ impl Body {
 
     /// Feeds bytes; calls `each` with every run of data in them. Fails when they break the
     /// chunked framing; the connection is then of no more use.
-    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<Progress, String> {
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<BodyProgress, String> {
         let mut at = 0;
         while at < bytes.len() && !self.finished() {
             match self.state {
@@ -91,7 +91,7 @@ impl Body {
                 }
             }
         }
-        Ok(Progress { used: at, finished: self.finished() })
+        Ok(BodyProgress { used: at, finished: self.finished() })
     }
 
     /// The connection closed. True: the body is complete. False: it was cut off.
@@ -284,7 +284,7 @@ mod tests {
     fn a_body_without_a_length_ends_when_the_connection_closes() {
         let mut body = Body::new(Framing::UntilClose);
         let fed = body.feed(b"hello", |run| assert_eq!(run, b"hello"));
-        assert_eq!(fed, Ok(Progress { used: 5, finished: false }));
+        assert_eq!(fed, Ok(BodyProgress { used: 5, finished: false }));
         assert!(body.closed());
         assert!(body.finished());
     }

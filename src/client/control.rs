@@ -1,4 +1,4 @@
-//! `Control`: the calls to a target that are not timed: models, readiness, metrics, hooks.
+//! `ServerControl`: the calls to a target that are not timed: models, readiness, metrics, hooks.
 
 mod fingerprint;
 mod listing;
@@ -6,7 +6,7 @@ mod pages;
 mod patience;
 mod prometheus;
 
-pub use listing::{Listing, Unlisted};
+pub use listing::{ModelListing, Unlisted};
 pub use patience::{Again, Patience, retry_after};
 pub use prometheus::metric;
 pub(in crate::client) use prometheus::{labels, samples};
@@ -15,7 +15,7 @@ use super::blame::{Blame, may_pass};
 use super::protocol::{Api, error_words};
 use super::target::HeaderValue;
 use super::{Target, tls, trouble};
-use crate::error::{self, Error, Kind, Result};
+use crate::error::{self, Error, ErrorKind, Result};
 use reqwest::{Method, StatusCode, redirect};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// A client for everything but generation. It uses no proxy, follows a redirect on the same
 /// host only, and shows no secret in an error.
 #[derive(Clone)]
-pub struct Control {
+pub struct ServerControl {
     target: Target,
     http: reqwest::Client,
 }
@@ -44,7 +44,7 @@ const REDIRECTS_MAX: usize = 5;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const CERTIFICATE_HINT: &str = "give the server's authority, or its own certificate, as a CA file (--ca-cert), or accept any (--insecure)";
 
-impl Control {
+impl ServerControl {
     /// Fails when the target's CA file cannot be used or a header cannot be sent.
     pub fn new(target: &Target) -> Result<Self> {
         // Plain HTTP must work on a machine without any certificates; a redirect cannot turn it
@@ -65,7 +65,7 @@ impl Control {
             .map_err(|error| {
                 Error::run(format!("cannot set up a client for {}: {}", target.name, cause(&error)))
             })?;
-        Ok(Control { target: target.clone(), http })
+        Ok(ServerControl { target: target.clone(), http })
     }
 
     /// The names of the models that the target serves; may be empty.
@@ -77,7 +77,7 @@ impl Control {
     /// Asks for the list of models, beside the endpoint and below the base. TGI's one model comes
     /// from `/info` where it has no list.
     /// `named`: the model is known and the list a hint, for which nobody waits long.
-    pub async fn list(&self, named: bool) -> std::result::Result<Listing, Unlisted> {
+    pub async fn list(&self, named: bool) -> std::result::Result<ModelListing, Unlisted> {
         let limit = if named { LOOK } else { CALL };
         let mut paths = vec!["/v1/models".to_string()];
         let path = self.target.endpoint.split('?').next().unwrap_or_default();
@@ -95,12 +95,12 @@ impl Control {
         let mut refused = None;
         for path in paths {
             let answer = self.call(Method::GET, &path, limit).await.map_err(|error| {
-                let error = Error { kind: Kind::NotReady, ..error };
+                let error = Error { kind: ErrorKind::NotReady, ..error };
                 unlisted(error, true)
             })?;
             let status = answer.status.as_u16();
             match answer.good(self) {
-                Ok(answer) => return Ok(Listing { path, answer }),
+                Ok(answer) => return Ok(ModelListing { path, answer }),
                 Err(error) if matches!(status, 404 | 405) => refused = refused.or(Some(error)),
                 Err(error) => {
                     let kind = Blame::of_status(status).kind();
@@ -109,11 +109,11 @@ impl Control {
             }
         }
         let refused = refused.unwrap_or_else(|| Error::run("it has no list"));
-        Err(unlisted(Error { kind: Kind::Usage, ..refused }, false))
+        Err(unlisted(Error { kind: ErrorKind::Usage, ..refused }, false))
     }
 
     /// The names in a list of models; fails when it is none.
-    pub fn names(&self, listing: &Listing) -> Result<Vec<String>> {
+    pub fn names(&self, listing: &ModelListing) -> Result<Vec<String>> {
         if listing.path == "/info" {
             let model = listing.answer.json()["model_id"].as_str().map(str::to_string);
             return Ok(model.into_iter().collect());
@@ -121,7 +121,7 @@ impl Control {
         listing.names().ok_or_else(|| {
             let url = self.target.url(&listing.path);
             let told = format!("cannot ask {} for its models: {url} has no list of models", self.target.name);
-            Error::new(Kind::NotReady, told)
+            Error::new(ErrorKind::NotReady, told)
         })
     }
 
@@ -137,7 +137,7 @@ impl Control {
             let limit = LOOK.min(patience.left().max(PAUSE));
             let looked = patience.aloud(&awaited, self.look(limit, named)).await?;
             let Err(reason) = looked else { return Ok(()) };
-            definite = (reason.kind == Kind::Usage)
+            definite = (reason.kind == ErrorKind::Usage)
                 .then(|| definite.map_or_else(|| (1, Instant::now()), |(looks, since)| (looks + 1, since)));
             let refused =
                 |reason| Err(Error::usage(format!("{} has no list of models: {reason}", self.target.name)));
@@ -146,7 +146,7 @@ impl Control {
             {
                 return refused(reason.message);
             }
-            if reason.kind == Kind::NotReady {
+            if reason.kind == ErrorKind::NotReady {
                 let doing = if reason.message.contains("certificate") { "trust" } else { "talk to" };
                 return Err(reason.context(format!("cannot {doing} {}", self.target.name)));
             }
@@ -159,13 +159,13 @@ impl Control {
                 }
                 let seconds = patience.limit().as_secs_f64();
                 let message = format!("{} was not ready after {seconds} s: {reason}", self.target.name);
-                return Err(Error::new(Kind::NotReady, message));
+                return Err(Error::new(ErrorKind::NotReady, message));
             }
         }
     }
 
-    /// One look; the error is why it is not ready: [`Kind::NotReady`] when it never will be,
-    /// [`Kind::Usage`] when it says of each path that it is wrong.
+    /// One look; the error is why it is not ready: [`ErrorKind::NotReady`] when it never will be,
+    /// [`ErrorKind::Usage`] when it says of each path that it is wrong.
     async fn look(&self, limit: Duration, named: bool) -> Result<()> {
         let paths: &[&str] = match self.target.api {
             Api::TensorRt => &["/v2/health/ready", "/health", "/v1/models"],
@@ -188,7 +188,7 @@ impl Control {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::new(if definite { Kind::Usage } else { Kind::Run }, reasons.join("; ")))
+        Err(Error::new(if definite { ErrorKind::Usage } else { ErrorKind::Run }, reasons.join("; ")))
     }
 
     /// The target's metrics, as Prometheus text.
@@ -261,10 +261,14 @@ impl Control {
     async fn call(&self, method: Method, path: &str, limit: Duration) -> Result<Answer> {
         let fail = |error: reqwest::Error| {
             let strange = no_http(&error, &self.target);
-            let kind = if trouble::lasts(&error) || strange.is_some() { Kind::NotReady } else { Kind::Run };
+            let kind = if trouble::lasts(&error) || strange.is_some() {
+                ErrorKind::NotReady
+            } else {
+                ErrorKind::Run
+            };
             let words = trouble::words(&error).or(strange);
             let words = words.unwrap_or_else(|| self.target.scrub(&cause(&error)).into_owned());
-            let certificate = kind == Kind::NotReady && words.contains("certificate");
+            let certificate = kind == ErrorKind::NotReady && words.contains("certificate");
             let error = Error::new(kind, words);
             if certificate { self.hinted(error) } else { error }
         };
@@ -304,7 +308,7 @@ impl Answer {
         self.status.is_success() || asks_who || (named && !starting)
     }
 
-    fn good(self, control: &Control) -> Result<Answer> {
+    fn good(self, control: &ServerControl) -> Result<Answer> {
         if self.status.is_success() {
             return Ok(self);
         }

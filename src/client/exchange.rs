@@ -6,14 +6,14 @@ use super::body::Body;
 use super::caps::Caps;
 use super::conn::Conn;
 use super::head::Head;
-use super::limits::{Course, Limits, Over};
-use super::order::Order;
-use super::protocol::{self, Api, Tally};
+use super::limits::{Limits, Over, ReplyTimes};
+use super::outgoing_request::OutgoingRequest;
+use super::protocol::{self, Api, ReplyState};
 use super::target::Target;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Connect, Doubts, Nanos, Outcome, Packed, Parcel, Record};
+use crate::record::{Clock, Connect, Doubts, Nanos, Outcome, Packed, PackedRecord, Record};
 use bytes::Bytes;
-use content::Reading;
+use content::ContentReading;
 use std::io;
 
 /// Most bytes of an error body that are kept.
@@ -30,16 +30,16 @@ const GOODBYE_WITHIN: Nanos = 1_000_000_000;
 
 /// Why a request did not end well.
 #[derive(Debug)]
-pub struct Fault {
+pub struct ExchangeFault {
     pub outcome: Outcome,
     pub text: String,
     /// When it was noticed; `None`: now.
     pub at: Option<Nanos>,
 }
 
-impl Fault {
-    pub fn new(outcome: Outcome, text: impl Into<String>) -> Fault {
-        Fault { outcome, text: text.into(), at: None }
+impl ExchangeFault {
+    pub fn new(outcome: Outcome, text: impl Into<String>) -> ExchangeFault {
+        ExchangeFault { outcome, text: text.into(), at: None }
     }
 }
 
@@ -47,7 +47,7 @@ impl Fault {
 pub struct Exchange {
     api: Api,
     caps: Caps,
-    reader: protocol::Reader,
+    reader: protocol::TemplateReader,
     record: Box<Record>,
     /// Before TLS, for a second try; let go of once a reply has begun.
     request: Bytes,
@@ -57,14 +57,14 @@ pub struct Exchange {
     head_bytes: Vec<u8>,
     head: Option<Head>,
     body: Option<Body>,
-    reading: Reading,
+    reading: ContentReading,
     /// How a body began that is not called a stream of events.
     opening: Vec<u8>,
     event_count: u32,
-    tally: Tally,
+    tally: ReplyState,
     text: String,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
-    refusal: Option<Box<Fault>>,
+    refusal: Option<Box<ExchangeFault>>,
     /// The latest event once there was output, or the latest byte of a reply in one piece.
     latest: Option<Nanos>,
     /// Since when a connection is tried to be opened.
@@ -79,7 +79,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(target: &Target, mut order: Order) -> Exchange {
+    pub fn new(target: &Target, mut order: OutgoingRequest) -> Exchange {
         let api = target.api;
         let keep_text = order.keep_text;
         let request = std::mem::take(&mut order.bytes);
@@ -87,7 +87,7 @@ impl Exchange {
         Exchange {
             api,
             caps: target.caps,
-            reader: protocol::Reader::new(api),
+            reader: protocol::TemplateReader::new(api),
             record,
             request_bytes: request.len() as u64,
             request,
@@ -96,10 +96,10 @@ impl Exchange {
             head_bytes: Vec::new(),
             head: None,
             body: None,
-            reading: Reading::Whole(Vec::new()),
+            reading: ContentReading::Whole(Vec::new()),
             opening: Vec::new(),
             event_count: 0,
-            tally: Tally::new(api),
+            tally: ReplyState::new(api),
             text: String::new(),
             refusal: None,
             latest: None,
@@ -208,8 +208,8 @@ impl Exchange {
     }
 
     /// How far the reply has come.
-    pub fn course(&self) -> Course {
-        Course { sent: self.since(), latest: self.latest, whole: self.whole }
+    pub fn course(&self) -> ReplyTimes {
+        ReplyTimes { sent: self.since(), latest: self.latest, whole: self.whole }
     }
 
     /// The request went over a connection that had been open for a while, so that its server may
@@ -221,7 +221,7 @@ impl Exchange {
 
     /// Takes what one read brought; no bytes: the peer has closed. `Some`: the reply is
     /// complete, and whether its connection may be used again.
-    pub fn take(&mut self, received: Received, bytes: &[u8]) -> Result<Option<bool>, Fault> {
+    pub fn take(&mut self, received: Received, bytes: &[u8]) -> Result<Option<bool>, ExchangeFault> {
         let at = received.at();
         self.outputs_before += u64::from(std::mem::take(&mut self.outputs));
         self.record.timeline.end = at;
@@ -244,17 +244,17 @@ impl Exchange {
         &mut self,
         bytes: &'b [u8],
         at: Nanos,
-    ) -> Result<Option<std::borrow::Cow<'b, [u8]>>, Fault> {
+    ) -> Result<Option<std::borrow::Cow<'b, [u8]>>, ExchangeFault> {
         if self.head.is_some() {
             return Ok(Some(bytes.into()));
         }
         self.head_bytes.extend_from_slice(bytes);
         let parsed = Head::parse(&self.head_bytes, false);
-        let parsed = parsed.map_err(|text| Fault::new(Outcome::Protocol, text))?;
+        let parsed = parsed.map_err(|text| ExchangeFault::new(Outcome::Protocol, text))?;
         let Some((head, length)) = parsed else { return Ok(None) };
         if head.status == 408 && self.kept() && at - self.since() < GOODBYE_WITHIN {
             self.head_bytes = Vec::new();
-            return Err(Fault::new(
+            return Err(ExchangeFault::new(
                 Outcome::Disconnected,
                 "the server gave the open connection up (status 408) before it saw the request",
             ));
@@ -268,7 +268,7 @@ impl Exchange {
                 "the reply is compressed (content-encoding {coding:?}) although nobody asked for that: \
                  let the proxy or gateway in between pass streams on as they are"
             );
-            return Err(Fault::new(Outcome::Protocol, text));
+            return Err(ExchangeFault::new(Outcome::Protocol, text));
         }
         if let Some(other) = head.request_id.as_deref().filter(|id| is_another(&self.record.id, id)) {
             let ours = &self.record.id;
@@ -276,10 +276,10 @@ impl Exchange {
                 "the reply is that of another request: x-request-id {other:?} instead of {ours:?} \
                  (look for a proxy that mixes connections up)"
             );
-            return Err(Fault::new(Outcome::Protocol, text));
+            return Err(ExchangeFault::new(Outcome::Protocol, text));
         }
         if success {
-            self.reading = Reading::Unknown(Vec::new());
+            self.reading = ContentReading::Unknown(Vec::new());
         }
         self.body = Some(Body::new(head.framing));
         self.head = Some(head);
@@ -288,7 +288,7 @@ impl Exchange {
         Ok(Some(rest.into()))
     }
 
-    fn take_body(&mut self, bytes: &[u8], at: Nanos) -> Result<Option<bool>, Fault> {
+    fn take_body(&mut self, bytes: &[u8], at: Nanos) -> Result<Option<bool>, ExchangeFault> {
         let mut body = self.body.take().expect("a head brings a body");
         let fed = body.feed(bytes, |data| {
             self.record.body_bytes += data.len() as u64;
@@ -296,13 +296,13 @@ impl Exchange {
         });
         self.body = Some(body);
         self.record.timeline.shared_reads += u32::from(self.shared());
-        let fed = fed.map_err(|why| Fault::new(Outcome::Protocol, why))?;
+        let fed = fed.map_err(|why| ExchangeFault::new(Outcome::Protocol, why))?;
         if let Some(fault) = self.beyond_repair() {
             return Err(fault);
         }
         if self.events.len() > self.events_max {
             let text = format!("cut off after {} events", self.events_max);
-            return Err(Fault::new(Outcome::Cancelled, text));
+            return Err(ExchangeFault::new(Outcome::Cancelled, text));
         }
         if !fed.finished {
             return Ok(None);
@@ -316,12 +316,12 @@ impl Exchange {
     }
 
     /// Why nothing can come of the reply any more, so that nobody waits for the rest of it.
-    fn beyond_repair(&self) -> Option<Fault> {
+    fn beyond_repair(&self) -> Option<ExchangeFault> {
         match &self.reading {
-            Reading::Whole(whole) if !self.success_status() => {
+            ContentReading::Whole(whole) if !self.success_status() => {
                 (whole.len() >= ERROR_BYTES_MAX).then(|| self.refused(whole))
             }
-            _ => self.tally.beyond_repair().map(|why| Fault::new(Outcome::Protocol, why)),
+            _ => self.tally.beyond_repair().map(|why| ExchangeFault::new(Outcome::Protocol, why)),
         }
     }
 
@@ -330,7 +330,7 @@ impl Exchange {
     }
 
     /// What has come until `at` has not ended the reply: its time may have.
-    pub fn held_against(&mut self, limits: &Limits, at: Nanos) -> Option<Result<bool, Fault>> {
+    pub fn held_against(&mut self, limits: &Limits, at: Nanos) -> Option<Result<bool, ExchangeFault>> {
         let course = self.course();
         let (deadline, over) = limits.deadline(&course);
         if at < deadline {
@@ -354,19 +354,19 @@ impl Exchange {
 
     /// Every byte of the body has arrived.
     fn complete(&mut self, at: Nanos) {
-        if let Reading::Unknown(begun) = &mut self.reading {
+        if let ContentReading::Unknown(begun) = &mut self.reading {
             let begun = std::mem::take(begun);
             self.reading = self.known(None);
             self.known_data(&begun, at);
         }
-        match std::mem::replace(&mut self.reading, Reading::Lines(Vec::new())) {
-            Reading::Unknown(_) => {}
-            Reading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
-            Reading::Lines(line) => self.line(&line, at),
-            Reading::Whole(whole) if !self.success_status() => {
+        match std::mem::replace(&mut self.reading, ContentReading::Lines(Vec::new())) {
+            ContentReading::Unknown(_) => {}
+            ContentReading::Events(mut parser) => parser.finish(|event| self.event(event, at)),
+            ContentReading::Lines(line) => self.line(&line, at),
+            ContentReading::Whole(whole) if !self.success_status() => {
                 self.refusal = Some(Box::new(self.refused(&whole)))
             }
-            Reading::Whole(whole) => {
+            ContentReading::Whole(whole) => {
                 let text = self.keep_text.then_some(&mut self.text);
                 match protocol::read_reply(self.api, &whole, text) {
                     Ok(meaning) => {
@@ -379,7 +379,7 @@ impl Exchange {
     }
 
     /// A status outside 2xx, in the server's words.
-    fn refused(&self, body: &[u8]) -> Fault {
+    fn refused(&self, body: &[u8]) -> ExchangeFault {
         let status = self.record.status.unwrap_or(0);
         let location = self.head.as_ref().and_then(|head| head.location.as_deref());
         let text = match (location, protocol::error_words(body).as_str()) {
@@ -389,13 +389,13 @@ impl Exchange {
             (_, "") => format!("status {status} without a word of why"),
             (_, words) => format!("status {status}: {words}"),
         };
-        Fault::new(Outcome::Status, text)
+        ExchangeFault::new(Outcome::Status, text)
     }
 
     /// The peer has closed the connection.
-    fn closed(&mut self) -> Result<Option<bool>, Fault> {
+    fn closed(&mut self) -> Result<Option<bool>, ExchangeFault> {
         if self.head.is_none() {
-            return Err(Fault::new(
+            return Err(ExchangeFault::new(
                 Outcome::Disconnected,
                 "the server closed the connection before any response",
             ));
@@ -418,17 +418,17 @@ impl Exchange {
             return false;
         }
         match &mut self.reading {
-            Reading::Whole(whole) => {
+            ContentReading::Whole(whole) => {
                 let Ok(meaning) = protocol::read_reply(self.api, whole, None) else { return false };
                 let mut tally = self.tally.clone();
                 tally.add(&meaning);
                 tally.outcome(true, self.record.asked_output, false).outcome.is_success()
             }
             // A server in a hurry may leave out the blank line behind its last word.
-            Reading::Events(parser) if self.whole.is_none() && parser.ends_with(b"[DONE]") => {
+            ContentReading::Events(parser) if self.whole.is_none() && parser.ends_with(b"[DONE]") => {
                 let at = self.latest.unwrap_or(self.record.timeline.end);
-                let mut reading = std::mem::replace(&mut self.reading, Reading::Lines(Vec::new()));
-                if let Reading::Events(parser) = &mut reading {
+                let mut reading = std::mem::replace(&mut self.reading, ContentReading::Lines(Vec::new()));
+                if let ContentReading::Events(parser) = &mut reading {
                     parser.finish(|event| self.event(event, at));
                 }
                 self.reading = reading;
@@ -439,10 +439,10 @@ impl Exchange {
     }
 
     /// The connection broke while the reply was read.
-    pub fn broken(&mut self, error: io::Error) -> Result<bool, Fault> {
+    pub fn broken(&mut self, error: io::Error) -> Result<bool, ExchangeFault> {
         if self.unread() {
             let text = format!("the connection broke before any response: {error}");
-            return Err(Fault::new(Outcome::Disconnected, text));
+            return Err(ExchangeFault::new(Outcome::Disconnected, text));
         }
         if self.says_all() {
             self.leave_open();
@@ -452,30 +452,33 @@ impl Exchange {
     }
 
     /// A body without its end. What a failed status said so far is worth more than that.
-    fn cut_off(&mut self, text: &str) -> Result<Option<bool>, Fault> {
+    fn cut_off(&mut self, text: &str) -> Result<Option<bool>, ExchangeFault> {
         match &self.reading {
-            Reading::Whole(whole) if !self.success_status() => Err(self.refused(whole)),
-            _ => Err(Fault::new(Outcome::Truncated, text)),
+            ContentReading::Whole(whole) if !self.success_status() => Err(self.refused(whole)),
+            _ => Err(ExchangeFault::new(Outcome::Truncated, text)),
         }
     }
 
     /// What a failed status has said outweighs the wait for the rest of its body.
-    fn outweighed(&mut self, fault: Fault) -> Fault {
+    fn outweighed(&mut self, fault: ExchangeFault) -> ExchangeFault {
         match &self.reading {
-            Reading::Whole(whole)
+            ContentReading::Whole(whole)
                 if matches!(fault.outcome, Outcome::TimedOut(_))
                     && self.head.is_some()
                     && !self.success_status() =>
             {
                 let refused = self.refused(whole);
-                Fault { text: format!("{} (its body did not end: {})", refused.text, fault.text), ..refused }
+                ExchangeFault {
+                    text: format!("{} (its body did not end: {})", refused.text, fault.text),
+                    ..refused
+                }
             }
             _ => fault,
         }
     }
 
     /// The finished record.
-    pub fn finish(mut self, ended: Result<(), Fault>) -> Parcel {
+    pub fn finish(mut self, ended: Result<(), ExchangeFault>) -> PackedRecord {
         let ended = ended.and_then(|()| self.refusal.take().map_or(Ok(()), |fault| Err(*fault)));
         let ended = ended.map_err(|fault| self.outweighed(fault));
         let mut record = self.record;
@@ -525,7 +528,7 @@ impl Exchange {
         }
         record.text = (self.keep_text && !self.text.is_empty()).then_some(self.text);
         let retry_after = self.head.as_ref().and_then(|head| head.retry_after);
-        let mut parcel = Parcel::new(record, self.events);
+        let mut parcel = PackedRecord::new(record, self.events);
         parcel.retry_after = retry_after;
         parcel
     }

@@ -5,9 +5,9 @@
 //! sleeps, so that replies come back in the order of their times.
 
 use super::Cancel;
-use super::order::Order;
+use super::outgoing_request::OutgoingRequest;
 use crate::os;
-use crate::record::{Clock, Kind, Nanos, Outcome, Parcel, Record, Usage};
+use crate::record::{Clock, EventKind, Nanos, Outcome, PackedRecord, Record, Usage};
 use std::time::Duration;
 
 /// How the fake answers.
@@ -35,7 +35,7 @@ impl Fake {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+    pub async fn send(&self, order: Box<OutgoingRequest>, cancel: Cancel<'_>) -> PackedRecord {
         let mut takes = self.takes.as_nanos() as Nanos;
         if self.varied {
             takes -= takes * (order.request.seq * 7 % 10) as Nanos / 10;
@@ -52,14 +52,14 @@ impl Fake {
         };
         if !ended {
             record.timeline.end = os::now();
-            return Parcel::from(*record);
+            return PackedRecord::from(*record);
         }
         record.timeline.end = sent + takes;
         record.outcome = (self.outcome)(record.seq);
         if record.success() {
             let at_us = (takes / 1_000) as u32;
             record.timeline.head = Some(sent + takes);
-            record.timeline.events.push(at_us, Kind::CONTENT.with(Kind::FINISH), 0, 4);
+            record.timeline.events.push(at_us, EventKind::CONTENT.with(EventKind::FINISH), 0, 4);
             record.status = Some(200);
             record.text = keep_text.then(|| Fake::TEXT.to_string());
             record.finish = Some("length".into());
@@ -68,7 +68,7 @@ impl Fake {
                 vary(&mut record, at_us);
             }
         }
-        Parcel::from(*record)
+        PackedRecord::from(*record)
     }
 }
 
@@ -80,7 +80,12 @@ fn vary(record: &mut Record, at_us: u32) {
     record.timeline.events.clear();
     record.streamed = !seq.is_multiple_of(5);
     for i in (0..events).filter(|_| record.streamed) {
-        record.timeline.events.push(at_us * (i + 1) / events, Kind::CONTENT, if told { 1 + i } else { 0 }, 4);
+        record.timeline.events.push(
+            at_us * (i + 1) / events,
+            EventKind::CONTENT,
+            if told { 1 + i } else { 0 },
+            4,
+        );
     }
     record.usage.input = Some(10 + seq);
     record.usage.output = (!seq.is_multiple_of(4)).then_some(1 + seq % 11);

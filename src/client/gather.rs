@@ -1,4 +1,4 @@
-//! `Gather`: the poller of the reader, and its waits.
+//! `GatherTimer`: the poller of the reader, and its waits.
 
 use crate::os::{self, Timer};
 use mio::Poll;
@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 
 /// A poller that the runtime watches, or, while arrivals are left to gather, does not: each would
 /// wake it.
-pub struct Gather {
+pub struct GatherTimer {
     poller: Option<Poller>,
     /// Finer than the runtime's own, which turn in milliseconds. `None`: nothing is left to gather.
     timer: Option<AsyncFd<Timer>>,
@@ -20,11 +20,11 @@ enum Poller {
     Unwatched(Poll),
 }
 
-impl Gather {
+impl GatherTimer {
     /// On the current runtime.
-    pub fn new(poll: Poll) -> io::Result<Gather> {
+    pub fn new(poll: Poll) -> io::Result<GatherTimer> {
         let timer = os::timer().and_then(watch).ok();
-        Ok(Gather { poller: Some(Poller::Watched(watch(poll)?)), timer })
+        Ok(GatherTimer { poller: Some(Poller::Watched(watch(poll)?)), timer })
     }
 
     /// The poller, to be asked what is ready.
@@ -96,7 +96,7 @@ mod tests {
         (poll, to, from)
     }
 
-    fn is_ready(gather: &mut Gather) -> bool {
+    fn is_ready(gather: &mut GatherTimer) -> bool {
         let mut events = Events::with_capacity(4);
         gather.poll().poll(&mut events, Some(Duration::ZERO)).expect("looks");
         !events.is_empty()
@@ -105,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn what_arrives_meanwhile_ends_no_wait_and_is_not_lost() {
         let (poll, to, from) = pair();
-        let mut gather = Gather::new(poll).expect("on a runtime");
+        let mut gather = GatherTimer::new(poll).expect("on a runtime");
         for _ in 0..3 {
             from.send(b"x").expect("sends");
             let (began, time) = (os::now(), Duration::from_millis(20));
@@ -121,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn others_on_the_runtime_go_on_while_it_waits() {
         let (poll, _to, _from) = pair();
-        let mut gather = Gather::new(poll).expect("on a runtime");
+        let mut gather = GatherTimer::new(poll).expect("on a runtime");
         let (go_on, goes_on) = tokio::sync::oneshot::channel();
         let other = tokio::spawn(async move {
             tokio::task::yield_now().await;

@@ -17,7 +17,7 @@ pub struct Head {
     pub keep_alive: bool,
     /// For how long it keeps an idle connection (`keep-alive: timeout=5`), when it says so.
     pub idle: Option<Duration>,
-    pub content: Content,
+    pub content: ContentKind,
     /// Where a redirect leads.
     pub location: Option<String>,
     /// How the body is compressed, when it is.
@@ -30,7 +30,7 @@ pub struct Head {
 
 /// What the body is, by `content-type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum ContentKind {
     EventStream,
     Json,
     Other,
@@ -196,13 +196,13 @@ fn idle(headers: &[httparse::Header]) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
-fn content(headers: &[httparse::Header]) -> Content {
-    let Some(value) = values(headers, "content-type").next() else { return Content::Missing };
+fn content(headers: &[httparse::Header]) -> ContentKind {
+    let Some(value) = values(headers, "content-type").next() else { return ContentKind::Missing };
     let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match essence.as_str() {
-        "text/event-stream" => Content::EventStream,
-        "application/json" => Content::Json,
-        _ => Content::Other,
+        "text/event-stream" => ContentKind::EventStream,
+        "application/json" => ContentKind::Json,
+        _ => ContentKind::Other,
     }
 }
 
@@ -326,7 +326,7 @@ fn check(name: &str, value: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::target::Secret;
+    use crate::client::target::HiddenValue;
 
     fn parse(text: &str) -> Result<Option<(Head, usize)>, String> {
         Head::parse(text.as_bytes(), false)
@@ -347,7 +347,7 @@ mod tests {
             framing: Framing::Chunked,
             keep_alive: true,
             idle: Some(Duration::from_secs(5)),
-            content: Content::EventStream,
+            content: ContentKind::EventStream,
             location: None,
             encoding: None,
             request_id: None,
@@ -443,7 +443,7 @@ mod tests {
     #[test]
     fn a_request_head_has_everything_that_a_server_needs() {
         let mut target = target("http://[::1]:8000/gate/v1/");
-        target.api_key = Some(Secret::new("sk-1"));
+        target.api_key = Some(HiddenValue::new("sk-1"));
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             written(&target),
@@ -458,9 +458,9 @@ mod tests {
     #[test]
     fn custom_headers_take_the_place_of_the_defaults() {
         let mut target = target("https://api.example:443");
-        target.api_key = Some(Secret::new("sk-1"));
+        target.api_key = Some(HiddenValue::new("sk-1"));
         target.headers = vec![
-            ("Authorization".into(), HeaderValue::Secret(Secret::new("Basic eA=="))),
+            ("Authorization".into(), HeaderValue::Secret(HiddenValue::new("Basic eA=="))),
             ("X-Request-ID".into(), HeaderValue::Text("mine".into())),
             ("x-tenant".into(), HeaderValue::Text("blue".into())),
         ];
@@ -493,7 +493,7 @@ mod tests {
             [("x", "secret\r\nhost: other"), ("x\ny", "secret"), ("", "secret"), ("content-length", "9")]
         {
             let mut target = target("http://localhost:1");
-            target.headers = vec![(name.into(), HeaderValue::Secret(Secret::new(value)))];
+            target.headers = vec![(name.into(), HeaderValue::Secret(HiddenValue::new(value)))];
             let error = RequestHead::new(&target).err().expect("refused");
             assert!(!error.contains("secret"), "{error}");
         }

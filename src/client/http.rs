@@ -1,21 +1,21 @@
 //! `Http`: a request's way over HTTP/1.1, from its first write to its last byte.
 
 use super::conn::{Conn, Tls};
-use super::exchange::{Exchange, Fault};
+use super::exchange::{Exchange, ExchangeFault};
+use super::first_write::{CallsOff, FirstWrite};
 use super::head::RequestHead;
 use super::limits::Limits;
 use super::live::Live;
-use super::order::Order;
 use super::outage::{self, Outage};
+use super::outgoing_request::OutgoingRequest;
 use super::pool::Pool;
-use super::reader::{Flight, Followed, Landed, Look, Peer};
-use super::shot::{CallsOff, Shot};
+use super::reader::{Completed, Followed, InFlight, Look, Peer};
 use super::target::Target;
 use super::transport::Transport;
 use super::{Cancel, protocol, tls, trouble};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::os;
-use crate::record::{Nanos, Outcome, Parcel, Request, Timeout};
+use crate::record::{Nanos, Outcome, PackedRecord, Request, Timeout};
 use bytes::Bytes;
 use std::io;
 use std::net::SocketAddr;
@@ -54,7 +54,7 @@ impl Http {
         let found = tokio::net::lookup_host((bare, port)).await;
         let addresses: Vec<_> = found
             .map_err(|error| {
-                Error::new(Kind::NotReady, format!("cannot find the host {host}: {error}"))
+                Error::new(ErrorKind::NotReady, format!("cannot find the host {host}: {error}"))
                     .hint("check the spelling of the base URL")
             })?
             .collect();
@@ -102,7 +102,7 @@ impl Http {
     }
 
     /// See [`super::Client::send`].
-    pub async fn send(&self, mut order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+    pub async fn send(&self, mut order: Box<OutgoingRequest>, cancel: Cancel<'_>) -> PackedRecord {
         order.request.forced_length = protocol::forces_length(&self.target, &order.request);
         // As it was encoded: what the user lays over it may ask for another length, or several replies.
         order.request.max_tokens = protocol::asked_output(&self.target, &order.request);
@@ -126,7 +126,7 @@ impl Http {
         mut exchange: Box<Exchange>,
         outage: Option<&Outage>,
         mut cancel: Cancel<'_>,
-    ) -> (Box<Exchange>, Result<(), Fault>) {
+    ) -> (Box<Exchange>, Result<(), ExchangeFault>) {
         let mut fresh = false;
         let mut unsent = 0;
         loop {
@@ -146,7 +146,7 @@ impl Http {
                 Err(landed) => landed,
             };
             landed.settle().await;
-            let Landed { flight, result } = landed;
+            let Completed { flight, result } = landed;
             exchange = flight.exchange;
             match result {
                 Ok(reusable) => {
@@ -178,7 +178,7 @@ impl Http {
         exchange: &mut Exchange,
         outage: Option<&Outage>,
         cancel: &mut Cancel<'_>,
-    ) -> Result<Conn, Fault> {
+    ) -> Result<Conn, ExchangeFault> {
         let began = os::now();
         loop {
             exchange.connects(os::now());
@@ -214,9 +214,13 @@ impl Http {
 
     /// Sends a request, or has it sent when it is due, and has its reply read. No future, so that
     /// nothing of this takes room in a session's task.
-    fn launch(&self, mut conn: Conn, mut exchange: Box<Exchange>) -> Result<(Followed, Arc<Shot>), Landed> {
+    fn launch(
+        &self,
+        mut conn: Conn,
+        mut exchange: Box<Exchange>,
+    ) -> Result<(Followed, Arc<FirstWrite>), Completed> {
         exchange.begin(&conn);
-        let shot = Arc::new(Shot::default());
+        let shot = Arc::new(FirstWrite::default());
         let sealed = match conn.seal(exchange.request()) {
             Ok(sealed) => sealed,
             Err(error) => return Err(self.flight(conn, exchange, shot).lands(Err(broken(error)))),
@@ -237,17 +241,17 @@ impl Http {
         }
     }
 
-    fn flight(&self, conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>) -> Box<Flight> {
-        Flight::new(conn, exchange, shot, self.peer.clone())
+    fn flight(&self, conn: Conn, exchange: Box<Exchange>, shot: Arc<FirstWrite>) -> Box<InFlight> {
+        InFlight::new(conn, exchange, shot, self.peer.clone())
     }
 
     /// Waits for the end of the reply, or of the time that it has.
     async fn follow(
         &self,
         (token, mut landed): Followed,
-        shot: Arc<Shot>,
+        shot: Arc<FirstWrite>,
         cancel: &mut Cancel<'_>,
-    ) -> Landed {
+    ) -> Completed {
         let _unless_it_left = CallsOff(&shot);
         let sleep = tokio::time::sleep_until(instant(os::now().saturating_add(self.first_look)));
         tokio::pin!(sleep);
@@ -278,7 +282,7 @@ impl Http {
     }
 }
 
-fn connect_fault(error: io::Error) -> Fault {
+fn connect_fault(error: io::Error) -> ExchangeFault {
     let outcome = match error.kind() {
         io::ErrorKind::TimedOut => Outcome::TimedOut(Timeout::Connect),
         _ => Outcome::Connect,
@@ -293,22 +297,22 @@ fn connect_fault(error: io::Error) -> Fault {
         _ => "",
     };
     let told = trouble::words(&error).unwrap_or_else(|| error.to_string());
-    Fault::new(outcome, format!("cannot connect: {told}{hint}"))
+    ExchangeFault::new(outcome, format!("cannot connect: {told}{hint}"))
 }
 
 /// A server that stayed away.
-fn tried(fault: Fault, tries: u32, lasted: Nanos) -> Fault {
+fn tried(fault: ExchangeFault, tries: u32, lasted: Nanos) -> ExchangeFault {
     let text = format!("{} (tried {tries} times in {:.1} s)", fault.text, lasted as f64 / 1e9);
-    Fault { text, ..fault }
+    ExchangeFault { text, ..fault }
 }
 
 /// A connection that broke before we read anything of a response.
-fn broken(error: io::Error) -> Fault {
-    Fault::new(Outcome::Disconnected, format!("the connection broke before any response: {error}"))
+fn broken(error: io::Error) -> ExchangeFault {
+    ExchangeFault::new(Outcome::Disconnected, format!("the connection broke before any response: {error}"))
 }
 
-fn given_up() -> Fault {
-    Fault::new(Outcome::Cancelled, "given up before it ended")
+fn given_up() -> ExchangeFault {
+    ExchangeFault::new(Outcome::Cancelled, "given up before it ended")
 }
 
 /// The runtime's clock for a time on ours.

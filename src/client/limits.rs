@@ -3,7 +3,7 @@
 //! A limit is passed at its time whatever arrives meanwhile: a reply is looked at after each read
 //! and, when it is silent, by the clock.
 
-use super::exchange::Fault;
+use super::exchange::ExchangeFault;
 use super::target::Timeouts;
 use crate::record::{Nanos, Outcome, Timeout};
 
@@ -20,7 +20,7 @@ pub struct Limits {
 
 /// How far one reply has come. Times are absolute.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Course {
+pub struct ReplyTimes {
     /// The request began to leave, or is due.
     pub sent: Nanos,
     /// The latest event once there was output, or the latest byte of a reply in one piece.
@@ -52,7 +52,7 @@ impl Limits {
     }
 
     /// Until when the reply may take as it stands, and what it means when it takes longer.
-    pub fn deadline(&self, course: &Course) -> (Nanos, Over) {
+    pub fn deadline(&self, course: &ReplyTimes) -> (Nanos, Over) {
         if let Some(whole) = course.whole {
             return (whole.saturating_add(GRACE), Over::Whole);
         }
@@ -65,7 +65,7 @@ impl Limits {
     }
 
     /// A limit was passed, which was noticed at `now`.
-    pub fn fault(&self, limit: Timeout, sent: Nanos, now: Nanos) -> Fault {
+    pub fn fault(&self, limit: Timeout, sent: Nanos, now: Nanos) -> ExchangeFault {
         let (name, time) = match limit {
             Timeout::Connect => unreachable!("connecting is over before a reply is waited for"),
             Timeout::FirstToken => ("first-token", self.first_token),
@@ -74,7 +74,7 @@ impl Limits {
         };
         let (time, after) = (time as f64 / 1e9, (now - sent) as f64 / 1e9);
         let text = format!("the {name} timeout of {time} s was over {after:.3} s after the send");
-        Fault { at: Some(now), ..Fault::new(Outcome::TimedOut(limit), text) }
+        ExchangeFault { at: Some(now), ..ExchangeFault::new(Outcome::TimedOut(limit), text) }
     }
 }
 
@@ -109,10 +109,10 @@ mod tests {
             (Some(103 * S), Some(103 * S), (103 * S + GRACE, Whole)),
             (Some(129 * S), Some(130 * S), (130 * S + GRACE, Whole)),
         ] {
-            let course = Course { sent, latest, whole };
+            let course = ReplyTimes { sent, latest, whole };
             assert_eq!(limits(10, 5, 30).deadline(&course), deadline, "{course:?}");
         }
-        let course = Course { sent, ..Course::default() };
+        let course = ReplyTimes { sent, ..ReplyTimes::default() };
         assert_eq!(limits(60, 5, 30).deadline(&course), (130 * S, Late(Timeout::Total)));
         assert_eq!(limits(60, 5, 30).shortest(), 5 * S);
         let endless = Limits { first_token: Nanos::MAX, idle: Nanos::MAX, total: Nanos::MAX };

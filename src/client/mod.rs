@@ -5,45 +5,45 @@
 //! timed (models, readiness) are in `control`; `scrape` reads a server's metrics beside a run.
 
 mod address;
-pub mod blame;
+pub(crate) mod blame;
 pub mod body;
-pub mod caps;
+pub(crate) mod caps;
 mod conn;
 pub mod control;
-pub mod dialect;
+pub(crate) mod dialect;
 mod exchange;
-pub mod fake;
+pub(crate) mod fake;
+mod first_write;
 mod gather;
 pub mod head;
 mod http;
 mod limits;
-pub mod live;
-mod order;
-pub mod outage;
+pub(crate) mod live;
+pub(crate) mod outage;
+mod outgoing_request;
 mod pacer;
-mod patience;
 mod pool;
 pub mod protocol;
+mod read_coalescing;
 mod reader;
-pub mod refusal;
+pub(crate) mod refusal;
 pub mod scrape;
-mod shot;
 mod sniff;
 pub mod sse;
 pub mod target;
-pub mod tls;
+pub(crate) mod tls;
 mod transport;
 mod trouble;
 
 pub use fake::Fake;
 pub use http::Http;
 pub use live::Live;
-pub use order::Order;
 pub use outage::Outage;
+pub use outgoing_request::OutgoingRequest;
 pub use target::Target;
 pub use transport::Transport;
 
-use crate::record::{Nanos, Parcel, Request};
+use crate::record::{Nanos, PackedRecord, Request};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -101,7 +101,7 @@ impl Client {
 
     /// Sends a request when it is due and follows it to its end. Times in the record are
     /// absolute. When `cancel` ends first, the record says so.
-    pub async fn send(&self, order: Box<Order>, cancel: Cancel<'_>) -> Parcel {
+    pub async fn send(&self, order: Box<OutgoingRequest>, cancel: Cancel<'_>) -> PackedRecord {
         match self {
             Client::Http(http) => http.send(order, cancel).await,
             Client::Fake(fake) => fake.send(order, cancel).await,

@@ -3,7 +3,7 @@
 //! Runtime timers turn in steps of a millisecond and hand over to a task that must first be
 //! scheduled; here one thread sleeps until an absolute deadline, takes the time and writes.
 
-use super::shot::Shot;
+use super::first_write::FirstWrite;
 use crate::os;
 use crate::record::Nanos;
 use bytes::Bytes;
@@ -22,7 +22,7 @@ struct Waiting {
     /// Held, so that the descriptor cannot be closed and reused before the write.
     socket: Arc<TcpStream>,
     bytes: Bytes,
-    shot: Arc<Shot>,
+    shot: Arc<FirstWrite>,
     /// The server has to make do with this machine's cores, too.
     shares: bool,
 }
@@ -83,7 +83,14 @@ impl Pacer {
 
     /// Fires `shot` at `due`: writes `bytes` to `socket`. A pacer that has ended never does.
     /// `shares`: the server has to make do with this machine's cores, too.
-    pub fn fire_at(&self, due: Nanos, socket: Arc<TcpStream>, bytes: Bytes, shot: Arc<Shot>, shares: bool) {
+    pub fn fire_at(
+        &self,
+        due: Nanos,
+        socket: Arc<TcpStream>,
+        bytes: Bytes,
+        shot: Arc<FirstWrite>,
+        shares: bool,
+    ) {
         let mut queue = self.shared.lock();
         let order = queue.next_order;
         queue.next_order += 1;
@@ -288,7 +295,7 @@ mod tests {
         let pacer = Pacer::start().expect("starts");
         let base = os::now() + 2_000_000;
         let shots = [(200_000, "d"), (0, "a"), (100_000, "b"), (100_000, "c")].map(|(after, text)| {
-            let shot = Arc::new(Shot::default());
+            let shot = Arc::new(FirstWrite::default());
             let bytes = Bytes::from_static(text.as_bytes());
             pacer.fire_at(base + after, socket.clone(), bytes, shot.clone(), true);
             (base + after, shot)
@@ -305,7 +312,7 @@ mod tests {
     fn a_dropped_pacer_gives_its_waiting_shots_up() {
         let (socket, mut peer) = pair();
         let pacer = Pacer::start().expect("starts");
-        let shot = Arc::new(Shot::default());
+        let shot = Arc::new(FirstWrite::default());
         pacer.fire_at(
             os::now() + 3_600_000_000_000,
             socket,

@@ -1,16 +1,16 @@
-//! `Reader`: reads the replies of all requests in flight, in rounds.
+//! `ReplyReader`: reads the replies of all requests in flight, in rounds.
 //!
 //! One task with a poller of its own serves every socket: what is ready is read in one go, only
 //! then taken apart, and the session of a reply hears of it at its end. So an event costs one
 //! system call and no task is woken for it.
 
 use super::conn::{Conn, READ_BYTES};
-use super::exchange::{Exchange, Fault};
-use super::gather::Gather;
+use super::exchange::{Exchange, ExchangeFault};
+use super::first_write::FirstWrite;
+use super::gather::GatherTimer;
 use super::limits::{GRACE, Limits, Over};
 use super::live::{Arrived, Live};
-use super::patience::Patience;
-use super::shot::Shot;
+use super::read_coalescing::ReadCoalescing;
 use crate::os::{self, Received};
 use crate::record::{Nanos, Outcome};
 use bytes::{Buf, Bytes};
@@ -50,12 +50,12 @@ pub struct Peer {
 }
 
 /// A request whose reply is awaited, with the connection that it has for itself.
-pub struct Flight {
+pub struct InFlight {
     pub conn: Conn,
     pub exchange: Box<Exchange>,
     peer: Arc<Peer>,
     /// Its first write, which may still be to come.
-    shot: Arc<Shot>,
+    shot: Arc<FirstWrite>,
     /// What of the request the socket has not taken yet.
     rest: Bytes,
     /// What the first write left over is written on.
@@ -67,17 +67,17 @@ pub struct Flight {
 }
 
 /// What a flight is known by, and where its end is told.
-pub type Followed = (Token, oneshot::Receiver<Landed>);
+pub type Followed = (Token, oneshot::Receiver<Completed>);
 
 /// A flight that is over. `Ok(true)`: the connection may be used again.
-pub struct Landed {
-    pub flight: Box<Flight>,
-    pub result: Result<bool, Fault>,
+pub struct Completed {
+    pub flight: Box<InFlight>,
+    pub result: Result<bool, ExchangeFault>,
 }
 
 struct Waiting {
-    flight: Box<Flight>,
-    done: oneshot::Sender<Landed>,
+    flight: Box<InFlight>,
+    done: oneshot::Sender<Completed>,
 }
 
 #[derive(Default)]
@@ -123,23 +123,23 @@ struct Shared {
 pub enum Look {
     /// Nothing; when to look again.
     At(Nanos),
-    Over(Fault),
+    Over(ExchangeFault),
 }
 
 /// The task and what it reads for. Dropping it ends the task.
-pub struct Reader {
+pub struct ReplyReader {
     shared: Arc<Shared>,
     task: AbortHandle,
 }
 
-impl Reader {
+impl ReplyReader {
     /// Starts the task on the current runtime.
-    pub fn start() -> io::Result<Reader> {
+    pub fn start() -> io::Result<ReplyReader> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let shared = Arc::new(Shared { registry, flights: Mutex::default(), next: AtomicUsize::new(1) });
-        let task = tokio::spawn(work(Gather::new(poll)?, shared.clone())).abort_handle();
-        Ok(Reader { shared, task })
+        let task = tokio::spawn(work(GatherTimer::new(poll)?, shared.clone())).abort_handle();
+        Ok(ReplyReader { shared, task })
     }
 
     /// Reads for another client from now on, whose replies have these limits.
@@ -153,7 +153,7 @@ impl Reader {
 
     /// Follows a flight to its end, which the channel tells; its request may be sent later. Fails
     /// when the socket cannot be watched; then the flight comes back.
-    pub fn follow(&self, mut flight: Box<Flight>) -> Result<Followed, (Box<Flight>, io::Error)> {
+    pub fn follow(&self, mut flight: Box<InFlight>) -> Result<Followed, (Box<InFlight>, io::Error)> {
         let token = Token(self.shared.next.fetch_add(1, Relaxed));
         let fd = flight.conn.socket.as_raw_fd();
         let known = std::mem::replace(&mut flight.conn.watched, true);
@@ -209,12 +209,12 @@ impl Reader {
     }
 
     /// Takes a flight back before its end; `None`: it has just ended.
-    pub fn give_up(&self, token: Token) -> Option<Box<Flight>> {
+    pub fn give_up(&self, token: Token) -> Option<Box<InFlight>> {
         self.shared.lock().remove(token).map(|waiting| waiting.flight)
     }
 }
 
-impl Drop for Reader {
+impl Drop for ReplyReader {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -226,7 +226,7 @@ impl Shared {
     }
 }
 
-impl Landed {
+impl Completed {
     /// Nothing more is sent from now on; what TCP tells of the request is in the exchange, and a
     /// connection with half a request on it is not used again.
     pub async fn settle(&mut self) {
@@ -242,11 +242,11 @@ impl Landed {
     }
 }
 
-impl Flight {
+impl InFlight {
     /// Boxed, since it is handed on several times.
-    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<Shot>, peer: Arc<Peer>) -> Box<Flight> {
+    pub fn new(conn: Conn, exchange: Box<Exchange>, shot: Arc<FirstWrite>, peer: Arc<Peer>) -> Box<InFlight> {
         let (rest, writes_on, failed, speaks) = (Bytes::new(), false, false, false);
-        Box::new(Flight { conn, exchange, peer, shot, rest, writes_on, failed, speaks })
+        Box::new(InFlight { conn, exchange, peer, shot, rest, writes_on, failed, speaks })
     }
 
     /// Whether the request has begun to leave; if so, the exchange knows since when.
@@ -284,8 +284,8 @@ impl Flight {
         (self.shot.whole() || self.writes_on && self.rest.is_empty()) && !self.failed
     }
 
-    pub fn lands(self: Box<Self>, result: Result<bool, Fault>) -> Landed {
-        Landed { flight: self, result }
+    pub fn lands(self: Box<Self>, result: Result<bool, ExchangeFault>) -> Completed {
+        Completed { flight: self, result }
     }
 
     /// Writes on what the socket has not taken; a server may answer before it has read a long
@@ -305,7 +305,12 @@ impl Flight {
     }
 
     /// Takes one read apart; `Some`: the reply is over.
-    fn take(&mut self, received: Received, bytes: &[u8], plain: &mut Vec<u8>) -> Option<Result<bool, Fault>> {
+    fn take(
+        &mut self,
+        received: Received,
+        bytes: &[u8],
+        plain: &mut Vec<u8>,
+    ) -> Option<Result<bool, ExchangeFault>> {
         let received = self.conn.doubted(received);
         let sent = self.note_sent();
         let exchange = &mut self.exchange;
@@ -323,12 +328,12 @@ impl Flight {
 }
 
 /// The server has closed an idle connection, or has sent something on it.
-fn unasked() -> Fault {
-    Fault::new(Outcome::Disconnected, "the server ended the connection before the request was sent")
+fn unasked() -> ExchangeFault {
+    ExchangeFault::new(Outcome::Disconnected, "the server ended the connection before the request was sent")
 }
 
 /// Waits for sockets to be ready and reads them, round after round.
-async fn work(mut gather: Gather, shared: Arc<Shared>) {
+async fn work(mut gather: GatherTimer, shared: Arc<Shared>) {
     let mut round = Round::new();
     let mut idle = true;
     loop {
@@ -382,7 +387,7 @@ struct Round {
     reads: Vec<Read>,
     /// Room for one read after decryption.
     plain: Vec<u8>,
-    patience: Patience,
+    patience: ReadCoalescing,
     /// How long arrivals were left to gather before this round.
     waited: Nanos,
     /// For each peer.
@@ -400,7 +405,7 @@ impl Round {
             filled: 0,
             reads: Vec::new(),
             plain: Vec::new(),
-            patience: Patience::default(),
+            patience: ReadCoalescing::default(),
             waited: 0,
             arrived: Vec::new(),
         }
@@ -500,7 +505,7 @@ impl Round {
             }
             if let Some(Waiting { flight, done }) = flights.remove(token) {
                 // A session that has gone asks no more.
-                let _ = done.send(Landed { flight, result });
+                let _ = done.send(Completed { flight, result });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `Refusal`: what a server's refusal of a body asks of the next one. Pure.
+//! `Remedy`: what a server's refusal of a body asks of the next one. Pure.
 //!
 //! Servers say it in many ways (a `param`, a `loc`, a sentence around a quoted name, a list in
 //! Python's notation); all of them name the field. A refusal that is about something else (the
@@ -19,7 +19,7 @@ pub struct Sent<'a> {
 
 /// What the next body should be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Remedy {
     /// Without this field of ours.
     LeaveOut(String),
     /// With the limit of the reply under this name.
@@ -232,13 +232,14 @@ const ELSEWHERE: [&str; 26] = [
 ];
 
 /// What `words`, the server's own, ask for.
-pub fn read(words: &str, sent: Sent) -> Refusal {
+#[cfg(test)]
+pub fn read(words: &str, sent: Sent) -> Remedy {
     read_closely(words, sent).0
 }
 
-/// The same, and whether the field is named as the one that is refused: then it is believed
+/// What `words`, the server's own, ask for, and whether the field is named as the one that is refused: then it is believed
 /// whatever the status.
-pub fn read_closely(words: &str, sent: Sent) -> (Refusal, bool) {
+pub fn read_closely(words: &str, sent: Sent) -> (Remedy, bool) {
     let words = words.to_lowercase();
     let said = before_the_taken(&words);
     let named = named(said, sent);
@@ -246,13 +247,13 @@ pub fn read_closely(words: &str, sent: Sent) -> (Refusal, bool) {
     let is_limit = |name: &str| LIMITS.contains(&name);
     let placed = |named: &Named| named.distance == 0 && OPTIONAL.contains(&named.name.as_str());
     if LENGTH.iter().any(|sign| said.contains(sign)) && !named.as_ref().is_some_and(placed) {
-        return (Refusal::Length, false);
+        return (Remedy::Length, false);
     }
     let ours = |name: &str| sent.ours.iter().any(|field| field == name);
     let asked = |name: &str| sent.asked.iter().any(|field| field == name);
     // vLLM's `n must be 1 when using greedy sampling`: what is greedy is our temperature of 0.
     if said.contains("greedy") && ours("temperature") && !asked("temperature") {
-        return (Refusal::LeaveOut("temperature".into()), true);
+        return (Remedy::LeaveOut("temperature".into()), true);
     }
     let other_limit = || {
         let free =
@@ -269,28 +270,28 @@ pub fn read_closely(words: &str, sent: Sent) -> (Refusal, bool) {
         !ours(name) && !asked(name) && places(said, name).any(|place| clear(place) || missing(place))
     };
     if let Some(name) = PROMPTS.iter().find(foreign).filter(|_| wanted) {
-        return (Refusal::Wants(name.to_string()), false);
+        return (Remedy::Wants(name.to_string()), false);
     }
     let Some(Named { name, .. }) = named else {
         let refusal = match other_limit().filter(|_| wanted) {
-            Some(name) => Refusal::Limit(name),
-            None if ELSEWHERE.iter().any(|sign| said.contains(sign)) => Refusal::Elsewhere,
-            None => Refusal::Silent,
+            Some(name) => Remedy::Limit(name),
+            None if ELSEWHERE.iter().any(|sign| said.contains(sign)) => Remedy::Elsewhere,
+            None => Remedy::Silent,
         };
         return (refusal, false);
     };
     let refusal = if asked(&name) {
-        Refusal::Asked(name)
+        Remedy::Asked(name)
     } else if is_limit(&name) {
         match (least(said), other_limit().or_else(|| next_limit(sent))) {
-            (Some(least), _) => Refusal::AtLeast(least),
-            (None, Some(other)) => Refusal::Limit(other),
-            (None, None) => Refusal::Needed(name),
+            (Some(least), _) => Remedy::AtLeast(least),
+            (None, Some(other)) => Remedy::Limit(other),
+            (None, None) => Remedy::Needed(name),
         }
     } else if OPTIONAL.contains(&name.as_str()) {
-        Refusal::LeaveOut(name)
+        Remedy::LeaveOut(name)
     } else {
-        Refusal::Needed(name)
+        Remedy::Needed(name)
     };
     (refusal, certain)
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 /// A secret that prints as `<secret>` and goes into a request header and nowhere else.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct HiddenValue(String);
 
-impl Secret {
+impl HiddenValue {
     pub fn new(value: impl Into<String>) -> Self {
-        Secret(value.into())
+        HiddenValue(value.into())
     }
 
     pub(crate) fn reveal(&self) -> &str {
@@ -24,7 +24,7 @@ impl Secret {
     }
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for HiddenValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<secret>")
     }
@@ -94,7 +94,7 @@ impl Connections {
 #[derive(Debug, Clone)]
 pub enum HeaderValue {
     Text(String),
-    Secret(Secret),
+    Secret(HiddenValue),
 }
 
 /// A server, the API it speaks, and everything that is the same for all requests to it.
@@ -108,7 +108,7 @@ pub struct Target {
     /// Path and query of the generation endpoint, such as `/v1/completions`.
     pub endpoint: String,
     pub model: String,
-    pub api_key: Option<Secret>,
+    pub api_key: Option<HiddenValue>,
     pub headers: Vec<(String, HeaderValue)>,
     /// Fields laid over every body; a request's own `extra` wins.
     pub extra_body: serde_json::Map<String, serde_json::Value>,
@@ -260,7 +260,7 @@ impl Target {
             HeaderValue::Secret(secret) => Some(secret),
             HeaderValue::Text(_) => None,
         });
-        let secrets = self.api_key.iter().chain(headers).map(Secret::reveal);
+        let secrets = self.api_key.iter().chain(headers).map(HiddenValue::reveal);
         for secret in secrets.flat_map(|secret| [secret, bare(secret)]) {
             if secret.len() >= LEAST && clean.contains(secret) {
                 clean = clean.replace(secret, MASK).into();
@@ -273,7 +273,7 @@ impl Target {
 /// Prints everything but the values of headers that usually hold a secret.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let secret = HeaderValue::Secret(Secret::new(""));
+        let secret = HeaderValue::Secret(HiddenValue::new(""));
         let headers: Vec<(&str, &HeaderValue)> = self
             .headers
             .iter()
@@ -428,15 +428,15 @@ mod tests {
     #[test]
     fn secrets_are_never_printed() {
         let mut target = Target::new(Target::base_url("http://h:1").expect("a base URL"), Api::Chat);
-        target.api_key = Some(Secret::new("hunter1"));
+        target.api_key = Some(HiddenValue::new("hunter1"));
         target.headers = vec![
-            ("x-a".into(), HeaderValue::Secret(Secret::new("hunter2"))),
+            ("x-a".into(), HeaderValue::Secret(HiddenValue::new("hunter2"))),
             ("X-Api-Key".into(), HeaderValue::Text("hunter3".into())),
             ("x-tenant".into(), HeaderValue::Text("blue".into())),
         ];
         let printed = format!("{target:?}");
         assert!(!printed.contains("hunter") && printed.contains("blue"), "{printed}");
-        target.api_key = Some(Secret::new("hunter-one"));
+        target.api_key = Some(HiddenValue::new("hunter-one"));
         assert_eq!(target.scrub("bad key hunter-one, hunter2"), "bad key <secret>, hunter2");
     }
 }

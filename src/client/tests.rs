@@ -9,7 +9,7 @@ mod transport;
 
 use super::protocol::Api;
 use super::target::{Connections, Timeouts};
-use super::{Client, Http, Order, Target, Transport};
+use super::{Client, Http, OutgoingRequest, Target, Transport};
 use crate::record::{Outcome, Prompt, Record, Request, Timeout};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -84,7 +84,7 @@ async fn client_of(target: Target) -> Client {
     Client::Http(Box::new(Http::new(Arc::new(target), transport).await.expect("a client")))
 }
 
-fn order(client: &Client, seq: u64) -> Box<Order> {
+fn order(client: &Client, seq: u64) -> Box<OutgoingRequest> {
     let request = Request {
         seq,
         session: seq,
@@ -100,7 +100,7 @@ fn order(client: &Client, seq: u64) -> Box<Order> {
     };
     let id = format!("run-{seq}");
     let bytes = client.encode(&request, &id);
-    Order::alone(request, id, bytes, true)
+    OutgoingRequest::alone(request, id, bytes, true)
 }
 
 async fn send(client: &Client, seq: u64) -> Record {
@@ -352,7 +352,7 @@ fn a_reply_that_is_no_stream_is_quoted() {
 }
 
 /// An order that is due in so many milliseconds.
-fn paced(client: &Client, seq: u64, ms: i64) -> Box<Order> {
+fn paced(client: &Client, seq: u64, ms: i64) -> Box<OutgoingRequest> {
     let mut order = order(client, seq);
     order.planned += ms * 1_000_000;
     order.admitted = order.planned;

@@ -4,14 +4,14 @@
 //! core in a burst, and two readers would each wait while the other one has something to read.
 
 use super::pacer::Pacer;
-use super::reader::Reader;
+use super::reader::ReplyReader;
 use crate::error::Error;
 use std::sync::Arc;
 
 /// The pacer and the reader, lent to clients. Dropping the last hold ends both.
 pub struct Transport {
     pub(super) pacer: Pacer,
-    pub(super) reader: Reader,
+    pub(super) reader: ReplyReader,
 }
 
 impl Transport {
@@ -20,7 +20,7 @@ impl Transport {
         let pacer = Pacer::start()
             .map_err(|error| Error::run(format!("cannot start the thread that paces sends: {error}")))?;
         let reader =
-            Reader::start().map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
+            ReplyReader::start().map_err(|error| Error::run(format!("cannot watch for replies: {error}")))?;
         Ok(Arc::new(Transport { pacer, reader }))
     }
 }

@@ -7,8 +7,8 @@ mod fields;
 mod forms;
 mod usages;
 
-use super::exchange::{Exchange, Fault};
-use super::order::Order;
+use super::exchange::{Exchange, ExchangeFault};
+use super::outgoing_request::OutgoingRequest;
 use super::protocol::Api;
 use super::target::Target;
 use crate::os::Received;
@@ -113,12 +113,13 @@ impl Reply {
             }
             break;
         }
-        let open = || Err(Fault::new(Outcome::TimedOut(crate::record::Timeout::Idle), "it never ended"));
+        let open =
+            || Err(ExchangeFault::new(Outcome::TimedOut(crate::record::Timeout::Idle), "it never ended"));
         *exchange.finish(ended.unwrap_or_else(open)).open()
     }
 }
 
-fn order() -> Order {
+fn order() -> OutgoingRequest {
     let request = Request {
         seq: 0,
         session: 0,
@@ -133,7 +134,7 @@ fn order() -> Order {
         extra: None,
     };
     let (id, bytes) = ("r0".to_string(), vec![b' '; 300].into());
-    Order {
+    OutgoingRequest {
         request,
         id,
         bytes,

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::Config;
-use crate::engine::due::{Due, Next, slots};
+use crate::engine::due::{Deadline, Next, slots};
 use crate::engine::nanos::Nanos;
 
 /// See the file's head.
@@ -118,7 +118,7 @@ impl<T> Batch<T> {
         self.end
     }
 
-    pub fn play(&mut self, now: Nanos, mut emit: impl FnMut(&T, Due) -> Next) -> bool {
+    pub fn play(&mut self, now: Nanos, mut emit: impl FnMut(&T, Deadline) -> Next) -> bool {
         let Some(at) = self.end.filter(|at| *at <= now) else { return false };
         while let Some(sequence) = self.running.get_mut(self.played) {
             self.played += 1;
@@ -126,7 +126,7 @@ impl<T> Batch<T> {
             if sequence.state != State::Live || sequence.prompt_left > 0 {
                 continue;
             }
-            match emit(&sequence.job, Due { at, admitted: sequence.admitted }) {
+            match emit(&sequence.job, Deadline { at, admitted: sequence.admitted }) {
                 Next::Token => {}
                 Next::Hold => sequence.state = State::Held,
                 Next::Done | Next::Gone => sequence.state = State::Ended,

@@ -8,15 +8,15 @@ use serde_json::json;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use crate::engine::ask::{Ask, Fault};
 use crate::engine::config::FailKind;
-use crate::engine::course::Course;
-use crate::engine::http::{self, Incoming, Refusal, Request, Step};
+use crate::engine::generation::Generation;
+use crate::engine::generation_request::{BadRequest, GenerationRequest};
+use crate::engine::http::{self, HttpRefusal, HttpRequest, Incoming, Step};
 use crate::engine::nanos::Nanos;
-use crate::engine::reply::{Phase, Reply};
-use crate::engine::server::Server;
-use crate::engine::text::Text;
-use crate::engine::truth::Entry;
+use crate::engine::reply::{ReplyPhase, StreamedReply};
+use crate::engine::server::EngineServer;
+use crate::engine::text::GeneratedText;
+use crate::engine::truth::TruthEntry;
 use crate::os;
 
 /// Room that is made for each read.
@@ -35,11 +35,11 @@ struct Connection {
     /// When the kernel received the last bytes, and when they were read.
     received: Nanos,
     read_at: Nanos,
-    server: Rc<Server>,
+    server: Rc<EngineServer>,
 }
 
 /// Serves one connection to its end.
-pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<Server>) {
+pub async fn serve(stream: TcpStream, accepted: Nanos, server: Rc<EngineServer>) {
     // Without it a token would wait for the client to confirm the one before.
     let _ = stream.set_nodelay(true);
     os::enable_receive_stamps(stream.as_raw_fd());
@@ -75,8 +75,8 @@ impl Connection {
                 Ok(Step::Continue) => {
                     write_all(&self.socket, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
                 }
-                Err(Refusal(status, reason)) => {
-                    let fault = Fault::new(status, reason, "BadRequestError");
+                Err(HttpRefusal(status, reason)) => {
+                    let fault = BadRequest::new(status, reason, "BadRequestError");
                     let text = http::reply(status, JSON, fault.body.as_bytes(), false);
                     return write_all(&self.socket, &text).await;
                 }
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// Answers one request that arrived at `arrival`; whether the connection stays open.
-    async fn answer(&mut self, request: Request, arrival: Nanos) -> io::Result<bool> {
+    async fn answer(&mut self, request: HttpRequest, arrival: Nanos) -> io::Result<bool> {
         let keep = request.keep;
         let server = self.server.clone();
         let key = &server.config.api_key;
@@ -150,34 +150,35 @@ impl Connection {
         Ok(keep)
     }
 
-    async fn generate(&mut self, chat: bool, request: Request, arrival: Nanos) -> io::Result<bool> {
+    async fn generate(&mut self, chat: bool, request: HttpRequest, arrival: Nanos) -> io::Result<bool> {
         let server = self.server.clone();
         let config = &server.config;
-        let ask = match Ask::read(chat, &request.body, config) {
+        let ask = match GenerationRequest::read(chat, &request.body, config) {
             Ok(ask) => ask,
             Err(fault) => return self.send(fault.status, JSON, fault.body.as_bytes(), request.keep).await,
         };
         let number = server.number();
-        let course = Course::new(&ask, config, number);
-        let entry = Entry {
+        let course = Generation::new(&ask, config, number);
+        let entry = TruthEntry {
             id: id(request.request_id, number),
             accepted: self.accepted,
             arrival,
             read: self.read_at.max(arrival),
             streamed: ask.stream,
             prompt_tokens: ask.prompt_tokens,
-            ..Entry::default()
+            ..TruthEntry::default()
         };
         if let Some(FailKind::Status(status)) = course.fail {
-            let fault = Fault::new(status, "simulated failure", "SimulatedFailure");
+            let fault = BadRequest::new(status, "simulated failure", "SimulatedFailure");
             server.books.finish(entry, &Default::default(), "status", os::now());
             return self.send(status, JSON, fault.body.as_bytes(), request.keep).await;
         }
         let created = server.started + (arrival - server.started_at).max(0) as u64 / 1_000_000_000;
-        let text = Text::new(&ask, &entry.id, &config.model, created, request.chunks, number);
+        let text = GeneratedText::new(&ask, &entry.id, &config.model, created, request.chunks, number);
         // Without chunks only the end of the connection says where the body ends.
         let keep = request.keep && (request.chunks || !ask.stream);
-        let reply = Rc::new(Reply::new(self.socket.clone(), server.books.clone(), text, course, keep, entry));
+        let reply =
+            Rc::new(StreamedReply::new(self.socket.clone(), server.books.clone(), text, course, keep, entry));
         reply.open();
         server.add(reply.clone(), arrival, ask.prompt_tokens);
         let whole = self.attend(&reply).await;
@@ -189,15 +190,15 @@ impl Connection {
 
     /// Stays with a reply until all of it is written or the client is gone; whether the
     /// connection can be used again.
-    async fn attend(&mut self, reply: &Rc<Reply>) -> bool {
+    async fn attend(&mut self, reply: &Rc<StreamedReply>) -> bool {
         loop {
             let blocked = reply.is_blocked();
             match reply.phase() {
-                Phase::Ended { cut } if !blocked => return !cut,
-                Phase::Lost | Phase::Gone => return false,
-                Phase::Burst if !blocked => {
+                ReplyPhase::Ended { cut } if !blocked => return !cut,
+                ReplyPhase::Lost | ReplyPhase::Gone => return false,
+                ReplyPhase::Burst if !blocked => {
                     reply.burst();
-                    if matches!(reply.phase(), Phase::Ended { .. }) {
+                    if matches!(reply.phase(), ReplyPhase::Ended { .. }) {
                         self.server.release(reply);
                     } else {
                         tokio::task::yield_now().await;
@@ -231,7 +232,7 @@ const PATHS: [&str; 8] = [
     "/reset",
 ];
 
-fn models(server: &Server) -> String {
+fn models(server: &EngineServer) -> String {
     let model = &server.config.model;
     let card = json!({
         "id": model,

@@ -1,4 +1,4 @@
-//! `Due`: a deadline of a request, and what it does after it.
+//! `Deadline`: a deadline of a request, and what it does after it.
 
 use crate::engine::config::Config;
 use crate::engine::nanos::Nanos;
@@ -10,7 +10,7 @@ pub enum Next {
     Token,
     /// It has nothing left; its slot is free.
     Done,
-    /// It keeps its slot and wants no more deadlines, until [`Pace::cancel`](super::pace::Pace::cancel).
+    /// It keeps its slot and wants no more deadlines, until [`Pace::cancel`](super::scheduler::Scheduler::cancel).
     Hold,
     /// It has already been cancelled.
     Gone,
@@ -18,7 +18,7 @@ pub enum Next {
 
 /// A deadline: when it is, and when its request got a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
+pub struct Deadline {
     pub at: Nanos,
     pub admitted: Nanos,
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::engine::Config;
-use crate::engine::due::{Due, Next, slots};
+use crate::engine::due::{Deadline, Next, slots};
 use crate::engine::nanos::Nanos;
 
 /// See the file's head.
@@ -65,12 +65,12 @@ impl<T> Fixed<T> {
         self.due.peek().map(|Reverse(entry)| entry.at)
     }
 
-    pub fn play(&mut self, now: Nanos, mut emit: impl FnMut(&T, Due) -> Next) -> bool {
+    pub fn play(&mut self, now: Nanos, mut emit: impl FnMut(&T, Deadline) -> Next) -> bool {
         if self.next().is_none_or(|at| at > now) {
             return false;
         }
         let Some(Reverse(entry)) = self.due.pop() else { return false };
-        match emit(&entry.job, Due { at: entry.at, admitted: entry.start }) {
+        match emit(&entry.job, Deadline { at: entry.at, admitted: entry.start }) {
             Next::Token => self.push(entry.job, entry.start, entry.token + 1, entry.number),
             Next::Done => {
                 self.running -= 1;

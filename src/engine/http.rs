@@ -8,7 +8,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One whole request.
 #[derive(Debug, PartialEq)]
-pub struct Request {
+pub struct HttpRequest {
     pub method: String,
     /// The path without its query.
     pub path: String,
@@ -29,12 +29,12 @@ pub enum Step {
     More,
     /// More bytes are needed, and the client waits for `100 Continue` before it sends them.
     Continue,
-    Request(Request),
+    Request(HttpRequest),
 }
 
 /// A request that is not understood: the status and the reason. The connection ends with it.
 #[derive(Debug, PartialEq)]
-pub struct Refusal(pub u16, pub &'static str);
+pub struct HttpRefusal(pub u16, pub &'static str);
 
 /// The bytes of one connection that no request has used yet.
 #[derive(Default)]
@@ -46,7 +46,7 @@ pub struct Incoming {
 }
 
 struct Head {
-    request: Request,
+    request: HttpRequest,
     length: Length,
     expects: bool,
 }
@@ -58,7 +58,7 @@ enum Length {
 
 impl Incoming {
     /// The next request in the bytes, if it is whole. Bytes after it are kept for the one after.
-    pub fn next(&mut self) -> Result<Step, Refusal> {
+    pub fn next(&mut self) -> Result<Step, HttpRefusal> {
         if self.head.is_none() {
             let Some((head, used)) = read_head(&self.bytes)? else { return Ok(Step::More) };
             self.bytes.drain(..used);
@@ -78,7 +78,7 @@ impl Incoming {
         };
         match body {
             Some(body) => {
-                let request = self.head.take().map(|head| Request { body, ..head.request });
+                let request = self.head.take().map(|head| HttpRequest { body, ..head.request });
                 Ok(request.map_or(Step::More, Step::Request))
             }
             None if std::mem::take(&mut head.expects) => Ok(Step::Continue),
@@ -88,22 +88,22 @@ impl Incoming {
 }
 
 /// The head at the start of `bytes` and its length, once it is whole.
-fn read_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
+fn read_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpRefusal> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
     let used = match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(used)) => used,
         Ok(httparse::Status::Partial) if bytes.len() > HEAD_BYTES_MAX => {
-            return Err(Refusal(431, "the request head is too long"));
+            return Err(HttpRefusal(431, "the request head is too long"));
         }
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(Refusal(400, "invalid HTTP request received")),
+        Err(_) => return Err(HttpRefusal(400, "invalid HTTP request received")),
     };
     let target = parsed.path.unwrap_or("/");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let is_1_1 = parsed.version == Some(1);
     let mut head = Head {
-        request: Request {
+        request: HttpRequest {
             method: parsed.method.unwrap_or_default().to_string(),
             path: path.to_string(),
             query: query.to_string(),
@@ -122,20 +122,20 @@ fn read_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
     Ok(Some((head, used)))
 }
 
-fn read_header(head: &mut Head, name: &str, value: &[u8]) -> Result<(), Refusal> {
+fn read_header(head: &mut Head, name: &str, value: &[u8]) -> Result<(), HttpRefusal> {
     let text = || std::str::from_utf8(value).ok();
     if name.eq_ignore_ascii_case("content-length") {
         let length = text().and_then(|text| text.parse::<usize>().ok());
-        let length = length.ok_or(Refusal(400, "the content-length is not a number"))?;
+        let length = length.ok_or(HttpRefusal(400, "the content-length is not a number"))?;
         if length > BODY_BYTES_MAX {
-            return Err(Refusal(413, "the request body is too long"));
+            return Err(HttpRefusal(413, "the request body is too long"));
         }
         if !matches!(head.length, Length::Chunked) {
             head.length = Length::Bytes(length);
         }
     } else if name.eq_ignore_ascii_case("transfer-encoding") {
         if !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(Refusal(501, "the transfer-encoding is not chunked"));
+            return Err(HttpRefusal(501, "the transfer-encoding is not chunked"));
         }
         head.length = Length::Chunked;
     } else if name.eq_ignore_ascii_case("connection") {
@@ -154,16 +154,16 @@ fn read_header(head: &mut Head, name: &str, value: &[u8]) -> Result<(), Refusal>
 }
 
 /// Moves whole chunks from `bytes` to `decoded`; whether the last one and the trailers were seen.
-fn read_chunks(bytes: &mut Vec<u8>, decoded: &mut Vec<u8>) -> Result<bool, Refusal> {
+fn read_chunks(bytes: &mut Vec<u8>, decoded: &mut Vec<u8>) -> Result<bool, HttpRefusal> {
     let mut at = 0;
     let ended = loop {
         let (start, size) = match httparse::parse_chunk_size(&bytes[at..]) {
             Ok(httparse::Status::Complete((used, size))) => (at + used, size),
             Ok(httparse::Status::Partial) => break false,
-            Err(_) => return Err(Refusal(400, "a chunk size is invalid")),
+            Err(_) => return Err(HttpRefusal(400, "a chunk size is invalid")),
         };
         if size > (BODY_BYTES_MAX - decoded.len()) as u64 {
-            return Err(Refusal(413, "the request body is too long"));
+            return Err(HttpRefusal(413, "the request body is too long"));
         }
         if size == 0 {
             match trailers(&bytes[start..])? {
@@ -177,7 +177,7 @@ fn read_chunks(bytes: &mut Vec<u8>, decoded: &mut Vec<u8>) -> Result<bool, Refus
         let end = start + size as usize;
         match bytes.get(end..end + 2) {
             Some(b"\r\n") => decoded.extend_from_slice(&bytes[start..end]),
-            Some(_) => return Err(Refusal(400, "a chunk does not end with its line")),
+            Some(_) => return Err(HttpRefusal(400, "a chunk does not end with its line")),
             None => break false,
         }
         at = end + 2;
@@ -187,12 +187,12 @@ fn read_chunks(bytes: &mut Vec<u8>, decoded: &mut Vec<u8>) -> Result<bool, Refus
 }
 
 /// The length of the trailers with their empty line, once they are whole.
-fn trailers(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+fn trailers(bytes: &[u8]) -> Result<Option<usize>, HttpRefusal> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     match httparse::parse_headers(bytes, &mut headers) {
         Ok(httparse::Status::Complete((used, _))) => Ok(Some(used)),
         Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => Ok(None),
-        _ => Err(Refusal(400, "the trailers are invalid")),
+        _ => Err(HttpRefusal(400, "the trailers are invalid")),
     }
 }
 
@@ -231,7 +231,7 @@ pub fn reply(status: u16, content_type: &str, body: &[u8], keep: bool) -> Vec<u8
 mod tests {
     use super::*;
 
-    fn request(step: Step) -> Request {
+    fn request(step: Step) -> HttpRequest {
         match step {
             Step::Request(request) => request,
             other => panic!("no request yet: {other:?}"),

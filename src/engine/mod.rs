@@ -8,20 +8,20 @@
 //! `/metrics` (vLLM's names), `/truth` (finished requests by id; `?id=` for one) and `/reset`
 //! (forgets the truth).
 
-mod ask;
+mod accounting;
 mod batch;
-mod books;
 mod config;
 mod connection;
-mod course;
 mod due;
 mod fixed;
+mod generation;
+mod generation_request;
 mod http;
 mod kernel;
 mod metrics;
 mod nanos;
-mod pace;
 mod reply;
+mod scheduler;
 mod server;
 mod text;
 mod truth;

@@ -1,4 +1,4 @@
-//! `Reply`: one generation under way on one connection: what is left of it, and its writes.
+//! `StreamedReply`: one generation under way on one connection: what is left of it, and its writes.
 //!
 //! Tokens are written straight to the socket when they are due. What the socket does not take is
 //! kept, and the connection's own task writes it when it can, so that a slow reader delays nobody.
@@ -10,15 +10,15 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::engine::ask::Fault;
-use crate::engine::books::{Books, Progress};
+use crate::engine::accounting::{Accounting, TokenProgress};
 use crate::engine::config::FailKind;
-use crate::engine::course::Course;
-use crate::engine::due::{Due, Next};
+use crate::engine::due::{Deadline, Next};
+use crate::engine::generation::Generation;
+use crate::engine::generation_request::BadRequest;
 use crate::engine::http;
 use crate::engine::nanos::Nanos;
-use crate::engine::text::{Finish, Text};
-use crate::engine::truth::Entry;
+use crate::engine::text::{GeneratedText, GenerationEnd};
+use crate::engine::truth::TruthEntry;
 use crate::os;
 
 /// A reader that lets this much pile up is treated as gone.
@@ -27,11 +27,11 @@ const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 const STAMPS_AHEAD_MAX: u32 = 8192;
 
 /// See the file's head.
-pub struct Reply {
+pub struct StreamedReply {
     socket: Rc<TcpStream>,
-    books: Rc<Books>,
-    text: Text,
-    course: Course,
+    books: Rc<Accounting>,
+    text: GeneratedText,
+    course: Generation,
     streamed: bool,
     /// The reply announces that the connection stays open.
     keep: bool,
@@ -41,16 +41,16 @@ pub struct Reply {
 }
 
 struct State {
-    phase: Phase,
-    progress: Progress,
+    phase: ReplyPhase,
+    progress: TokenProgress,
     /// What the socket did not take yet.
     pending: Vec<u8>,
-    entry: Entry,
+    entry: TruthEntry,
 }
 
 /// How far a reply is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum ReplyPhase {
     /// Its tokens come at their deadlines.
     Paced,
     /// Its tokens come as fast as the socket takes them.
@@ -71,30 +71,44 @@ struct Mark {
     due: Nanos,
 }
 
-impl PartialEq for Reply {
+impl PartialEq for StreamedReply {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl Reply {
+impl StreamedReply {
     /// `entry` is the truth about the request so far. `keep`: what the reply announces.
     pub fn new(
         socket: Rc<TcpStream>,
-        books: Rc<Books>,
-        text: Text,
-        course: Course,
+        books: Rc<Accounting>,
+        text: GeneratedText,
+        course: Generation,
         keep: bool,
-        mut entry: Entry,
+        mut entry: TruthEntry,
     ) -> Self {
         let streamed = entry.streamed;
         let stamps = if streamed { course.tokens_with_text().min(STAMPS_AHEAD_MAX) } else { 1 };
         entry.emissions.reserve_exact(stamps as usize);
-        let state = State { phase: Phase::Paced, progress: Progress::default(), pending: Vec::new(), entry };
-        Reply { socket, books, text, course, streamed, keep, wake: Notify::new(), state: RefCell::new(state) }
+        let state = State {
+            phase: ReplyPhase::Paced,
+            progress: TokenProgress::default(),
+            pending: Vec::new(),
+            entry,
+        };
+        StreamedReply {
+            socket,
+            books,
+            text,
+            course,
+            streamed,
+            keep,
+            wake: Notify::new(),
+            state: RefCell::new(state),
+        }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> ReplyPhase {
         self.state.borrow().phase
     }
 
@@ -114,9 +128,9 @@ impl Reply {
     }
 
     /// Plays the deadline of the next token.
-    pub fn play(&self, due: Due) -> Next {
+    pub fn play(&self, due: Deadline) -> Next {
         let state = &mut *self.state.borrow_mut();
-        if state.phase != Phase::Paced {
+        if state.phase != ReplyPhase::Paced {
             return Next::Gone;
         }
         if state.progress.made == 0 {
@@ -126,7 +140,7 @@ impl Reply {
             return self.break_off(state);
         }
         if self.course.burst > 0 {
-            state.phase = Phase::Burst;
+            state.phase = ReplyPhase::Burst;
             self.wake.notify_one();
             return Next::Hold;
         }
@@ -139,7 +153,7 @@ impl Reply {
             let with_text = self.write_token(scratch, index);
             self.send_marked(state, scratch, Mark { with_text, due: due.at });
         }
-        if state.phase == Phase::Lost {
+        if state.phase == ReplyPhase::Lost {
             return Next::Gone;
         }
         if !last {
@@ -197,11 +211,11 @@ impl Reply {
     pub fn abort(&self) -> bool {
         let state = &mut *self.state.borrow_mut();
         let outcome = match state.phase {
-            Phase::Ended { .. } | Phase::Gone => return false,
-            Phase::Stalled => "stall",
-            Phase::Paced | Phase::Burst | Phase::Lost => "abort",
+            ReplyPhase::Ended { .. } | ReplyPhase::Gone => return false,
+            ReplyPhase::Stalled => "stall",
+            ReplyPhase::Paced | ReplyPhase::Burst | ReplyPhase::Lost => "abort",
         };
-        state.phase = Phase::Gone;
+        state.phase = ReplyPhase::Gone;
         self.close_books(state, outcome);
         true
     }
@@ -213,7 +227,7 @@ impl Reply {
         match self.course.fail {
             Some(FailKind::ErrorEvent) if self.streamed => self.text.stream_error(scratch),
             Some(FailKind::ErrorEvent) => {
-                let fault = Fault::new(500, "simulated failure", "InternalServerError");
+                let fault = BadRequest::new(500, "simulated failure", "InternalServerError");
                 let reply = http::reply(fault.status, "application/json", fault.body.as_bytes(), self.keep);
                 scratch.extend_from_slice(&reply);
             }
@@ -222,7 +236,7 @@ impl Reply {
                 scratch.truncate(scratch.len() / 2);
             }
             Some(FailKind::Stall) => {
-                state.phase = Phase::Stalled;
+                state.phase = ReplyPhase::Stalled;
                 return Next::Hold;
             }
             _ => {}
@@ -234,10 +248,10 @@ impl Reply {
 
     /// Everything is made and handed to the socket, unless the client was lost over it.
     fn end(&self, state: &mut State, outcome: &'static str, cut: bool) -> Next {
-        if state.phase == Phase::Lost {
+        if state.phase == ReplyPhase::Lost {
             return Next::Gone;
         }
-        state.phase = Phase::Ended { cut };
+        state.phase = ReplyPhase::Ended { cut };
         self.close_books(state, outcome);
         self.wake.notify_one();
         Next::Done
@@ -254,7 +268,7 @@ impl Reply {
     }
 
     fn outcome(&self) -> &'static str {
-        self.course.finish().map_or("no_finish", Finish::name)
+        self.course.finish().map_or("no_finish", GenerationEnd::name)
     }
 
     /// Puts the event of token `index` (and the role before the first) into `out`; how many of
@@ -303,10 +317,10 @@ impl Reply {
         self.wake.notify_one();
     }
 
-    /// Leaves it to the connection's task to [`Reply::abort`].
+    /// Leaves it to the connection's task to [`StreamedReply::abort`].
     fn lose(&self, state: &mut State) {
         state.pending.clear();
-        state.phase = Phase::Lost;
+        state.phase = ReplyPhase::Lost;
         self.wake.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! `Server`: what all connections share, the one task that plays deadlines, and the listener.
+//! `EngineServer`: what all connections share, the one task that plays deadlines, and the listener.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -11,13 +11,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 
 use crate::engine::Config;
-use crate::engine::books::Books;
+use crate::engine::accounting::Accounting;
 use crate::engine::connection;
 use crate::engine::kernel::{self, Timer};
 use crate::engine::metrics::{Metrics, Now};
 use crate::engine::nanos::Nanos;
-use crate::engine::pace::Pace;
-use crate::engine::reply::Reply;
+use crate::engine::reply::StreamedReply;
+use crate::engine::scheduler::Scheduler;
 use crate::os;
 
 /// Connections that may wait to be accepted: a load test opens thousands at once.
@@ -29,26 +29,26 @@ const CACHE_TOKENS_PER_SLOT: usize = 4096;
 const CACHE_SLOTS: usize = 256;
 
 /// What all connections share.
-pub struct Server {
+pub struct EngineServer {
     pub config: Config,
-    pub books: Rc<Books>,
+    pub books: Rc<Accounting>,
     /// Unix time of the start, seconds.
     pub started: u64,
     /// The same moment on the monotonic clock.
     pub started_at: Nanos,
-    pace: RefCell<Pace<Rc<Reply>>>,
+    pace: RefCell<Scheduler<Rc<StreamedReply>>>,
     /// The next deadline came nearer.
     sooner: Notify,
     generations: Cell<u64>,
 }
 
-impl Server {
+impl EngineServer {
     fn new(config: Config) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let metrics = Metrics::new(&config.model, since_1970.as_secs_f64());
-        Server {
-            pace: RefCell::new(Pace::new(&config)),
-            books: Rc::new(Books::new(metrics)),
+        EngineServer {
+            pace: RefCell::new(Scheduler::new(&config)),
+            books: Rc::new(Accounting::new(metrics)),
             started: since_1970.as_secs(),
             started_at: os::now(),
             sooner: Notify::new(),
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Puts a reply under way.
-    pub fn add(&self, reply: Rc<Reply>, arrival: Nanos, prompt_tokens: u32) {
+    pub fn add(&self, reply: Rc<StreamedReply>, arrival: Nanos, prompt_tokens: u32) {
         let mut pace = self.pace.borrow_mut();
         let before = pace.next();
         pace.add(reply, arrival, prompt_tokens);
@@ -75,7 +75,7 @@ impl Server {
     }
 
     /// Frees the slot of a reply that will not be played any more.
-    pub fn release(&self, reply: &Rc<Reply>) {
+    pub fn release(&self, reply: &Rc<StreamedReply>) {
         self.pace.borrow_mut().cancel(reply, os::now());
         self.sooner.notify_one();
     }
@@ -133,7 +133,7 @@ pub fn run(
     runtime.block_on(async {
         let listener = listen(port).map_err(Failure::Listen)?;
         listening(listener.local_addr().map_err(Failure::Listen)?.port());
-        let server = Rc::new(Server::new(config));
+        let server = Rc::new(EngineServer::new(config));
         tokio::select! {
             ended = server.play() => ended.map_err(Failure::Run),
             () = accept(&listener, &server) => Ok(()),
@@ -156,7 +156,7 @@ fn listen(port: u16) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: &TcpListener, server: &Rc<Server>) {
+async fn accept(listener: &TcpListener, server: &Rc<EngineServer>) {
     kernel::raise_file_limit();
     loop {
         match listener.accept().await {

@@ -1,11 +1,11 @@
-//! `Text`: the bytes of one reply, as vLLM words them: its head, an event for each token, its end;
+//! `GeneratedText`: the bytes of one reply, as vLLM words them: its head, an event for each token, its end;
 //! or the whole of it in one JSON.
 
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::engine::ask::Ask;
+use crate::engine::generation_request::GenerationRequest;
 
 /// The words that replies are made of; a token is one of them with a space in front.
 const WORDS: [&str; 32] = [
@@ -45,22 +45,22 @@ const WORDS: [&str; 32] = [
 
 /// Why a generation ended, as `finish_reason` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum GenerationEnd {
     Stop,
     Length,
 }
 
-impl Finish {
+impl GenerationEnd {
     pub fn name(self) -> &'static str {
         match self {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
+            GenerationEnd::Stop => "stop",
+            GenerationEnd::Length => "length",
         }
     }
 }
 
 /// See the file's head. What does not change from token to token is formatted once.
-pub struct Text {
+pub struct GeneratedText {
     chat: bool,
     include_usage: bool,
     prompt_tokens: u32,
@@ -72,16 +72,23 @@ pub struct Text {
     first_word: usize,
 }
 
-impl Text {
+impl GeneratedText {
     /// `id` must need no escape in JSON; `created` is Unix time in seconds.
-    pub fn new(ask: &Ask, id: &str, model: &str, created: u64, chunks: bool, number: u64) -> Self {
+    pub fn new(
+        ask: &GenerationRequest,
+        id: &str,
+        model: &str,
+        created: u64,
+        chunks: bool,
+        number: u64,
+    ) -> Self {
         let (prefix, object) = match (ask.chat, ask.stream) {
             (true, true) => ("chatcmpl", "chat.completion.chunk"),
             (true, false) => ("chatcmpl", "chat.completion"),
             (false, _) => ("cmpl", "text_completion"),
         };
         let model = Value::from(model);
-        Text {
+        GeneratedText {
             chat: ask.chat,
             include_usage: ask.include_usage,
             prompt_tokens: ask.prompt_tokens,
@@ -112,35 +119,35 @@ impl Text {
     }
 
     /// The event of token `index`.
-    pub fn token(&self, out: &mut Vec<u8>, index: u32, finish: Option<Finish>) {
+    pub fn token(&self, out: &mut Vec<u8>, index: u32, finish: Option<GenerationEnd>) {
         self.content(out, self.word(index), finish);
     }
 
     /// The event of the end-of-text token, which has no text.
-    pub fn end_of_text(&self, out: &mut Vec<u8>, finish: Option<Finish>) {
+    pub fn end_of_text(&self, out: &mut Vec<u8>, finish: Option<GenerationEnd>) {
         self.content(out, "", finish);
     }
 
-    fn content(&self, out: &mut Vec<u8>, word: &str, finish: Option<Finish>) {
+    fn content(&self, out: &mut Vec<u8>, word: &str, finish: Option<GenerationEnd>) {
         let open = match self.chat {
             true => r#"{"index":0,"delta":{"content":""#,
             false => r#"{"index":0,"text":""#,
         };
         let close = match (self.chat, finish) {
             (true, None) => r#""},"logprobs":null,"finish_reason":null,"token_ids":null}]}"#,
-            (true, Some(Finish::Length)) => {
+            (true, Some(GenerationEnd::Length)) => {
                 r#""},"logprobs":null,"finish_reason":"length","stop_reason":null,"token_ids":null}]}"#
             }
-            (true, Some(Finish::Stop)) => {
+            (true, Some(GenerationEnd::Stop)) => {
                 r#""},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null}]}"#
             }
             (false, None) => {
                 r#"","logprobs":null,"finish_reason":null,"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}"#
             }
-            (false, Some(Finish::Length)) => {
+            (false, Some(GenerationEnd::Length)) => {
                 r#"","logprobs":null,"finish_reason":"length","stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}"#
             }
-            (false, Some(Finish::Stop)) => {
+            (false, Some(GenerationEnd::Stop)) => {
                 r#"","logprobs":null,"finish_reason":"stop","stop_reason":null,"prompt_token_ids":null,"token_ids":null}]}"#
             }
         };
@@ -196,9 +203,9 @@ impl Text {
     }
 
     /// The JSON of a reply that is not streamed; `with_text` of its `output_tokens` have text.
-    pub fn whole(&self, with_text: u32, output_tokens: u32, finish: Option<Finish>) -> String {
+    pub fn whole(&self, with_text: u32, output_tokens: u32, finish: Option<GenerationEnd>) -> String {
         let text: String = (0..with_text).map(|index| self.word(index)).collect();
-        let finish = finish.map(Finish::name);
+        let finish = finish.map(GenerationEnd::name);
         let choice = match self.chat {
             true => json!({
                 "index": 0,
@@ -228,11 +235,11 @@ mod tests {
     use super::*;
     use crate::engine::Config;
 
-    fn text(chat: bool, chunks: bool) -> Text {
+    fn text(chat: bool, chunks: bool) -> GeneratedText {
         let body = r#"{"prompt":"a b","messages":[{"content":"a b"}],"stream":true,"max_tokens":3,
             "stream_options":{"include_usage":true}}"#;
-        let ask = Ask::read(chat, body.as_bytes(), &Config::default()).unwrap();
-        Text::new(&ask, "r1", "m\"x", 7, chunks, 0)
+        let ask = GenerationRequest::read(chat, body.as_bytes(), &Config::default()).unwrap();
+        GeneratedText::new(&ask, "r1", "m\"x", 7, chunks, 0)
     }
 
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -253,7 +260,7 @@ mod tests {
             )
         );
         assert_eq!(
-            written(|out| chat.token(out, 1, Some(Finish::Length))),
+            written(|out| chat.token(out, 1, Some(GenerationEnd::Length))),
             format!(
                 "{start}{}\n\n",
                 r#"{"index":0,"delta":{"content":" quiet"},"logprobs":null,"finish_reason":"length","stop_reason":null,"token_ids":null}]}"#
@@ -278,16 +285,16 @@ mod tests {
     fn every_event_is_valid_json_in_a_chunk_of_its_own() {
         for chat in [true, false] {
             let text = text(chat, true);
-            for finish in [None, Some(Finish::Stop), Some(Finish::Length)] {
+            for finish in [None, Some(GenerationEnd::Stop), Some(GenerationEnd::Length)] {
                 let chunk = written(|out| text.token(out, 40, finish));
                 let (size, rest) = chunk.split_once("\r\n").unwrap();
                 let data = rest.strip_suffix("\r\n").unwrap();
                 assert_eq!(usize::from_str_radix(size, 16).unwrap(), data.len());
                 let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-                assert_eq!(event["choices"][0]["finish_reason"].as_str(), finish.map(Finish::name));
+                assert_eq!(event["choices"][0]["finish_reason"].as_str(), finish.map(GenerationEnd::name));
             }
             assert!(written(|out| text.stream_end(out, Some(3))).ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
-            let whole: Value = serde_json::from_str(&text.whole(2, 3, Some(Finish::Stop))).unwrap();
+            let whole: Value = serde_json::from_str(&text.whole(2, 3, Some(GenerationEnd::Stop))).unwrap();
             assert_eq!(whole["usage"]["completion_tokens"], 3);
             assert_eq!(whole["choices"][0]["finish_reason"], "stop");
             let content = &whole["choices"][0];

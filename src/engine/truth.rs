@@ -1,4 +1,4 @@
-//! `Truth`: what the server really did and when, for clients to be checked against.
+//! `TruthLog`: what the server really did and when, for clients to be checked against.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
@@ -14,7 +14,7 @@ const STAMPS_MAX: usize = 16_000_000;
 
 /// One finished request. Times are nanoseconds of the monotonic clock.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Entry {
+pub struct TruthEntry {
     /// The `x-request-id` that came with the request, or the server's own.
     pub id: String,
     /// When its connection was accepted.
@@ -40,13 +40,13 @@ pub struct Entry {
 
 /// The log of finished requests, oldest first.
 #[derive(Default)]
-pub struct Truth {
-    entries: VecDeque<Entry>,
+pub struct TruthLog {
+    entries: VecDeque<TruthEntry>,
     stamps: usize,
 }
 
-impl Truth {
-    pub fn push(&mut self, entry: Entry) {
+impl TruthLog {
+    pub fn push(&mut self, entry: TruthEntry) {
         self.stamps += entry.emissions.len();
         self.entries.push_back(entry);
         while self.entries.len() > REQUESTS_MAX || self.stamps > STAMPS_MAX {
@@ -58,7 +58,7 @@ impl Truth {
     /// Forgets everything; how many requests that were.
     pub fn reset(&mut self) -> usize {
         let forgotten = self.entries.len();
-        *self = Truth::default();
+        *self = TruthLog::default();
         forgotten
     }
 
@@ -81,7 +81,7 @@ impl Truth {
     }
 }
 
-fn write_entry(out: &mut Vec<u8>, key: &str, entry: &Entry) {
+fn write_entry(out: &mut Vec<u8>, key: &str, entry: &TruthEntry) {
     let or_null = |time: Option<&Nanos>| time.map_or("null".to_string(), Nanos::to_string);
     let _ = write!(
         out,
@@ -111,8 +111,8 @@ fn write_entry(out: &mut Vec<u8>, key: &str, entry: &Entry) {
 mod tests {
     use super::*;
 
-    fn entry(id: &str, emissions: Vec<Nanos>) -> Entry {
-        Entry {
+    fn entry(id: &str, emissions: Vec<Nanos>) -> TruthEntry {
+        TruthEntry {
             id: id.to_string(),
             accepted: 1,
             arrival: 2,
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_log_is_json_by_request_id() {
-        let mut truth = Truth::default();
+        let mut truth = TruthLog::default();
         truth.push(entry("a", vec![5, 7]));
         truth.push(entry("b", vec![]));
         truth.push(entry("a", vec![8]));
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_oldest_are_forgotten_beyond_the_limits() {
-        let mut truth = Truth::default();
+        let mut truth = TruthLog::default();
         for number in 0..REQUESTS_MAX + 5 {
             truth.push(entry(&number.to_string(), Vec::new()));
         }

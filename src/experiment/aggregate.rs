@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::lang::Lang;
-use crate::stats::csv::{self, Origin};
-use crate::store::folder::Found;
+use crate::stats::csv::{self, RowOrigin};
+use crate::store::folder::FoundFolder;
 use crate::store::{parts, reader, runs};
 use chrono::TimeZone;
 use comfy_table::{CellAlignment, Table, presets};
@@ -29,7 +29,7 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
     let row = |run: &Row| {
         let whole = |key: &str| run.get(key).and_then(Value::as_u64);
         let name = run.get("run").and_then(Value::as_str).unwrap_or_default();
-        let origin = Origin {
+        let origin = RowOrigin {
             input_len: whole("input_len"),
             output_len: whole("output_len"),
             filename: format!("bench_{name}.json"),
@@ -97,7 +97,7 @@ pub fn save(folder: &Path, rows: &[Row]) -> Result<PathBuf> {
 }
 
 /// The newest aggregated CSV: of the newest folder that has one, the last written.
-pub fn newest_csv(found: &[Found], parent: &Path) -> Result<PathBuf> {
+pub fn newest_csv(found: &[FoundFolder], parent: &Path) -> Result<PathBuf> {
     for folder in found {
         let files = std::fs::read_dir(&folder.path).into_iter().flatten().flatten();
         let newest = files
@@ -115,7 +115,7 @@ pub fn newest_csv(found: &[Found], parent: &Path) -> Result<PathBuf> {
 }
 
 /// The folders, newest first.
-pub fn folders_table(found: &[Found], parent: &Path, lang: Lang) -> String {
+pub fn folders_table(found: &[FoundFolder], parent: &Path, lang: Lang) -> String {
     if found.is_empty() {
         return lang.no_results(&parent.display().to_string());
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// What every result in vLLM's JSON has.
 #[derive(Deserialize)]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "that the fields are there is what is looked for")]
 struct Known {
     date: String,
     model_id: IgnoredAny,

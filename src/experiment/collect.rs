@@ -3,11 +3,11 @@
 
 use super::quota::Quota;
 use crate::error::{Error, Result};
-use crate::record::{Events, Parcel, Record};
+use crate::record::{Events, PackedRecord, Record};
 use crate::run::plan::Capture;
 use crate::run::{Message, Plan};
 use crate::stats::{ClientSeries, Fold, Summary, Window};
-use crate::store::{Folder, Writer};
+use crate::store::{Folder, RowWriter};
 use crate::tokens::Tokens;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub struct Collector {
 pub struct Collected {
     pub summary: Summary,
     /// Holds the rows, the last of which are still to be written.
-    pub writer: Writer,
+    pub writer: RowWriter,
     /// Why rows could not be written.
     pub failed: Option<Error>,
     /// Why rows were no longer written.
@@ -54,11 +54,11 @@ impl Collector {
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
-        let mut writer = Writer::start(folder.path(), &plan.name, &plan.traffic, index)?;
+        let mut writer = RowWriter::start(folder.path(), &plan.name, &plan.traffic, index)?;
         let work = move || {
             let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
-            let mut batch: Vec<Parcel> = Vec::new();
+            let mut batch: Vec<PackedRecord> = Vec::new();
             let mut room = Events::default();
             let (mut failed, mut full, mut looked) = (None, None, Instant::now());
             let (mut count_of_rows, mut over) = (0, false);

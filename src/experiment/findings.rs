@@ -1,6 +1,6 @@
 //! `Findings`: what an invocation came to so far, for its exit code and for the manifest.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lang::Lang;
 use serde_json::Value;
 
@@ -31,10 +31,10 @@ impl Findings {
         let failed: Vec<&str> =
             self.checks.iter().filter(|(_, held)| !held).map(|(name, _)| name.as_str()).collect();
         if !failed.is_empty() {
-            return Err(Error::new(Kind::Check, lang.checks_failed(&failed, self.checks.len())));
+            return Err(Error::new(ErrorKind::Check, lang.checks_failed(&failed, self.checks.len())));
         }
         match self.doubts.first().filter(|_| strict) {
-            Some((run, reason)) => Err(Error::new(Kind::NotValid, lang.not_valid(run, reason))),
+            Some((run, reason)) => Err(Error::new(ErrorKind::NotValid, lang.not_valid(run, reason))),
             None => Ok(()),
         }
     }

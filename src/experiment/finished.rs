@@ -3,7 +3,7 @@
 use crate::client::scrape::Scrapes;
 use crate::run::{Ended, Plan, Reason};
 use crate::stats::Summary;
-use crate::stats::tally::Failed;
+use crate::stats::counts::Failed;
 use crate::store::Folder;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use super::bound::Bound;
 use super::program::Program;
 use crate::client::Target;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::record::{Outcome, Record};
 
 /// How options are called where the user is.
@@ -52,7 +52,7 @@ impl Hints {
         };
         let longer: Vec<String> =
             bound.options.iter().map(|option| self.set(option, &bound.longer())).collect();
-        Error::new(Kind::NotReady, format!("the first request to {url} failed: {told}")).hint(format!(
+        Error::new(ErrorKind::NotReady, format!("the first request to {url} failed: {told}")).hint(format!(
             "look whether the server is busy or still loading, or give it longer: {}",
             longer.join(", ")
         ))

@@ -26,9 +26,6 @@ pub const REQUESTS_MAX: u64 = 100_000_000;
 /// Requests per second.
 pub const RATE_MAX: f64 = 1_000_000.0;
 
-/// Users of a closed loop, and requests in flight.
-pub const PLACES_MAX: usize = 10_000_000;
-
 /// Tokens of the prompts that may be in memory at once, some bytes each.
 pub const TOKENS_MAX: u64 = 64_000_000;
 

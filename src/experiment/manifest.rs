@@ -25,7 +25,7 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     whole.insert("parameters".into(), Value::Object(params));
     whole.insert("seed_switch".into(), experiment.switches.seed.into());
     whole.insert("salt".into(), format!("{:016x}", experiment.salt).into());
-    whole.insert("host".into(), manifest::Host::here().to_json());
+    whole.insert("host".into(), manifest::Machine::here().to_json());
     whole.insert("targets".into(), json!({}));
     whole.insert("runs".into(), json!([]));
     folder.manifest(|map| *map = experiment.secrets.scrub_map(whole))

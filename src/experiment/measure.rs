@@ -2,21 +2,21 @@
 
 use super::collect::{Collected, Collector};
 use super::display::Display;
+use super::expected_load::intent;
 use super::finished::Finished;
-use super::intent::intent;
 use super::scraping::Scraping;
 use super::server::Ready;
 use super::{Experiment, folder, manifest, recorded, row};
 use crate::client::{Client, Http, Transport};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::os;
 use crate::run::{self, Control, Ended, Load, Message, Plan, Progress, Reason, Stop, room};
+use crate::stats::counts::Failed;
 use crate::stats::report::Report;
 use crate::stats::runs as table;
-use crate::stats::tally::Failed;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::unbroken;
-use crate::store::writer::Written;
+use crate::store::writer::RowsWritten;
 use crate::store::{Folder, parts, runs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,7 +186,7 @@ fn keep(
     finished: &Finished,
     ready: &Ready,
     index: u32,
-    written: Written,
+    written: RowsWritten,
 ) -> Result<()> {
     let requests = written.rows;
     let row = row::row(finished, index, written);
@@ -219,7 +219,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
             let place = finished.folder.path().display().to_string();
             let (never_sent, unrecorded) = (finished.ended.never_sent, finished.ended.unrecorded);
             let told = lang.interrupted_run(&place, never_sent, unrecorded);
-            return Err(Error::new(Kind::Interrupted, told));
+            return Err(Error::new(ErrorKind::Interrupted, told));
         }
         Reason::Preparation(error) => {
             tell_table(experiment, finished, !experiment.tells_in_tables());
@@ -297,7 +297,7 @@ mod tests {
             let (finished, judged) = measured.pop().expect("one run");
             let error = judged.expect_err("it cannot go on");
             let what = if turn == 0 { "request 4" } else { "turn 1 of session 0" };
-            assert_eq!((error.kind, error.kind.exit_code()), (Kind::Run, 1));
+            assert_eq!((error.kind, error.kind.exit_code()), (ErrorKind::Run, 1));
             assert_eq!(error.message, format!("run cell: cannot make {what}: no ink"));
             let mut kept = 0;
             reader::requests(finished.folder.path(), None, |_, _| kept += 1).expect("rows");

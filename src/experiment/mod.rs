@@ -5,47 +5,47 @@
 //! [`portion`] reads its rows back, whole or in parts, for [`pictures`], [`series`] and [`vllm`];
 //! [`aggregate`] reads what many runs said.
 
-pub mod access;
-pub mod aggregate;
+pub(crate) mod access;
+pub(crate) mod aggregate;
 mod append;
-pub mod args;
+pub(crate) mod args;
 mod bound;
-pub mod cells;
-pub mod child;
-pub mod collect;
-pub mod columns;
-pub mod console;
+pub(crate) mod cells;
+pub(crate) mod child;
+pub(crate) mod collect;
+pub(crate) mod columns;
+pub(crate) mod console;
 mod display;
-pub mod findings;
-pub mod finished;
-pub mod folder;
+mod expected_load;
+pub(crate) mod findings;
+pub(crate) mod finished;
+pub(crate) mod folder;
 mod hints;
-mod intent;
-pub mod limits;
-pub mod manifest;
-pub mod measure;
+pub(crate) mod limits;
+pub(crate) mod manifest;
+pub(crate) mod measure;
 pub mod part;
-pub mod pictures;
-pub mod portion;
+pub(crate) mod pictures;
+pub(crate) mod portion;
 mod preflight;
-pub mod program;
-pub mod quota;
-pub mod recorded;
+pub(crate) mod program;
+pub(crate) mod quota;
+pub(crate) mod recorded;
 mod row;
 mod said;
 mod scraping;
-pub mod secret;
-pub mod sentences;
-pub mod series;
-pub mod server;
-pub mod source;
+pub(crate) mod secret;
+pub(crate) mod sentences;
+pub(crate) mod series;
+pub(crate) mod server;
+pub(crate) mod source;
 mod status;
-pub mod switches;
-pub mod terminal;
-pub mod vllm;
+pub(crate) mod switches;
+pub(crate) mod terminal;
+pub(crate) mod vllm;
 
 use crate::client::{Client, Http, Target, Transport};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::os;
 use crate::record::Nanos;
@@ -173,8 +173,8 @@ impl Experiment {
     }
 
     /// What a mistake of the script's own is at this moment.
-    pub fn kind_of_fault(&self) -> Kind {
-        if self.load_sent.load(Ordering::Relaxed) { Kind::Run } else { Kind::Usage }
+    pub fn kind_of_fault(&self) -> ErrorKind {
+        if self.load_sent.load(Ordering::Relaxed) { ErrorKind::Run } else { ErrorKind::Usage }
     }
 
     /// The threads that send requests, made at their first use.

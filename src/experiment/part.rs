@@ -35,6 +35,9 @@ impl Label {
     }
 }
 
+/// What became of the records of each value of a label.
+pub type Marked<F> = Vec<(Mark, F)>;
+
 /// A label and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mark {
@@ -136,7 +139,7 @@ impl Part {
         run: &str,
         label: Label,
         make: impl Fn(&Part) -> F + Sync,
-    ) -> Result<(Vec<(Mark, F)>, Vec<String>)> {
+    ) -> Result<(Marked<F>, Vec<String>)> {
         let warmup = self.is_warmup() || label == Label::Phase;
         let each = |split: &mut Split<F>, record: &mut Record| {
             if self.holds(record) {

@@ -11,10 +11,10 @@ use crate::client::blame::{Blame, may_pass};
 use crate::client::control::{Again, Patience};
 use crate::client::dialect::LIMITS;
 use crate::client::protocol::{Api, own_fields};
-use crate::client::refusal::{self, OPTIONAL, Refusal, Sent};
+use crate::client::refusal::{self, OPTIONAL, Remedy, Sent};
 use crate::client::target::Exact;
-use crate::client::{Order, Target};
-use crate::error::{Error, Kind, Result};
+use crate::client::{OutgoingRequest, Target};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lang::Lang;
 use crate::os;
 use crate::record::{Adaption, Outcome, Record, Request, Timeout};
@@ -151,7 +151,7 @@ impl<'a> Preflight<'a> {
         let (limit, hints) = (patience.limit().as_secs_f64(), Hints::of(&self.experiment.program));
         let longer =
             format!("wait longer for it ({}), or look into the server's log", hints.option("ready_timeout"));
-        let failed = |told: String| Err(Error::new(Kind::NotReady, told).hint(longer));
+        let failed = |told: String| Err(Error::new(ErrorKind::NotReady, told).hint(longer));
         match again {
             Again::Yes => Ok(()),
             Again::No if limit == 0.0 => failed(format!("the first request to {url} failed: {said}")),
@@ -179,10 +179,10 @@ impl<'a> Preflight<'a> {
             return false;
         }
         match refusal {
-            Refusal::LeaveOut(field) => self.learnt.left_out.push((field, true)),
-            Refusal::Limit(name) => self.rename_limit(&target, name),
-            Refusal::AtLeast(least) if least > self.output => self.output = least,
-            Refusal::Silent => return self.guesses(&target),
+            Remedy::LeaveOut(field) => self.learnt.left_out.push((field, true)),
+            Remedy::Limit(name) => self.rename_limit(&target, name),
+            Remedy::AtLeast(least) if least > self.output => self.output = least,
+            Remedy::Silent => return self.guesses(&target),
             _ => return false,
         }
         true
@@ -296,7 +296,7 @@ impl<'a> Preflight<'a> {
         fields
     }
 
-    fn refusal(&self, target: &Target, record: &Record) -> (Refusal, bool) {
+    fn refusal(&self, target: &Target, record: &Record) -> (Remedy, bool) {
         let (ours, asked) = (own_fields(target), self.asked_fields());
         let sent = Sent { ours: &ours, asked: &asked, refused: &self.learnt.refused_limits };
         let words = record.error.as_deref().unwrap_or_default();
@@ -319,7 +319,7 @@ impl<'a> Preflight<'a> {
             let client = self.experiment.client_of(&Arc::new(target)).await?;
             let id = format!("preflight-{:016x}", os::wall());
             let bytes = client.encode(&request, &id);
-            let order = Order::alone(request, id, bytes, false);
+            let order = OutgoingRequest::alone(request, id, bytes, false);
             let parcel = client.send(order, pin!(std::future::pending())).await;
             Ok(Probe { retry_after: parcel.retry_after, record: *parcel.open() })
         };
@@ -432,10 +432,10 @@ impl<'a> Preflight<'a> {
     }
 
     /// What to do about a refusal that nothing of ours can mend.
-    fn hint_of(&self, refusal: &Refusal, target: &Target) -> Option<String> {
+    fn hint_of(&self, refusal: &Remedy, target: &Target) -> Option<String> {
         let hints = Hints::of(&self.experiment.program);
         Some(match refusal {
-            Refusal::Asked(field) => {
+            Remedy::Asked(field) => {
                 let in_extra = |extra: &Map<String, Value>| {
                     extra.contains_key(field)
                         || extra.get("parameters").is_some_and(|below| below.get(field).is_some())
@@ -446,7 +446,7 @@ impl<'a> Preflight<'a> {
                     Some(place) => format!("leave out {place}, which asks for {field:?}"),
                 }
             }
-            Refusal::Needed(field) if LIMITS.contains(&field.as_str()) => {
+            Remedy::Needed(field) if LIMITS.contains(&field.as_str()) => {
                 let fields = own_fields(target).into_iter().filter(|field| LIMITS.contains(&field.as_str()));
                 let fields: Vec<String> = fields.map(|field| format!("{field:?}: null")).collect();
                 format!(
@@ -454,26 +454,26 @@ impl<'a> Preflight<'a> {
                     hints.extra_body(&format!("{{{}, \"NAME\": 256}}", fields.join(", ")))
                 )
             }
-            Refusal::Needed(field) if field == "stream" => {
+            Remedy::Needed(field) if field == "stream" => {
                 format!("ask for replies in one piece: {}", hints.set("stream", "false"))
             }
-            Refusal::Needed(field) if field == "model" => {
+            Remedy::Needed(field) if field == "model" => {
                 format!("check the model's name ({:?})", target.model)
             }
-            Refusal::Needed(field) => {
+            Remedy::Needed(field) => {
                 format!(
                     "the server does not take {field:?}: check {} and {}",
                     hints.option("backend"),
                     hints.option("endpoint")
                 )
             }
-            Refusal::Wants(field) => match field.as_str() {
+            Remedy::Wants(field) => match field.as_str() {
                 "messages" => format!("it wants a chat: {}", hints.set("backend", "openai-chat")),
                 "inputs" => format!("it speaks another API: {}", hints.set("backend", "tgi")),
                 "text_input" => format!("it speaks another API: {}", hints.set("backend", "tensorrt-llm")),
                 _ => format!("it wants a prompt and no chat: {}", hints.set("backend", "openai")),
             },
-            Refusal::Length => format!(
+            Remedy::Length => format!(
                 "the first request asks for {INPUT} tokens and {} more: look at the server's limit of the context",
                 self.output
             ),

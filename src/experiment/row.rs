@@ -4,12 +4,12 @@ use super::finished::{Finished, facts};
 use super::vllm;
 use crate::stats::report::Report;
 use crate::stats::vllm::VllmResult;
-use crate::store::writer::Written;
+use crate::store::writer::RowsWritten;
 use serde_json::{Map, Value};
 
 /// The keys of vLLM's JSON first, then what the aggregated CSV needs beside them, then every
 /// other number of the summary, then facts of the run.
-pub fn row(finished: &Finished, index: u32, written: Written) -> Map<String, Value> {
+pub fn row(finished: &Finished, index: u32, written: RowsWritten) -> Map<String, Value> {
     let plan = &finished.plan;
     let mut row = Map::new();
     row.insert("run".into(), plan.name.clone().into());

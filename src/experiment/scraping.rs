@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::os;
 use crate::record::{Nanos, Point};
 use crate::run::Progress;
-use crate::store::series::Writer;
+use crate::store::series::SeriesWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ struct Rows {
 
 #[derive(Default)]
 struct Kept {
-    writer: Option<Writer>,
+    writer: Option<SeriesWriter>,
     /// The first rows that could not be written; none are taken after it.
     failed: Option<Error>,
 }
@@ -86,7 +86,7 @@ impl Rows {
         }
         let writer = kept.writer.get_or_insert_with(|| {
             let zero_us = (os::wall() - (os::now() - zero)) / 1_000;
-            Writer::new(&self.folder, &self.run, self.index, zero_us)
+            SeriesWriter::new(&self.folder, &self.run, self.index, zero_us)
         });
         if let Err(error) = writer.add(points) {
             kept.failed = Some(error);

@@ -1,4 +1,4 @@
-//! `Server`: a target as a script holds it, made ready once before its first load.
+//! `TargetServer`: a target as a script holds it, made ready once before its first load.
 //!
 //! Ready means: it answers, its model is known, its tokenizer is loaded, and one preflight
 //! request, not measured, has shown that key, path and body are right and which fields the
@@ -8,8 +8,8 @@ use super::Experiment;
 use super::hints::Hints;
 use super::preflight::{Learnt, Preflight};
 use crate::client::Target;
-use crate::client::control::{Again, Control, Listing, Patience, Unlisted};
-use crate::error::{Error, Kind, Result};
+use crate::client::control::{Again, ModelListing, Patience, ServerControl, Unlisted};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::Adaption;
 use crate::tokens::Tokens;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ const SETS_MAX: usize = 8;
 const MODELS_SHOWN: usize = 20;
 
 /// A target as a script holds it.
-pub struct Server {
+pub struct TargetServer {
     asked: Target,
     /// The model that the script asked for; `auto`: the only one that the server lists.
     model: String,
@@ -33,13 +33,13 @@ pub struct Server {
     preflight: bool,
     temperature_given: bool,
     /// A built-in engine that lives as long as this target.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "it ends when it is dropped")]
     engine: Option<super::child::Child>,
     known: Mutex<Option<Known>>,
 }
 
 /// What the body of a request has beside the target's own fields.
-pub type Fields = Option<Arc<Map<String, Value>>>;
+pub type BodyFields = Option<Arc<Map<String, Value>>>;
 
 /// What was found out about a server.
 struct Known {
@@ -48,7 +48,7 @@ struct Known {
     target: Target,
     learnt: Learnt,
     /// Fields with which a first request went out.
-    tried: Vec<Fields>,
+    tried: Vec<BodyFields>,
 }
 
 /// A server that may be sent load.
@@ -65,7 +65,7 @@ pub struct Ready {
 }
 
 /// How a server is asked for and waited for.
-pub struct Wanted {
+pub struct TargetOptions {
     pub target: Target,
     pub model: String,
     pub tokenizer: String,
@@ -76,9 +76,9 @@ pub struct Wanted {
     pub engine: Option<super::child::Child>,
 }
 
-impl Server {
-    pub fn new(wanted: Wanted) -> Server {
-        Server {
+impl TargetServer {
+    pub fn new(wanted: TargetOptions) -> TargetServer {
+        TargetServer {
             asked: wanted.target,
             model: wanted.model,
             tokenizer: wanted.tokenizer,
@@ -107,22 +107,24 @@ impl Server {
             || experiment.host.stop_requested(),
             |left: Option<u64>, why: &str| experiment.console.mention(&lang.waiting(left, why)),
         );
-        let control = Control::new(&self.asked)?;
+        let control = ServerControl::new(&self.asked)?;
         experiment.runtime()?.block_on(control.ready(&mut Patience::new(limit, &stop, &tell), self.named()))
     }
 
     /// The server made ready; at its first call this waits, asks and tries. `fields`: those of the
     /// requests to come; one request goes out for each set of them that was not tried yet.
-    pub fn ready(&self, experiment: &Experiment, fields: &[Fields]) -> Result<Ready> {
+    pub fn ready(&self, experiment: &Experiment, fields: &[BodyFields]) -> Result<Ready> {
         let made = self.make_ready(experiment, fields);
         // Once load was sent, what goes wrong is the end of a run like any other.
         made.map_err(|error| match (experiment.kind_of_fault(), error.kind) {
-            (Kind::Run, Kind::Usage | Kind::NotReady) => Error { kind: Kind::Run, ..error },
+            (ErrorKind::Run, ErrorKind::Usage | ErrorKind::NotReady) => {
+                Error { kind: ErrorKind::Run, ..error }
+            }
             _ => error,
         })
     }
 
-    fn make_ready(&self, experiment: &Experiment, fields: &[Fields]) -> Result<Ready> {
+    fn make_ready(&self, experiment: &Experiment, fields: &[BodyFields]) -> Result<Ready> {
         let (mut slot, lang) =
             (self.known.lock().unwrap_or_else(PoisonError::into_inner), experiment.console.words());
         let (stop, tell) = (
@@ -147,7 +149,7 @@ impl Server {
     /// Waits until it answers, and asks what can be asked before a first request.
     fn found_out(&self, experiment: &Experiment, patience: &mut Patience<'_>) -> Result<Known> {
         let mut target = self.asked.clone();
-        let control = Control::new(&target)?;
+        let control = ServerControl::new(&target)?;
         let listing =
             experiment.runtime()?.block_on(self.found(&control, patience, Hints::of(&experiment.program)))?;
         target.model = self.choose_model(experiment, &control, listing.as_ref())?;
@@ -174,7 +176,7 @@ impl Server {
         &self,
         experiment: &Experiment,
         known: &mut Known,
-        fields: &Fields,
+        fields: &BodyFields,
         patience: &mut Patience<'_>,
     ) -> Result<()> {
         let (target, tokens) = (known.target.clone(), known.ready.tokens.clone());
@@ -208,10 +210,10 @@ impl Server {
     /// hints, and without patience nobody is asked.
     async fn found(
         &self,
-        control: &Control,
+        control: &ServerControl,
         patience: &mut Patience<'_>,
         hints: Hints,
-    ) -> Result<Option<std::result::Result<Listing, Unlisted>>> {
+    ) -> Result<Option<std::result::Result<ModelListing, Unlisted>>> {
         if !patience.is_none() {
             let ready = control.ready(patience, self.named()).await;
             ready.map_err(|error| self.hint_to_wait(error, patience.limit(), hints))?;
@@ -227,17 +229,17 @@ impl Server {
             let why = error.error.message.clone();
             if patience.again(None, &why).await? != Again::Yes {
                 let hint = "name the model, wait longer, or look into the server's log";
-                return Err(Error::new(Kind::NotReady, why).hint(hint));
+                return Err(Error::new(ErrorKind::NotReady, why).hint(hint));
             }
         }
     }
 
     /// What to do when a server was never ready, unless that is told already.
     fn hint_to_wait(&self, error: Error, limit: Duration, hints: Hints) -> Error {
-        if error.hint.is_some() || !matches!(error.kind, Kind::NotReady | Kind::Usage) {
+        if error.hint.is_some() || !matches!(error.kind, ErrorKind::NotReady | ErrorKind::Usage) {
             return error;
         }
-        if error.kind == Kind::Usage {
+        if error.kind == ErrorKind::Usage {
             return error.hint(self.hint_to_path(hints));
         }
         let (wait, seconds) = (hints.option("ready_timeout"), limit.as_secs_f64());
@@ -283,8 +285,8 @@ impl Server {
     fn choose_model(
         &self,
         experiment: &Experiment,
-        control: &Control,
-        listing: Option<&std::result::Result<Listing, Unlisted>>,
+        control: &ServerControl,
+        listing: Option<&std::result::Result<ModelListing, Unlisted>>,
     ) -> Result<String> {
         let (name, hints) = (&self.asked.name, Hints::of(&experiment.program));
         let listed = listing.map(|listing| match listing {
@@ -312,7 +314,7 @@ impl Server {
             let who = error.message.contains("says 401") || error.message.contains("says 403");
             let hint = match error.kind {
                 _ if who => hints.key(&self.asked),
-                Kind::Usage => self.hint_to_path(hints),
+                ErrorKind::Usage => self.hint_to_path(hints),
                 _ => by_name.clone(),
             };
             Error::new(error.kind, error.message).hint(hint)

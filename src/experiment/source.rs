@@ -3,8 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
-use crate::workload::read::{self, Rows};
-use crate::workload::{self, Ask, Clips, Dataset, Length, Models, Order, Prompts, Sonnet, Workload, clips};
+use crate::workload::read::{self, PromptRows};
+use crate::workload::{
+    self, Ask, Clips, Dataset, Length, Models, Prompts, RowOrder, Sonnet, Workload, clips,
+};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ pub enum WorkloadSource {
     },
     /// Rows of a file, read when the script asked for it.
     Dataset {
-        rows: Rows,
-        order: Order,
+        rows: PromptRows,
+        order: RowOrder,
         output: Option<u32>,
         common: Common,
     },

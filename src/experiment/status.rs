@@ -3,7 +3,7 @@
 use crate::lang::Lang;
 use crate::record::Nanos;
 use crate::run::plan::Warmup;
-use crate::run::progress::Part;
+use crate::run::progress::StageProgress;
 use crate::stats::words::{fixed, grouped, span};
 use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -35,7 +35,7 @@ pub enum Stage {
 pub struct Status {
     pub stage: Stage,
     /// Requests of the stage; of the measured part in a drain.
-    pub part: Part,
+    pub part: StageProgress,
     pub failed: u64,
     pub tokens_per_s: f64,
     /// Medians of the last seconds.
@@ -198,7 +198,7 @@ mod tests {
     fn status(stage: Stage, finished: u64, in_flight: u64, seconds: u64) -> Status {
         Status {
             stage,
-            part: Part { finished, in_flight },
+            part: StageProgress { finished, in_flight },
             failed: 0,
             tokens_per_s: 1532.4,
             ttft: Some(40_123_456),

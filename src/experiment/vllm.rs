@@ -8,7 +8,7 @@ use crate::os::{file, heap};
 use crate::run::Reason;
 use crate::schedule::{Process, Shape};
 use crate::stats::metric::Metric;
-use crate::stats::vllm::{Detailed, Meta, Ramp, VllmResult};
+use crate::stats::vllm::{Detailed, Meta, RampUpMeta, VllmResult};
 use crate::stats::words::grouped;
 use chrono::TimeZone;
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ pub fn metrics() -> [&'static str; 4] {
 }
 
 /// How a result is to be written.
-pub struct Wanted {
+pub struct VllmOptions {
     pub dir: String,
     pub filename: String,
     /// With the lists of every request.
@@ -56,10 +56,10 @@ pub fn meta(finished: &Finished) -> Meta {
     };
     let ramp = match &plan.arrivals {
         Shape::Ramp { from, to, .. } => {
-            Some(Ramp { strategy: "linear".into(), start_rps: *from, end_rps: *to })
+            Some(RampUpMeta { strategy: "linear".into(), start_rps: *from, end_rps: *to })
         }
         Shape::RampUp { from, to, growth, .. } => {
-            Some(Ramp { strategy: growth.name().into(), start_rps: *from, end_rps: *to })
+            Some(RampUpMeta { strategy: growth.name().into(), start_rps: *from, end_rps: *to })
         }
         _ => None,
     };
@@ -95,7 +95,7 @@ fn meta_of(portion: &Portion) -> Meta {
 }
 
 /// Writes the result; the path that it got.
-pub fn save(experiment: &Experiment, portion: &Portion, wanted: &Wanted) -> Result<PathBuf> {
+pub fn save(experiment: &Experiment, portion: &Portion, wanted: &VllmOptions) -> Result<PathBuf> {
     let meta = Meta { percentiles: wanted.percentiles.clone(), ..meta_of(portion) };
     let name = match wanted.filename.as_str() {
         "" => {
@@ -157,7 +157,7 @@ fn keeps(key: &str, metrics: &[String]) -> bool {
 fn put(
     experiment: &Experiment,
     run: &Finished,
-    wanted: &Wanted,
+    wanted: &VllmOptions,
     name: &str,
     json: &Map<String, Value>,
 ) -> Result<PathBuf> {

@@ -3,12 +3,12 @@
 //! Times are nanoseconds on the monotonic clock. Everything that only Linux has lives in
 //! `linux`; `other` answers for the rest.
 
-pub mod file;
-pub mod health;
+pub(crate) mod file;
+pub(crate) mod health;
 pub mod heap;
-pub mod listener;
-pub mod ports;
-pub mod stack;
+pub(crate) mod listener;
+pub(crate) mod ports;
+pub(crate) mod stack;
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]

@@ -2,30 +2,30 @@
 
 /// What an event was: a bit set, since one event may be several things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kind(pub u16);
+pub struct EventKind(pub u16);
 
-impl Kind {
-    pub const ROLE: Kind = Kind(1);
-    pub const REASONING: Kind = Kind(2);
-    pub const CONTENT: Kind = Kind(4);
-    pub const TOOL: Kind = Kind(8);
-    pub const FINISH: Kind = Kind(16);
-    pub const USAGE: Kind = Kind(32);
-    pub const ERROR: Kind = Kind(64);
-    pub const DONE: Kind = Kind(128);
-    pub const EMPTY: Kind = Kind(256);
+impl EventKind {
+    pub const ROLE: EventKind = EventKind(1);
+    pub const REASONING: EventKind = EventKind(2);
+    pub const CONTENT: EventKind = EventKind(4);
+    pub const TOOL: EventKind = EventKind(8);
+    pub const FINISH: EventKind = EventKind(16);
+    pub const USAGE: EventKind = EventKind(32);
+    pub const ERROR: EventKind = EventKind(64);
+    pub const DONE: EventKind = EventKind(128);
+    pub const EMPTY: EventKind = EventKind(256);
     /// Held a non-empty `choices` (what vLLM's client counts as an event).
-    pub const CHOICES: Kind = Kind(512);
+    pub const CHOICES: EventKind = EventKind(512);
 
     /// Any output text: reasoning, content or tool.
-    pub const OUTPUT: Kind = Kind(2 | 4 | 8);
+    pub const OUTPUT: EventKind = EventKind(2 | 4 | 8);
 
-    pub fn has(self, other: Kind) -> bool {
+    pub fn has(self, other: EventKind) -> bool {
         self.0 & other.0 != 0
     }
 
-    pub fn with(self, other: Kind) -> Kind {
-        Kind(self.0 | other.0)
+    pub fn with(self, other: EventKind) -> EventKind {
+        EventKind(self.0 | other.0)
     }
 }
 
@@ -34,7 +34,7 @@ impl Kind {
 pub struct Events {
     /// Microseconds since `sent`.
     pub at_us: Vec<u32>,
-    pub kind: Vec<Kind>,
+    pub kind: Vec<EventKind>,
     /// Output tokens in the event; 0 when the server did not say.
     pub tokens: Vec<u32>,
     /// Bytes of output text (UTF-8).
@@ -51,7 +51,7 @@ impl Events {
         }
     }
 
-    pub fn push(&mut self, at_us: u32, kind: Kind, tokens: u32, bytes: u32) {
+    pub fn push(&mut self, at_us: u32, kind: EventKind, tokens: u32, bytes: u32) {
         self.at_us.push(at_us);
         self.kind.push(kind);
         self.tokens.push(tokens);
@@ -76,6 +76,6 @@ impl Events {
 
     /// Indexes of the events that hold output text.
     pub fn output(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        (0..self.len()).filter(|&i| self.kind[i].has(Kind::OUTPUT))
+        (0..self.len()).filter(|&i| self.kind[i].has(EventKind::OUTPUT))
     }
 }

@@ -3,7 +3,7 @@
 //! A value that was not observed is `None`, never zero. Times are milliseconds.
 //! Definitions: `docs/metrics.md`.
 
-use super::{Kind, Nanos, Record};
+use super::{EventKind, Nanos, Record};
 
 /// Where a record's number of output tokens comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Record {
         let last = events
             .output()
             .next_back()
-            .or_else(|| (0..events.len()).rfind(|&i| events.kind[i].has(Kind::FINISH)))?;
+            .or_else(|| (0..events.len()).rfind(|&i| events.kind[i].has(EventKind::FINISH)))?;
         self.timeline.event(last)
     }
 
@@ -121,7 +121,7 @@ impl Record {
             return None;
         }
         let events = &self.timeline.events;
-        let first = (0..events.len()).find(|&i| events.kind[i].has(Kind::CONTENT))?;
+        let first = (0..events.len()).find(|&i| events.kind[i].has(EventKind::CONTENT))?;
         Some(f64::from(events.at_us[first]) / 1e3)
     }
 

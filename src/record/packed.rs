@@ -5,7 +5,7 @@
 //! and whether its bytes of text, are other than that one's. What is other follows as further
 //! numbers. Nothing is rounded.
 
-use super::{Events, Kind};
+use super::{EventKind, Events};
 
 const OTHER_KIND: u64 = 1;
 const OTHER_BYTES: u64 = 2;
@@ -25,7 +25,7 @@ pub struct Packed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Event {
     at_us: u32,
-    kind: Kind,
+    kind: EventKind,
     tokens: u32,
     bytes: u32,
 }
@@ -64,7 +64,7 @@ impl Packed {
         }
     }
 
-    pub fn push(&mut self, at_us: u32, kind: Kind, tokens: u32, bytes: u32) {
+    pub fn push(&mut self, at_us: u32, kind: EventKind, tokens: u32, bytes: u32) {
         let event = Event { at_us, kind, tokens, bytes };
         let other_kind = (kind, tokens) != (self.last.kind, self.last.tokens);
         let other_bytes = bytes != self.last.bytes;
@@ -108,7 +108,7 @@ impl Packed {
             since = since.wrapping_add(unfold((head >> 2) as u32));
             event.at_us = event.at_us.wrapping_add(since);
             if head & OTHER_KIND != 0 {
-                event.kind = Kind(number(&mut rest) as u16);
+                event.kind = EventKind(number(&mut rest) as u16);
                 event.tokens = number(&mut rest) as u32;
             }
             if head & OTHER_BYTES != 0 {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use rand::{Rng, SeedableRng};
 
-    fn both(given: &[(u32, Kind, u32, u32)]) -> (Events, Packed) {
+    fn both(given: &[(u32, EventKind, u32, u32)]) -> (Events, Packed) {
         let (mut plain, mut packed) = (Events::default(), Packed::default());
         for &(at_us, kind, tokens, bytes) in given {
             plain.push(at_us, kind, tokens, bytes);
@@ -156,14 +156,21 @@ mod tests {
 
     #[test]
     fn every_event_comes_back_as_it_was() {
-        let most = (u32::MAX, Kind(u16::MAX), u32::MAX, u32::MAX);
-        let ends = [(0, Kind(0), 0, 0), most, most, (0, Kind::DONE, 0, 0), (7, Kind::CONTENT, 1, 4), most];
+        let most = (u32::MAX, EventKind(u16::MAX), u32::MAX, u32::MAX);
+        let ends = [
+            (0, EventKind(0), 0, 0),
+            most,
+            most,
+            (0, EventKind::DONE, 0, 0),
+            (7, EventKind::CONTENT, 1, 4),
+            most,
+        ];
         let (plain, packed) = both(&ends);
         assert_eq!(packed.unpack(), plain);
 
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
         let mut any = || random.random::<u32>() >> random.random_range(0..32);
-        let some: Vec<_> = (0..10_000).map(|_| (any(), Kind(any() as u16), any(), any())).collect();
+        let some: Vec<_> = (0..10_000).map(|_| (any(), EventKind(any() as u16), any(), any())).collect();
         let (plain, packed) = both(&some);
         assert_eq!(packed.unpack(), plain);
         assert_eq!(Packed::default().unpack(), Events::default());
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_usual_stream_takes_the_room_that_was_made_for_it() {
-        let kind = Kind::CONTENT.with(Kind::CHOICES);
+        let kind = EventKind::CONTENT.with(EventKind::CHOICES);
         // 20 ms apart, up to a millisecond early or late, in words of 3 to 7 bytes.
         let at = |i: u32| 50_000 + i * 20_000 + i * 7_919 % 2_000;
         let stream: Vec<_> = (0..1_000).map(|i| (at(i), kind, 1, 3 + i % 5)).collect();

@@ -5,9 +5,9 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Told {
     /// Tokens of prompts that were looked up in the prefix cache, and those found there.
-    pub cache: Option<Part>,
+    pub cache: Option<PartOf>,
     /// Tokens that speculative decoding drafted, and those that were accepted.
-    pub drafts: Option<Part>,
+    pub drafts: Option<PartOf>,
     /// Drafts are made, also where nobody counts them.
     pub speculates: bool,
     /// Share of the drafts that are accepted, of a server that tells it as it stands.
@@ -22,12 +22,12 @@ pub struct Told {
 
 /// A part of a whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Part {
+pub struct PartOf {
     pub part: f64,
     pub whole: f64,
 }
 
-impl Part {
+impl PartOf {
     /// `None` of nothing.
     pub fn share(self) -> Option<f64> {
         (self.whole > 0.0).then(|| (self.part / self.whole).clamp(0.0, 1.0))
@@ -73,6 +73,6 @@ impl Told {
 
     /// Share of the drafted tokens that were accepted.
     pub fn accepted(&self) -> Option<f64> {
-        self.drafts.and_then(Part::share).or(self.acceptance)
+        self.drafts.and_then(PartOf::share).or(self.acceptance)
     }
 }

@@ -1,6 +1,6 @@
 //! `Conversations`: where sessions of several turns get the next one, until the run ends.
 
-use super::maker::{Conversation, Made};
+use super::maker::{Conversation, MadeRequest};
 use super::prepare::Turns;
 use crate::error::Error;
 use crate::record::{Nanos, Reply};
@@ -54,7 +54,12 @@ impl Conversations {
     }
 
     /// The turn after `reply`, which ended at `end`. `None`: there is none any more.
-    pub async fn next(&self, conversation: Box<Conversation>, reply: Reply, end: Nanos) -> Option<Made> {
+    pub async fn next(
+        &self,
+        conversation: Box<Conversation>,
+        reply: Reply,
+        end: Nanos,
+    ) -> Option<MadeRequest> {
         // It cannot be due before the end of the reply.
         match self.until_no_more(end, self.turns.next(conversation, reply)).await? {
             Ok(made) => made,

@@ -1,20 +1,20 @@
 //! `drive`: the loop of one plan, from its first slot to its last straggler.
 
+use super::concurrency_limit::{ConcurrencyLimit, GiveUp, Permit, Sessions};
 use super::conversations::Conversations;
 use super::ended::{Ended, Reason};
 use super::load::{Load, Zero};
 use super::maker::Prepared;
 use super::monitor::Monitor;
-use super::places::{Cancel, Place, Places, Sessions};
 use super::plan::{OverCap, Plan, Warmup};
 use super::prepare::Ahead;
 use super::session::{self, Shared};
 use super::watch::Watch;
 use super::{Control, Message, Stop, rest};
-use crate::client::{Order, Outage};
+use crate::client::{Outage, OutgoingRequest};
 use crate::error::Error;
 use crate::os;
-use crate::record::{Due, Nanos, Outcome, Parcel, Phase};
+use crate::record::{Due, Nanos, Outcome, PackedRecord, Phase};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -55,10 +55,10 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
     let mut drive = Drive {
         plan,
         // Without a cap the requests wait for a connection, rather than fail for want of one.
-        places: Places::new(Some(places)),
+        places: ConcurrencyLimit::new(Some(places)),
         most: places,
         sessions: Sessions::new(),
-        cancel: Cancel::default(),
+        cancel: GiveUp::default(),
         shared: Arc::new(Shared {
             client,
             progress,
@@ -118,11 +118,11 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
 
 struct Drive<'a> {
     plan: &'a Plan,
-    places: Places,
+    places: ConcurrencyLimit,
     /// How many of them there are.
     most: usize,
     sessions: Sessions,
-    cancel: Cancel,
+    cancel: GiveUp,
     shared: Arc<Shared>,
     /// Where the measured window begins, once known.
     window: Option<Nanos>,
@@ -138,7 +138,7 @@ struct Drive<'a> {
 /// A slot that has its time and, unless it is dropped, its place.
 struct Admitted {
     planned: Nanos,
-    place: Option<Place>,
+    place: Option<Permit>,
 }
 
 impl<'a> Drive<'a> {
@@ -330,7 +330,7 @@ impl<'a> Drive<'a> {
     }
 
     /// The request of a slot that was due; `None`: it could not be made, which ends the run.
-    async fn unsent(&mut self, next: Prepared, planned: Nanos) -> Option<Box<Order>> {
+    async fn unsent(&mut self, next: Prepared, planned: Nanos) -> Option<Box<OutgoingRequest>> {
         match next.first {
             Ok(made) => {
                 let phase = self.phase(next.slot.seq, planned).await;
@@ -343,8 +343,8 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn record_unsent(&self, order: Box<Order>, outcome: Outcome, message: String) {
-        let mut parcel = Parcel::from(*order.unsent(outcome, message, os::now()));
+    async fn record_unsent(&self, order: Box<OutgoingRequest>, outcome: Outcome, message: String) {
+        let mut parcel = PackedRecord::from(*order.unsent(outcome, message, os::now()));
         parcel.record.timeline.rebase(self.shared.zero);
         self.shared.progress.start(parcel.record.phase);
         self.shared.progress.finish(&parcel);

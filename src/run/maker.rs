@@ -13,11 +13,11 @@ use std::time::Duration;
 /// A slot with its first request, or the reason why there is none.
 pub struct Prepared {
     pub slot: Slot,
-    pub first: Result<Made>,
+    pub first: Result<MadeRequest>,
 }
 
 /// A request ready for the wire.
-pub struct Made {
+pub struct MadeRequest {
     pub request: Request,
     pub id: String,
     pub bytes: Bytes,
@@ -76,7 +76,7 @@ impl Maker {
     }
 
     /// The turn after `reply`; `None` after the last.
-    pub fn turn(&self, mut conversation: Box<Conversation>, reply: &Reply) -> Result<Option<Made>> {
+    pub fn turn(&self, mut conversation: Box<Conversation>, reply: &Reply) -> Result<Option<MadeRequest>> {
         let Conversation { seq, turns, .. } = *conversation;
         let made = aloud(|| {
             let id = format!("{}.{turns}", conversation.id);
@@ -90,10 +90,10 @@ impl Maker {
         made.map_err(|error| error.context(format_args!("cannot make turn {turns} of session {seq}")))
     }
 
-    fn next(&self, session: &mut Session, reply: Option<&Reply>, id: String) -> Result<Option<Made>> {
+    fn next(&self, session: &mut Session, reply: Option<&Reply>, id: String) -> Result<Option<MadeRequest>> {
         let Some(Turn { request, after }) = session.next(reply)? else { return Ok(None) };
         let bytes = self.client.encode(&request, &id);
-        Ok(Some(Made { request, id, bytes, after, conversation: None }))
+        Ok(Some(MadeRequest { request, id, bytes, after, conversation: None }))
     }
 }
 

@@ -4,13 +4,13 @@
 //! Back-traffic is three things only: [`Control::stop`], the counters of [`Progress`], and the reply
 //! that a session's next turn is made from.
 
+mod concurrency_limit;
 mod conversations;
 mod drive;
 mod ended;
 mod load;
 mod maker;
 mod monitor;
-mod places;
 pub mod plan;
 pub mod planned;
 mod prepare;
@@ -23,12 +23,12 @@ mod together;
 mod watch;
 
 pub use ended::{Ended, Reason};
-pub use load::{Load, Zero};
+pub use load::Load;
 pub use plan::Plan;
 pub use progress::Progress;
 pub use together::together;
 
-use crate::record::{Nanos, Parcel};
+use crate::record::{Nanos, PackedRecord};
 use std::sync::Arc;
 
 /// What a run tells whoever listens.
@@ -40,7 +40,7 @@ pub enum Message {
     /// Where the measured window begins: before anything is sent where that is known, else the
     /// planned time of the earliest measured request so far, before its record.
     Window(Nanos),
-    Record(Parcel),
+    Record(PackedRecord),
     /// Nothing more counts, although sessions may still live.
     End,
 }

@@ -30,7 +30,7 @@ const IN_THE_BACKGROUND: [&str; 5] = ["collect", "results", "display", "monitor"
 
 /// Where the server is.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub struct ServerPlace {
     pub port: u16,
     /// On this machine.
     pub here: bool,
@@ -62,7 +62,7 @@ struct Reading {
 impl Monitor {
     /// A thread that cannot be started is no reason not to measure: pauses and clock steps are
     /// then not seen.
-    pub fn start(server: Place) -> Monitor {
+    pub fn start(server: ServerPlace) -> Monitor {
         let before = Reading::now();
         let ((stop, stopped), (tell, seen)) = (mpsc::channel(), oneshot::channel());
         let thread = std::thread::Builder::new().name("monitor".into()).spawn(move || {
@@ -186,7 +186,7 @@ struct Ticks {
 
 /// Who has used the cores so far.
 struct Usage {
-    server: Place,
+    server: ServerPlace,
     listener: Option<Listener>,
     at: Nanos,
     own: Nanos,
@@ -195,12 +195,12 @@ struct Usage {
 }
 
 impl Usage {
-    fn now(server: Place) -> Usage {
+    fn now(server: ServerPlace) -> Usage {
         let listener = Listener::of(server.port, &server.named);
         Usage::of(server, listener)
     }
 
-    fn of(server: Place, listener: Option<Listener>) -> Usage {
+    fn of(server: ServerPlace, listener: Option<Listener>) -> Usage {
         let served = match &listener {
             Some(listener) => listener.cpu(),
             // It is here, but hidden from us.
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_watched_moment_has_a_length_and_cores() {
-        let monitor = Monitor::start(Place { port: 9, here: true, named: Vec::new() });
+        let monitor = Monitor::start(ServerPlace { port: 9, here: true, named: Vec::new() });
         let runtime = crate::run::runtime().expect("a runtime");
         let health = runtime.block_on(monitor.finish(5, false));
         assert!(health.wall > 0 && health.cpu > 0 && health.cores > 0);

@@ -5,7 +5,7 @@
 //! the session: nothing is made on a thread that sends, reads, or decides who is next.
 
 use super::Plan;
-use super::maker::{Conversation, Made, Maker, Prepared};
+use super::maker::{Conversation, MadeRequest, Maker, Prepared};
 use crate::client::Client;
 use crate::error::Result;
 use crate::record::{Reply, Slot};
@@ -68,7 +68,7 @@ struct State {
 struct Asked {
     conversation: Box<Conversation>,
     reply: Reply,
-    answer: oneshot::Sender<Result<Option<Made>>>,
+    answer: oneshot::Sender<Result<Option<MadeRequest>>>,
 }
 
 /// What a thread does next.
@@ -163,7 +163,7 @@ impl Drop for Ahead {
 impl Turns {
     /// The next turn, made from `reply` on another thread; `None` after the last, and when the run
     /// is over.
-    pub async fn next(&self, conversation: Box<Conversation>, reply: Reply) -> Result<Option<Made>> {
+    pub async fn next(&self, conversation: Box<Conversation>, reply: Reply) -> Result<Option<MadeRequest>> {
         let (answer, made) = oneshot::channel();
         self.0.ask(Asked { conversation, reply, answer });
         made.await.unwrap_or(Ok(None))
@@ -306,7 +306,9 @@ mod tests {
     use crate::schedule::{Process, Shape};
     use crate::tokens::{Tokens, sample};
     use crate::workload::testing::Talks;
-    use crate::workload::{Ask, Dataset, Length, Models, Order, Prefix, Prompts, Row, Turn, Workload, count};
+    use crate::workload::{
+        Ask, Dataset, Length, Models, Prefix, PromptRow, Prompts, RowOrder, Turn, Workload, count,
+    };
     use sha2::{Digest, Sha256};
     use std::time::{Duration, Instant};
 
@@ -335,11 +337,11 @@ mod tests {
     fn recorded() -> Workload {
         let verbatim = Verbatim::new(crate::record::Key::Messages, r#"[{"role":"user","content":"hi"}]"#);
         let row = |n: u32| match n % 3 {
-            0 => Row::new(Ask::Text(format!("the cat {n}").into())),
-            1 => Row::new(Ask::Tokens(n)),
-            _ => Row::new(Ask::Verbatim(Arc::new(verbatim.clone()))),
+            0 => PromptRow::new(Ask::Text(format!("the cat {n}").into())),
+            1 => PromptRow::new(Ask::Tokens(n)),
+            _ => PromptRow::new(Ask::Verbatim(Arc::new(verbatim.clone()))),
         };
-        let rows: Vec<Row> = (0..50).map(row).collect();
+        let rows: Vec<PromptRow> = (0..50).map(row).collect();
         let tokens = Arc::new(Tokens::Words);
         Workload::Dataset(Dataset {
             class: "file".into(),
@@ -347,7 +349,7 @@ mod tests {
             skipped: None,
             counts: Arc::new(count(&rows, &tokens, None)),
             rows: Arc::new(rows),
-            order: Order::Shuffled,
+            order: RowOrder::Shuffled,
             output: Length::Fixed(32),
             extra: None,
             tokens,

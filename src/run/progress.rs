@@ -1,7 +1,7 @@
 //! `Progress`: counters that the display reads while a run goes on.
 
 use crate::client::Live;
-use crate::record::{Nanos, Outcome, Parcel, Phase, Timeout};
+use crate::record::{Nanos, Outcome, PackedRecord, Phase, Timeout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -28,7 +28,7 @@ pub struct Progress {
 
 /// Requests of one part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Part {
+pub struct StageProgress {
     pub finished: u64,
     pub in_flight: u64,
 }
@@ -61,18 +61,18 @@ impl Progress {
     }
 
     /// The measured part: its requests and no others.
-    pub fn measured(&self) -> Part {
+    pub fn measured(&self) -> StageProgress {
         // Finished first: a request that starts and ends in between is not in flight.
         let finished = self.measured_finished.load(Relaxed);
-        Part { finished, in_flight: self.measured_started.load(Relaxed).saturating_sub(finished) }
+        StageProgress { finished, in_flight: self.measured_started.load(Relaxed).saturating_sub(finished) }
     }
 
     /// The warm-up.
-    pub fn warmup(&self) -> Part {
+    pub fn warmup(&self) -> StageProgress {
         let measured = self.measured();
         let (finished, started) = (self.finished.load(Relaxed), self.started.load(Relaxed));
         let in_flight = started.saturating_sub(finished).saturating_sub(measured.in_flight);
-        Part { finished: finished.saturating_sub(measured.finished), in_flight }
+        StageProgress { finished: finished.saturating_sub(measured.finished), in_flight }
     }
 
     /// The run's zero on the monotonic clock, once it is known.
@@ -107,7 +107,7 @@ impl Progress {
         self.measured_started.fetch_add(u64::from(phase == Phase::Measured), Relaxed);
     }
 
-    pub(super) fn finish(&self, parcel: &Parcel) {
+    pub(super) fn finish(&self, parcel: &PackedRecord) {
         let record = &parcel.record;
         self.finished.fetch_add(1, Relaxed);
         self.measured_finished.fetch_add(u64::from(record.phase == Phase::Measured), Relaxed);

@@ -38,7 +38,7 @@ struct Ask {
 }
 
 /// What the machine has.
-struct Machine<'a> {
+struct MachineLimits<'a> {
     files: u64,
     /// Ports from which connections to an address can leave, where that is known, when so many are
     /// wanted.
@@ -55,7 +55,7 @@ pub fn divide(loads: &[(&Plan, &Client)]) -> Result<Vec<usize>, Error> {
         .iter()
         .map(|(plan, client)| Ask { most: plan.in_flight_max(), addresses: client.addresses().to_vec() });
     let widens = ports::range().is_some_and(|range| range.len() < ports::WIDEST.len());
-    let machine = Machine { files: connections_max() as u64, ports: &ports::free_towards, widens };
+    let machine = MachineLimits { files: connections_max() as u64, ports: &ports::free_towards, widens };
     let rooms = machine.divide(&asks.collect::<Vec<_>>())?;
     let rooms = loads.iter().zip(rooms).map(|((plan, _), room)| {
         // Places beyond the requests that there are cost nothing.
@@ -64,7 +64,7 @@ pub fn divide(loads: &[(&Plan, &Client)]) -> Result<Vec<usize>, Error> {
     Ok(rooms.collect())
 }
 
-impl Machine<'_> {
+impl MachineLimits<'_> {
     fn divide(&self, asks: &[Ask]) -> Result<Vec<u64>, Error> {
         let by_files = share(asks.iter().map(|ask| ask.most), self.files);
         let mut rooms = by_files.map_err(|most| no_files(most, self.files))?;
@@ -145,7 +145,7 @@ mod tests {
             most: *most,
             addresses: addresses.iter().map(|address| address.parse().expect("an address")).collect(),
         });
-        let machine = Machine { files, ports: &ports, widens: true };
+        let machine = MachineLimits { files, ports: &ports, widens: true };
         machine.divide(&asks.collect::<Vec<_>>()).map_err(|error| error.to_string())
     }
 
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(ports(&[(Some(400), A), (Some(300), A)]), told(700, A[0], 500));
         let both = &["10.0.0.3:2", "10.0.0.1:80"][..];
         assert_eq!(ports(&[(Some(600), both)]), told(600, "10.0.0.1:80 and 10.0.0.3:2", 510));
-        let machine = Machine { files: 9, ports: &|_, _| Some(1), widens: false };
+        let machine = MachineLimits { files: 9, ports: &|_, _| Some(1), widens: false };
         let ask = Ask { most: Some(2), addresses: vec!["10.0.0.1:80".parse().expect("an address")] };
         let hint = machine.divide(&[ask]).expect_err("too many").hint.expect("what to do");
         assert_eq!(hint, "give the server a name with several addresses, or ask for fewer");

@@ -1,12 +1,12 @@
 //! `play`: one session from its first request to its last, in its place.
 
+use super::concurrency_limit::{Alive, GiveUp, Permit};
 use super::conversations::Conversations;
-use super::maker::{Conversation, Made};
-use super::places::{Alive, Cancel, Place};
+use super::maker::{Conversation, MadeRequest};
 use super::{Message, Progress, setback};
-use crate::client::{Client, Order, Outage};
+use crate::client::{Client, Outage, OutgoingRequest};
 use crate::os;
-use crate::record::{Nanos, Parcel, Phase, Reply};
+use crate::record::{Nanos, PackedRecord, Phase, Reply};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -39,8 +39,13 @@ pub(super) struct Shared {
 
 impl Shared {
     /// A request on its way, and what comes after it. `planned` is absolute.
-    pub fn order(&self, made: Made, planned: Nanos, phase: Phase) -> (Box<Order>, Option<Box<Conversation>>) {
-        let order = Order {
+    pub fn order(
+        &self,
+        made: MadeRequest,
+        planned: Nanos,
+        phase: Phase,
+    ) -> (Box<OutgoingRequest>, Option<Box<Conversation>>) {
+        let order = OutgoingRequest {
             request: made.request,
             id: made.id,
             bytes: made.bytes,
@@ -63,7 +68,7 @@ impl Shared {
     }
 
     /// How long a place rests after this end; arrivals of an open loop wait for nobody.
-    fn pause(&self, parcel: &Parcel, setbacks: &mut u32) -> Duration {
+    fn pause(&self, parcel: &PackedRecord, setbacks: &mut u32) -> Duration {
         if self.open {
             return Duration::ZERO;
         }
@@ -71,7 +76,7 @@ impl Shared {
     }
 
     /// Gives a record to the collector.
-    pub async fn hand_over(&self, parcel: Parcel) {
+    pub async fn hand_over(&self, parcel: PackedRecord) {
         self.last_end.fetch_max(parcel.record.timeline.end, Relaxed);
         let message = Message::Record(parcel);
         let Err(TrySendError::Full(message)) = self.out.try_send(message) else { return };
@@ -86,11 +91,11 @@ impl Shared {
     async fn follow(
         &self,
         conversation: Box<Conversation>,
-        parcel: Parcel,
+        parcel: PackedRecord,
         end: Nanos,
         pause: Duration,
-        cancel: &Cancel,
-    ) -> Option<(Box<Order>, Option<Box<Conversation>>)> {
+        cancel: &GiveUp,
+    ) -> Option<(Box<OutgoingRequest>, Option<Box<Conversation>>)> {
         let (phase, reply) = (parcel.record.phase, reply(&parcel));
         self.hand_over(parcel).await;
         let next = async {
@@ -109,14 +114,16 @@ impl Shared {
 }
 
 /// Plays one session to its end, request after request, in its place.
-// An `async fn` would keep its arguments twice, in every session's task.
-#[allow(clippy::manual_async_fn)]
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would keep its arguments twice, in every session's task"
+)]
 pub(super) fn play(
-    mut order: Box<Order>,
+    mut order: Box<OutgoingRequest>,
     mut conversation: Option<Box<Conversation>>,
-    mut place: Place,
+    mut place: Permit,
     shared: Arc<Shared>,
-    cancel: Cancel,
+    cancel: GiveUp,
     alive: Alive,
 ) -> impl Future<Output = ()> + Send {
     async move {
@@ -154,7 +161,7 @@ pub(super) fn play(
 }
 
 /// What the next turn is built from.
-fn reply(parcel: &Parcel) -> Reply {
+fn reply(parcel: &PackedRecord) -> Reply {
     Reply {
         text: parcel.record.text.clone().unwrap_or_default(),
         output_tokens: parcel.output_tokens().map_or(0, |(n, _)| n),

@@ -65,7 +65,7 @@ async fn open_ahead(load: &Load<'_>, n: usize, control: &Control) {
 }
 
 /// Where the server of a plan is, as far as its address tells.
-fn server_place(plan: &Plan) -> monitor::Place {
+fn server_place(plan: &Plan) -> monitor::ServerPlace {
     let base = &plan.target.base;
     let here = match base.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -73,7 +73,7 @@ fn server_place(plan: &Plan) -> monitor::Place {
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     };
-    monitor::Place {
+    monitor::ServerPlace {
         port: base.port_or_known_default().unwrap_or(80),
         here,
         named: plan.target.server_processes.clone(),

@@ -82,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_shape_has_places_and_no_rate() {
+    fn a_closed_shape_has_places_and_no_length() {
         let shape = Shape::Closed { places: 4, from: 4, over: 0.0 };
-        assert_eq!((shape.places(), shape.length(), shape.rate_at(1.0)), (Some(4), None, None));
+        assert_eq!((shape.places(), shape.length()), (Some(4), None));
     }
 }

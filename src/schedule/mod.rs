@@ -161,21 +161,6 @@ impl Shape {
         }
     }
 
-    /// Rates per second at `t` seconds, for charts and lead times: 0 before the start and after
-    /// the end. `None` for closed shapes and for [`Shape::AtOnce`], which have no rate.
-    pub fn rate_at(&self, t: f64) -> Option<f64> {
-        let rate = match self {
-            Shape::AtOnce | Shape::Closed { .. } => return None,
-            Shape::Rate { per_second, .. } => *per_second,
-            Shape::Ramp { from, to, over, .. } => Ramp { from: *from, to: *to, over: *over }.rate_at(t),
-            Shape::RampUp { from, to, requests, growth, .. } => {
-                RampUp { from: *from, to: *to, requests: *requests, growth: *growth }.rate_at(t)
-            }
-            Shape::Steps { steps, .. } => steps::rate_at(steps, t),
-        };
-        Some(if t < 0.0 { 0.0 } else { rate })
-    }
-
     /// The whole schedule of this shape in one traffic.
     pub fn schedule(&self, seed: u64, traffic: &str) -> Schedule {
         let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, traffic), curve);
@@ -256,7 +241,6 @@ mod tests {
         let slots: Vec<Slot> = Shape::AtOnce.schedule(1, "a").take(3).collect();
         let expected: Vec<Slot> = (0..3).map(|seq| Slot { seq, due: Due::At(0) }).collect();
         assert_eq!(slots, expected);
-        assert_eq!(Shape::AtOnce.rate_at(0.0), None);
     }
 
     #[test]

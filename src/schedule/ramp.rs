@@ -19,10 +19,6 @@ impl Ramp {
         above_zero("the time of the ramp", self.over)
     }
 
-    pub(super) fn rate_at(&self, t: f64) -> f64 {
-        if t > self.over { 0.0 } else { self.from + (self.to - self.from) * t / self.over }
-    }
-
     /// Solves `from * t + (to - from) / (2 over) * t^2 = sum`.
     pub(super) fn time_of(&self, sum: f64) -> Option<f64> {
         let whole = (self.from + self.to) / 2.0 * self.over;
@@ -88,10 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_known_at_each_time() {
+    fn a_ramp_lasts_as_long_as_it_says() {
         let shape = Shape::Ramp { from: 10.0, to: 30.0, over: 10.0, process: Process::Even };
-        let rates = [-1.0, 0.0, 5.0, 10.0, 11.0].map(|t| shape.rate_at(t).expect("open"));
-        assert_eq!(rates, [0.0, 10.0, 20.0, 30.0, 0.0]);
         assert_eq!(shape.length(), Some(10.0));
     }
 

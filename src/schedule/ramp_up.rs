@@ -62,16 +62,6 @@ impl RampUp {
         };
         time + (sum - n) / self.to
     }
-
-    pub(super) fn rate_at(&self, t: f64) -> f64 {
-        if t >= self.time_of(self.gaps()) {
-            return self.to;
-        }
-        match self.growth {
-            Growth::Linear => self.from * (self.slope() * t).exp(),
-            Growth::Exponential => self.from / (1.0 - self.slope() * t),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -123,21 +113,6 @@ mod tests {
                     );
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_rate_at_a_time_is_that_of_the_requests_around_it() {
-        for (_, growth) in Growth::NAMES {
-            let shape =
-                Shape::RampUp { from: 4.0, to: 40.0, requests: 1_000, growth, process: Process::Even };
-            let times = times(4.0, 40.0, 1_000, growth, Process::Even);
-            for i in [1, 250, 500, 998] {
-                let seen = 2.0 / (times[i + 1] - times[i - 1]);
-                let told = shape.rate_at(times[i]).expect("open");
-                assert!((seen / told - 1.0).abs() < 0.01, "{growth:?} {i}: {seen} {told}");
-            }
-            assert_eq!(shape.rate_at(times[999] + 5.0), Some(40.0));
         }
     }
 

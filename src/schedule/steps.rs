@@ -25,17 +25,6 @@ pub(super) fn check(steps: &[(f64, f64)]) -> Result<(), String> {
     }
 }
 
-pub(super) fn rate_at(steps: &[(f64, f64)], t: f64) -> f64 {
-    let mut end = 0.0;
-    for (rate, seconds) in steps {
-        end += seconds;
-        if t < end {
-            return *rate;
-        }
-    }
-    0.0
-}
-
 impl Steps {
     pub(super) fn new(steps: &[(f64, f64)]) -> Self {
         Steps { steps: steps.to_vec(), now: 0, sum: 0.0, start: 0.0 }
@@ -103,10 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_known_at_each_time() {
+    fn steps_last_as_long_as_they_say_together() {
         let shape = Shape::Steps { steps: vec![(10.0, 2.0), (50.0, 1.0)], process: Process::Even };
-        let rates = [-1.0, 0.0, 1.9, 2.0, 3.0].map(|t| shape.rate_at(t).expect("open"));
-        assert_eq!(rates, [0.0, 10.0, 10.0, 50.0, 0.0]);
         assert_eq!(shape.length(), Some(3.0));
     }
 

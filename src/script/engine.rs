@@ -14,15 +14,10 @@ use super::vocabulary::Vocabulary;
 /// Steps of the language in one evaluation: an endless loop ends after some seconds.
 const STEPS_MAX: u64 = 100_000_000;
 
-/// Builds an engine with everything that scripts can call. `cancel` ends whatever runs in it, at
-/// its next step and through `try`/`catch`.
+/// Builds an engine with everything that scripts can call, and functions of the caller's own.
+/// `cancel` ends whatever runs in it, at its next step and through `try`/`catch`.
 ///
 /// Each thread that calls script functions has an engine of its own.
-pub fn build(state: &Arc<State>, library: &Arc<Library>, cancel: Arc<AtomicBool>) -> Engine {
-    build_with(state, library, cancel, |_| {})
-}
-
-/// As [`build`], with functions of the caller's own.
 pub fn build_with(
     state: &Arc<State>,
     library: &Arc<Library>,
@@ -71,7 +66,7 @@ fn restrict(engine: &mut Engine) {
 
 /// `inf` is a number like any other. As a word of the language it is also one where parameters are
 /// read without running.
-#[allow(deprecated)] // the language marks this one as volatile; our version of it is pinned
+#[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
 fn infinity(engine: &mut Engine) {
     engine.on_parse_token(|token, _, _| match token {
         Token::Identifier(name) if name.as_str() == "inf" => {

@@ -2,7 +2,7 @@
 
 use super::state::State;
 use super::{fault, typed};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use rhai::EvalAltResult;
 
 /// Puts an error of the language into our words, secrets removed.
@@ -15,7 +15,7 @@ pub fn explain(state: &State, error: Box<EvalAltResult>) -> Error {
     if ours && experiment.program.built_in {
         // The user of a built-in command has not written its script, but perhaps a file.
         told.place = None;
-        if told.kind == Kind::Usage {
+        if told.kind == ErrorKind::Usage {
             told = typed::told(state, told, option.as_deref());
         }
     }

@@ -1,4 +1,4 @@
-//! `Fault`: one of our errors on its way through the script language, and the way back out.
+//! `ScriptFault`: one of our errors on its way through the script language, and the way back out.
 //!
 //! A native function returns [`raise`]`(error)`; kind, hint and exit code survive. What the
 //! language itself reports is put into our own words by [`explain`].
@@ -6,9 +6,9 @@
 use rhai::{Dynamic, EvalAltResult, ParseError, ParseErrorType, Position};
 
 use super::scan;
-use super::sources::{Place, Sources};
+use super::sources::{SourcePlace, Sources};
 use super::vocabulary::{Vocabulary, friendly};
-use crate::error::{Error, Kind, nearest};
+use crate::error::{Error, ErrorKind, nearest};
 
 /// What is said of a script that its cancel token ended.
 pub const STOPPED: &str = "the script was stopped";
@@ -18,7 +18,7 @@ pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// One of our errors inside the language. A script that catches it sees `.message` and `.kind`.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct ScriptFault {
     pub error: Error,
     /// The option at which the caret should stand, rather than at the call.
     pub option: Option<String>,
@@ -26,20 +26,22 @@ pub struct Fault {
 
 /// Carries `error` out of a native function. `fail()` and an interruption cannot be caught.
 pub fn raise(error: Error) -> Box<EvalAltResult> {
-    Fault { error, option: None }.into()
+    ScriptFault { error, option: None }.into()
 }
 
 /// As [`raise`], with the caret at the option `name` of the call.
 pub fn raise_at(name: &str, error: Error) -> Box<EvalAltResult> {
-    Fault { error, option: Some(name.into()) }.into()
+    ScriptFault { error, option: Some(name.into()) }.into()
 }
 
-impl From<Fault> for Box<EvalAltResult> {
-    fn from(fault: Fault) -> Self {
+impl From<ScriptFault> for Box<EvalAltResult> {
+    fn from(fault: ScriptFault) -> Self {
         let kind = fault.error.kind;
         let token = Dynamic::from(fault);
         Box::new(match kind {
-            Kind::Failed | Kind::Interrupted => EvalAltResult::ErrorTerminated(token, Position::NONE),
+            ErrorKind::Failed | ErrorKind::Interrupted => {
+                EvalAltResult::ErrorTerminated(token, Position::NONE)
+            }
             _ => EvalAltResult::ErrorRuntime(token, Position::NONE),
         })
     }
@@ -49,13 +51,13 @@ impl From<Fault> for Box<EvalAltResult> {
 #[derive(Debug)]
 struct Frame {
     function: String,
-    place: Option<Place>,
+    place: Option<SourcePlace>,
 }
 
 /// The chain of calls around an error: the innermost error, where it is, and who called.
 struct Chain {
     inner: Box<EvalAltResult>,
-    place: Option<Place>,
+    place: Option<SourcePlace>,
     frames: Vec<Frame>,
 }
 
@@ -108,9 +110,9 @@ impl OwnPosition for EvalAltResult {
     }
 }
 
-fn place(position: Position, source: &str) -> Option<Place> {
+fn place(position: Position, source: &str) -> Option<SourcePlace> {
     let line = position.line()?;
-    Some(Place { source: source.into(), line, column: position.position().unwrap_or(1).max(1) })
+    Some(SourcePlace { source: source.into(), line, column: position.position().unwrap_or(1).max(1) })
 }
 
 /// Puts an error of the language into our words, with its place in the script. `kind` is what an
@@ -118,7 +120,7 @@ fn place(position: Position, source: &str) -> Option<Place> {
 pub fn explain(
     error: Box<EvalAltResult>,
     source: &str,
-    kind: Kind,
+    kind: ErrorKind,
     sources: &Sources,
     vocabulary: &Vocabulary,
 ) -> Error {
@@ -127,11 +129,11 @@ pub fn explain(
         Some(fault) => (fault.error, fault.option),
         None => (Error::new(kind, sentence(&chain, sources, vocabulary)), None),
     };
-    if told.kind == Kind::Usage && kind == Kind::Run {
-        told.kind = Kind::Run;
+    if told.kind == ErrorKind::Usage && kind == ErrorKind::Run {
+        told.kind = ErrorKind::Run;
     }
     // `fail()` is the author's own sentence and an interruption has no place.
-    if told.place.is_none() && !matches!(told.kind, Kind::Failed | Kind::Interrupted) {
+    if told.place.is_none() && !matches!(told.kind, ErrorKind::Failed | ErrorKind::Interrupted) {
         if let (Some(option), Some(place)) = (option, &mut chain.place)
             && let Some(text) = sources.get(&place.source)
             && let Some((line, column)) = scan::find_option(&text.text, place.line, place.column, &option)
@@ -153,7 +155,7 @@ pub fn explain_parse(error: ParseError, source: &str, sources: &Sources, vocabul
     told
 }
 
-fn rendered(place: &Place, frames: &[Frame], sources: &Sources) -> String {
+fn rendered(place: &SourcePlace, frames: &[Frame], sources: &Sources) -> String {
     let mut text = sources.render(place);
     for Frame { function, place } in frames {
         if let Some(place) = place {
@@ -164,7 +166,7 @@ fn rendered(place: &Place, frames: &[Frame], sources: &Sources) -> String {
 }
 
 /// The kind of an error of ours, however deep the calls around it.
-pub fn kind(error: &EvalAltResult) -> Option<Kind> {
+pub fn kind(error: &EvalAltResult) -> Option<ErrorKind> {
     match error {
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
             kind(inner)
@@ -183,10 +185,10 @@ pub fn option(error: &EvalAltResult) -> Option<String> {
     }
 }
 
-fn own(error: &EvalAltResult) -> Option<Fault> {
+fn own(error: &EvalAltResult) -> Option<ScriptFault> {
     match error {
         EvalAltResult::ErrorRuntime(token, _) | EvalAltResult::ErrorTerminated(token, _) => {
-            token.clone().try_cast::<Fault>()
+            token.clone().try_cast::<ScriptFault>()
         }
         _ => None,
     }
@@ -286,7 +288,7 @@ pub fn unknown(what: &str, name: &str, known: &[impl AsRef<str>]) -> String {
     }
 }
 
-fn syntax(what: &ParseErrorType, text: &str, place: Option<&Place>, vocabulary: &Vocabulary) -> String {
+fn syntax(what: &ParseErrorType, text: &str, place: Option<&SourcePlace>, vocabulary: &Vocabulary) -> String {
     match what {
         ParseErrorType::VariableUndefined(name) => {
             let mut known = scan::variables(text);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-#[allow(deprecated)] // the language marks this one as volatile; our version of it is pinned
+#[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
 use rhai::NativeCallContextStore;
 use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, Position};
 
@@ -16,7 +16,7 @@ use super::fault::Fallible;
 #[derive(Debug, Clone)]
 pub struct Callable {
     function: FnPtr,
-    #[allow(deprecated)]
+    #[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
     context: Arc<NativeCallContextStore>,
 }
 
@@ -24,7 +24,7 @@ pub struct Callable {
 ///
 /// Captured variables are copied, so that every call sees the same values on every thread;
 /// what a call assigns to them is lost afterwards.
-#[allow(deprecated)]
+#[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
 pub fn bind(context: &NativeCallContext, function: &FnPtr) -> Callable {
     let mut function = function.clone();
     let captured: Vec<Dynamic> = function.iter_curry().map(Dynamic::flatten_clone).collect();
@@ -34,7 +34,7 @@ pub fn bind(context: &NativeCallContext, function: &FnPtr) -> Callable {
 
 impl Callable {
     /// Calls the function. `engine` is any engine that was built like the session's.
-    #[allow(deprecated)]
+    #[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
     pub fn call(&self, engine: &Engine, args: impl IntoIterator<Item = Dynamic>) -> Fallible<Dynamic> {
         let context = self.context.create_context(engine);
         let args: Vec<Dynamic> = args.into_iter().collect();
@@ -47,13 +47,8 @@ impl Callable {
         })
     }
 
-    /// The name inside the language; closures have one too, by which the syntax tree finds them.
-    pub fn name(&self) -> &str {
-        self.function.fn_name()
-    }
-
     /// An ordinary function value for scripts, callable from any module.
-    #[allow(deprecated)]
+    #[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
     pub fn into_value(self) -> Dynamic {
         let call = move |context: NativeCallContext, args: &mut [&mut Dynamic]| {
             self.call(context.engine(), args.iter_mut().map(|arg| std::mem::take(&mut **arg)))

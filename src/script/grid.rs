@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use super::bind::result::Handle;
+use super::bind::result::ResultHandle;
 use super::fault::{Fallible, raise};
 use crate::error::Error;
 use crate::lang::Lang;
@@ -30,7 +30,7 @@ pub fn points(axes: &[(ImmutableString, Array)]) -> Vec<Map> {
 }
 
 /// One line a run, one column a metric, and the verdict.
-pub fn table(runs: &[Handle], metrics: Array, lang: Lang) -> Fallible<String> {
+pub fn table(runs: &[ResultHandle], metrics: Array, lang: Lang) -> Fallible<String> {
     let parse = |metric: &Dynamic| Name::parse(&metric.to_string()).map_err(|what| raise(Error::usage(what)));
     let numbers = metrics.iter().map(parse).collect::<Fallible<Vec<_>>>()?;
     let rows: Vec<_> = runs.iter().map(|run| (run.name(), run.summary())).collect();

@@ -14,7 +14,7 @@ use super::maps::{self, Found};
 use super::param::Param;
 use super::resolver::Library;
 use super::scan;
-use super::sources::Place;
+use super::sources::SourcePlace;
 use super::state::State;
 use super::vocabulary::Vocabulary;
 use super::written::{self, Runs, Written};
@@ -187,7 +187,7 @@ impl Pass<'_> {
             Ok(_) => {}
             Err(mut error) => {
                 error.set_position(position);
-                let kind = crate::error::Kind::Usage;
+                let kind = crate::error::ErrorKind::Usage;
                 let vocabulary = self.state.vocabulary();
                 let told = super::fault::explain(error, source, kind, &self.state.sources, vocabulary);
                 self.found.errors.push(told);
@@ -203,7 +203,7 @@ impl Pass<'_> {
         }
         let ast = AST::new([Stmt::Expr(Box::new(call))], rhai::Module::new());
         if let Err(error) = self.engine.eval_ast::<rhai::Dynamic>(&ast) {
-            let kind = crate::error::Kind::Usage;
+            let kind = crate::error::ErrorKind::Usage;
             let (sources, vocabulary) = (&self.state.sources, self.state.vocabulary());
             self.found.errors.push(super::fault::explain(error, source, kind, sources, vocabulary));
         }
@@ -213,7 +213,7 @@ impl Pass<'_> {
         let mut error = Error::usage(told);
         if let Some(line) = position.line() {
             let place =
-                Place { source: source.into(), line, column: position.position().unwrap_or(1).max(1) };
+                SourcePlace { source: source.into(), line, column: position.position().unwrap_or(1).max(1) };
             error.place = Some(self.state.sources.render(&place));
         }
         self.found.errors.push(error);

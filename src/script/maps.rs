@@ -9,7 +9,7 @@ use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Ident, Position, Stmt};
 use super::bindings::{Bindings, closure, each_node, results};
 use super::options::chart::CHART;
 use super::options::run::RUN;
-use super::options::table::{Kind, Rest, Table, Type};
+use super::options::table::{OptionKind, Rest, Table, Type};
 use super::options::{self, Call};
 use super::{literals, plot};
 
@@ -196,7 +196,7 @@ impl<'a> Pass<'a> {
             }
             return;
         };
-        if let (Kind::Map(inner) | Kind::Made(_, Some(inner)), true) = (&row.kind, certain) {
+        if let (OptionKind::Map(inner) | OptionKind::Made(_, Some(inner)), true) = (&row.kind, certain) {
             self.options(inner.call, inner, unit, value);
         }
         let told = match &known {

@@ -4,39 +4,40 @@
 //! builds plans, runs them, looks at results and decides; nothing of it happens per request, save
 //! the hooks that a plan names.
 //!
-//! [`Session::prepare`] reads, compiles and checks a script without running it; [`Session::play`]
+//! [`Script::prepare`] reads, compiles and checks a script without running it; [`Script::play`]
 //! runs it. [`bind`] holds the functions that scripts call, and says how to write one.
 
-pub mod bind;
+#[allow(clippy::unwrap_used, reason = "the macro that exports functions takes their arguments so")]
+pub(crate) mod bind;
 mod bindings;
-pub mod compare;
-pub mod duration;
-pub mod embedded;
-pub mod engine;
-pub mod explain;
-pub mod fault;
-pub mod function;
-pub mod grid;
-pub mod json;
-pub mod lint;
+pub(crate) mod compare;
+pub(crate) mod duration;
+pub(crate) mod embedded;
+pub(crate) mod engine;
+pub(crate) mod explain;
+pub(crate) mod fault;
+pub(crate) mod function;
+pub(crate) mod grid;
+pub(crate) mod json;
+pub(crate) mod lint;
 mod literals;
 mod maps;
-pub mod options;
-pub mod opts;
-pub mod param;
-pub mod plot;
-pub mod preset;
-pub mod reading;
-pub mod reference;
-pub mod resolver;
+pub(crate) mod options;
+pub(crate) mod opts;
+pub(crate) mod param;
+pub(crate) mod plot;
+pub(crate) mod preset;
+pub(crate) mod reading;
+pub(crate) mod reference;
+pub(crate) mod resolver;
 mod scan;
-pub mod sources;
-pub mod state;
-pub mod text;
+pub(crate) mod sources;
+pub(crate) mod state;
+pub(crate) mod text;
 mod typed;
-pub mod vllm;
-pub mod vocabulary;
-pub mod weight;
+pub(crate) mod vllm;
+pub(crate) mod vocabulary;
+pub(crate) mod weight;
 mod written;
 pub mod yaml;
 
@@ -46,7 +47,7 @@ use std::time::{Duration, Instant};
 
 use rhai::{AST, Engine};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::experiment::args::Args;
 use crate::experiment::manifest;
 use crate::experiment::program::Program;
@@ -62,7 +63,7 @@ pub use state::State;
 const STACK_BYTES: usize = 64 << 20;
 
 /// A script that was read and checked, ready to run once.
-pub struct Session {
+pub struct Script {
     pub engine: Engine,
     pub state: Arc<State>,
     pub library: Arc<Library>,
@@ -73,21 +74,21 @@ pub struct Session {
     pub errors: Vec<Error>,
 }
 
-impl Session {
+impl Script {
     /// Reads and checks a script. Fails when it cannot be parsed; calls that cannot work are in
-    /// [`Session::errors`].
-    pub fn prepare(program: Program, args: Args, switches: Switches, host: Host) -> Result<Session> {
-        Session::prepare_with(program, args, switches, host, |_| {})
+    /// [`Script::errors`].
+    pub fn prepare(program: Program, args: Args, switches: Switches, host: Host) -> Result<Script> {
+        Script::prepare_with(program, args, switches, host, |_| {})
     }
 
-    /// As [`Session::prepare`], with functions of the caller's own.
+    /// As [`Script::prepare`], with functions of the caller's own.
     fn prepare_with(
         program: Program,
         args: Args,
         switches: Switches,
         host: Host,
         more: impl FnOnce(&mut Engine),
-    ) -> Result<Session> {
+    ) -> Result<Script> {
         let state = State::new(program, args, switches, host)?;
         let library = Library::new(state.clone());
         let engine = engine::build_with(&state, &library, state.cancel.clone(), more);
@@ -99,7 +100,7 @@ impl Session {
         state.sources.learn(&name, &ast);
         let found = lint::lint(&engine, &state, &library, &ast);
         state.learn_params(&found.params);
-        Ok(Session { engine, state, library, ast, params: found.params, errors: found.errors })
+        Ok(Script { engine, state, library, ast, params: found.params, errors: found.errors })
     }
 
     /// Refuses a script with known errors, and values that its parameters do not accept.
@@ -116,7 +117,7 @@ impl Session {
         let played = self.run_to_end();
         self.finish(&played);
         if self.state.experiment.host.abort_requested() {
-            // Ten thousand open connections are faster closed by the system than one by one.
+            #[allow(clippy::mem_forget, reason = "ten thousand connections are faster closed by the system")]
             std::mem::forget(self);
         }
         played
@@ -149,7 +150,7 @@ impl Session {
 }
 
 fn interrupted(lang: Lang) -> Error {
-    Error::new(Kind::Interrupted, lang.interrupted())
+    Error::new(ErrorKind::Interrupted, lang.interrupted())
 }
 
 /// Runs a script on a thread of its own and waits for its end.
@@ -163,7 +164,7 @@ pub fn run(program: Program, args: Args, switches: Switches, host: Host) -> Resu
             stack::guard_this_thread();
             heap::charge_this_thread();
             let _ended = ended;
-            let mut session = Session::prepare(program, args, switches, theirs)?;
+            let mut session = Script::prepare(program, args, switches, theirs)?;
             session.check()?;
             session.play()
         })
@@ -199,7 +200,7 @@ fn await_end(end: &Receiver<()>, host: &Host, lang: Lang) -> Option<Error> {
         }
         if host.abort_requested() && aborted.get_or_insert_with(hurry).elapsed() > PATIENCE {
             return Some(match host.measures() {
-                Some(lost) => Error::new(Kind::Interrupted, lost),
+                Some(lost) => Error::new(ErrorKind::Interrupted, lost),
                 None => interrupted(lang),
             });
         }
@@ -226,8 +227,8 @@ pub(crate) mod testing {
     }
 
     /// A checked session of a script.
-    pub fn session(text: &str) -> Session {
-        Session::prepare(program(text), Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
+    pub fn session(text: &str) -> Script {
+        Script::prepare(program(text), Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
     }
 
     pub fn run_with(text: &str, params: &[(&str, &str)], switches: Switches, host: Host) -> Result<()> {

@@ -15,7 +15,7 @@ use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext};
 
 use super::fault::{Fallible, a, raise, raise_at, shown};
 use super::function::{Callable, bind};
-use super::options::table::{self, Kind, Otherwise, Row, Table};
+use super::options::table::{self, OptionKind, OptionRow, Otherwise, Table};
 use super::vocabulary::friendly;
 use crate::error::{Error, nearest};
 
@@ -50,7 +50,7 @@ impl Opts {
     }
 
     /// What an option is. Who asks for one that no row names has forgotten to write it down.
-    fn row(&self, name: &str) -> &'static Row {
+    fn row(&self, name: &str) -> &'static OptionRow {
         self.table.row(name).unwrap_or_else(|| panic!("`{name}` is no row of `{}`", self.table.call))
     }
 
@@ -106,7 +106,7 @@ impl Opts {
     pub fn take_map(&mut self, name: &'static str) -> Fallible<Option<Opts>> {
         let Some(map) = self.take::<Map>(name)? else { return Ok(None) };
         match self.row(name).kind {
-            Kind::Map(table) => Ok(Some(Opts::of(table, map))),
+            OptionKind::Map(table) => Ok(Some(Opts::of(table, map))),
             _ => panic!("`{name}` of `{}` is no map with options", self.table.call),
         }
     }
@@ -278,7 +278,7 @@ impl OptionValue for Map {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::fault::Fault;
+    use crate::script::fault::ScriptFault;
 
     fn map(text: &str) -> Map {
         rhai::Engine::new().eval(text).unwrap()
@@ -286,7 +286,7 @@ mod tests {
 
     fn told(error: impl AsRef<rhai::EvalAltResult>) -> (String, Option<String>) {
         let rhai::EvalAltResult::ErrorRuntime(token, _) = error.as_ref() else { panic!("not one of ours") };
-        let fault = token.clone().cast::<Fault>();
+        let fault = token.clone().cast::<ScriptFault>();
         (fault.error.message, fault.option)
     }
 
@@ -297,13 +297,13 @@ mod tests {
     static TABLE: Table = Table::new(
         "x",
         &[
-            Row::new("a", Kind::Number(f64::MIN, f64::MAX), "", "4").needed(),
-            Row::new("b", Kind::Whole(0, i64::MAX), "", "4"),
-            Row::new("c", Kind::Time, "", "4").or(|| "3s".into()),
-            Row::new("d", Kind::Time, "", "\"4s\""),
-            Row::new("f", Kind::Text, "", "\"a\"").or(nothing),
-            Row::new("input", Kind::Text, "", "\"a\""),
-            Row::new("w", Kind::Word(|| vec!["shuffled", "sequential"]), "", "\"shuffled\""),
+            OptionRow::new("a", OptionKind::Number(f64::MIN, f64::MAX), "", "4").needed(),
+            OptionRow::new("b", OptionKind::Whole(0, i64::MAX), "", "4"),
+            OptionRow::new("c", OptionKind::Time, "", "4").or(|| "3s".into()),
+            OptionRow::new("d", OptionKind::Time, "", "\"4s\""),
+            OptionRow::new("f", OptionKind::Text, "", "\"a\"").or(nothing),
+            OptionRow::new("input", OptionKind::Text, "", "\"a\""),
+            OptionRow::new("w", OptionKind::Word(|| vec!["shuffled", "sequential"]), "", "\"shuffled\""),
         ],
     );
 

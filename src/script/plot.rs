@@ -1,6 +1,6 @@
 //! From script data to a figure: runs, sweeps and rows become named lists of points.
 
-use super::bind::result::Handle;
+use super::bind::result::ResultHandle;
 use super::bind::sweep::Sweep;
 use super::fault::Fallible;
 use super::options::chart::{self, CHART, PICTURES, Picture};
@@ -8,7 +8,7 @@ use super::opts::{Opts, number};
 use super::state::State;
 use super::weight::{need_room, weigh_all};
 use crate::chart::Figure;
-use crate::chart::compare::Row;
+use crate::chart::compare::ComparedRow;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
 use crate::stats::names::{Metric, Name, Unit};
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 /// What a chart is made of: runs, or rows of named values.
 enum Data {
-    Runs(Vec<Handle>),
+    Runs(Vec<ResultHandle>),
     Rows(Vec<Map>),
 }
 
@@ -68,7 +68,7 @@ fn draw(state: &State, options: Map) -> Fallible<Figure> {
 
 fn data(opts: &mut Opts) -> Fallible<Data> {
     let value = opts.need_judged("data")?;
-    if let Some(run) = value.clone().try_cast::<Handle>() {
+    if let Some(run) = value.clone().try_cast::<ResultHandle>() {
         return Ok(Data::Runs(vec![run]));
     }
     if let Some(sweep) = value.clone().try_cast::<Sweep>() {
@@ -77,7 +77,7 @@ fn data(opts: &mut Opts) -> Fallible<Data> {
     let wrong = |opts: &Opts| opts.error("data", "must be a run, a list of runs, a sweep, or a list of maps");
     let Ok(list) = value.into_array() else { return Err(wrong(opts)) };
     weigh_all("chart", &list)?;
-    let runs: Option<Vec<Handle>> = list.iter().map(|item| item.clone().try_cast()).collect();
+    let runs: Option<Vec<ResultHandle>> = list.iter().map(|item| item.clone().try_cast()).collect();
     let rows: Option<Vec<Map>> = list.iter().map(|item| item.clone().try_cast()).collect();
     match (runs, rows) {
         (Some(runs), _) => Ok(Data::Runs(runs)),
@@ -260,9 +260,9 @@ pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
 }
 
 /// The configurations of an aggregated CSV; one that is there again, as with repeats, is numbered.
-pub fn configurations(rows: &[serde_json::Map<String, Value>]) -> Vec<Row> {
+pub fn configurations(rows: &[serde_json::Map<String, Value>]) -> Vec<ComparedRow> {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    let mut numbered = |mut row: Row| {
+    let mut numbered = |mut row: ComparedRow| {
         let times = seen.entry(row.label.clone()).or_default();
         *times += 1;
         if *times > 1 {
@@ -274,7 +274,7 @@ pub fn configurations(rows: &[serde_json::Map<String, Value>]) -> Vec<Row> {
 }
 
 /// `io512x512_mc4_np40` and its numbers.
-fn configuration(row: &serde_json::Map<String, Value>) -> Row {
+fn configuration(row: &serde_json::Map<String, Value>) -> ComparedRow {
     let whole = |key: &str| match row.get(key) {
         Some(Value::Number(n)) => n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string()),
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
@@ -298,7 +298,7 @@ fn configuration(row: &serde_json::Map<String, Value>) -> Row {
     }
     let values: BTreeMap<String, f64> =
         row.iter().filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
-    Row { label, values }
+    ComparedRow { label, values }
 }
 
 /// The model of all rows, or nothing when there are several.

@@ -5,7 +5,7 @@ use super::state::State;
 use crate::error::{Error, Result, nearest};
 use crate::os::heap;
 use crate::workload;
-use crate::workload::read::{How, Rows};
+use crate::workload::read::{How, PromptRows};
 use rhai::{Array, Dynamic, Map};
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,7 @@ pub fn data_set(state: &State, path: &str) -> Result<PathBuf> {
 
 /// The rows of a data set; what is left out of it is told. Reads on a thread of its own: what it
 /// takes is no memory of the script's.
-pub fn rows(state: &State, path: &Path, how: How) -> Result<Rows> {
+pub fn rows(state: &State, path: &Path, how: How) -> Result<PromptRows> {
     let name = path.display();
     let broken = |what: &str| Error::run(format!("cannot read \"{name}\": {what}"));
     let rows = std::thread::scope(|scope| {

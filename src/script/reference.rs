@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rhai::{Array, Engine, FnAccess, FnPtr, FuncMetadata, ImmutableString, Map};
 
-use super::Session;
+use super::Script;
 use super::bind;
 use super::options::{self, Call, shown};
 use super::state::State;
@@ -67,7 +67,7 @@ const LINE: usize = 76;
 
 impl Reference {
     /// What a session's scripts can call.
-    pub fn of(session: &Session) -> Reference {
+    pub fn of(session: &Script) -> Reference {
         let mut chapters = Vec::new();
         let mut known: Vec<Entry> = Vec::new();
         for chapter in &CHAPTERS {
@@ -250,15 +250,15 @@ fn type_name(id: TypeId) -> Option<&'static str> {
         (TypeId::of::<Array>(), "list"),
         (TypeId::of::<Map>(), "map"),
         (TypeId::of::<FnPtr>(), "function"),
-        (TypeId::of::<bind::target::Handle>(), "target"),
-        (TypeId::of::<bind::result::Handle>(), "result"),
-        (TypeId::of::<bind::request::Handle>(), "response"),
-        (TypeId::of::<bind::chart::Handle>(), "chart"),
+        (TypeId::of::<bind::target::TargetHandle>(), "target"),
+        (TypeId::of::<bind::result::ResultHandle>(), "result"),
+        (TypeId::of::<bind::request::RequestHandle>(), "response"),
+        (TypeId::of::<bind::chart::ChartHandle>(), "chart"),
         (TypeId::of::<bind::sweep::Sweep>(), "sweep"),
         (TypeId::of::<bind::random::Random>(), "rng"),
         (TypeId::of::<crate::schedule::Shape>(), "arrivals"),
         (TypeId::of::<crate::stats::Slo>(), "slo"),
-        (TypeId::of::<super::fault::Fault>(), "error"),
+        (TypeId::of::<super::fault::ScriptFault>(), "error"),
         (TypeId::of::<crate::experiment::source::WorkloadSource>(), "workload"),
     ];
     types.into_iter().find(|(known, _)| *known == id).map(|(_, name)| name)

@@ -12,7 +12,7 @@ use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, 
 
 use super::embedded::{Embedded, LIBRARY};
 use super::fault::{Fallible, raise};
-use super::sources::Text;
+use super::sources::SourceText;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::experiment::program::TEXT_BYTES_MAX;
@@ -24,7 +24,7 @@ pub struct Library {
     state: Arc<State>,
     folders: Vec<PathBuf>,
     embedded: &'static [Embedded],
-    texts: Mutex<HashMap<String, Text>>,
+    texts: Mutex<HashMap<String, SourceText>>,
     modules: Mutex<HashMap<String, Shared<Module>>>,
 }
 
@@ -44,7 +44,7 @@ impl Library {
 
     /// The text of a module; `None` when nobody has it. Fails when the name leads outside, or the
     /// file cannot be read.
-    pub fn text(&self, name: &str) -> Result<Option<Text>> {
+    pub fn text(&self, name: &str) -> Result<Option<SourceText>> {
         if let Some(text) = self.texts.lock().expect("nobody panics while reading").get(name) {
             return Ok(Some(text.clone()));
         }
@@ -59,7 +59,7 @@ impl Library {
         &self,
         engine: &Engine,
         name: &str,
-        text: &Text,
+        text: &SourceText,
     ) -> std::result::Result<AST, rhai::ParseError> {
         let mut ast = engine.compile(&*text.text)?;
         ast.set_source(name);
@@ -67,7 +67,7 @@ impl Library {
         Ok(ast)
     }
 
-    fn find(&self, name: &str) -> Result<Option<Text>> {
+    fn find(&self, name: &str) -> Result<Option<SourceText>> {
         let path = Path::new(name);
         let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
         if name.is_empty() || !inside || name.contains('\\') || name.ends_with('/') {
@@ -85,7 +85,7 @@ impl Library {
         }
         let embedded =
             name.strip_prefix("std/").and_then(|name| self.embedded.iter().find(|(known, _)| *known == name));
-        Ok(embedded.map(|(_, text)| Text::new(name, text, None)))
+        Ok(embedded.map(|(_, text)| SourceText::new(name, text, None)))
     }
 
     /// Names that could be imported, for "did you mean".
@@ -105,7 +105,7 @@ impl Library {
     }
 }
 
-fn read(folder: &Path, path: &Path, state: &State) -> Result<Text> {
+fn read(folder: &Path, path: &Path, state: &State) -> Result<SourceText> {
     let shown = path.strip_prefix(state.experiment.host.cwd()).unwrap_or(path).display().to_string();
     let failed =
         |error: std::io::Error| Error::usage(format!("cannot read module {shown:?}: {}", plain(&error)));
@@ -115,7 +115,7 @@ fn read(folder: &Path, path: &Path, state: &State) -> Result<Text> {
     }
     let bytes = crate::os::file::read(&real, TEXT_BYTES_MAX).map_err(failed)?;
     let text = String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
-    Ok(Text::new(&shown, &text, Some(&real)))
+    Ok(SourceText::new(&shown, &text, Some(&real)))
 }
 
 /// The library as the language wants it. Anything but "not found" and "in module" makes the

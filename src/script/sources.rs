@@ -11,12 +11,12 @@ use unicode_width::UnicodeWidthStr;
 /// The script and the modules that it loaded, by the name under which the language knows them.
 #[derive(Debug, Default)]
 pub struct Sources {
-    texts: Mutex<BTreeMap<String, Text>>,
+    texts: Mutex<BTreeMap<String, SourceText>>,
 }
 
 /// One script or module.
 #[derive(Debug, Clone)]
-pub struct Text {
+pub struct SourceText {
     /// The name that a person sees: a path, or `std/...` for the embedded library.
     pub shown: String,
     pub text: Arc<str>,
@@ -27,17 +27,17 @@ pub struct Text {
     functions: BTreeMap<String, usize>,
 }
 
-impl Text {
+impl SourceText {
     pub fn new(shown: &str, text: &str, path: Option<&Path>) -> Self {
         let sha256 = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let path = path.map(Path::to_path_buf);
-        Text { shown: shown.into(), text: text.into(), path, sha256, functions: BTreeMap::new() }
+        SourceText { shown: shown.into(), text: text.into(), path, sha256, functions: BTreeMap::new() }
     }
 }
 
 /// A place in one of the sources; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePlace {
     pub source: String,
     pub line: usize,
     pub column: usize,
@@ -45,7 +45,7 @@ pub struct Place {
 
 impl Sources {
     /// Remembers a text under the name of its `import`; the script itself goes by its shown name.
-    pub fn add(&self, name: &str, text: Text) {
+    pub fn add(&self, name: &str, text: SourceText) {
         self.lock().insert(name.into(), text);
     }
 
@@ -63,7 +63,7 @@ impl Sources {
     /// function value was called, which is not always where the function was written.
     pub fn home_of(&self, function: &str, named: &str) -> String {
         let sources = self.lock();
-        let has = |text: &Text| text.functions.contains_key(function);
+        let has = |text: &SourceText| text.functions.contains_key(function);
         match sources.get(named).is_some_and(has) {
             true => named.into(),
             false => {
@@ -72,23 +72,23 @@ impl Sources {
         }
     }
 
-    pub fn get(&self, name: &str) -> Option<Text> {
+    pub fn get(&self, name: &str) -> Option<SourceText> {
         self.lock().get(name).cloned()
     }
 
     /// Everything that was loaded, for the manifest.
-    pub fn all(&self) -> Vec<(String, Text)> {
+    pub fn all(&self) -> Vec<(String, SourceText)> {
         self.lock().iter().map(|(name, text)| (name.clone(), text.clone())).collect()
     }
 
     /// `file:line:column`.
-    pub fn cite(&self, place: &Place) -> String {
+    pub fn cite(&self, place: &SourcePlace) -> String {
         let shown = self.get(&place.source).map_or(place.source.clone(), |text| text.shown);
         format!("{shown}:{}:{}", place.line, place.column)
     }
 
     /// The place, its line, and a caret under the column.
-    pub fn render(&self, place: &Place) -> String {
+    pub fn render(&self, place: &SourcePlace) -> String {
         let mut rendered = format!("  --> {}", self.cite(place));
         let text = self.get(&place.source);
         let line = text.as_ref().and_then(|text| text.text.lines().nth(place.line.saturating_sub(1)));
@@ -114,7 +114,7 @@ impl Sources {
         line.map_or("a closure".into(), |line| format!("the closure at line {line}"))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Text>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SourceText>> {
         self.texts.lock().expect("nobody panics while holding the sources")
     }
 }
@@ -146,8 +146,8 @@ mod tests {
     fn of_a_long_line_only_what_stands_around_the_column_is_shown() {
         let sources = Sources::default();
         let line = format!("{}X{}", "a".repeat(200_000), "中".repeat(200_000));
-        sources.add("a", Text::new("a.rhai", &line, None));
-        let at = |column| sources.render(&Place { source: "a".into(), line: 1, column });
+        sources.add("a", SourceText::new("a.rhai", &line, None));
+        let at = |column| sources.render(&SourcePlace { source: "a".into(), line: 1, column });
         let shown = at(200_001);
         let wanted = format!(
             "  --> a.rhai:1:200001\n  |\n1 | …{}X{}…\n  | {}^",
@@ -164,16 +164,16 @@ mod tests {
     #[test]
     fn the_caret_stands_under_the_column_behind_wide_characters_and_tabs() {
         let sources = Sources::default();
-        sources.add("a", Text::new("dir/a.rhai", "let 中 = x;\n\tlet b = y;", None));
-        let wide = Place { source: "a".into(), line: 1, column: 9 };
+        sources.add("a", SourceText::new("dir/a.rhai", "let 中 = x;\n\tlet b = y;", None));
+        let wide = SourcePlace { source: "a".into(), line: 1, column: 9 };
         assert_eq!(sources.render(&wide), "  --> dir/a.rhai:1:9\n  |\n1 | let 中 = x;\n  |          ^");
-        let tab = Place { source: "a".into(), line: 2, column: 10 };
+        let tab = SourcePlace { source: "a".into(), line: 2, column: 10 };
         assert_eq!(sources.render(&tab), "  --> dir/a.rhai:2:10\n  |\n2 | \tlet b = y;\n  | \t        ^");
     }
 
     #[test]
     fn an_unknown_source_is_cited_by_its_own_name() {
-        let place = Place { source: "gone".into(), line: 3, column: 1 };
+        let place = SourcePlace { source: "gone".into(), line: 3, column: 1 };
         assert_eq!(Sources::default().render(&place), "  --> gone:3:1");
     }
 }

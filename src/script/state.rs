@@ -8,9 +8,9 @@ use rhai::{Dynamic, NativeCallContext};
 
 use super::fault::{self, Fallible, raise};
 use super::param::Param;
-use super::sources::{Sources, Text};
+use super::sources::{SourceText, Sources};
 use super::vocabulary::Vocabulary;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::experiment::Experiment;
 use crate::experiment::args::{Args, Given};
 use crate::experiment::console::Console;
@@ -63,7 +63,7 @@ impl State {
     /// Fails when a secret cannot be had, so that nobody learns it after an hour.
     pub fn new(program: Program, args: Args, switches: Switches, host: Host) -> Result<Arc<Self>> {
         let sources = Sources::default();
-        sources.add(&program.name, Text::new(&program.name, &program.text, program.path.as_deref()));
+        sources.add(&program.name, SourceText::new(&program.name, &program.text, program.path.as_deref()));
         let experiment = Arc::new(Experiment::new(program, &args, switches, host)?);
         Ok(Arc::new(State {
             cancel: experiment.host.stop_flag(),
@@ -119,7 +119,7 @@ impl State {
             )
             .hint("save(...) writes a file into the results"),
         };
-        Some(Dynamic::from(fault::Fault { error: told, option: None }))
+        Some(Dynamic::from(fault::ScriptFault { error: told, option: None }))
     }
 
     /// What a script may say on the terminal of `text`: all, a part, or, when it has said too much,
@@ -144,7 +144,7 @@ impl State {
     /// Fails with the interruption once Ctrl-C was pressed. Natives that wait call it often.
     pub fn go_on(&self) -> Fallible<()> {
         match self.cancel.load(Ordering::Relaxed) {
-            true => Err(raise(Error::new(Kind::Interrupted, "interrupted"))),
+            true => Err(raise(Error::new(ErrorKind::Interrupted, "interrupted"))),
             false => Ok(()),
         }
     }

@@ -164,17 +164,17 @@ fn mistakes_are_told_with_their_place_and_what_was_meant() {
 fn a_mistake_that_can_be_seen_stops_the_script_before_it_runs() {
     let host = Host::fake("/", &[]);
     let told = run_with("print(1); fn f() { poison(4) }", &[], Switches::default(), host.clone());
-    assert_eq!((told.unwrap_err().kind, host.written().0.as_str()), (Kind::Usage, ""));
+    assert_eq!((told.unwrap_err().kind, host.written().0.as_str()), (ErrorKind::Usage, ""));
 }
 
 #[test]
 fn errors_of_ours_keep_their_kind_through_the_language() {
     let kind = |script| run_with(script, &[], Switches::default(), Host::fake("/", &[])).unwrap_err().kind;
-    assert_eq!(kind("sleep(-1);"), Kind::Usage);
-    assert_eq!(kind("fail(1);"), Kind::Failed);
-    assert_eq!(kind("check(\"a\", 1 > 2); check(\"b\", true);"), Kind::Check);
-    assert_eq!(kind("check(\"a\", false); fail(1);"), Kind::Failed);
-    assert_eq!(kind("try { fail(1) } catch { }"), Kind::Failed);
+    assert_eq!(kind("sleep(-1);"), ErrorKind::Usage);
+    assert_eq!(kind("fail(1);"), ErrorKind::Failed);
+    assert_eq!(kind("check(\"a\", 1 > 2); check(\"b\", true);"), ErrorKind::Check);
+    assert_eq!(kind("check(\"a\", false); fail(1);"), ErrorKind::Failed);
+    assert_eq!(kind("try { fail(1) } catch { }"), ErrorKind::Failed);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn once_load_was_sent_a_script_error_is_an_error_while_running() {
         engine
             .register_fn("begin", |context: NativeCallContext| State::of(&context).experiment.load_begins());
     });
-    assert_eq!(session.play().unwrap_err().kind, Kind::Run);
+    assert_eq!(session.play().unwrap_err().kind, ErrorKind::Run);
 }
 
 #[test]
@@ -213,15 +213,15 @@ fn a_doubtful_run_counts_only_with_strict_and_after_failed_checks() {
     let play = |strict, script| {
         let switches = Switches { strict, ..Default::default() };
         let mut session =
-            Session::prepare(testing::program(script), Args::default(), switches, Host::fake("/", &[]))
+            Script::prepare(testing::program(script), Args::default(), switches, Host::fake("/", &[]))
                 .unwrap();
         session.check().unwrap();
         session.state.experiment.findings().doubts.push(("a".into(), "the client was the limit".into()));
         session.play().map_err(|error| error.kind)
     };
     assert_eq!(play(false, ""), Ok(()));
-    assert_eq!(play(true, ""), Err(Kind::NotValid));
-    assert_eq!(play(true, "check(\"a\", false)"), Err(Kind::Check));
+    assert_eq!(play(true, ""), Err(ErrorKind::NotValid));
+    assert_eq!(play(true, "check(\"a\", false)"), Err(ErrorKind::Check));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn an_interruption_ends_a_loop_that_catches_everything() {
         std::thread::yield_now();
     }
     host.interrupt();
-    assert_eq!(thread.join().unwrap().unwrap_err().kind, Kind::Interrupted);
+    assert_eq!(thread.join().unwrap().unwrap_err().kind, ErrorKind::Interrupted);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn an_interruption_ends_a_sleep_and_a_script_that_ends_by_itself() {
     host.interrupt();
     for script in ["sleep(\"1h\");", "try { sleep(\"1h\"); } catch { }", ""] {
         let told = run_with(script, &[], Switches::default(), host.clone()).unwrap_err();
-        assert_eq!(told.kind, Kind::Interrupted, "{script}");
+        assert_eq!(told.kind, ErrorKind::Interrupted, "{script}");
     }
 }
 
@@ -325,15 +325,14 @@ fn infinity_is_a_number_that_can_be_compared() {
 }
 
 /// A session in `folder`, whose script may call what `more` registers.
-fn session_with(text: &str, folder: &Path, more: impl FnOnce(&mut Engine)) -> Session {
+fn session_with(text: &str, folder: &Path, more: impl FnOnce(&mut Engine)) -> Script {
     let source = Program {
         name: "main.rhai".into(),
         text: text.into(),
         path: Some(folder.join("main.rhai")),
         built_in: false,
     };
-    Session::prepare_with(source, Args::default(), Switches::default(), Host::fake(folder, &[]), more)
-        .unwrap()
+    Script::prepare_with(source, Args::default(), Switches::default(), Host::fake(folder, &[]), more).unwrap()
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -150,7 +150,7 @@ impl Written {
 /// Whether one half of `metric.statistic` is right: keys of other maps are seldom so.
 fn is_like_a_metric(text: &str) -> bool {
     let Some((metric, statistic)) = text.split_once('.') else { return false };
-    let is_metric = Metric::ALL.into_iter().any(|known| known.name() == metric);
+    let is_metric = Metric::ALL.iter().any(|known| known.name() == metric);
     let is_statistic = Statistic::parse(statistic).is_some();
     is_metric || is_statistic && Name::parse(text).is_err_and(|told| told.contains("did you mean"))
 }

@@ -27,12 +27,12 @@ pub enum Node {
     Float(f64),
     Text(String),
     List(Vec<Yaml>),
-    Map(Vec<(Key, Yaml)>),
+    Map(Vec<(YamlKey, Yaml)>),
 }
 
 /// The name of a value, and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Key {
+pub struct YamlKey {
     pub name: String,
     pub line: u64,
     pub column: u64,
@@ -284,7 +284,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut items = Vec::new();
         while let Some((key, item)) = map.next_entry::<Spanned<String>, Spanned<Node>>()? {
             let (line, column) = (key.defined.line(), key.defined.column());
-            items.push((Key { name: key.value, line, column }, Yaml::of(item)));
+            items.push((YamlKey { name: key.value, line, column }, Yaml::of(item)));
         }
         Ok(Node::Map(items))
     }

@@ -5,7 +5,7 @@
 
 use super::metric::Metric;
 use super::sample::supports;
-use crate::csv::{Record, Records, Unclosed};
+use crate::csv::{CsvRecord, Records, Unclosed};
 use crate::lang::Lang;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -70,7 +70,7 @@ const MARK: &str = "\u{feff}";
 
 /// Where a result comes from.
 #[derive(Debug, Clone, Default)]
-pub struct Origin {
+pub struct RowOrigin {
     pub input_len: Option<u64>,
     pub output_len: Option<u64>,
     pub filename: String,
@@ -79,7 +79,7 @@ pub struct Origin {
 
 /// A row from the keys of a vLLM result (see [`super::vllm`]). Lists are left out; keys that
 /// are no fixed column stay, as further columns.
-pub fn row(result: &Map<String, Value>, origin: &Origin) -> Map<String, Value> {
+pub fn row(result: &Map<String, Value>, origin: &RowOrigin) -> Map<String, Value> {
     let scalar = |(_, value): &(&String, &Value)| !value.is_array() && !value.is_object();
     let mut row: Map<String, Value> =
         result.iter().filter(scalar).map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -229,7 +229,7 @@ fn value(cell: &str) -> Value {
 
 /// The cells of every record, with the number of its line from 1.
 fn cells(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
-    let read = |record: Result<Record, Unclosed>| match record {
+    let read = |record: Result<CsvRecord, Unclosed>| match record {
         Ok(record) => {
             Ok((record.line, record.fields.into_iter().map(|field| field.text.into_owned()).collect()))
         }
@@ -353,7 +353,7 @@ mod tests {
             ("tp", json!("8")),
             ("itls", json!([[0.1]])),
         ]);
-        let origin = Origin {
+        let origin = RowOrigin {
             input_len: Some(512),
             output_len: None,
             filename: "f.json".into(),
@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn a_run_without_a_success_has_no_means() {
-        let row = row(&map(&[("completed", json!(0)), ("total_input_tokens", json!(0))]), &Origin::default());
+        let row =
+            row(&map(&[("completed", json!(0)), ("total_input_tokens", json!(0))]), &RowOrigin::default());
         assert_eq!(row["prompt_tokens"], Value::Null);
     }
 

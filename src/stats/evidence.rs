@@ -1,14 +1,14 @@
 //! What a finished run shows of itself, gathered for its [`Report`].
 
-use super::conduct::in_flight_trend;
-use super::intent::Intent;
+use super::expected_load::ExpectedLoad;
+use super::load_stats::in_flight_trend;
 use super::names::{Metric, Name, Statistic};
 use super::remark::Remark;
 use super::report::Report;
 use super::sample::{View, supports};
 use super::summary::Summary;
 use super::trend::Trend;
-use super::verdict::{Cached, Evidence, judge};
+use super::verdict::{CacheHits, Evidence, judge};
 use crate::record::{Health, Nanos};
 
 /// Fewest successful requests of a run, and fewest for each request in flight.
@@ -19,13 +19,13 @@ const SAMPLES_FOR_EACH_PLACE: f64 = 2.0;
 const LEAD_SHARE_MAX: f64 = 0.25;
 
 impl Report {
-    pub fn new(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_ms: f64) -> Report {
+    pub fn new(summary: &Summary, intent: &ExpectedLoad, health: &Health, writer_blocked_ms: f64) -> Report {
         let evidence = evidence(summary, intent, health, writer_blocked_ms);
         Report { doubts: judge(&evidence), remarks: Remark::all(summary.tally(), intent), evidence }
     }
 }
 
-fn evidence(summary: &Summary, intent: &Intent, health: &Health, writer_blocked_ms: f64) -> Evidence {
+fn evidence(summary: &Summary, intent: &ExpectedLoad, health: &Health, writer_blocked_ms: f64) -> Evidence {
     let (tally, conduct) = (summary.tally(), &summary.conduct);
     let median = |metric| summary.number(Name::new(metric, Statistic::Median)).filter(|ms| *ms > 0.0);
     let shorter = [Metric::Ttft, Metric::Itl].into_iter().filter_map(median).reduce(f64::min);
@@ -87,7 +87,7 @@ fn median_and_high(view: &View) -> Option<(f64, f64)> {
     view.percentile(50.0).zip(view.percentile(high))
 }
 
-fn trends(summary: &Summary, intent: &Intent) -> [Option<Trend>; 3] {
+fn trends(summary: &Summary, intent: &ExpectedLoad) -> [Option<Trend>; 3] {
     let request = summary.number(Name::new(Metric::E2el, Statistic::Median));
     let request = (request.unwrap_or(0.0) * 1e6) as Nanos;
     let Some((start, last)) = summary.conduct.sending() else { return [None; 3] };
@@ -103,7 +103,7 @@ fn trends(summary: &Summary, intent: &Intent) -> [Option<Trend>; 3] {
 
 /// Successful requests that the load calls for: with fewer than two for each place, the run is
 /// mostly its own beginning and end. That is what a load without a level is meant to be.
-fn needed(summary: &Summary, intent: &Intent) -> u64 {
+fn needed(summary: &Summary, intent: &ExpectedLoad) -> u64 {
     let at_once = match intent.places {
         Some(places) => places as f64,
         None if !intent.level => 0.0,
@@ -127,7 +127,7 @@ fn unsupported(summary: &Summary) -> Option<String> {
 /// The cached share, by the usage of the replies or else by the server's own counters, and the one
 /// that the workload allows: what its requests share, and the chat template around them, which is
 /// the same in all of them.
-fn cached(summary: &Summary, intent: &Intent) -> Option<Cached> {
+fn cached(summary: &Summary, intent: &ExpectedLoad) -> Option<CacheHits> {
     let tally = summary.tally();
     let usage = summary.number(Name::new(Metric::CachedTokens, Statistic::Share));
     let (share, input, counters) = match usage {
@@ -143,7 +143,7 @@ fn cached(summary: &Summary, intent: &Intent) -> Option<Cached> {
     let template = if asked.compared > 0 { asked.mean_difference().clamp(0.0, TEMPLATE_MAX) } else { 0.0 };
     let wanted = intent.shared_tokens.zip(input);
     let wanted = wanted.map(|(shared, input)| ((shared + template) / input).min(1.0));
-    Some(Cached { share, wanted, counters })
+    Some(CacheHits { share, wanted, counters })
 }
 
 /// Share of random words where a server drafts tokens, and what it accepts.

@@ -1,6 +1,6 @@
 //! `Flow`: the output events of one reply, gathered once per record into reused memory.
 
-use crate::record::{Kind, Record, stalls};
+use crate::record::{EventKind, Record, stalls};
 
 /// Output events in order of arrival.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ impl Flow {
         for ((at, kind), tokens) in events.at_us.iter().zip(&events.kind).zip(&events.tokens) {
             self.at_us[output] = *at;
             self.tokens[output] = *tokens;
-            output += usize::from(kind.0 & Kind::OUTPUT.0 != 0);
+            output += usize::from(kind.0 & EventKind::OUTPUT.0 != 0);
         }
         self.at_us.truncate(output);
         self.tokens.truncate(output);
@@ -55,7 +55,7 @@ impl Flow {
             let mut output = 0;
             for (at, kind) in events.at_us.iter().zip(&events.kind) {
                 self.at_us[output] = *at;
-                output += usize::from(kind.0 & Kind::OUTPUT.0 != 0);
+                output += usize::from(kind.0 & EventKind::OUTPUT.0 != 0);
             }
             self.at_us.truncate(output);
         }
@@ -110,7 +110,7 @@ impl Flow {
 mod tests {
     use super::super::fixture;
     use super::*;
-    use crate::record::Kind;
+    use crate::record::EventKind;
 
     fn read(record: &Record) -> Flow {
         let mut flow = Flow::default();
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn only_events_with_output_are_in_the_flow() {
         let record = fixture::reply(0, 0)
-            .event(5, Kind::ROLE, 0)
-            .event(50, Kind::CONTENT, 0)
-            .event(60, Kind::REASONING, 0)
-            .event(70, Kind::EMPTY, 0)
-            .event(80, Kind::CONTENT, 0)
-            .event(90, Kind::FINISH, 0)
-            .event(95, Kind::USAGE, 0)
+            .event(5, EventKind::ROLE, 0)
+            .event(50, EventKind::CONTENT, 0)
+            .event(60, EventKind::REASONING, 0)
+            .event(70, EventKind::EMPTY, 0)
+            .event(80, EventKind::CONTENT, 0)
+            .event(90, EventKind::FINISH, 0)
+            .event(95, EventKind::USAGE, 0)
             .record();
         let flow = read(&record);
         assert_eq!(flow.at_us, [50_000, 60_000, 80_000]);
@@ -137,14 +137,13 @@ mod tests {
 
     #[test]
     fn gaps_per_token_need_the_tokens_of_every_later_event() {
-        let known = fixture::reply(0, 0).event(10, Kind::CONTENT, 0).event(40, Kind::CONTENT, 3).event(
-            60,
-            Kind::CONTENT,
-            2,
-        );
+        let known = fixture::reply(0, 0)
+            .event(10, EventKind::CONTENT, 0)
+            .event(40, EventKind::CONTENT, 3)
+            .event(60, EventKind::CONTENT, 2);
         assert_eq!(read(&known.clone().record()).token_gaps_ms().collect::<Vec<_>>(), [10.0, 10.0]);
         assert_eq!(known.clone().record().itl_token_ms(), [10.0, 10.0]);
-        let unknown = known.event(70, Kind::CONTENT, 0).record();
+        let unknown = known.event(70, EventKind::CONTENT, 0).record();
         assert_eq!(read(&unknown).token_gaps_ms().count(), 0);
     }
 

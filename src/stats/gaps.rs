@@ -1,4 +1,4 @@
-//! `Gaps`: the times between output events of a whole run, pooled.
+//! `GapStats`: the times between output events of a whole run, pooled.
 //!
 //! A run has a hundred times more gaps than requests, and each is a whole number of
 //! microseconds: counting how often each number occurs is exact, costs one increment a gap
@@ -11,7 +11,7 @@ const FINE_US: u32 = 1 << 18;
 
 /// Gaps in milliseconds.
 #[derive(Debug, Clone, Default)]
-pub struct Gaps {
+pub struct GapStats {
     /// How often each number of microseconds occurred; as long as the longest one asks for.
     counts: Vec<u64>,
     total: u64,
@@ -21,7 +21,7 @@ pub struct Gaps {
     slow: Sample,
 }
 
-impl Gaps {
+impl GapStats {
     /// Adds the gaps of one reply.
     pub fn add(&mut self, gaps_us: &[u32]) {
         if gaps_us.is_empty() {
@@ -61,7 +61,7 @@ impl Gaps {
         self.total + self.slow.count()
     }
 
-    pub fn merge(&mut self, other: &Gaps) {
+    pub fn merge(&mut self, other: &GapStats) {
         if self.counts.len() < other.counts.len() {
             self.counts.resize(other.counts.len(), 0);
         }
@@ -104,7 +104,7 @@ mod tests {
         sample
     }
 
-    fn same(gaps: &Gaps, sample: &Sample) {
+    fn same(gaps: &GapStats, sample: &Sample) {
         let (a, b) = (gaps.view(), sample.view());
         assert_eq!((a.count(), a.min(), a.max(), a.exact()), (b.count(), b.min(), b.max(), true));
         for p in [0.0, 10.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn counted_gaps_say_the_same_as_kept_values() {
         let few = [9_998, 10_002, 10_000, 0, 31_500, 10_000];
-        let mut gaps = Gaps::default();
+        let mut gaps = GapStats::default();
         gaps.add(&few);
         same(&gaps, &plain(&few));
     }
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn gaps_longer_than_the_counted_range_are_exact_too() {
         let mixed = [5_000, FINE_US - 1, FINE_US, 3_000_000, u32::MAX, 7_000];
-        let mut gaps = Gaps::default();
+        let mut gaps = GapStats::default();
         gaps.add(&mixed);
         same(&gaps, &plain(&mixed));
     }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn merged_gaps_equal_all_gaps() {
         let (a, b) = ([1_000, 2_000, 900_000], [70_000, 2_000, 800_000]);
-        let (mut one, mut two) = (Gaps::default(), Gaps::default());
+        let (mut one, mut two) = (GapStats::default(), GapStats::default());
         one.add(&a);
         two.add(&b);
         one.merge(&two);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn no_gaps_give_no_numbers() {
-        let gaps = Gaps::default();
+        let gaps = GapStats::default();
         assert_eq!((gaps.count(), gaps.view().mean(), gaps.view().percentile(50.0)), (0, None, None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::flow::Flow;
 use super::fold::Fold;
-use super::gaps::Gaps;
+use super::gaps::GapStats;
 use super::weighed::Weighed;
 use crate::record::{Fields, Phase, Record};
 
@@ -10,8 +10,8 @@ use crate::record::{Fields, Phase, Record};
 #[derive(Debug, Clone, Default)]
 pub struct Latencies {
     pub succeeded: u64,
-    ttft: Gaps,
-    itl: Gaps,
+    ttft: GapStats,
+    itl: GapStats,
     /// Reused from record to record.
     flow: Flow,
 }

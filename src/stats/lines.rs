@@ -12,7 +12,7 @@ const LINES_MAX: usize = 1 << 14;
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct SeriesLine {
     pub planned: Nanos,
     pub seq: u64,
     pub turn: u32,
@@ -27,8 +27,8 @@ pub struct Line {
 #[derive(Debug, Clone)]
 pub struct Lines {
     pub turnout: Turnout,
-    good: Thinned<Line>,
-    bad: Thinned<Line>,
+    good: Thinned<SeriesLine>,
+    bad: Thinned<SeriesLine>,
 }
 
 impl Default for Lines {
@@ -45,17 +45,17 @@ impl Lines {
     }
 
     /// Those that were kept, by planned time: the successes, and the failures.
-    pub fn kept(&self) -> (Vec<Line>, Vec<Line>) {
-        let in_order = |thinned: &Thinned<Line>| {
-            let mut lines: Vec<Line> = thinned.kept().copied().collect();
-            lines.sort_unstable_by_key(Line::place);
+    pub fn kept(&self) -> (Vec<SeriesLine>, Vec<SeriesLine>) {
+        let in_order = |thinned: &Thinned<SeriesLine>| {
+            let mut lines: Vec<SeriesLine> = thinned.kept().copied().collect();
+            lines.sort_unstable_by_key(SeriesLine::place);
             lines
         };
         (in_order(&self.good), in_order(&self.bad))
     }
 }
 
-impl Line {
+impl SeriesLine {
     /// Where it stands among the others.
     pub fn place(&self) -> (Nanos, u64, u32) {
         (self.planned, self.seq, self.turn)
@@ -71,7 +71,7 @@ impl Fold for Lines {
         self.turnout.add(record);
         let timeline = &record.timeline;
         let success = record.success();
-        let line = Line {
+        let line = SeriesLine {
             planned: timeline.planned,
             seq: record.seq,
             turn: record.turn,

@@ -20,7 +20,7 @@ pub enum Better {
 
 /// Where the values come from.
 #[derive(Debug, Clone, Copy)]
-pub enum Reader {
+pub enum MetricReader {
     /// One value of a request, where it was observed.
     Each(fn(&Record) -> Option<f64>),
     /// Any number of values of a request, pooled over all of them.
@@ -48,7 +48,7 @@ pub struct About {
     /// Of one value.
     pub unit: Unit,
     pub better: Better,
-    pub reader: Reader,
+    pub reader: MetricReader,
     /// Values are those of every request that was sent, not of successes alone.
     pub of_all_sent: bool,
     /// The statistics that it has, percentiles apart.
@@ -100,7 +100,7 @@ const fn sample(name: &'static str, unit: Unit, better: Better) -> About {
         name,
         unit,
         better,
-        reader: Reader::Run,
+        reader: MetricReader::Run,
         of_all_sent: false,
         statistics: SAMPLE,
         percentiles: true,
@@ -126,7 +126,7 @@ const fn counts(name: &'static str, better: Better, statistics: &'static [Statis
 }
 
 const fn server(name: &'static str, span: Span) -> About {
-    About { unit: Unit::Ms, reader: Reader::Server(span), ..counts(name, Better::Lower, &[Mean]) }
+    About { unit: Unit::Ms, reader: MetricReader::Server(span), ..counts(name, Better::Lower, &[Mean]) }
 }
 
 fn total_tokens(record: &Record) -> Option<f64> {
@@ -137,11 +137,11 @@ fn total_tokens(record: &Record) -> Option<f64> {
 /// The parts of a row.
 impl About {
     const fn each(self, read: fn(&Record) -> Option<f64>) -> About {
-        About { reader: Reader::Each(read), ..self }
+        About { reader: MetricReader::Each(read), ..self }
     }
 
     const fn many(self, read: fn(&Record) -> Vec<f64>) -> About {
-        About { reader: Reader::Many(read), ..self }
+        About { reader: MetricReader::Many(read), ..self }
     }
 
     const fn of_all_sent(self) -> About {
@@ -176,7 +176,7 @@ impl About {
         About { limit: Some((Some(metric), missing)), ..self }
     }
 
-    const fn from_planned(self, metric: Metric) -> About {
+    const fn planned_as(self, metric: Metric) -> About {
         About { from_planned: Some(metric), ..self }
     }
 
@@ -222,7 +222,7 @@ metrics! {
         .each(Record::ttft_ms)
         .stored("ttft_ms")
         .limits(Missing::FailsStreams)
-        .from_planned(Metric::ResponseTtft)
+        .planned_as(Metric::ResponseTtft)
         .called(&["time_to_first_token", "first_token"])
         .chinese("首令牌 ttft", "首令牌时间")
         .says("from the send to the first event with output", "从发出到第一个有输出的事件"),
@@ -256,7 +256,7 @@ metrics! {
         .each(Record::e2el_ms)
         .stored("e2el_ms")
         .limits(Missing::Fails)
-        .from_planned(Metric::ResponseE2el)
+        .planned_as(Metric::ResponseE2el)
         .called(&["latency", "e2e", "e2e_latency", "end_to_end", "end_to_end_latency", "request_latency"])
         .chinese("端到端 e2el", "端到端延迟")
         .says("from the send to the last event with output", "从发出到最后一个有输出的事件"),
@@ -409,7 +409,7 @@ impl Metric {
     /// Of which the server tells the mean by its own counters.
     pub fn span(self) -> Option<Span> {
         match self.about().reader {
-            Reader::Server(span) => Some(span),
+            MetricReader::Server(span) => Some(span),
             _ => None,
         }
     }
@@ -422,15 +422,15 @@ impl Metric {
     /// All values of one request; `None`: it has none of a single request.
     pub fn values(self, record: &Record) -> Option<Vec<f64>> {
         match self.about().reader {
-            Reader::Each(read) => Some(read(record).into_iter().collect()),
-            Reader::Many(read) => Some(read(record)),
-            Reader::Run | Reader::Server(_) => None,
+            MetricReader::Each(read) => Some(read(record).into_iter().collect()),
+            MetricReader::Many(read) => Some(read(record)),
+            MetricReader::Run | MetricReader::Server(_) => None,
         }
     }
 
     /// Whether single requests have values of it.
     pub fn is_of_requests(self) -> bool {
-        matches!(self.about().reader, Reader::Each(_) | Reader::Many(_))
+        matches!(self.about().reader, MetricReader::Each(_) | MetricReader::Many(_))
     }
 
     /// The metric by which a limit under this name judges a request, and what a missing value means.
@@ -440,7 +440,7 @@ impl Metric {
     }
 
     /// The metric that counts the wait before the send, too.
-    pub fn from_planned(self) -> Metric {
+    pub fn when_planned(self) -> Metric {
         self.about().from_planned.unwrap_or(self)
     }
 

@@ -175,19 +175,19 @@ mod tests {
     use super::super::fixture::{COUNT_BOUND, all, reply, says};
     use super::super::{Limit, Slo};
     use super::*;
-    use crate::record::{Kind, Mean, Nanos, Outcome, Part, Span, Told};
+    use crate::record::{EventKind, Mean, Nanos, Outcome, PartOf, Span, Told};
 
     #[test]
     fn every_latency_of_one_reply_by_hand() {
         let summary = all([reply(0, 1_000)
             .waited(100)
-            .event(5, Kind::ROLE, 0)
-            .event(40, Kind::REASONING, 0)
-            .event(60, Kind::CONTENT, 0)
-            .event(100, Kind::CONTENT, 0)
-            .event(110, Kind::FINISH, 0)
-            .event(120, Kind::USAGE, 0)
-            .event(121, Kind::DONE, 0)
+            .event(5, EventKind::ROLE, 0)
+            .event(40, EventKind::REASONING, 0)
+            .event(60, EventKind::CONTENT, 0)
+            .event(100, EventKind::CONTENT, 0)
+            .event(110, EventKind::FINISH, 0)
+            .event(120, EventKind::USAGE, 0)
+            .event(121, EventKind::DONE, 0)
             .usage(10, 7)]);
         says(
             &summary,
@@ -214,8 +214,11 @@ mod tests {
 
     #[test]
     fn role_and_empty_events_are_no_first_token() {
-        let summary =
-            all([reply(0, 0).event(1, Kind::ROLE, 0).event(2, Kind::EMPTY, 0).event(30, Kind::CONTENT, 0)]);
+        let summary = all([reply(0, 0).event(1, EventKind::ROLE, 0).event(2, EventKind::EMPTY, 0).event(
+            30,
+            EventKind::CONTENT,
+            0,
+        )]);
         says(
             &summary,
             &[("ttft.mean", Some(30.0)), ("itl.count", Some(0.0)), ("output_tokens.sum", Some(1.0))],
@@ -224,16 +227,17 @@ mod tests {
 
     #[test]
     fn usage_and_done_do_not_extend_a_latency() {
-        let reply = reply(0, 0).tokens_at(&[10, 20]).event(90, Kind::USAGE, 0).event(95, Kind::DONE, 0);
+        let reply =
+            reply(0, 0).tokens_at(&[10, 20]).event(90, EventKind::USAGE, 0).event(95, EventKind::DONE, 0);
         says(&all([reply.usage(5, 2)]), &[("e2el.mean", Some(20.0)), ("tpot.mean", Some(10.0))]);
     }
 
     #[test]
     fn several_tokens_in_an_event_are_several_tokens() {
         let summary = all([reply(0, 0)
-            .event(10, Kind::CONTENT, 2)
-            .event(40, Kind::CONTENT, 3)
-            .event(80, Kind::CONTENT, 4)
+            .event(10, EventKind::CONTENT, 2)
+            .event(40, EventKind::CONTENT, 3)
+            .event(80, EventKind::CONTENT, 4)
             .usage(5, 9)]);
         says(
             &summary,
@@ -254,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_success_without_text_has_no_first_token_and_ends_with_its_finish() {
-        let summary = all([reply(0, 0).event(30, Kind::FINISH, 0).event(40, Kind::USAGE, 0).usage(5, 1)]);
+        let summary =
+            all([reply(0, 0).event(30, EventKind::FINISH, 0).event(40, EventKind::USAGE, 0).usage(5, 1)]);
         says(
             &summary,
             &[
@@ -367,7 +372,7 @@ mod tests {
             let events = [10, 20, 30, 40, 130, 140 + i].into_iter();
             let reply = reply(i.into(), Nanos::from(i) * 500);
             let mut record = events
-                .fold(reply, |reply, at| reply.event(at, Kind::CONTENT, 2))
+                .fold(reply, |reply, at| reply.event(at, EventKind::CONTENT, 2))
                 .usage(100, 12)
                 .cached(25)
                 .load(true, true)
@@ -375,7 +380,7 @@ mod tests {
             record.audio_ms = Some(2_000);
             summary.add(&record);
         }
-        let part = Part { part: 100.0, whole: 400.0 };
+        let part = PartOf { part: 100.0, whole: 400.0 };
         let means = Span::ALL.map(|_| Some(Mean { ms: 10.0, count: 4.0 }));
         summary.hear(Told {
             cache: Some(part),

@@ -1,4 +1,4 @@
-//! `Arrivals` and `InFlight`: what arrived per second, and how many requests were open.
+//! `Arrivals` and `OpenIntervals`: what arrived per second, and how many requests were open.
 
 use super::flow::Flow;
 use crate::record::{Nanos, Record};
@@ -12,7 +12,7 @@ const FINE: u64 = 1 << 24;
 
 /// What counts of a successful reply, beside its [`Flow`].
 #[derive(Debug, Clone, Copy)]
-pub struct Reply {
+pub struct CountedReply {
     sent: Nanos,
     pub end: Nanos,
     input: Option<u32>,
@@ -20,12 +20,12 @@ pub struct Reply {
     output: Option<u32>,
 }
 
-impl Reply {
+impl CountedReply {
     /// `None`: nothing was sent, or no success came of it.
-    pub fn of(record: &Record) -> Option<Reply> {
+    pub fn of(record: &Record) -> Option<CountedReply> {
         let timeline = &record.timeline;
         record.success().then_some(())?;
-        Some(Reply {
+        Some(CountedReply {
             sent: timeline.sent?,
             end: timeline.end,
             input: record.input_tokens(),
@@ -50,7 +50,7 @@ pub struct Arrivals {
 impl Arrivals {
     /// Adds what arrived of `reply` after `from` and until `to`. An input counts when its first
     /// output arrives.
-    pub fn add(&mut self, reply: &Reply, flow: &Flow, (from, to): (Nanos, Nanos)) {
+    pub fn add(&mut self, reply: &CountedReply, flow: &Flow, (from, to): (Nanos, Nanos)) {
         let inside = |at: Nanos| from < at && at <= to;
         let time = |at_us: u32| reply.sent + Nanos::from(at_us) * 1_000;
 
@@ -264,7 +264,7 @@ impl Bins {
 
 /// When each request was open: 16 bytes a request.
 #[derive(Debug, Clone, Default)]
-pub struct InFlight {
+pub struct OpenIntervals {
     sent: Vec<Nanos>,
     end: Vec<Nanos>,
 }
@@ -276,7 +276,7 @@ pub struct Concurrency {
     pub max: u64,
 }
 
-impl InFlight {
+impl OpenIntervals {
     /// Requests that were never sent are not in flight.
     pub fn add(&mut self, record: &Record) {
         if let Some(sent) = record.timeline.sent {
@@ -319,7 +319,7 @@ impl InFlight {
         (sent.len() >= 2 * places && last > start).then_some((start, last))
     }
 
-    pub fn merge(&mut self, other: &InFlight) {
+    pub fn merge(&mut self, other: &OpenIntervals) {
         self.sent.extend_from_slice(&other.sent);
         self.end.extend_from_slice(&other.end);
     }
@@ -329,13 +329,13 @@ impl InFlight {
 mod tests {
     use super::super::fixture::{MS, reply};
     use super::*;
-    use crate::record::Kind;
+    use crate::record::EventKind;
 
     fn arrivals(records: &[Record], window: Option<(Nanos, Nanos)>) -> Arrivals {
         let (mut arrivals, mut flow) = (Arrivals::default(), Flow::default());
         for record in records {
             flow.read(record);
-            let reply = Reply::of(record).expect("a success");
+            let reply = CountedReply::of(record).expect("a success");
             arrivals.add(&reply, &flow, window.unwrap_or((Nanos::MIN, Nanos::MAX)));
         }
         arrivals
@@ -351,8 +351,11 @@ mod tests {
 
     #[test]
     fn tokens_that_the_server_said_for_each_event_weigh_the_events() {
-        let record =
-            reply(0, 0).event(100, Kind::CONTENT, 3).event(200, Kind::CONTENT, 1).usage(8, 8).record();
+        let record = reply(0, 0)
+            .event(100, EventKind::CONTENT, 3)
+            .event(200, EventKind::CONTENT, 1)
+            .usage(8, 8)
+            .record();
         assert_eq!(arrivals(&[record], Some((0, 150 * MS))).output_tokens(), 6.0);
     }
 
@@ -429,8 +432,8 @@ mod tests {
         }
     }
 
-    fn open(spans_ms: &[(i64, i64)]) -> InFlight {
-        let mut in_flight = InFlight::default();
+    fn open(spans_ms: &[(i64, i64)]) -> OpenIntervals {
+        let mut in_flight = OpenIntervals::default();
         for (i, (sent, end)) in spans_ms.iter().enumerate() {
             in_flight.add(&reply(i as u64, *sent).ends(end - sent).record());
         }
@@ -459,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_never_sent_is_not_in_flight() {
-        let mut in_flight = InFlight::default();
+        let mut in_flight = OpenIntervals::default();
         in_flight.add(&reply(0, 0).dropped().record());
         assert_eq!(in_flight.concurrency(0, MS).unwrap().max, 0);
     }

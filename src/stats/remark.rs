@@ -1,8 +1,8 @@
 //! `Remark`: where the load that was delivered is another than the one that was asked for. The
 //! numbers are right, but they are those of another load.
 
-use super::intent::Intent;
-use super::tally::{Asked, Tally};
+use super::counts::{Counts, LengthCheck};
+use super::expected_load::ExpectedLoad;
 use super::words::{fixed, grouped};
 use crate::lang::Lang;
 
@@ -62,7 +62,7 @@ pub enum Remark {
 
 impl Remark {
     /// Every difference; none: what was asked for was delivered.
-    pub fn all(tally: &Tally, intent: &Intent) -> Vec<Remark> {
+    pub fn all(tally: &Counts, intent: &ExpectedLoad) -> Vec<Remark> {
         let mut remarks = Vec::new();
         if let Some((asked, counted)) = means(&tally.asked_input) {
             if counted < CUT_SHARE * asked {
@@ -183,7 +183,7 @@ impl Remark {
 }
 
 /// Asked and counted tokens of a request, on average.
-fn means(asked: &Asked) -> Option<(f64, f64)> {
+fn means(asked: &LengthCheck) -> Option<(f64, f64)> {
     let n = asked.compared as f64;
     (asked.compared > 0).then(|| (asked.asked_tokens as f64 / n, asked.counted_tokens as f64 / n))
 }
@@ -200,7 +200,7 @@ mod tests {
             let reply = reply(seq, 0).tokens_at(&[10, 20]).asked(input.0, output.0);
             summary.add(&reply.usage(input.1, output.1).record());
         }
-        let intent = Intent { exact, ..Intent::default() };
+        let intent = ExpectedLoad { exact, ..ExpectedLoad::default() };
         Remark::all(summary.tally(), &intent).iter().map(Remark::name).collect()
     }
 
@@ -228,7 +228,7 @@ mod tests {
         // One token may be the end of the text, which has none.
         summary.add(&reply(2, 0).usage(8, 1).record());
         summary.add(&reply(3, 0).not_streamed(50).usage(8, 5).record());
-        let all = Remark::all(summary.tally(), &Intent::default());
+        let all = Remark::all(summary.tally(), &ExpectedLoad::default());
         assert_eq!(all, [Remark::OutputUnseen { replies: 1, of: 4 }]);
         assert!(all[0].text(Lang::English).starts_with("1 of 4 replies have output tokens"));
         assert_eq!(summary.view(Metric::Ttft).count(), 1);
@@ -243,7 +243,7 @@ mod tests {
                 let reply = if seq < whole { reply.not_streamed(50) } else { reply.tokens_at(&[10, 20]) };
                 summary.add(&reply.record());
             }
-            Remark::all(summary.tally(), &Intent { streamed, ..Intent::default() })
+            Remark::all(summary.tally(), &ExpectedLoad { streamed, ..ExpectedLoad::default() })
         };
         assert_eq!(of(20, true), [Remark::NotStreamed { replies: 20, of: 20 }]);
         assert_eq!(of(3, true), [Remark::NotStreamed { replies: 3, of: 20 }]);
@@ -260,7 +260,7 @@ mod tests {
             for (seq, (times, tokens)) in (0..).zip(replies) {
                 summary.add(&reply(seq, 0).tokens_at(times).usage(8, *tokens).record());
             }
-            Remark::all(summary.tally(), &Intent::default())
+            Remark::all(summary.tally(), &ExpectedLoad::default())
         };
         let held = |replies, of| vec![Remark::StreamHeldBack { replies, of }];
         // In one read, and in one event.

@@ -2,12 +2,12 @@
 
 use super::remark::Remark;
 use super::trend::Trend;
-use super::verdict::{Cached, Doubt, Evidence, Verdict};
+use super::verdict::{CacheHits, Doubt, Evidence, Verdict};
 use crate::lang::Lang;
 use crate::record::Span;
 use serde_json::{Map, Value, json};
 
-pub use super::intent::Intent;
+pub use super::expected_load::ExpectedLoad;
 
 /// What a run has measured of itself, and every reason not to believe it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -118,7 +118,7 @@ fn told(evidence: &Evidence) -> impl Iterator<Item = (String, Value)> {
     let means = Span::ALL.map(|span| (format!("server_{}_ms_mean", span.name()), mean(span).into()));
     let rest = [
         ("cached_tokens_share_seen", cached.map(|cached| cached.share).into()),
-        ("cached_tokens_share_from", cached.map(Cached::source).into()),
+        ("cached_tokens_share_from", cached.map(CacheHits::source).into()),
         ("spec_acceptance", told.accepted().filter(|_| told.speculates).into()),
         ("server_counter_restarts", told.restarts.into()),
         ("server_counters_jump", told.jumps.into()),

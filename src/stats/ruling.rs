@@ -41,7 +41,7 @@ impl Slo {
             .iter()
             .map(|condition| match Name::parse(&condition.value) {
                 Ok(name) if response => {
-                    condition.judge_as(Name { metric: name.metric.from_planned(), ..name }, summary)
+                    condition.judge_as(Name { metric: name.metric.when_planned(), ..name }, summary)
                 }
                 _ => condition.judge(summary),
             })
@@ -54,7 +54,7 @@ impl Limit {
     fn met_by_most(&self, from_planned_time: bool, summary: &Summary) -> bool {
         // For itl the mean gap of a request: pooled gaps would weigh long replies more.
         let Ok((metric, _)) = limited(&self.metric) else { return false };
-        let metric = if from_planned_time { metric.from_planned() } else { metric };
+        let metric = if from_planned_time { metric.when_planned() } else { metric };
         let name = Name { metric, statistic: Statistic::Percentile(99.0) };
         let text = format!("{} <= {}ms", name, self.ms);
         let condition = Condition { value: name.to_string(), text, op: Op::LessEqual, bound: self.ms };
@@ -114,7 +114,7 @@ fn with_unit(value: f64, name: Name) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Window;
-    use super::super::fixture::{Reply, reply};
+    use super::super::fixture::{FixtureReply, reply};
     use super::*;
     use crate::record::Outcome;
 
@@ -123,7 +123,7 @@ mod tests {
         Slo { limits, ..Slo::default() }
     }
 
-    fn summary(open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
+    fn summary(open: bool, replies: impl IntoIterator<Item = FixtureReply>) -> Summary {
         let mut summary = Summary::new(Window::UNKNOWN, None, open);
         replies.into_iter().for_each(|reply| summary.add(&reply.record()));
         summary

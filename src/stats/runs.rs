@@ -110,8 +110,9 @@ fn shown(value: Option<f64>, unit: Unit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::expected_load::ExpectedLoad;
     use super::super::fixture::{all, reply};
-    use super::super::report::{Intent, Report};
+    use super::super::report::Report;
     use super::*;
     use crate::record::{Health, Outcome};
     use unicode_width::UnicodeWidthStr;
@@ -119,7 +120,7 @@ mod tests {
     fn summary(requests: u64) -> Summary {
         let mut summary = all((0..requests)
             .map(|seq| reply(seq, seq as i64 * 100).tokens_at(&[40, 48, 56]).asked(1024, 3).usage(1024, 3)));
-        let report = Report::new(&summary, &Intent::default(), &Health::default(), 0.0);
+        let report = Report::new(&summary, &ExpectedLoad::default(), &Health::default(), 0.0);
         summary.attach(report);
         summary
     }
@@ -170,7 +171,7 @@ mod tests {
             reply(0, 0).tokens_at(&[40, 48]).asked(8_000, 2).usage(2_048, 2),
             reply(1, 0).fails(Outcome::Status, "no"),
         ]);
-        let report = Report::new(&broken, &Intent::default(), &Health::default(), 0.0);
+        let report = Report::new(&broken, &ExpectedLoad::default(), &Health::default(), 0.0);
         broken.attach(report);
         assert_eq!(
             line(&broken, Lang::English),

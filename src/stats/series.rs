@@ -2,7 +2,7 @@
 
 use super::fold::Fold;
 use super::sample::{EXACT_MAX, Sample};
-use crate::record::{Events, Fields, Kind, Nanos, Point, Record, Source};
+use crate::record::{EventKind, Events, Fields, Nanos, Point, Record, Source};
 use std::ops::Range;
 
 /// What a window is asked for, in the order of the file.
@@ -39,7 +39,7 @@ impl Output {
         let mut sum = Output::default();
         for (kind, tokens) in events.kind[stretch.clone()].iter().zip(&events.tokens[stretch]) {
             // Sums instead of branches: this is done for every event of a run.
-            let output = u64::from(kind.has(Kind::OUTPUT));
+            let output = u64::from(kind.has(EventKind::OUTPUT));
             sum.events += output;
             sum.tokens += output * u64::from(*tokens);
             sum.untold += output * u64::from(*tokens == 0);
@@ -297,7 +297,10 @@ mod tests {
 
     #[test]
     fn tokens_that_the_server_told_count_where_they_came() {
-        let record = fixture::reply(0, 0).event(900, Kind::CONTENT, 1).event(1100, Kind::CONTENT, 5).record();
+        let record = fixture::reply(0, 0)
+            .event(900, EventKind::CONTENT, 1)
+            .event(1100, EventKind::CONTENT, 5)
+            .record();
         assert_eq!(line(&[record], "output_tokens", 2 * SECOND), [(1000, 1.0), (2000, 5.0)]);
     }
 

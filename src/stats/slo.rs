@@ -1,6 +1,6 @@
 //! `Slo`: what makes one request good, and what makes a run good. Parsed before any load.
 
-use super::metric::{Missing, Reader};
+use super::metric::{MetricReader, Missing};
 use super::names::{Metric, Name, Unit, metric_named};
 use crate::record::Record;
 
@@ -72,8 +72,8 @@ impl Limit {
     /// Whether a request is within the limit, or has no such value and needs none.
     fn holds(&self, record: &Record, from_planned_time: bool) -> bool {
         let Ok((metric, missing)) = limited(&self.metric) else { return false };
-        let metric = if from_planned_time { metric.from_planned() } else { metric };
-        let Reader::Each(read) = metric.about().reader else { return false };
+        let metric = if from_planned_time { metric.when_planned() } else { metric };
+        let MetricReader::Each(read) = metric.about().reader else { return false };
         match (read(record), missing) {
             (Some(ms), _) => ms <= self.ms,
             (None, Missing::FailsStreams) => !record.streamed,

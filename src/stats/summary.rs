@@ -1,17 +1,17 @@
 //! `Summary`: all numbers of one run.
 
-use super::conduct::Conduct;
+use super::counts::{Counts, Failed};
 use super::flow::Flow;
 use super::fold::Fold;
-use super::gaps::Gaps;
-use super::metric::{Metric, Reader};
-use super::rates::{Arrivals, Concurrency, InFlight, Reply};
+use super::gaps::GapStats;
+use super::load_stats::LoadStats;
+use super::metric::{Metric, MetricReader};
+use super::rates::{Arrivals, Concurrency, CountedReply, OpenIntervals};
 use super::report::Report;
 use super::sample::Sample;
 use super::slo::Slo;
-use super::tally::{Failed, Tally};
 use super::window::{Waiting, Window};
-use crate::record::{Adaption, Fields, Nanos, Part, Phase, Record, Told};
+use crate::record::{Adaption, Fields, Nanos, PartOf, Phase, Record, Told};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -29,15 +29,15 @@ pub struct Summary {
     pub(super) open: bool,
     /// By the number of the metric; empty where single requests have no values of it.
     pub(super) samples: Vec<Sample>,
-    pub(super) itl: Gaps,
-    pub(super) tally: Tally,
+    pub(super) itl: GapStats,
+    pub(super) tally: Counts,
     arrivals: Arrivals,
     /// Replies of the warm-up of which it is not known yet what arrives in the window.
     waiting: Waiting,
-    in_flight: InFlight,
+    in_flight: OpenIntervals,
     /// End of the last request, whichever.
     last_end: Option<Nanos>,
-    pub(super) conduct: Conduct,
+    pub(super) conduct: LoadStats,
     /// Fields of ours that the server does not take.
     pub(super) adaptions: Arc<Vec<Adaption>>,
     /// What the server's own counters say of the window.
@@ -61,13 +61,13 @@ impl Summary {
             slo,
             open,
             samples: vec![Sample::default(); Metric::ALL.len()],
-            itl: Gaps::default(),
-            tally: Tally::default(),
+            itl: GapStats::default(),
+            tally: Counts::default(),
             arrivals: Arrivals::default(),
             waiting: Waiting::default(),
-            in_flight: InFlight::default(),
+            in_flight: OpenIntervals::default(),
             last_end: None,
-            conduct: Conduct::default(),
+            conduct: LoadStats::default(),
             adaptions: Arc::default(),
             told: None,
             report: None,
@@ -97,7 +97,7 @@ impl Summary {
 
     /// What the server's counters say of its prefix cache, unless others asked the server for more
     /// than half as much as this run did: it is not known whose share that is.
-    pub(super) fn cache_told(&self) -> Option<Part> {
+    pub(super) fn cache_told(&self) -> Option<PartOf> {
         let cache = self.told.as_deref()?.cache?;
         let sent = self.samples[Metric::InputTokens as usize].view().sum();
         sent.is_none_or(|sent| cache.whole <= OTHERS_MAX * sent + FEW_TOKENS).then_some(cache)
@@ -123,7 +123,7 @@ impl Summary {
         self.in_flight.add(record);
         self.flow.read(record);
         self.last_end = self.last_end.max(Some(record.timeline.end));
-        if let Some(reply) = Reply::of(record) {
+        if let Some(reply) = CountedReply::of(record) {
             self.arrive(reply, record.phase);
         }
         if !self.is_measured(record) {
@@ -142,7 +142,7 @@ impl Summary {
 
     /// Counts what arrives of a reply in the window. That of a measured request ends with it at
     /// the latest, or at the latest end; a request of the warm-up may go on behind both.
-    fn arrive(&mut self, reply: Reply, phase: Phase) {
+    fn arrive(&mut self, reply: CountedReply, phase: Phase) {
         let (start, latest) = (self.window.start(), self.window.latest());
         match (self.window, phase) {
             (Window::Running { .. }, Phase::Warmup) => self.waiting.add(reply, &self.flow, start),
@@ -172,7 +172,7 @@ impl Summary {
     fn observe_each(&mut self, record: &Record, of_all_sent: bool) {
         for metric in Metric::all().filter(|metric| metric.about().of_all_sent == of_all_sent) {
             // What is made of gaps between events comes from those that were gathered once.
-            if let Reader::Each(read) = metric.about().reader
+            if let MetricReader::Each(read) = metric.about().reader
                 && metric != Metric::ItlRequest
             {
                 self.observe(metric, read(record));
@@ -193,7 +193,7 @@ impl Summary {
     }
 
     /// Counts of outcomes, lengths and sources.
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &Counts {
         &self.tally
     }
 
@@ -237,7 +237,7 @@ impl Summary {
         self.span().and_then(|(start, end)| self.in_flight.concurrency(start, end))
     }
 
-    pub(super) fn in_flight(&self) -> &InFlight {
+    pub(super) fn in_flight(&self) -> &OpenIntervals {
         &self.in_flight
     }
 

@@ -1,7 +1,7 @@
 //! `TokenBins`: output tokens in even stretches of a run, to be drawn.
 
 use super::fold::Fold;
-use crate::record::{Fields, Kind, Nanos, Record};
+use crate::record::{EventKind, Fields, Nanos, Record};
 
 /// Output tokens where they arrived, also those of requests that failed later: they were work, too.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Fold for TokenBins {
         let timeline = &record.timeline;
         let events = &timeline.events;
         let total = record.output_tokens().map_or(0.0, |(n, _)| f64::from(n));
-        let output = |kind: &Kind| kind.has(Kind::OUTPUT);
+        let output = |kind: &EventKind| kind.has(EventKind::OUTPUT);
         let count = events.kind.iter().filter(|kind| output(kind)).count();
         if count == 0 {
             let place = self.place(timeline.end);
@@ -91,13 +91,14 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_where_they_arrived() {
-        let even = reply(0, 1_000).event(500, Kind::ROLE, 0).tokens_at(&[1_000, 2_000]).usage(1, 6).record();
+        let even =
+            reply(0, 1_000).event(500, EventKind::ROLE, 0).tokens_at(&[1_000, 2_000]).usage(1, 6).record();
         // The server did not say how many tokens an event holds: the six are shared out.
         assert_eq!(bins(&even), [0.0, 0.0, 3.0, 3.0]);
-        let told = reply(0, 1_000).event(1_000, Kind::CONTENT, 5).event(2_000, Kind::CONTENT, 1);
+        let told = reply(0, 1_000).event(1_000, EventKind::CONTENT, 5).event(2_000, EventKind::CONTENT, 1);
         assert_eq!(bins(&told.clone().record()), [0.0, 0.0, 5.0, 1.0]);
         // Later than the end: in the last bin.
-        assert_eq!(bins(&told.event(9_000, Kind::CONTENT, 2).record()), [0.0, 0.0, 5.0, 3.0]);
+        assert_eq!(bins(&told.event(9_000, EventKind::CONTENT, 2).record()), [0.0, 0.0, 5.0, 3.0]);
         assert_eq!(bins(&reply(0, 1_000).not_streamed(700).usage(1, 4).record()), [0.0, 4.0, 0.0, 0.0]);
     }
 }

@@ -70,7 +70,7 @@ fn worth(told: &Told, lang: Lang) -> Option<&'static str> {
 mod tests {
     use super::super::fixture::{all, reply};
     use super::*;
-    use crate::record::{Mean, Part};
+    use crate::record::{Mean, PartOf};
 
     fn heard(told: Told) -> Summary {
         let mut summary =
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn what_the_server_tells_has_names() {
-        let mut told = Told { cache: Some(Part { part: 100.0, whole: 400.0 }), ..Told::default() };
-        (told.drafts, told.speculates) = (Some(Part { part: 30.0, whole: 100.0 }), true);
+        let mut told = Told { cache: Some(PartOf { part: 100.0, whole: 400.0 }), ..Told::default() };
+        (told.drafts, told.speculates) = (Some(PartOf { part: 30.0, whole: 100.0 }), true);
         for (i, span) in Span::ALL.into_iter().enumerate() {
             told.means[span as usize] = Some(Mean { ms: 10.0 + i as f64, count: 4.0 });
         }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_cached_line_is_filled_by_counters_unless_they_count_others_as_well() {
-        let cache = |part, whole| heard(Told { cache: Some(Part { part, whole }), ..Told::default() });
+        let cache = |part, whole| heard(Told { cache: Some(PartOf { part, whole }), ..Told::default() });
         let summary = cache(100.0, 400.0);
         assert_eq!(
             cached(&summary, Lang::English).unwrap(),
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(cached(&cache(100.0, 9_000.0), Lang::English), None, "somebody else asks the server, too");
         // What the replies say themselves goes first.
         let mut summary = all([reply(0, 0).tokens_at(&[40]).usage(100, 1).cached(7)]);
-        summary.hear(Told { cache: Some(Part { part: 100.0, whole: 100.0 }), ..Told::default() });
+        summary.hear(Told { cache: Some(PartOf { part: 100.0, whole: 100.0 }), ..Told::default() });
         let table = summary.table(Lang::English);
         assert!(table.contains("7 (7.00 % of input)") && !table.contains("by the server"), "{table}");
     }
@@ -143,7 +143,7 @@ mod tests {
             |told| rows(&heard(told), Lang::English).into_iter().map(|[_, text]| text).collect::<String>();
         assert!(text(Told { jumps: true, restarts: 3, ..Told::default() }).contains("--metrics-url"));
         assert!(text(Told { restarts: 1, ..Told::default() }).contains("began again"));
-        let drafts = Some(Part { part: 30.0, whole: 100.0 });
+        let drafts = Some(PartOf { part: 30.0, whole: 100.0 });
         assert_eq!(text(Told { speculates: true, drafts, ..Told::default() }), "30.0 %");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::flow::Flow;
 use super::fold::Fold;
-use super::gaps::Gaps;
+use super::gaps::GapStats;
 use super::metric::Metric;
 use super::sample::Sample;
 use super::weighed::Weighed;
@@ -12,7 +12,7 @@ use crate::record::{Fields, Phase, Record};
 pub struct Values {
     metric: Metric,
     sample: Sample,
-    gaps: Gaps,
+    gaps: GapStats,
     /// Reused from record to record.
     flow: Flow,
 }
@@ -20,7 +20,7 @@ pub struct Values {
 impl Values {
     /// A metric of which single requests have values.
     pub fn new(metric: Metric) -> Values {
-        Values { metric, sample: Sample::default(), gaps: Gaps::default(), flow: Flow::default() }
+        Values { metric, sample: Sample::default(), gaps: GapStats::default(), flow: Flow::default() }
     }
 
     pub fn weighed(&self) -> Weighed {

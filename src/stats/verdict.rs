@@ -95,7 +95,7 @@ pub struct Evidence {
     pub clock_steps: u32,
     pub largest_step_ms: f64,
     /// The input tokens that came from a prefix cache.
-    pub cached: Option<Cached>,
+    pub cached: Option<CacheHits>,
     /// With speculative decoding: share of the requests whose prompts are random words, and share
     /// of the drafts that were accepted.
     pub speculation: Option<(f64, Option<f64>)>,
@@ -111,7 +111,7 @@ pub struct Evidence {
 
 /// What of the input came from a prefix cache.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cached {
+pub struct CacheHits {
     /// Of the input tokens.
     pub share: f64,
     /// What the workload wanted at most. `None`: unknown.
@@ -120,7 +120,7 @@ pub struct Cached {
     pub counters: bool,
 }
 
-impl Cached {
+impl CacheHits {
     /// Who told, as in `runs.parquet`.
     pub fn source(self) -> &'static str {
         if self.counters { "server" } else { "usage" }
@@ -395,7 +395,7 @@ fn steadiness(evidence: &Evidence) -> Vec<Doubt> {
 /// Only too much is contamination: a server whose cache is off, or works in blocks, answers
 /// less from it than the workload would allow.
 fn cache(evidence: &Evidence) -> Option<Doubt> {
-    let Cached { share, wanted, counters } = evidence.cached?;
+    let CacheHits { share, wanted, counters } = evidence.cached?;
     let wanted = wanted?;
     (share > wanted + CACHED_SHARE).then_some(Doubt::Cached { share, wanted, counters })
 }

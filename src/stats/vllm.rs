@@ -30,13 +30,13 @@ pub struct Meta {
     pub request_rate: Option<f64>,
     pub burstiness: f64,
     pub max_concurrency: Option<u64>,
-    pub ramp: Option<Ramp>,
+    pub ramp: Option<RampUpMeta>,
     /// Percentiles of each latency.
     pub percentiles: Vec<f64>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Ramp {
+pub struct RampUpMeta {
     /// `linear`, `exponential`.
     pub strategy: String,
     pub start_rps: f64,
@@ -188,6 +188,7 @@ impl VllmResult {
         self
     }
 
+    #[cfg(test)]
     pub fn map(&self) -> &Map<String, Value> {
         &self.map
     }
@@ -347,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_ramp_has_its_own_keys() {
-        let ramp = Some(Ramp { strategy: "linear".into(), start_rps: 1.0, end_rps: 8.0 });
+        let ramp = Some(RampUpMeta { strategy: "linear".into(), start_rps: 1.0, end_rps: 8.0 });
         let result =
             VllmResult::new(&summary(None), Meta { ramp, request_rate: Some(2.5), ..Meta::default() });
         assert_eq!(result.map()["ramp_up_end_rps"], json!(8.0));

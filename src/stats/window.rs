@@ -1,8 +1,8 @@
 //! `Window`: which part of a run is measured.
 
+use super::counts::least;
 use super::flow::Flow;
-use super::rates::{Arrivals, Reply};
-use super::tally::least;
+use super::rates::{Arrivals, CountedReply};
 use crate::record::Nanos;
 
 /// Which part of a run is measured: after its start, until its end.
@@ -57,7 +57,7 @@ impl Window {
 /// Replies of the warm-up, until the window is known in which some of them arrive.
 #[derive(Debug, Clone, Default)]
 pub struct Waiting {
-    replies: Vec<(Reply, Flow)>,
+    replies: Vec<(CountedReply, Flow)>,
     events: usize,
     /// Events after which replies are looked through for those that can go.
     full: usize,
@@ -75,7 +75,7 @@ impl Waiting {
         self.replies.is_empty()
     }
 
-    pub fn add(&mut self, reply: Reply, flow: &Flow, start: Option<Nanos>) {
+    pub fn add(&mut self, reply: CountedReply, flow: &Flow, start: Option<Nanos>) {
         self.events += flow.at_us.len();
         self.replies.push((reply, flow.for_arrivals()));
         if self.events > self.full.max(FULL) {
@@ -121,7 +121,7 @@ mod tests {
         for i in 0..n {
             let record = reply(i as u64, i).tokens_at(&vec![1; events]).usage(1, events as u32).record();
             flow.read(&record);
-            waiting.add(Reply::of(&record).expect("a success"), &flow, start);
+            waiting.add(CountedReply::of(&record).expect("a success"), &flow, start);
         }
         waiting
     }

@@ -1,7 +1,7 @@
 //! Words for people, in English and Chinese, and how numbers are written.
 
+use super::counts::{LengthCheck, TokenSources};
 use super::statistic::Statistic;
-use super::tally::{Asked, Sources};
 use crate::lang::Lang;
 use crate::record::Adaption;
 
@@ -287,7 +287,7 @@ impl Lang {
     }
 
     /// Where the counts of output tokens come from.
-    pub fn sources(self, sources: &Sources) -> String {
+    pub fn sources(self, sources: &TokenSources) -> String {
         let names = match self {
             Lang::English => ["from usage", "by our tokenizer", "estimated from events", "unknown"],
             Lang::Chinese => ["服务器 usage", "本地分词器", "按事件估计", "未知"],
@@ -309,7 +309,7 @@ impl Lang {
     }
 
     /// How many replies had the length that was asked for.
-    pub fn lengths(self, asked: &Asked) -> String {
+    pub fn lengths(self, asked: &LengthCheck) -> String {
         let (met, of) = (grouped(asked.met), grouped(asked.compared));
         let tokens = asked_tokens(asked);
         match self {
@@ -336,7 +336,7 @@ impl Lang {
     }
 
     /// What the server counted against what was asked, where that differs.
-    pub fn input_difference(self, asked: &Asked) -> String {
+    pub fn input_difference(self, asked: &LengthCheck) -> String {
         if asked.met == asked.compared {
             return String::new();
         }
@@ -412,7 +412,7 @@ impl Lang {
     }
 }
 
-fn asked_tokens(asked: &Asked) -> String {
+fn asked_tokens(asked: &LengthCheck) -> String {
     match asked.range {
         Some((min, max)) if min != max => format!("{}–{}", grouped(min.into()), grouped(max.into())),
         Some((min, _)) => grouped(min.into()),

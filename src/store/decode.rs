@@ -1,6 +1,8 @@
-//! `Rows`: columns as records, the inverse of `encode`.
+//! `DecodedRows`: columns as records, the inverse of `encode`.
 
-use crate::record::{Clock, Connect, Doubts, Events, Fields, Kind, Outcome, Phase, Record, Timeline, Usage};
+use crate::record::{
+    Clock, Connect, Doubts, EventKind, Events, Fields, Outcome, Phase, Record, Timeline, Usage,
+};
 use arrow_array::{
     Array, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt16Array,
     UInt32Array,
@@ -14,11 +16,11 @@ pub(super) type Broken = String;
 
 /// The columns of a batch that records are rebuilt from, each with its type; only those of the wanted
 /// [`Fields`].
-pub(super) struct Rows<'a> {
+pub(super) struct DecodedRows<'a> {
     who: Who<'a>,
     times: Option<Times<'a>>,
     way: Option<Way<'a>>,
-    counts: Option<Counts<'a>>,
+    counts: Option<ColumnCounts<'a>>,
     at: Option<List<'a, UInt32Array>>,
     kind: Option<List<'a, UInt16Array>>,
     tokens: Option<List<'a, UInt32Array>>,
@@ -64,7 +66,7 @@ struct Way<'a> {
     unclosed: Option<&'a BooleanArray>,
 }
 
-struct Counts<'a> {
+struct ColumnCounts<'a> {
     asked_input: &'a Int64Array,
     asked_output: &'a Int64Array,
     /// Columns that older files do not have.
@@ -87,15 +89,15 @@ struct List<'a, A> {
 #[derive(Default)]
 pub(super) struct Classes(HashMap<String, Arc<str>>);
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(batch: &'a RecordBatch, fields: Fields) -> Result<Rows<'a>, Broken> {
+impl<'a> DecodedRows<'a> {
+    pub(super) fn new(batch: &'a RecordBatch, fields: Fields) -> Result<DecodedRows<'a>, Broken> {
         let has = |of: Fields| fields.has(of).then_some(());
         let texts = |of: Fields, name: &str| has(of).map(|()| column(batch, name)).transpose();
-        Ok(Rows {
+        Ok(DecodedRows {
             who: Who::new(batch)?,
             times: has(Fields::TIMES).map(|()| Times::new(batch)).transpose()?,
             way: has(Fields::WAY).map(|()| Way::new(batch)).transpose()?,
-            counts: has(Fields::COUNTS).map(|()| Counts::new(batch)).transpose()?,
+            counts: has(Fields::COUNTS).map(|()| ColumnCounts::new(batch)).transpose()?,
             at: has(Fields::EVENTS).map(|()| List::new(batch, "event_us")).transpose()?,
             kind: has(Fields::EVENTS).map(|()| List::new(batch, "event_kind")).transpose()?,
             tokens: has(Fields::EVENT_TOKENS).map(|()| List::new(batch, "event_tokens")).transpose()?,
@@ -143,7 +145,7 @@ impl<'a> Rows<'a> {
             events.at_us.extend_from_slice(&at.values.values()[at.range(i)]);
         }
         if let Some(kind) = &self.kind {
-            events.kind.extend(kind.values.values()[kind.range(i)].iter().map(|&bits| Kind(bits)));
+            events.kind.extend(kind.values.values()[kind.range(i)].iter().map(|&bits| EventKind(bits)));
         }
         if let Some(tokens) = &self.tokens {
             events.tokens.extend_from_slice(&tokens.values.values()[tokens.range(i)]);
@@ -264,9 +266,9 @@ impl<'a> Way<'a> {
     }
 }
 
-impl<'a> Counts<'a> {
-    fn new(batch: &'a RecordBatch) -> Result<Counts<'a>, Broken> {
-        Ok(Counts {
+impl<'a> ColumnCounts<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<ColumnCounts<'a>, Broken> {
+        Ok(ColumnCounts {
             asked_input: column(batch, "asked_input_tokens")?,
             asked_output: column(batch, "asked_output_tokens")?,
             load: [newer(batch, "forced_length")?, newer(batch, "synthetic_text")?],
@@ -382,7 +384,7 @@ mod tests {
             .collect();
         let old = batch.project(&old).unwrap();
         let mut back = Record::blank();
-        let rows = Rows::new(&old, Fields::ALL).unwrap();
+        let rows = DecodedRows::new(&old, Fields::ALL).unwrap();
         rows.fill(4, &mut back, &mut Classes::default()).unwrap();
         assert_eq!(records[4].timeline.tcp_min_rtt_us, Some(87));
         assert_eq!((back.timeline.tcp_retransmits, back.timeline.tcp_min_rtt_us), (None, None));
@@ -411,7 +413,7 @@ mod tests {
             let wanted = |i: &usize| names.contains(&&**batch.schema().field(*i).name());
             let some: Vec<usize> = (0..batch.num_columns()).filter(wanted).collect();
             let some = batch.project(&some).unwrap();
-            let rows = Rows::new(&some, fields).unwrap();
+            let rows = DecodedRows::new(&some, fields).unwrap();
             let (mut back, mut classes) = (Record::blank(), Classes::default());
             for (i, record) in records.iter().enumerate() {
                 rows.fill(i, &mut back, &mut classes).unwrap();

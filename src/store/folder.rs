@@ -127,7 +127,7 @@ impl Folder {
 
 /// A results folder on disk, found by [`list`].
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundFolder {
     pub path: PathBuf,
     /// Folder name.
     pub name: String,
@@ -140,22 +140,23 @@ pub struct Found {
 
 /// Results folders under `parent`, newest start first. Folders without a manifest are left out, and
 /// so are broken ones: [`look`] names those.
-pub fn list(parent: &Path) -> Result<Vec<Found>> {
+#[cfg(test)]
+pub fn list(parent: &Path) -> Result<Vec<FoundFolder>> {
     Ok(look(parent)?.found)
 }
 
 /// What a folder of results folders holds.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct FolderListing {
     /// Newest start first.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundFolder>,
     /// Folders that could not be read: when they began (milliseconds since 1970), and a sentence.
     pub broken: Vec<(i64, String)>,
     /// A sentence for each part that could not be read.
     pub warnings: Vec<String>,
 }
 
-impl Listing {
+impl FolderListing {
     /// What is wrong with the newest folder of all, so that nobody takes an older one for it;
     /// `newest`: when the newest that can be read began.
     pub fn broken_since(&self, newest: Option<i64>) -> Option<&str> {
@@ -165,8 +166,8 @@ impl Listing {
 }
 
 /// [`list`], and what could not be read.
-pub fn look(parent: &Path) -> Result<Listing> {
-    let mut listing = Listing::default();
+pub fn look(parent: &Path) -> Result<FolderListing> {
+    let mut listing = FolderListing::default();
     let cannot = |error| Error::run(format!("cannot list the results in {}: {error}", parent.display()));
     let entries = match fs::read_dir(parent) {
         Ok(entries) => entries,
@@ -208,7 +209,7 @@ fn began(path: &Path) -> i64 {
     told().or_else(named).or_else(changed).unwrap_or(i64::MAX)
 }
 
-fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<Found> {
+fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<FoundFolder> {
     let manifest = read_manifest(&path.join(MANIFEST))?;
     let started_ms = manifest.get("started_ms").and_then(Value::as_i64);
     let started_ms = started_ms.ok_or_else(|| Error::run("its manifest.json has no started_ms"))?;
@@ -225,7 +226,7 @@ fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<Found> {
     // A run gets its row when it ends; one that was killed is known by its parts alone.
     let file = path.join(runs::FILE);
     let finished = if file.exists() { reader::rows(&file)? as usize } else { 0 };
-    Ok(Found {
+    Ok(FoundFolder {
         path: path.to_path_buf(),
         name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         started_ms,
@@ -292,7 +293,7 @@ pub fn short_model_name(model: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{sample, writer::Writer};
+    use super::super::{sample, writer::RowWriter};
     use super::*;
     use serde_json::json;
 
@@ -399,7 +400,7 @@ mod tests {
         };
         let old = make("old", json!({"started_ms": 1_000, "model": "m/old"}));
         for (index, run) in ["c1", "c2"].into_iter().enumerate() {
-            let mut writer = Writer::start(old.path(), run, run, index as u32).unwrap();
+            let mut writer = RowWriter::start(old.path(), run, run, index as u32).unwrap();
             writer.write(sample::parcels(&sample::records(30))).unwrap();
             writer.finish().unwrap();
         }

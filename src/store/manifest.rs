@@ -7,7 +7,7 @@ use std::fs;
 
 /// What a machine says of itself. `None`: it does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Host {
+pub struct Machine {
     pub hostname: Option<String>,
     /// Operating system with its release and the instruction set, such as `linux 6.8.0 x86_64`.
     pub os: String,
@@ -17,14 +17,14 @@ pub struct Host {
     pub memory_bytes: Option<u64>,
 }
 
-impl Host {
+impl Machine {
     /// Asks this machine.
-    pub fn here() -> Host {
+    pub fn here() -> Machine {
         let read = |path: &str| fs::read_to_string(path).ok();
         let line =
             |path: &str| read(path).map(|text| text.trim().to_string()).filter(|text| !text.is_empty());
         let release = line("/proc/sys/kernel/osrelease").map(|release| format!(" {release}"));
-        Host {
+        Machine {
             hostname: line("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok()),
             os: format!("{}{} {}", std::env::consts::OS, release.unwrap_or_default(), std::env::consts::ARCH),
             cpu: read("/proc/cpuinfo").as_deref().and_then(cpu_model),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_host_names_its_system_and_writes_what_it_does_not_know_as_null() {
-        assert!(Host::here().os.starts_with(std::env::consts::OS));
-        assert_eq!(Host::default().to_json()["memory_bytes"], Value::Null);
+        assert!(Machine::here().os.starts_with(std::env::consts::OS));
+        assert_eq!(Machine::default().to_json()["memory_bytes"], Value::Null);
     }
 }

@@ -1,6 +1,6 @@
 //! `merge`: the many small parts of a finished run become few.
 
-use super::parts::{self, Part, part_name, requests_folder, unfinished_name};
+use super::parts::{self, RowFile, part_name, requests_folder, unfinished_name};
 use super::reader;
 use super::schema;
 use super::writer::cannot_write;
@@ -28,7 +28,7 @@ const LARGE_BYTES: i64 = 512 << 10;
 pub(super) fn merge(folder: &Path, index: u32, from: u32) -> Result<u32> {
     let live = parts::list(folder)?.live;
     let mine = live.into_iter().filter(|part| part.run == index && part.first >= from);
-    let mut groups: Vec<(u64, Vec<Part>)> = Vec::new();
+    let mut groups: Vec<(u64, Vec<RowFile>)> = Vec::new();
     for part in mine {
         let rows = reader::rows(&part.path)?;
         match groups.last_mut() {
@@ -47,7 +47,7 @@ pub(super) fn merge(folder: &Path, index: u32, from: u32) -> Result<u32> {
     Ok(groups.len() as u32)
 }
 
-fn merge_group(folder: &Path, group: &[Part]) -> Result<()> {
+fn merge_group(folder: &Path, group: &[RowFile]) -> Result<()> {
     let (first, last) = (&group[0], &group[group.len() - 1]);
     let name = part_name(first.run, first.first, last.last);
     let finished = requests_folder(folder).join(&name);
@@ -65,7 +65,7 @@ fn merge_group(folder: &Path, group: &[Part]) -> Result<()> {
 }
 
 /// Rows of all parts into one file that is safely on disk, since its sources are deleted next.
-fn copy(group: &[Part], to: &Path) -> Result<()> {
+fn copy(group: &[RowFile], to: &Path) -> Result<()> {
     let (run, zero_ms) = reader::identity(&group[0].path)?;
     let parquet = create(to, &run, zero_ms)?;
     let (mut rows, mut bytes, mut row_groups) = (0, 0, 0);
@@ -140,7 +140,7 @@ pub(super) fn append<W: Write + Send>(
 }
 
 /// Small ones are decoded and encoded again, so that they become large.
-fn encode_again(group: &[Part], mut parquet: ArrowWriter<File>, to: &Path) -> Result<()> {
+fn encode_again(group: &[RowFile], mut parquet: ArrowWriter<File>, to: &Path) -> Result<()> {
     let written = |error| cannot_write(to, error);
     for part in group {
         for batch in reader::batches(&part.path)? {

@@ -2,14 +2,14 @@
 //! the manifest, and the readers of all of them. Column names live only here.
 
 pub mod folder;
-pub mod manifest;
-pub mod parts;
+pub(crate) mod manifest;
+pub(crate) mod parts;
 pub mod reader;
 pub mod runs;
 pub mod schema;
 pub mod series;
 pub mod table;
-pub mod writer;
+pub(crate) mod writer;
 
 mod aside;
 mod decode;
@@ -22,7 +22,7 @@ mod sample;
 pub use folder::Folder;
 
 pub use table::save_table;
-pub use writer::Writer;
+pub use writer::RowWriter;
 
 #[cfg(test)]
 mod tests {
@@ -38,12 +38,12 @@ mod tests {
             "started_ms": started_ms,
             "model": "org/Tiny-1B-AWQ",
             "versions": manifest::versions(),
-            "host": manifest::Host::here().to_json(),
+            "host": manifest::Machine::here().to_json(),
             "script_sha256": manifest::sha256("run(plan)"),
         });
         folder.manifest(|manifest| manifest.extend(facts.as_object().unwrap().clone())).unwrap();
         for (index, run) in ["c1", "c8"].into_iter().enumerate() {
-            let mut writer = Writer::start(folder.path(), run, run, index as u32).unwrap();
+            let mut writer = RowWriter::start(folder.path(), run, run, index as u32).unwrap();
             writer.begin(started_ms);
             writer.write(sample::parcels(&sample::records(100))).unwrap();
             let written = writer.finish().unwrap();
@@ -61,7 +61,7 @@ mod tests {
     fn a_whole_folder_is_written_and_found_again() {
         let parent = tempfile::tempdir().unwrap();
         let folder = sample_folder(parent.path());
-        let folder::Listing { found, broken, warnings } = folder::look(parent.path()).unwrap();
+        let folder::FolderListing { found, broken, warnings } = folder::look(parent.path()).unwrap();
         assert!(warnings.is_empty() && broken.is_empty(), "{warnings:?} {broken:?}");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, folder.path());

@@ -1,4 +1,4 @@
-//! `Part`: one Parquet file of requests, and what its name says.
+//! `RowFile`: one Parquet file of requests, and what its name says.
 //!
 //! `part-003-0007.parquet` is part 7 of run 3; `part-003-0000-0007.parquet` is parts 0 to 7 merged. A merge
 //! renames the merged file into place first and deletes the small ones after. Whoever lists the parts
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// A finished part on disk, named after what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Part {
+pub struct RowFile {
     /// Place of the run in its folder.
     pub run: u32,
     pub first: u32,
@@ -21,11 +21,11 @@ pub struct Part {
 
 /// What the `requests` folder holds.
 #[derive(Debug, Default)]
-pub struct Parts {
+pub struct RowFiles {
     /// By run, then by part; together they hold every row once.
-    pub live: Vec<Part>,
+    pub live: Vec<RowFile>,
     /// Merged away: a killed process did not get to delete them.
-    pub covered: Vec<Part>,
+    pub covered: Vec<RowFile>,
     /// Parts that were being written when they were seen.
     pub unfinished: Vec<PathBuf>,
 }
@@ -50,14 +50,14 @@ pub fn unfinished_name(name: &str) -> String {
 }
 
 /// The parts of a results folder; none when it has no requests yet.
-pub fn list(folder: &Path) -> Result<Parts> {
+pub fn list(folder: &Path) -> Result<RowFiles> {
     let requests = requests_folder(folder);
     let entries = match fs::read_dir(&requests) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Parts::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RowFiles::default()),
         Err(error) => return Err(Error::run(format!("cannot list {}: {error}", requests.display()))),
     };
-    let mut parts = Parts::default();
+    let mut parts = RowFiles::default();
     let mut all = Vec::new();
     for entry in entries {
         let entry =
@@ -65,7 +65,7 @@ pub fn list(folder: &Path) -> Result<Parts> {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         if let Some((run, first, last)) = parse(name) {
-            all.push(Part { run, first, last, path: entry.path() });
+            all.push(RowFile { run, first, last, path: entry.path() });
         } else if name.starts_with(".part-") && name.ends_with(".tmp") {
             parts.unfinished.push(entry.path());
         }
@@ -104,7 +104,7 @@ mod tests {
         folder
     }
 
-    fn names(parts: &[Part]) -> Vec<String> {
+    fn names(parts: &[RowFile]) -> Vec<String> {
         parts.iter().map(|part| part.path.file_name().unwrap().to_str().unwrap().to_string()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Read records back from the Parquet parts of a results folder.
 
-use super::decode::{Classes, Rows};
-use super::parts::{self, Part, Parts};
+use super::decode::{Classes, DecodedRows};
+use super::parts::{self, RowFile, RowFiles};
 use super::schema;
 use crate::error::{Error, Result, caught};
 use crate::pages;
@@ -82,7 +82,7 @@ fn read_half<'a, S>(
 
 /// Row groups of a part; `None`: all of them.
 struct Piece<'a> {
-    part: &'a Part,
+    part: &'a RowFile,
     groups: Option<Vec<usize>>,
 }
 
@@ -90,8 +90,8 @@ struct Piece<'a> {
 const HALVES_ROWS: i64 = 1 << 16;
 
 /// The rows of a run in two halves, by whole row groups; the second has none when they are few.
-fn halves<'a>(live: &'a [Part], run: &str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
-    let sizes = |part: &Part| -> Option<Vec<i64>> {
+fn halves<'a>(live: &'a [RowFile], run: &str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
+    let sizes = |part: &RowFile| -> Option<Vec<i64>> {
         let footer = footer(&part.path).ok()?;
         let mine = value(&footer, schema::KEY_RUN).is_none_or(|of| of == run);
         mine.then(|| footer.row_groups().iter().map(|group| group.num_rows().max(0)).collect())
@@ -124,13 +124,13 @@ fn halves<'a>(live: &'a [Part], run: &str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
 
 /// What was taken of a part, and why no more was.
 struct Taken<'a> {
-    part: &'a Part,
+    part: &'a RowFile,
     rows: u64,
     fault: Option<String>,
 }
 
 /// What could not be read; faults of the same part are one warning.
-fn warnings(parts: &Parts, taken: &[Taken]) -> Vec<String> {
+fn warnings(parts: &RowFiles, taken: &[Taken]) -> Vec<String> {
     let faulty = parts.live.iter().filter_map(|part| {
         let mine = || taken.iter().filter(|taken| taken.part == part);
         let reason = mine().find_map(|taken| taken.fault.as_deref())?;
@@ -217,7 +217,7 @@ fn read_batch(
     read: &mut u64,
     each: &mut impl FnMut(&str, &mut Record),
 ) -> std::result::Result<(), String> {
-    let rows = Rows::new(batch, room.fields)?;
+    let rows = DecodedRows::new(batch, room.fields)?;
     for i in 0..batch.num_rows() {
         if run.is_none_or(|wanted| wanted == rows.run(i)) {
             rows.fill(i, &mut room.record, &mut room.classes)?;
@@ -346,7 +346,7 @@ pub(super) fn cannot_read(path: &Path, reason: impl Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::parts::{part_name, requests_folder, unfinished_name};
-    use super::super::writer::Writer;
+    use super::super::writer::RowWriter;
     use super::super::{encode, sample};
     use super::*;
     use parquet::arrow::ArrowWriter;
@@ -356,7 +356,7 @@ mod tests {
     fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (index, run) in runs.iter().enumerate() {
-            let mut writer = Writer::start(folder.path(), run, run, index as u32).unwrap();
+            let mut writer = RowWriter::start(folder.path(), run, run, index as u32).unwrap();
             writer.write(sample::parcels(&sample::records(10))).unwrap();
             writer.finish().unwrap();
         }
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn the_halves_of_a_long_run_are_its_rows_once_each() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "long", "long", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), "long", "long", 0).unwrap();
         let all = HALVES_ROWS as u64 + 4_000;
         for from in (0..all).step_by(4_000) {
             let records =
@@ -404,7 +404,7 @@ mod tests {
         rows.sort_unstable();
         rows.dedup();
         assert_eq!(rows.len(), halves.concat().len());
-        assert_eq!(halves.concat().len() as u64, (all / 4_000 + u64::from(all % 4_000 > 0)) * 4_000);
+        assert_eq!(halves.concat().len() as u64, all.div_ceil(4_000) * 4_000);
         let short = folder_with_runs(&["long", "other"]);
         assert_eq!(seen(short.path()).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
     }

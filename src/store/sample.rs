@@ -1,7 +1,7 @@
 //! Records for the tests of this module.
 
 use crate::record::{
-    Clock, Connect, Doubts, Events, Kind, Outcome, Parcel, Phase, Record, Timeline, Timeout, Usage,
+    Clock, Connect, Doubts, EventKind, Events, Outcome, PackedRecord, Phase, Record, Timeline, Timeout, Usage,
 };
 
 /// `n` records; every fifth one failed, in all the ways there are, and the first was never sent.
@@ -9,8 +9,8 @@ pub fn records(n: u64) -> Vec<Record> {
     (0..n).map(record).collect()
 }
 
-pub fn parcels(records: &[Record]) -> Vec<Parcel> {
-    records.iter().cloned().map(Parcel::from).collect()
+pub fn parcels(records: &[Record]) -> Vec<PackedRecord> {
+    records.iter().cloned().map(PackedRecord::from).collect()
 }
 
 fn record(seq: u64) -> Record {
@@ -86,13 +86,18 @@ fn send(record: &mut Record) {
 fn events(seq: u32) -> Events {
     let mut events = Events::with_capacity(8);
     let first = 20_000 + seq % 97;
-    events.push(first - 500, Kind::ROLE.with(Kind::CHOICES), 0, 0);
-    events.push(first, Kind::REASONING.with(Kind::CHOICES), 1, 4);
+    events.push(first - 500, EventKind::ROLE.with(EventKind::CHOICES), 0, 0);
+    events.push(first, EventKind::REASONING.with(EventKind::CHOICES), 1, 4);
     for i in 0..4 + seq % 3 {
-        events.push(first + 10_000 * (i + 1) + i * seq % 89, Kind::CONTENT.with(Kind::CHOICES), 1, 3 + i);
+        events.push(
+            first + 10_000 * (i + 1) + i * seq % 89,
+            EventKind::CONTENT.with(EventKind::CHOICES),
+            1,
+            3 + i,
+        );
     }
-    events.push(first + 80_000, Kind::FINISH.with(Kind::CHOICES), 0, 0);
-    events.push(first + 80_100, Kind::USAGE.with(Kind::EMPTY), 0, 0);
-    events.push(u32::MAX, Kind::DONE, 0, 0);
+    events.push(first + 80_000, EventKind::FINISH.with(EventKind::CHOICES), 0, 0);
+    events.push(first + 80_100, EventKind::USAGE.with(EventKind::EMPTY), 0, 0);
+    events.push(u32::MAX, EventKind::DONE, 0, 0);
     events
 }

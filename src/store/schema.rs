@@ -3,7 +3,7 @@
 //! Plain types only: no Arrow dictionaries, no unsigned scalars (a difference of two must not
 //! wrap), lists with the standard three levels (`event_us.list.element`).
 
-use crate::record::{Fields, Kind};
+use crate::record::{EventKind, Fields};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -252,17 +252,17 @@ fn metadata(run: &str, zero_ms: i64) -> Vec<KeyValue> {
 }
 
 /// What each bit of `event_kind` says.
-const KIND_BITS: [(&str, Kind); 10] = [
-    ("role", Kind::ROLE),
-    ("reasoning", Kind::REASONING),
-    ("content", Kind::CONTENT),
-    ("tool", Kind::TOOL),
-    ("finish", Kind::FINISH),
-    ("usage", Kind::USAGE),
-    ("error", Kind::ERROR),
-    ("done", Kind::DONE),
-    ("empty", Kind::EMPTY),
-    ("choices", Kind::CHOICES),
+const KIND_BITS: [(&str, EventKind); 10] = [
+    ("role", EventKind::ROLE),
+    ("reasoning", EventKind::REASONING),
+    ("content", EventKind::CONTENT),
+    ("tool", EventKind::TOOL),
+    ("finish", EventKind::FINISH),
+    ("usage", EventKind::USAGE),
+    ("error", EventKind::ERROR),
+    ("done", EventKind::DONE),
+    ("empty", EventKind::EMPTY),
+    ("choices", EventKind::CHOICES),
 ];
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ const KEY_TIMES: &str = "rampant.times";
 
 /// Writes the rows of one run.
 #[derive(Debug)]
-pub struct Writer {
+pub struct SeriesWriter {
     folder: PathBuf,
     run: String,
     index: u32,
@@ -48,12 +48,12 @@ pub struct Writer {
     parts: u32,
 }
 
-impl Writer {
+impl SeriesWriter {
     /// `index`: place of the run in its folder; `zero_us`: the wall clock of the run's zero,
     /// microseconds since 1970.
-    pub fn new(folder: &Path, run: &str, index: u32, zero_us: i64) -> Writer {
+    pub fn new(folder: &Path, run: &str, index: u32, zero_us: i64) -> SeriesWriter {
         let (folder, run) = (folder.to_path_buf(), run.to_string());
-        Writer { folder, run, index, zero_us, waiting: Vec::new(), parts: 0 }
+        SeriesWriter { folder, run, index, zero_us, waiting: Vec::new(), parts: 0 }
     }
 
     /// Takes points; writes a part when one is full. Points are kept when that fails.
@@ -308,7 +308,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut written = Vec::new();
         for (index, run) in ["c1", "c2", "c10"].into_iter().enumerate() {
-            let mut writer = Writer::new(folder.path(), run, index as u32, 1_767_323_045_000_000);
+            let mut writer = SeriesWriter::new(folder.path(), run, index as u32, 1_767_323_045_000_000);
             let points = vec![point(-5_000_000, "running", 0.5), client(SECOND, "in_flight", index as f64)];
             writer.add(points.clone()).unwrap();
             writer.finish().unwrap();
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn a_long_run_is_written_in_parts_that_become_one_row_group() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::new(folder.path(), "soak", 3, 0);
+        let mut writer = SeriesWriter::new(folder.path(), "soak", 3, 0);
         for second in 0..300 {
             writer.add(vec![point(second * SECOND, "running", second as f64)]).unwrap();
             assert!(writer.waiting.len() <= 60, "{}", writer.waiting.len());
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn parts_that_were_joined_already_are_not_read_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::new(folder.path(), "c1", 0, 0);
+        let mut writer = SeriesWriter::new(folder.path(), "c1", 0, 0);
         writer.add(vec![point(0, "running", 1.0), point(61 * SECOND, "running", 2.0)]).unwrap();
         let part = folder.path().join(PARTS).join("part-000-0000.parquet");
         let bytes = fs::read(&part).unwrap();
@@ -361,7 +361,7 @@ mod tests {
     fn a_broken_file_is_an_error_and_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE), "no parquet").unwrap();
-        let mut writer = Writer::new(folder.path(), "c1", 0, 0);
+        let mut writer = SeriesWriter::new(folder.path(), "c1", 0, 0);
         writer.add(vec![point(0, "running", 1.0)]).unwrap();
         let error = writer.finish().unwrap_err();
         assert!(error.message.contains(FILE), "{error}");
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn a_run_without_points_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        Writer::new(folder.path(), "c1", 0, 0).finish().unwrap();
+        SeriesWriter::new(folder.path(), "c1", 0, 0).finish().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -1,11 +1,11 @@
-//! `Writer`: a thread that turns finished records into Parquet parts.
+//! `RowWriter`: a thread that turns finished records into Parquet parts.
 
 use super::merge;
 use super::parts::{self, part_name, requests_folder, unfinished_name};
 use super::queue::{Queue, Taken};
 use super::{encode, schema};
 use crate::error::{Error, Result};
-use crate::record::{Parcel, Record};
+use crate::record::{PackedRecord, Record};
 use parquet::arrow::ArrowWriter;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -25,16 +25,16 @@ const EVENT_BYTES: usize = 14;
 const QUEUE_BYTES: usize = 16 << 20;
 
 /// The writing side of one run. A part is closed every few seconds, so that a killed process
-/// loses little. Dropped without [`Writer::finish`], it still closes the last part.
-pub struct Writer {
+/// loses little. Dropped without [`RowWriter::finish`], it still closes the last part.
+pub struct RowWriter {
     queue: Arc<Queue<Item>>,
     thread: Option<JoinHandle<Result<RunParts>>>,
     blocked: Duration,
 }
 
-impl Writer {
+impl RowWriter {
     /// Starts the thread. Parts go to `<folder>/requests/part-<run index>-<part>.parquet`.
-    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32) -> Result<Writer> {
+    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32) -> Result<RowWriter> {
         let parts = RunParts::new(folder, run, traffic, run_index)?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let thread = std::thread::Builder::new()
@@ -44,7 +44,7 @@ impl Writer {
                 move || write_all(&queue, parts)
             })
             .map_err(|error| Error::run(format!("cannot start the thread that writes results: {error}")))?;
-        Ok(Writer { queue, thread: Some(thread), blocked: Duration::ZERO })
+        Ok(RowWriter { queue, thread: Some(thread), blocked: Duration::ZERO })
     }
 
     /// Tells the wall clock of the run's zero, milliseconds since 1970. Comes before the first row:
@@ -54,13 +54,13 @@ impl Writer {
         let _ = self.queue.push(Item::Zero(zero_ms), 0);
     }
 
-    /// Hands records over; blocks when the disk is slow (counted in [`Written::blocked_ms`]).
+    /// Hands records over; blocks when the disk is slow (counted in [`RowsWritten::blocked_ms`]).
     /// An error of the thread (disk full) comes back here.
-    pub fn write(&mut self, parcels: Vec<Parcel>) -> Result<()> {
+    pub fn write(&mut self, parcels: Vec<PackedRecord>) -> Result<()> {
         if parcels.is_empty() {
             return Ok(());
         }
-        let weight = parcels.iter().map(Parcel::weight).sum();
+        let weight = parcels.iter().map(PackedRecord::weight).sum();
         if !self.queue.full() {
             return self.queue.push(Item::Rows(parcels), weight);
         }
@@ -70,23 +70,23 @@ impl Writer {
         pushed
     }
 
-    /// How long [`Writer::write`] has waited for the disk, milliseconds.
+    /// How long [`RowWriter::write`] has waited for the disk, milliseconds.
     pub fn blocked_ms(&self) -> f64 {
         self.blocked.as_secs_f64() * 1e3
     }
 
     /// Closes the last part, waits for the thread, and merges the run's parts into few.
-    /// [`Written::parts`] counts the files after that.
-    pub fn finish(self) -> Result<Written> {
+    /// [`RowsWritten::parts`] counts the files after that.
+    pub fn finish(self) -> Result<RowsWritten> {
         self.end(true)
     }
 
     /// The same without the merge, for which there may be no time: parts are as good as they are.
-    pub fn finish_at_once(self) -> Result<Written> {
+    pub fn finish_at_once(self) -> Result<RowsWritten> {
         self.end(false)
     }
 
-    fn end(mut self, merged: bool) -> Result<Written> {
+    fn end(mut self, merged: bool) -> Result<RowsWritten> {
         let run = self.stop()?;
         let mut written = run.written;
         if written.parts > 1 && merged {
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for RowWriter {
     fn drop(&mut self) {
         if self.thread.is_some() {
             // Nobody is left to hear of an error.
@@ -114,7 +114,7 @@ impl Drop for Writer {
 
 /// What a writer has done.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Written {
+pub struct RowsWritten {
     pub rows: u64,
     pub parts: u32,
     pub blocked_ms: f64,
@@ -123,7 +123,7 @@ pub struct Written {
 /// What the thread is told.
 enum Item {
     Zero(i64),
-    Rows(Vec<Parcel>),
+    Rows(Vec<PackedRecord>),
 }
 
 fn write_all(queue: &Queue<Item>, mut parts: RunParts) -> Result<RunParts> {
@@ -160,7 +160,7 @@ struct RunParts {
     open: Option<OpenPart>,
     /// When the part with the first waiting row must be closed.
     due: Option<Instant>,
-    written: Written,
+    written: RowsWritten,
 }
 
 struct OpenPart {
@@ -188,11 +188,11 @@ impl RunParts {
             waiting_bytes: 0,
             open: None,
             due: None,
-            written: Written::default(),
+            written: RowsWritten::default(),
         })
     }
 
-    fn add(&mut self, parcels: Vec<Parcel>, now: Instant) -> Result<()> {
+    fn add(&mut self, parcels: Vec<PackedRecord>, now: Instant) -> Result<()> {
         for parcel in parcels {
             self.due.get_or_insert(now + PART_TIME);
             let record = parcel.open();
@@ -317,7 +317,7 @@ mod tests {
     fn what_is_written_is_read_back_equal() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(3_000);
-        let mut writer = Writer::start(folder.path(), "c8", "c8", 4).unwrap();
+        let mut writer = RowWriter::start(folder.path(), "c8", "c8", 4).unwrap();
         writer.begin(ZERO_MS);
         for some in records.chunks(700) {
             writer.write(sample::parcels(some)).unwrap();
@@ -429,7 +429,7 @@ mod tests {
     fn a_run_index_that_was_used_before_overwrites_nothing() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+            let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
             writer.begin(ZERO_MS);
             writer.write(sample::parcels(&sample::records(5))).unwrap();
             writer.finish().unwrap();
@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn a_writer_that_is_dropped_closes_its_last_part() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
         writer.begin(ZERO_MS);
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         drop(writer);
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
-        let written = Writer::start(folder.path(), "a", "a", 0).unwrap().finish().unwrap();
+        let written = RowWriter::start(folder.path(), "a", "a", 0).unwrap().finish().unwrap();
         assert_eq!((written.rows, written.parts), (0, 0));
         assert!(names(folder.path()).is_empty());
     }
@@ -458,7 +458,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_comes_back_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
         writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         writer.write(sample::parcels(&sample::records(7))).unwrap();
@@ -470,7 +470,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_stops_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
         writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());

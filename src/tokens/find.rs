@@ -131,7 +131,7 @@ mod tests {
         assert!(matches!(tokens, Tokens::Words));
         assert!(warning.expect("a warning").starts_with(&format!("no tokenizer.json in \"{name}\"")));
         std::fs::write(folder.path().join("tokenizer.json"), "{").expect("written");
-        assert_eq!(find(&name, nowhere).expect_err("broken").kind, crate::error::Kind::Usage);
+        assert_eq!(find(&name, nowhere).expect_err("broken").kind, crate::error::ErrorKind::Usage);
     }
 
     #[test]

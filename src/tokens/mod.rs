@@ -13,7 +13,7 @@ pub use find::{hub_caches, is_hub_name};
 pub use real::Real;
 use std::path::Path;
 use std::sync::Arc;
-use words::Words;
+use words::WordList;
 
 /// A tokenizer, or the built-in word list when there is none.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub enum Tokens {
 
 /// Text that was made, and what it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct MadeText {
     pub text: String,
     /// By the tokenizer; `None` without one. It differs from what was asked only when the
     /// vocabulary cannot make that many.
@@ -79,7 +79,7 @@ impl Tokens {
     }
 
     /// Text that, put behind `before`, adds exactly `n` tokens. It begins with what separates
-    /// the two. [`Made::tokens`] counts the new part alone.
+    /// the two. [`MadeText::tokens`] counts the new part alone.
     ///
     /// ```
     /// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -88,12 +88,12 @@ impl Tokens {
     /// assert!(more.text.starts_with(' '));
     /// assert_eq!(more.text.split_whitespace().count(), 3);
     /// ```
-    pub fn after(&self, before: &str, n: u32, rng: &mut impl rand::Rng) -> Made {
+    pub fn after(&self, before: &str, n: u32, rng: &mut impl rand::Rng) -> MadeText {
         match self {
             Tokens::Words => {
-                let words = Words::common();
+                let words = WordList::common();
                 let drawn = words.draw(n as usize, before.is_empty(), rng);
-                Made { text: words.join(before, &drawn), tokens: None }
+                MadeText { text: words.join(before, &drawn), tokens: None }
             }
             Tokens::Real(real) => real.after(before, n, rng),
         }
@@ -101,7 +101,7 @@ impl Tokens {
 
     /// Text of exactly `n` tokens that many requests share: the same generator state and `n`
     /// give the same text, which is made once and kept.
-    pub fn shared(&self, n: u32, rng: &mut impl rand::Rng) -> Arc<Made> {
+    pub fn shared(&self, n: u32, rng: &mut impl rand::Rng) -> Arc<MadeText> {
         match self {
             Tokens::Words => {
                 // Real text takes this number as its key: the rest is then drawn alike.

@@ -1,8 +1,8 @@
 //! `Real`: a loaded tokenizer, and text of an exact count by it.
 
-use super::Made;
+use super::MadeText;
 use super::vocabulary;
-use super::words::Words;
+use super::words::WordList;
 use crate::error::{Error, Result};
 use rand::{Rng, RngCore};
 use std::collections::HashMap;
@@ -16,14 +16,14 @@ pub struct Real {
     name: String,
     tokenizer: Tokenizer,
     /// Built when the first text is made: counting alone does not need it.
-    words: OnceLock<Words>,
+    words: OnceLock<WordList>,
     shared: Mutex<Shared>,
 }
 
 /// Shared texts that were made, by their length and their generator.
 #[derive(Default)]
 struct Shared {
-    texts: HashMap<(u32, u128), Arc<Made>>,
+    texts: HashMap<(u32, u128), Arc<MadeText>>,
     bytes: usize,
 }
 
@@ -81,11 +81,11 @@ impl Real {
     }
 
     /// The words that text is made of.
-    pub(super) fn words(&self) -> &Words {
+    pub(super) fn words(&self) -> &WordList {
         self.words.get_or_init(|| vocabulary::build(&self.tokenizer))
     }
 
-    pub(super) fn shared(&self, n: u32, rng: &mut impl Rng) -> Arc<Made> {
+    pub(super) fn shared(&self, n: u32, rng: &mut impl Rng) -> Arc<MadeText> {
         let key = (n, rng.random::<u128>());
         let lock = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = lock().texts.get(&key) {
@@ -103,21 +103,21 @@ impl Real {
 
     /// Draws words, counts the text, and corrects it until it adds exactly `n` tokens behind
     /// `before`; the nearest text when the vocabulary does not allow it.
-    pub(super) fn after(&self, before: &str, n: u32, rng: &mut dyn RngCore) -> Made {
+    pub(super) fn after(&self, before: &str, n: u32, rng: &mut dyn RngCore) -> MadeText {
         let words = self.words();
         let context = if words.local { tail(before) } else { before };
         let base = i64::from(self.count(context).unwrap_or(0));
         let mut drawn = words.draw(n as usize, before.is_empty(), rng);
-        let mut best: Option<(i64, Made)> = None;
+        let mut best: Option<(i64, MadeText)> = None;
         for attempt in 0..TRIES {
             let text = words.join(before, &drawn);
             let Some(whole) = self.count(&[context, &text].concat()) else {
-                return Made { text, tokens: None };
+                return MadeText { text, tokens: None };
             };
             let tokens = i64::from(whole) - base;
             let missing = i64::from(n) - tokens;
             if best.as_ref().is_none_or(|(least, _)| missing.abs() < *least) {
-                best = Some((missing.abs(), Made { text, tokens: u32::try_from(tokens).ok() }));
+                best = Some((missing.abs(), MadeText { text, tokens: u32::try_from(tokens).ok() }));
             }
             // A tokenizer that finds no token in words would be given more and more of them.
             if missing == 0 || tokens <= 0 {
@@ -127,7 +127,7 @@ impl Real {
                 words.pick(opens && before.is_empty(), rng)
             });
         }
-        best.map_or(Made { text: String::new(), tokens: Some(0) }, |(_, made)| made)
+        best.map_or(MadeText { text: String::new(), tokens: Some(0) }, |(_, made)| made)
     }
 }
 

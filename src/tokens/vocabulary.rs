@@ -4,7 +4,7 @@
 //! candidate is proved by encoding it between other words, not by its spelling in the
 //! vocabulary, so that the method holds for every kind of tokenizer.
 
-use super::words::{Word, Words};
+use super::words::{Word, WordList};
 use std::collections::HashSet;
 use std::ops::Range;
 use tokenizers::Tokenizer;
@@ -27,12 +27,12 @@ const LETTERS_MAX: usize = 14;
 /// The common words come first for three reasons: tokenizers that know them all give the same
 /// prompts, people can read them, and no content filter stops them, as it would some words that
 /// vocabularies hold.
-pub(super) fn build(tokenizer: &Tokenizer) -> Words {
-    let common = Words::common();
+pub(super) fn build(tokenizer: &Tokenizer) -> WordList {
+    let common = WordList::common();
     let known = safe(tokenizer, common.others.clone());
     if known.len() >= COMMON_MIN {
         let openers = common.openers.iter().filter(|word| is_one(tokenizer, word)).cloned().collect();
-        return Words { openers, others: known, glue: " ", local: true };
+        return WordList { openers, others: known, glue: " ", local: true };
     }
     let tokens = sorted_tokens(tokenizer);
     let latin = safe(tokenizer, unique(tokens.iter().filter_map(|(_, token)| latin(token))));
@@ -49,20 +49,20 @@ pub(super) fn build(tokenizer: &Tokenizer) -> Words {
     }
     let alone: Vec<Word> = any.into_iter().filter(|word| is_one(tokenizer, word)).collect();
     if alone.len() > others.len() {
-        return Words { openers: alone.clone(), others: alone, glue: "", local: false };
+        return WordList { openers: alone.clone(), others: alone, glue: "", local: false };
     }
     match others.is_empty() {
         true => {
             let (openers, others) = (common.openers.clone(), common.others.clone());
-            Words { openers, others, glue: " ", local: false }
+            WordList { openers, others, glue: " ", local: false }
         }
         false => spaced(tokenizer, others),
     }
 }
 
-fn spaced(tokenizer: &Tokenizer, others: Vec<Word>) -> Words {
+fn spaced(tokenizer: &Tokenizer, others: Vec<Word>) -> WordList {
     let openers = others.iter().filter(|word| is_one(tokenizer, word)).take(OPENERS_MAX).cloned().collect();
-    Words { openers, others, glue: " ", local: true }
+    WordList { openers, others, glue: " ", local: true }
 }
 
 /// The vocabulary in the order of ids: common words first in most vocabularies.

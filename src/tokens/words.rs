@@ -1,4 +1,4 @@
-//! `Words`: what text is made of, and how a text is drawn from it.
+//! `WordList`: what text is made of, and how a text is drawn from it.
 
 use rand::{Rng, RngCore};
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ pub(super) type Word = Cow<'static, str>;
 
 /// Words of which each should be one token where it stands.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct WordList {
     /// Words that are one token at the start of a text.
     pub(super) openers: Vec<Word>,
     /// Words that are one token after another word.
@@ -23,15 +23,15 @@ pub(super) struct Words {
 /// Common English words. Each is one token after a space in the vocabularies of Llama 2 and 3,
 /// Qwen 3, Gemma 3, DeepSeek V3, SmolLM 2 and Claude 2; those before the blank line are one
 /// token at the start of a text too.
-static COMMON: LazyLock<Words> = LazyLock::new(|| {
+static COMMON: LazyLock<WordList> = LazyLock::new(|| {
     let list = include_str!("words.txt");
     let openers = list.split("\n\n").next().unwrap_or(list);
     let words = |part: &'static str| part.split_whitespace().map(Cow::Borrowed).collect();
-    Words { openers: words(openers), others: words(list), glue: " ", local: true }
+    WordList { openers: words(openers), others: words(list), glue: " ", local: true }
 });
 
-impl Words {
-    pub(super) fn common() -> &'static Words {
+impl WordList {
+    pub(super) fn common() -> &'static WordList {
         &COMMON
     }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_list_is_many_short_lowercase_words_without_repeats() {
-        let words = Words::common();
+        let words = WordList::common();
         assert!(words.others.len() >= 1000 && words.openers.len() >= 1000);
         assert!(words.others.len() > words.openers.len());
         assert_eq!(words.others.iter().collect::<HashSet<_>>().len(), words.others.len());

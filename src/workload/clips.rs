@@ -1,6 +1,6 @@
 //! `Clips`: files of sound from a folder, one a request.
 
-use super::{Asked, Draw, Extra};
+use super::{AskedSize, Draw, Extra};
 use crate::error::{Error, Result};
 use crate::record::{Clip, Prompt, Request};
 use std::path::Path;
@@ -38,8 +38,8 @@ impl Clips {
     }
 
     /// Sound is as long as its file.
-    pub(super) fn asked(&self, draw: &Draw) -> Asked {
-        Asked { input: self.clip(draw).bytes.len() as u64, output: self.output }
+    pub(super) fn asked(&self, draw: &Draw) -> AskedSize {
+        AskedSize { input: self.clip(draw).bytes.len() as u64, output: self.output }
     }
 
     pub(super) fn request(&self, draw: &Draw) -> Request {

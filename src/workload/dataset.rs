@@ -2,7 +2,7 @@
 
 use super::read::Skipped;
 use super::sonnet::words;
-use super::{Asked, Draw, Extra, Length};
+use super::{AskedSize, Draw, Extra, Length};
 use crate::random::Shuffle;
 use crate::record::{Prompt, Request, Verbatim};
 use crate::tokens::Tokens;
@@ -20,7 +20,7 @@ pub enum Ask {
 
 /// One row of a file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct PromptRow {
     pub ask: Ask,
     /// Tokens to allow for the reply, when the file says.
     pub output: Option<u32>,
@@ -32,7 +32,7 @@ pub struct Row {
 
 /// What a tokenizer counts in a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct PromptCounts {
     /// Tokens of the prompt's text, without BOS and chat template.
     pub input: Option<u32>,
     /// Tokens to allow for the reply.
@@ -41,7 +41,7 @@ pub struct Counts {
 
 /// In which order rows are asked. Both begin again when the rows are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum RowOrder {
     Sequential,
     /// A new random order in each round.
     Shuffled,
@@ -55,10 +55,10 @@ pub struct Dataset {
     pub name: Arc<str>,
     /// Entries of the file that were left out.
     pub skipped: Option<Skipped>,
-    pub rows: Arc<Vec<Row>>,
+    pub rows: Arc<Vec<PromptRow>>,
     /// One for each row, see [`count`].
-    pub counts: Arc<Vec<Counts>>,
-    pub order: Order,
+    pub counts: Arc<Vec<PromptCounts>>,
+    pub order: RowOrder,
     /// Tokens to allow for replies of rows that do not say.
     pub output: Length,
     pub extra: Extra,
@@ -77,9 +77,9 @@ impl Ask {
     }
 }
 
-impl Row {
+impl PromptRow {
     pub fn new(ask: Ask) -> Self {
-        Row { ask, output: None, reply: None, class: None }
+        PromptRow { ask, output: None, reply: None, class: None }
     }
 
     /// Bytes of its texts.
@@ -91,24 +91,24 @@ impl Row {
             }
             Ask::Tokens(_) => 0,
         };
-        (ask + self.reply.as_ref().map_or(0, |reply| reply.len()) + size_of::<Row>()) as u64
+        (ask + self.reply.as_ref().map_or(0, |reply| reply.len()) + size_of::<PromptRow>()) as u64
     }
 }
 
 /// Counts every row. `output` replaces the reply's length of all of them; a recorded reply is
 /// counted by the tokenizer, in words when there is none.
-pub fn count(rows: &[Row], tokens: &Tokens, output: Option<u32>) -> Vec<Counts> {
+pub fn count(rows: &[PromptRow], tokens: &Tokens, output: Option<u32>) -> Vec<PromptCounts> {
     let texts: Vec<Vec<String>> = match tokens {
         // Nothing would be counted.
         Tokens::Words => vec![Vec::new(); rows.len()],
         Tokens::Real(_) => rows.iter().map(texts).collect(),
     };
     let mut counted = tokens.count_batch(&texts.concat()).into_iter();
-    let recorded = |row: &Row| row.reply.clone().filter(|_| row.output.or(output).is_none());
+    let recorded = |row: &PromptRow| row.reply.clone().filter(|_| row.output.or(output).is_none());
     let replies: Vec<Option<Box<str>>> = rows.iter().map(recorded).collect();
     let known: Vec<&str> = replies.iter().flatten().map(|reply| &**reply).collect();
     let mut lengths = tokens.count_batch(&known).into_iter();
-    let one = |((row, texts), reply): ((&Row, &Vec<String>), &Option<Box<str>>)| {
+    let one = |((row, texts), reply): ((&PromptRow, &Vec<String>), &Option<Box<str>>)| {
         let ids = match &row.ask {
             Ask::Verbatim(recorded) => recorded.ids(),
             _ => None,
@@ -118,13 +118,13 @@ pub fn count(rows: &[Row], tokens: &Tokens, output: Option<u32>) -> Vec<Counts> 
             parts => counted.by_ref().take(parts).sum(),
         };
         let length = |reply: &str| lengths.next().flatten().unwrap_or_else(|| words(reply)).max(1);
-        Counts { input, output: output.or(row.output).or(reply.as_deref().map(length)) }
+        PromptCounts { input, output: output.or(row.output).or(reply.as_deref().map(length)) }
     };
     rows.iter().zip(&texts).zip(&replies).map(one).collect()
 }
 
 /// The texts that make up a prompt.
-fn texts(row: &Row) -> Vec<String> {
+fn texts(row: &PromptRow) -> Vec<String> {
     match &row.ask {
         Ask::Text(text) => vec![text.to_string()],
         Ask::Verbatim(recorded) => recorded.texts(),
@@ -144,13 +144,13 @@ impl Dataset {
     }
 
     /// Tokens to allow for the reply of a row.
-    fn reply(&self, counts: Counts, draw: &Draw) -> u32 {
+    fn reply(&self, counts: PromptCounts, draw: &Draw) -> u32 {
         counts.output.unwrap_or_else(|| self.output.sample(&mut draw.rng("lengths"))).max(1)
     }
 
-    pub(super) fn asked(&self, draw: &Draw) -> Asked {
+    pub(super) fn asked(&self, draw: &Draw) -> AskedSize {
         let index = self.index(draw);
-        Asked { input: self.rows[index].ask.size(), output: self.reply(self.counts[index], draw) }
+        AskedSize { input: self.rows[index].ask.size(), output: self.reply(self.counts[index], draw) }
     }
 
     pub(super) fn request(&self, draw: &Draw) -> Request {
@@ -185,8 +185,8 @@ impl Dataset {
         let len = self.rows.len() as u64;
         let (round, place) = (draw.seq / len, draw.seq % len);
         let index = match self.order {
-            Order::Sequential => place,
-            Order::Shuffled => Shuffle::new(len, &mut draw.stream("rows").at(round)).at(place),
+            RowOrder::Sequential => place,
+            RowOrder::Shuffled => Shuffle::new(len, &mut draw.stream("rows").at(round)).at(place),
         };
         index as usize
     }
@@ -200,7 +200,7 @@ mod tests {
     use crate::workload::Workload;
     use crate::workload::testing::{requests, text, traffic};
 
-    fn dataset(rows: Vec<Row>, order: Order) -> Dataset {
+    fn dataset(rows: Vec<PromptRow>, order: RowOrder) -> Dataset {
         let tokens = sample::byte_level();
         Dataset {
             class: "file".into(),
@@ -215,8 +215,8 @@ mod tests {
         }
     }
 
-    fn numbered(order: Order) -> Dataset {
-        dataset((0..10).map(|n| Row::new(Ask::Text(n.to_string().into()))).collect(), order)
+    fn numbered(order: RowOrder) -> Dataset {
+        dataset((0..10).map(|n| PromptRow::new(Ask::Text(n.to_string().into()))).collect(), order)
     }
 
     fn asked(dataset: Dataset, key: &str, count: u64) -> Vec<String> {
@@ -226,32 +226,32 @@ mod tests {
 
     #[test]
     fn sequential_rows_begin_again_when_used_up() {
-        let texts = asked(numbered(Order::Sequential), "a", 13);
+        let texts = asked(numbered(RowOrder::Sequential), "a", 13);
         assert_eq!(texts.concat(), "0123456789012");
     }
 
     #[test]
     fn shuffled_rows_are_each_used_once_a_round_in_an_order_of_the_traffic() {
-        let texts = asked(numbered(Order::Shuffled), "a", 20);
+        let texts = asked(numbered(RowOrder::Shuffled), "a", 20);
         for round in texts.chunks(10) {
             let mut sorted = round.to_vec();
             sorted.sort();
             assert_eq!(sorted.concat(), "0123456789");
         }
         assert_ne!(texts[..10], texts[10..]);
-        assert_eq!(texts, asked(numbered(Order::Shuffled), "a", 20));
-        assert_ne!(texts, asked(numbered(Order::Shuffled), "b", 20));
+        assert_eq!(texts, asked(numbered(RowOrder::Shuffled), "a", 20));
+        assert_ne!(texts, asked(numbered(RowOrder::Shuffled), "b", 20));
     }
 
     #[test]
     fn a_row_that_has_only_a_length_becomes_words_of_that_length() {
-        let row = Row { output: Some(9), ..Row::new(Ask::Tokens(25)) };
-        let dataset = dataset(vec![row], Order::Sequential);
+        let row = PromptRow { output: Some(9), ..PromptRow::new(Ask::Tokens(25)) };
+        let dataset = dataset(vec![row], RowOrder::Sequential);
         let tokens = dataset.tokens.clone();
         let workload = Workload::Dataset(dataset);
         let requests = requests(&workload, &traffic("a", 0), 2);
         for request in &requests {
-            assert_eq!(workload.asked(&traffic("a", 0), request.seq), Asked { input: 25, output: 9 });
+            assert_eq!(workload.asked(&traffic("a", 0), request.seq), AskedSize { input: 25, output: 9 });
             assert_eq!((request.asked_input, request.counted_input), (Some(25), Some(25)));
             assert!(request.synthetic);
             assert_eq!(tokens.count(text(request)), Some(25));
@@ -263,8 +263,8 @@ mod tests {
     #[test]
     fn a_row_has_its_class_and_what_was_recorded() {
         let recorded = Arc::new(Verbatim::new(Key::Messages, r#"[{"role":"user","content":"the cat"}]"#));
-        let row = Row { class: Some("code".into()), ..Row::new(Ask::Verbatim(recorded.clone())) };
-        let dataset = dataset(vec![row, Row::new(Ask::Text("hi".into()))], Order::Sequential);
+        let row = PromptRow { class: Some("code".into()), ..PromptRow::new(Ask::Verbatim(recorded.clone())) };
+        let dataset = dataset(vec![row, PromptRow::new(Ask::Text("hi".into()))], RowOrder::Sequential);
         let requests = requests(&Workload::Dataset(dataset), &traffic("a", 0), 2);
         assert_eq!(requests[0].prompt, Prompt::Verbatim(recorded));
         assert_eq!((&*requests[0].class, &*requests[1].class), ("code", "file"));
@@ -276,12 +276,12 @@ mod tests {
     #[test]
     fn prompts_and_replies_are_counted_and_the_output_can_be_replaced() {
         let messages = r#"[{"role":"system","content":"old"},{"role":"user","content":[{"type":"text","text":"red dog"}]}]"#;
-        let verbatim = |key, json: &str| Row::new(Ask::Verbatim(Arc::new(Verbatim::new(key, json))));
+        let verbatim = |key, json: &str| PromptRow::new(Ask::Verbatim(Arc::new(Verbatim::new(key, json))));
         let rows = [
-            Row { output: Some(5), ..Row::new(Ask::Text("the cat".into())) },
-            Row { reply: Some("catdog".into()), ..verbatim(Key::Messages, messages) },
+            PromptRow { output: Some(5), ..PromptRow::new(Ask::Text("the cat".into())) },
+            PromptRow { reply: Some("catdog".into()), ..verbatim(Key::Messages, messages) },
             verbatim(Key::Prompt, "[1, 2, 3, 4]"),
-            Row::new(Ask::Tokens(9)),
+            PromptRow::new(Ask::Tokens(9)),
         ];
         let counts = |tokens: &Tokens, output| -> Vec<(Option<u32>, Option<u32>)> {
             count(&rows, tokens, output).iter().map(|counts| (counts.input, counts.output)).collect()
@@ -298,6 +298,9 @@ mod tests {
 
     #[test]
     fn a_dataset_without_rows_is_named_in_a_sentence() {
-        assert_eq!(dataset(vec![], Order::Shuffled).check(), Err("a dataset needs at least one row".into()));
+        assert_eq!(
+            dataset(vec![], RowOrder::Shuffled).check(),
+            Err("a dataset needs at least one row".into())
+        );
     }
 }

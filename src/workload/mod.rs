@@ -15,14 +15,14 @@ use crate::error::Result;
 use crate::random::Stream;
 use crate::record::{Reply, Request};
 pub use clips::{Clips, clips};
-pub use dataset::{Ask, Counts, Dataset, Order, Row, count};
+pub use dataset::{Ask, Dataset, PromptCounts, PromptRow, RowOrder, count};
 pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
 use rand_chacha::ChaCha8Rng;
 pub use recorded::Recorded;
 use serde_json::{Map, Value};
-pub use sonnet::{Line, Sonnet};
+pub use sonnet::{PoemLine, Sonnet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl Workload {
     }
 
     /// How much the first request of the `seq`-th session asks, without making its text.
-    pub fn asked(&self, traffic: &Traffic, seq: u64) -> Asked {
+    pub fn asked(&self, traffic: &Traffic, seq: u64) -> AskedSize {
         self.asked_in(&self.draw(traffic, seq))
     }
 
@@ -136,16 +136,16 @@ impl Workload {
         Draw { traffic, part, seq }
     }
 
-    fn asked_in(&self, draw: &Draw) -> Asked {
+    fn asked_in(&self, draw: &Draw) -> AskedSize {
         match self {
             Workload::Prompts(prompts) => prompts.asked(draw),
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.asked_in(draw)),
             Workload::Dataset(dataset) => dataset.asked(draw),
-            Workload::Sonnet(sonnet) => Asked { input: u64::from(sonnet.input), output: sonnet.output },
+            Workload::Sonnet(sonnet) => AskedSize { input: u64::from(sonnet.input), output: sonnet.output },
             Workload::Clips(clips) => clips.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
             #[cfg(test)]
-            Workload::Talks(_) => Asked { input: 1, output: 1 },
+            Workload::Talks(_) => AskedSize { input: 1, output: 1 },
         }
     }
 
@@ -202,7 +202,7 @@ impl Session {
 
 /// What a request asks: how much, not what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct AskedSize {
     /// Tokens of a made prompt; bytes of a recorded one.
     pub input: u64,
     /// Tokens to allow for the reply.

@@ -1,6 +1,6 @@
 //! `Prompts`: random words of given lengths, with or without a shared prefix.
 
-use super::{Asked, Draw, Extra, Length, TOKENS_MAX};
+use super::{AskedSize, Draw, Extra, Length, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::Tokens;
 use rand::Rng;
@@ -50,10 +50,10 @@ impl Prompts {
         (self.input.sample(rng), self.output.sample(rng))
     }
 
-    pub(super) fn asked(&self, draw: &Draw) -> Asked {
+    pub(super) fn asked(&self, draw: &Draw) -> AskedSize {
         let (input, output) = self.lengths(draw);
         let prefix = self.prefix.as_ref().map_or(0, |prefix| prefix.tokens);
-        Asked { input: u64::from(prefix.saturating_add(input)), output }
+        AskedSize { input: u64::from(prefix.saturating_add(input)), output }
     }
 
     pub(super) fn request(&self, draw: &Draw) -> Request {

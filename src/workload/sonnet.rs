@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// One line and what it counts, its line break included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct PoemLine {
     pub text: String,
     /// By the tokenizer, else words.
     pub tokens: u32,
@@ -19,7 +19,7 @@ pub struct Line {
 #[derive(Debug, Clone)]
 pub struct Sonnet {
     pub class: Arc<str>,
-    pub lines: Arc<Vec<Line>>,
+    pub lines: Arc<Vec<PoemLine>>,
     pub input: u32,
     /// Part of `input`.
     pub prefix: u32,
@@ -30,11 +30,11 @@ pub struct Sonnet {
 
 const TASK: &str = "Here are some lines of a poem. Go on in the same style.";
 
-impl Line {
+impl PoemLine {
     /// A line, counted.
     pub fn new(text: &str, tokens: &Tokens) -> Self {
         let counted = tokens.count(&[text, "\n"].concat());
-        Line { text: text.into(), tokens: counted.unwrap_or_else(|| words(text)) }
+        PoemLine { text: text.into(), tokens: counted.unwrap_or_else(|| words(text)) }
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn words(text: &str) -> u32 {
 
 impl Sonnet {
     pub(super) fn check(&self) -> Result<(), String> {
-        let task = Line::new(TASK, &self.tokens).tokens;
+        let task = PoemLine::new(TASK, &self.tokens).tokens;
         match self {
             Sonnet { lines, .. } if lines.iter().all(|line| line.tokens == 0) => {
                 Err("a sonnet needs at least one line with text".into())
@@ -82,9 +82,9 @@ impl Sonnet {
     }
 
     fn text(&self, rng: &mut impl Rng) -> String {
-        let task = Line::new(TASK, &self.tokens);
+        let task = PoemLine::new(TASK, &self.tokens);
         let (mut text, mut tokens) = (String::new(), 0u32);
-        let mut add = |line: &Line| {
+        let mut add = |line: &PoemLine| {
             text.push_str(&line.text);
             text.push('\n');
             tokens = tokens.saturating_add(line.tokens);
@@ -117,7 +117,7 @@ mod tests {
 
     fn sonnet(tokens: Tokens) -> Sonnet {
         let line =
-            |n: usize| Line::new(["the sun", "a moon on the sea", "old stars and new"][n % 3], &tokens);
+            |n: usize| PoemLine::new(["the sun", "a moon on the sea", "old stars and new"][n % 3], &tokens);
         Sonnet {
             class: "poem".into(),
             lines: Arc::new((0..12).map(line).collect()),

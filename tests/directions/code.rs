@@ -88,7 +88,7 @@ impl Code {
             rest = &rest[1..];
         }
         while let Some(name) = rest.first() {
-            let inside = [&at[..], &[name.clone()]].concat();
+            let inside = [&at[..], std::slice::from_ref(name)].concat();
             if self.file(&inside).is_none() {
                 break;
             }
@@ -146,7 +146,8 @@ fn plain(text: &str) -> String {
     let mut kept = Vec::new();
     for (i, line) in code[..end].iter().enumerate() {
         // What a test alone has: one line, or a statement of one.
-        if !line.trim().starts_with("#[cfg(test)]") && !(i > 0 && code[i - 1].trim() == "#[cfg(test)]") {
+        let marked = i > 0 && code[i - 1].trim() == "#[cfg(test)]";
+        if !marked && !line.trim().starts_with("#[cfg(test)]") {
             kept.push(*line);
         }
     }

@@ -1,6 +1,15 @@
 //! Imports go one way. These tests read the paths in every source file and hold the directions that
 //! the crate's map promises (docs/architecture.md).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 mod code;
 
 use code::{Code, Edges, shown};

@@ -3,6 +3,15 @@
 //! Servers are the built-in engine on a free port, or a `Recorder` that keeps what it was sent.
 //! Every test has a temporary folder of its own and nothing of the environment around it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 mod balancer;
 mod batch;
 mod calibrate;

@@ -2,7 +2,7 @@
 
 use crate::lab::{Engine, Lab, manifest, outcomes, records, runs};
 use crate::recorder::{Recorder, Seen};
-use rampant::record::{Kind, Phase, Record};
+use rampant::record::{EventKind, Phase, Record};
 use serde_json::{Value, json};
 
 const MS: i64 = 1_000_000;
@@ -49,7 +49,7 @@ fn chat_is_timed_from_the_first_text_and_not_from_the_role() {
     for record in &records {
         let events = &record.timeline.events;
         let first = events.output().next().expect("text");
-        assert!(first > 0 && events.kind[0].has(Kind::ROLE), "the role comes first");
+        assert!(first > 0 && events.kind[0].has(EventKind::ROLE), "the role comes first");
         let (ttft, at) = (record.ttft_ms().unwrap(), f64::from(events.at_us[first]) / 1e3);
         assert!(
             (ttft - at).abs() < 1e-6 && ttft >= 30.0 - CLOCK_MS,

@@ -4,6 +4,15 @@
 //!
 //! Each line is a script that the real binary runs in a folder of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::mem_forget,
+    reason = "a test ends where it fails, and says why"
+)]
+
 mod table;
 mod world;
 

@@ -156,7 +156,7 @@ pub fn run(world: &World, name: &str, args: &[&str], url: &str, interrupt: impl 
     let (out, err) = (world.at("out.txt"), world.at("err.txt"));
     let file = |path: &Path| std::fs::File::create(path).expect("made");
     // It is waited for below, with `wait4`, which tells its memory.
-    #[allow(clippy::zombie_processes)]
+    #[allow(clippy::zombie_processes, reason = "whoever asks for it waits for its end")]
     let child =
         command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn().expect("it starts");
     interrupt(child.id());

@@ -10,12 +10,12 @@ mod table;
 
 use super::flags::Known;
 use crate::error::{Error, Result};
-pub use origin::{Origin, command};
-use table::{Meaning, Values};
+pub use origin::{FlagOrigin, command};
+use table::{FlagMeaning, Values};
 
 /// A command line in our words.
 #[derive(Debug, Default, PartialEq)]
-pub struct Line {
+pub struct PastedLine {
     pub args: Vec<String>,
     /// What was left out, read in another way or added; one sentence.
     pub note: Option<String>,
@@ -30,7 +30,7 @@ struct Notes {
 }
 
 impl Notes {
-    fn sentence(self, origin: Origin) -> Option<String> {
+    fn sentence(self, origin: FlagOrigin) -> Option<String> {
         let parts = [
             ("without a meaning here, left out: ", self.left_out),
             ("read as: ", self.read_as),
@@ -47,7 +47,12 @@ impl Notes {
 
 /// What stands behind the name of a command. `known` are its flags; `benchmark` says that the
 /// flags of other benchmarks are understood, too.
-pub fn translate(args: &[String], known: &[Known], benchmark: bool, origin: Origin) -> Result<Line> {
+pub fn translate(
+    args: &[String],
+    known: &[Known],
+    benchmark: bool,
+    origin: FlagOrigin,
+) -> Result<PastedLine> {
     let mut reader = Reader {
         known,
         benchmark,
@@ -63,9 +68,9 @@ pub fn translate(args: &[String], known: &[Known], benchmark: bool, origin: Orig
     }
     let mut flags = Flags(reader.out);
     let shared = flags.get("dataset-name").is_some_and(|name| name == "prefix_repetition");
-    let per_group = reader.per_group.or((origin == Origin::Sglang && shared).then(|| "16".to_string()));
+    let per_group = reader.per_group.or((origin == FlagOrigin::Sglang && shared).then(|| "16".to_string()));
     if let Some(per_group) = per_group {
-        let usual = if origin == Origin::Sglang { "64" } else { "10" };
+        let usual = if origin == FlagOrigin::Sglang { "64" } else { "10" };
         let groups = flags.get("prefix-repetition-num-prefixes").unwrap_or_else(|| usual.into());
         let [groups, each] = [groups, per_group].map(|text| text.parse::<u64>());
         let (Ok(groups), Ok(each)) = (groups, each) else {
@@ -83,13 +88,13 @@ pub fn translate(args: &[String], known: &[Known], benchmark: bool, origin: Orig
         }
     }
     origin.fill_in(&mut flags, &mut reader.notes.added, &mut reader.notes.read_as)?;
-    Ok(Line { args: flags.0, note: reader.notes.sentence(origin) })
+    Ok(PastedLine { args: flags.0, note: reader.notes.sentence(origin) })
 }
 
 struct Reader<'a> {
     known: &'a [Known],
     benchmark: bool,
-    origin: Origin,
+    origin: FlagOrigin,
     left: &'a [String],
     out: Vec<String>,
     /// Prompts of each shared prefix.
@@ -148,12 +153,16 @@ impl Reader<'_> {
     fn is_off(&self, name: &str) -> bool {
         let Some(name) = name.strip_prefix("no-") else { return false };
         let switch = self.known.iter().any(|known| known.is_called(name) && !known.takes_value);
-        switch || matches!(table::meaning(name), Some(Meaning::Nothing(Values::None, _) | Meaning::Is(_)))
+        switch
+            || matches!(
+                table::meaning(name),
+                Some(FlagMeaning::Nothing(Values::None, _) | FlagMeaning::Is(_))
+            )
     }
 
     /// The name that a unique beginning means.
     fn resolve(&self, typed: &str) -> Result<String> {
-        let theirs: &[(&str, Meaning)] = if self.benchmark { table::FLAGS } else { &[] };
+        let theirs: &[(&str, FlagMeaning)] = if self.benchmark { table::FLAGS } else { &[] };
         let exact = self.known.iter().any(|known| known.is_called(typed))
             || theirs.iter().any(|(name, _)| *name == typed);
         if exact {
@@ -208,25 +217,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn theirs(&mut self, name: &str, meaning: &Meaning, typed: &Typed) -> Result<()> {
+    fn theirs(&mut self, name: &str, meaning: &FlagMeaning, typed: &Typed) -> Result<()> {
         let need = |value: Option<String>| {
             value.ok_or_else(|| {
                 Error::usage(format!("a value is required for '--{name}' but none was supplied"))
             })
         };
         match meaning {
-            Meaning::Same(flag) => {
+            FlagMeaning::Same(flag) => {
                 let value = need(self.value(typed))?;
                 let (value, note) = table::value(flag, &value, self.origin)?;
                 self.notes.read_as.extend(note);
                 self.push(flag, &value);
             }
-            Meaning::Seconds(flag) => {
+            FlagMeaning::Seconds(flag) => {
                 let value = need(self.value(typed))?;
                 self.push(flag, &format!("{value}s"));
             }
-            Meaning::Is(args) => self.out.extend(args.iter().map(|arg| arg.to_string())),
-            Meaning::File => {
+            FlagMeaning::Is(args) => self.out.extend(args.iter().map(|arg| arg.to_string())),
+            FlagMeaning::File => {
                 let file = need(self.value(typed))?;
                 let path = std::path::Path::new(&file);
                 self.out.extend(["--save-result".into(), "--append-result".into()]);
@@ -237,12 +246,12 @@ impl Reader<'_> {
                     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 self.push("result-filename", &name);
             }
-            Meaning::Nothing(values, why) => {
+            FlagMeaning::Nothing(values, why) => {
                 self.skip(*values, typed);
                 let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
                 self.notes.left_out.push(format!("--{name}{why}"));
             }
-            Meaning::NothingIf(harmless, instead) => {
+            FlagMeaning::NothingIf(harmless, instead) => {
                 let value = need(self.value(typed))?;
                 let same = |a: &str, b: &str| {
                     a == b || matches!((a.parse::<f64>(), b.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
@@ -252,8 +261,8 @@ impl Reader<'_> {
                 }
                 self.notes.left_out.push(format!("--{name}"));
             }
-            Meaning::PerGroup => self.per_group = Some(need(self.value(typed))?),
-            Meaning::Instead(instead) => return Err(refused(&format!("--{name}"), instead)),
+            FlagMeaning::PerGroup => self.per_group = Some(need(self.value(typed))?),
+            FlagMeaning::Instead(instead) => return Err(refused(&format!("--{name}"), instead)),
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! `Origin`: whose benchmark a whole line was written for, and what that line leaves unsaid.
+//! `FlagOrigin`: whose benchmark a whole line was written for, and what that line leaves unsaid.
 
 use super::{Flags, others};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Origin {
+pub enum FlagOrigin {
     /// One of our own commands.
     #[default]
     Ours,
@@ -21,7 +21,7 @@ const COMMANDS: [&str; 4] = ["single", "batch", "aggregate", "visualize"];
 
 /// A pasted line as one of our command lines. `argv[0]` is the program; `ours` are the names of
 /// our commands.
-pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> {
+pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, FlagOrigin)> {
     // Lines of Windows end in a return, which is a part of their last word.
     let argv: Vec<String> = argv.iter().map(|word| word.trim_end_matches('\r').to_string()).collect();
     let argv = &argv[..];
@@ -29,10 +29,10 @@ pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> 
     let behind = if ["single", "batch"].contains(&first) { 2 } else { 1 };
     // `rampant script single` and its like are never another program's line.
     if behind == 1 && (ours.contains(&first) || first.starts_with('-')) {
-        return Ok((argv.to_vec(), Origin::Ours));
+        return Ok((argv.to_vec(), FlagOrigin::Ours));
     }
     let words = &argv[behind.min(argv.len())..];
-    let Some((origin, start)) = program(words)? else { return Ok((argv.to_vec(), Origin::Ours)) };
+    let Some((origin, start)) = program(words)? else { return Ok((argv.to_vec(), FlagOrigin::Ours)) };
     let key = words[..start]
         .iter()
         .find_map(|word| word.split_once('=').filter(|(name, _)| *name == "OPENAI_API_KEY"));
@@ -41,7 +41,7 @@ pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> 
         return Err(Error::usage(told).hint(format!("put it in front: {name}=... rampant single ...")));
     }
     let (command, start) = match origin {
-        Origin::Ours => (words[start].as_str(), start + 1),
+        FlagOrigin::Ours => (words[start].as_str(), start + 1),
         _ => ("single", start),
     };
     let mut line = vec![argv[0].clone(), command.to_string()];
@@ -49,9 +49,9 @@ pub fn command(argv: &[String], ours: &[&str]) -> Result<(Vec<String>, Origin)> 
     Ok((line, origin))
 }
 
-/// Which program's line this is, and where its flags begin; with [`Origin::Ours`] the name of one
+/// Which program's line this is, and where its flags begin; with [`FlagOrigin::Ours`] the name of one
 /// of our commands stands there. Fails for one that we cannot stand in for.
-fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
+fn program(words: &[String]) -> Result<Option<(FlagOrigin, usize)>> {
     // Only what stands before the first flag of the program itself; `python3 -m` has one too.
     for (i, word) in words.iter().enumerate() {
         let base = word.rsplit('/').next().unwrap_or(word);
@@ -59,15 +59,15 @@ fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
         let three = [base, next(1), next(2)];
         match three {
             ["vllm" | "vllm.entrypoints.cli.main", "bench", "serve"] => {
-                return Ok(Some((Origin::Vllm, i + 3)));
+                return Ok(Some((FlagOrigin::Vllm, i + 3)));
             }
-            ["bench", "serve", _] if i == 0 => return Ok(Some((Origin::Vllm, 2))),
-            ["vllm.benchmarks.serve", ..] => return Ok(Some((Origin::Vllm, i + 1))),
+            ["bench", "serve", _] if i == 0 => return Ok(Some((FlagOrigin::Vllm, 2))),
+            ["vllm.benchmarks.serve", ..] => return Ok(Some((FlagOrigin::Vllm, i + 1))),
             ["benchmark_serving.py" | "benchmark_serving", ..] => {
-                return Ok(Some((Origin::VllmScript, i + 1)));
+                return Ok(Some((FlagOrigin::VllmScript, i + 1)));
             }
             ["sglang.bench_serving" | "bench_serving.py" | "bench_serving", ..] => {
-                return Ok(Some((Origin::Sglang, i + 1)));
+                return Ok(Some((FlagOrigin::Sglang, i + 1)));
             }
             _ => {}
         }
@@ -78,7 +78,7 @@ fn program(words: &[String]) -> Result<Option<(Origin, usize)>> {
         }
         let is_wrapper = i > 0 && base.ends_with(".py") && words[..i].iter().any(|word| is_python(word));
         if is_wrapper && COMMANDS.contains(&next(1)) {
-            return Ok(Some((Origin::Ours, i + 1)));
+            return Ok(Some((FlagOrigin::Ours, i + 1)));
         }
         if word.starts_with("--") {
             break;
@@ -116,13 +116,13 @@ fn is_python(word: &str) -> bool {
     base.strip_prefix("python").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
-impl Origin {
+impl FlagOrigin {
     pub(super) fn defaults(self) -> &'static str {
         match self {
-            Origin::Ours => "added: ",
-            Origin::Vllm => "not said, and so as `vllm bench serve` has it by default: ",
-            Origin::VllmScript => "not said, and so as benchmark_serving.py has it by default: ",
-            Origin::Sglang => "not said, and so as sglang.bench_serving has it by default: ",
+            FlagOrigin::Ours => "added: ",
+            FlagOrigin::Vllm => "not said, and so as `vllm bench serve` has it by default: ",
+            FlagOrigin::VllmScript => "not said, and so as benchmark_serving.py has it by default: ",
+            FlagOrigin::Sglang => "not said, and so as sglang.bench_serving has it by default: ",
         }
     }
 
@@ -133,17 +133,18 @@ impl Origin {
         added: &mut Vec<String>,
         read_as: &mut Vec<String>,
     ) -> Result<()> {
-        if self == Origin::Ours {
+        if self == FlagOrigin::Ours {
             return Ok(());
         }
         let mut because = |flags: &mut Flags, flag: &str, value: &str, why: &str| {
             flags.add(flag, value);
             added.push(format!("--{flag} {value}{why}"));
         };
-        if !flags.has("dataset-name") && (self == Origin::Sglang || flags.has("dataset-path")) {
+        if !flags.has("dataset-name") && (self == FlagOrigin::Sglang || flags.has("dataset-path")) {
             because(flags, "dataset-name", "sharegpt", "");
         }
-        if self == Origin::Sglang && flags.get("dataset-name").is_some_and(|name| name == "prefix_repetition")
+        if self == FlagOrigin::Sglang
+            && flags.get("dataset-name").is_some_and(|name| name == "prefix_repetition")
         {
             for (flag, usual) in SHARED_PREFIX {
                 if !flags.has(flag) {
@@ -152,7 +153,7 @@ impl Origin {
             }
         }
         let random = flags.get("dataset-name").is_none_or(|name| name == "random");
-        let output = if self == Origin::Sglang { "1024" } else { "128" };
+        let output = if self == FlagOrigin::Sglang { "1024" } else { "128" };
         for (flag, general, usual) in
             [("random-input-len", "input-len", "1024"), ("random-output-len", "output-len", output)]
         {
@@ -161,7 +162,8 @@ impl Origin {
             }
         }
         let custom = flags.get("dataset-name").is_some_and(|name| name == "custom");
-        if self != Origin::Sglang && custom && !flags.has("custom-output-len") && !flags.has("output-len") {
+        if self != FlagOrigin::Sglang && custom && !flags.has("custom-output-len") && !flags.has("output-len")
+        {
             because(flags, "custom-output-len", "256", "");
         }
         if !flags.has("num-prompts") && !flags.has("duration") {
@@ -173,7 +175,7 @@ impl Origin {
             let all = flags.get("num-prompts").unwrap_or_else(|| "1000".into());
             because(flags, "max-concurrency", &all, " (it has no limit: all prompts at once)");
         }
-        if self == Origin::Sglang {
+        if self == FlagOrigin::Sglang {
             let backend = flags.get("backend").unwrap_or_else(|| "sglang".into());
             if !flags.has("backend") {
                 because(flags, "backend", "sglang", "");

@@ -1,11 +1,11 @@
 //! What flags of other benchmarks mean here, where it is not our flag of the same name.
 
-use super::Origin;
+use super::FlagOrigin;
 use crate::error::{Error, Result};
 
 /// What a flag of theirs is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Meaning {
+pub enum FlagMeaning {
     /// This flag of ours, with the same value.
     Same(&'static str),
     /// This flag of ours, whose value there is a number of seconds.
@@ -32,7 +32,7 @@ pub enum Values {
     Many,
 }
 
-use Meaning::{File, Instead, Is, Nothing, NothingIf, PerGroup, Same, Seconds};
+use FlagMeaning::{File, Instead, Is, Nothing, NothingIf, PerGroup, Same, Seconds};
 use Values::{Many, None as No, One};
 
 const SERVER: &str =
@@ -49,7 +49,7 @@ const SOUND: &str = "--backend openai-audio --dataset-name audio --dataset-path 
 const CHAT: &str = "--backend openai-chat, which such a server speaks as well";
 
 /// By the names that they have there; of vLLM first, then of SGLang.
-pub const FLAGS: &[(&str, Meaning)] = &[
+pub const FLAGS: &[(&str, FlagMeaning)] = &[
     ("disable-tqdm", Nothing(No, "")),
     ("trust-remote-code", Nothing(No, "")),
     ("tokenizer-mode", Nothing(One, "")),
@@ -216,7 +216,7 @@ pub const FLAGS: &[(&str, Meaning)] = &[
     ("revision", Instead("the hub is not asked: --tokenizer names a folder or a tokenizer.json")),
 ];
 
-pub fn meaning(name: &str) -> Option<&'static Meaning> {
+pub fn meaning(name: &str) -> Option<&'static FlagMeaning> {
     FLAGS.iter().find(|(known, _)| *known == name).map(|(_, meaning)| meaning)
 }
 
@@ -282,7 +282,7 @@ const IN_THE_TABLE: &[(&str, &str)] =
     &[("client_queue_time", "queue_delay"), ("e2el_including_client_queue", "response_e2el")];
 
 /// A value of one of our flags as we have it, and what to say of that.
-pub fn value(flag: &str, value: &str, origin: Origin) -> Result<(String, Option<String>)> {
+pub fn value(flag: &str, value: &str, origin: FlagOrigin) -> Result<(String, Option<String>)> {
     if let Some((_, theirs, ours)) =
         RENAMED.iter().find(|(name, theirs, _)| *name == flag && *theirs == value)
     {
@@ -304,7 +304,7 @@ pub fn value(flag: &str, value: &str, origin: Origin) -> Result<(String, Option<
         _ => {}
     }
     // In SGLang, and in vLLM before 0.8.5, 1 says that all lengths are what was asked.
-    if RATIOS.contains(&flag) && origin != Origin::Sglang && value.parse() == Ok(1.0) {
+    if RATIOS.contains(&flag) && origin != FlagOrigin::Sglang && value.parse() == Ok(1.0) {
         return Ok(("0".into(), Some(format!("--{flag} 1 as 0, exact lengths"))));
     }
     Ok((value.into(), None))

@@ -3,7 +3,7 @@ use crate::cli::{command, flags};
 use crate::experiment::args::Args;
 use crate::experiment::switches::Switches;
 use crate::host::Host;
-use crate::script::{Session, embedded};
+use crate::script::{Script, embedded};
 
 /// The words of a line as a shell makes them: quotes hold together, a backslash before the end of
 /// a line joins.
@@ -28,9 +28,9 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn session(name: &str) -> Session {
+fn session(name: &str) -> Script {
     let source = embedded::program(name).unwrap();
-    Session::prepare(source, Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
+    Script::prepare(source, Args::default(), Switches::default(), Host::fake("/", &[])).unwrap()
 }
 
 /// What `rampant LINE` means: the parameters that are set, by name and in order, and the note.
@@ -387,12 +387,16 @@ fn every_flag_of_theirs_that_we_take_leads_to_one_of_ours() {
             "{name}"
         );
         match meaning {
-            Meaning::Same(flag) | Meaning::Seconds(flag) => assert!(is_ours(flag), "{name}: {flag}"),
-            Meaning::Is(args) => assert!(is_ours(args[0].trim_start_matches("--")), "{name}: {args:?}"),
-            Meaning::PerGroup => assert!(is_ours("num-prompts") && is_ours("prefix-repetition-num-prefixes")),
-            Meaning::File => assert!(is_ours("result-dir") && is_ours("result-filename")),
-            Meaning::Nothing(..) => assert!(!is_ours(name), "{name} has a meaning"),
-            Meaning::NothingIf(_, instead) | Meaning::Instead(instead) => assert!(!instead.is_empty()),
+            FlagMeaning::Same(flag) | FlagMeaning::Seconds(flag) => assert!(is_ours(flag), "{name}: {flag}"),
+            FlagMeaning::Is(args) => assert!(is_ours(args[0].trim_start_matches("--")), "{name}: {args:?}"),
+            FlagMeaning::PerGroup => {
+                assert!(is_ours("num-prompts") && is_ours("prefix-repetition-num-prefixes"))
+            }
+            FlagMeaning::File => assert!(is_ours("result-dir") && is_ours("result-filename")),
+            FlagMeaning::Nothing(..) => assert!(!is_ours(name), "{name} has a meaning"),
+            FlagMeaning::NothingIf(_, instead) | FlagMeaning::Instead(instead) => {
+                assert!(!instead.is_empty())
+            }
         }
     }
 }
@@ -404,7 +408,7 @@ fn our_own_commands_are_not_taken_for_another_programs() {
     {
         let argv: Vec<String> = std::iter::once("rampant".to_string()).chain(words(line)).collect();
         let names: Vec<&str> = command::names().collect();
-        assert_eq!(super::command(&argv, &names).unwrap(), (argv, Origin::Ours), "{line}");
+        assert_eq!(super::command(&argv, &names).unwrap(), (argv, FlagOrigin::Ours), "{line}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `fingerprint`: what tells one server from another, for the manifest.
 
-use super::{Answer, Control, LOOK, Listing};
+use super::{Answer, LOOK, ModelListing, ServerControl};
 use crate::client::control::samples;
 use crate::client::protocol::Api;
 use reqwest::Method;
@@ -26,12 +26,12 @@ const SECRET: [&str; 10] =
 /// delay a short run.
 const METRICS: Duration = Duration::from_secs(1);
 
-impl Control {
+impl ServerControl {
     /// What tells one server from another: its version, its `server` header, its models with
     /// their limits, its settings where it tells them, the names of its metrics. What it does
     /// not tell is left out; a target that is not there gives an empty map.
     /// `listing`: its list of models, which is not asked for again.
-    pub async fn fingerprint(&self, listing: Option<&Listing>) -> Map<String, Value> {
+    pub async fn fingerprint(&self, listing: Option<&ModelListing>) -> Map<String, Value> {
         let mut found = Map::new();
         let asked = self.call(Method::GET, "/version", LOOK).await.ok();
         let version = asked.as_ref().filter(|answer| answer.status.is_success());

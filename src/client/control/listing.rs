@@ -1,11 +1,11 @@
-//! `Listing`: what a server answers when it is asked for its models.
+//! `ModelListing`: what a server answers when it is asked for its models.
 
 use super::Answer;
 use crate::error::Error;
 use serde_json::Value;
 
 /// The answer to a call for the list of models, whatever it was.
-pub struct Listing {
+pub struct ModelListing {
     /// Where it was asked for.
     pub(super) path: String,
     pub(super) answer: Answer,
@@ -28,7 +28,7 @@ fn name(entry: &Value) -> Option<String> {
     }
 }
 
-impl Listing {
+impl ModelListing {
     /// The entries of the list, in every form that servers give it: `{"data": [..]}`, a bare
     /// list, `{"models": [..]}`. `None`: there is none.
     pub fn entries(&self) -> Option<Vec<Value>> {

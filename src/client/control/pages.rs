@@ -1,6 +1,6 @@
 //! The pages of metrics that a user names, each behind its own address.
 
-use super::Control;
+use super::ServerControl;
 use crate::client::target::MetricsUrl;
 use crate::client::{tls, trouble};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// More than this is no page of metrics.
 const PAGE_BYTES_MAX: usize = 64 << 20;
 
-impl Control {
+impl ServerControl {
     /// All pages as one, each series with the address that it comes from and its role. Fails when
     /// one of them does not answer: a sum without it would be another.
     pub(super) async fn named_pages(&self, limit: Duration) -> Result<(StatusCode, String)> {

@@ -1,7 +1,7 @@
 //! `Patience`: how long a server is waited for before any load, and how the time between two
 //! tries grows. Readiness, discovery and the first request share one.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ impl<'a> Patience<'a> {
         };
         tokio::select! {
             biased;
-            () = stopped => Err(Error::new(Kind::Interrupted, "interrupted before any load was sent")),
+            () = stopped => Err(Error::new(ErrorKind::Interrupted, "interrupted before any load was sent")),
             answer = call => Ok(answer),
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(patience.again(Some(hour), "busy").await.expect("not stopped"), Again::NotThatLong(hour));
         let error = patience.again(Some(Duration::from_secs(10)), "it says 429").await.expect_err("stopped");
-        assert_eq!(error.kind, Kind::Interrupted);
+        assert_eq!(error.kind, ErrorKind::Interrupted);
         let told = told.lock().expect("lines").join("\n");
         assert!(told.contains("it says 429"), "{told}");
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::client::target::Secret;
+use crate::client::target::HiddenValue;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,7 +27,7 @@ pub async fn server(answers: Answers) -> (Target, Arc<Mutex<Vec<String>>>) {
         }
     });
     let mut target = target(port);
-    target.api_key = Some(Secret::new("sk-hunter"));
+    target.api_key = Some(HiddenValue::new("sk-hunter"));
     (target, heads)
 }
 
@@ -42,8 +42,8 @@ pub fn answer(status: u16, body: &str) -> String {
     )
 }
 
-pub fn control(target: &Target) -> Control {
-    Control::new(target).expect("a client")
+pub fn control(target: &Target) -> ServerControl {
+    ServerControl::new(target).expect("a client")
 }
 
 const NEVER: fn() -> bool = || false;
@@ -82,7 +82,7 @@ async fn nobody_waits_for_a_certificate_to_become_good() {
     let error = ready(&target, Duration::from_secs(600), false).await.expect_err("refused");
     let hint = error.hint.clone().unwrap_or_default();
     assert!(hint.starts_with("look whether ") && hint.contains("accept any (--insecure)"), "{hint}");
-    assert_eq!(error.kind, Kind::NotReady);
+    assert_eq!(error.kind, ErrorKind::NotReady);
     assert!(error.message.starts_with("cannot trust "), "{error}");
 }
 
@@ -98,7 +98,7 @@ fn no_hint_about_a_certificate_advises_what_was_done_already() {
         let mut target = Target::new(Target::base_url("http://localhost:1").expect("a URL"), Api::Chat);
         let control = control(&target);
         (target.insecure, target.ca_cert) = (insecure, file.map(Into::into));
-        let hint = Control { target, ..control }.hinted(Error::run("x")).hint.expect("a hint");
+        let hint = ServerControl { target, ..control }.hinted(Error::run("x")).hint.expect("a hint");
         assert!(advised.iter().all(|words| hint.contains(words)), "{insecure} {file:?}: {hint}");
         assert!(!not.iter().any(|words| hint.contains(words)), "{insecure} {file:?}: {hint}");
     }
@@ -122,12 +122,12 @@ async fn whoever_speaks_another_language_is_not_waited_for() {
         "cannot talk to {}: the server does not speak TLS at this port: write http:// in the base URL",
         target.name
     );
-    assert_eq!((error.kind, error.message, error.hint), (Kind::NotReady, told, None));
+    assert_eq!((error.kind, error.message, error.hint), (ErrorKind::NotReady, told, None));
 
     let (mut target, _) = tls_server();
     target.base.set_scheme("http").expect("a scheme");
     let error = ready(&target, Duration::from_secs(600), false).await.expect_err("TLS");
-    assert_eq!(error.kind, Kind::NotReady);
+    assert_eq!(error.kind, ErrorKind::NotReady);
     assert!(error.message.ends_with("write https:// in the base URL if it is TLS"), "{error}");
 }
 
@@ -253,11 +253,11 @@ async fn models_are_read_in_every_form_of_a_list() {
             server: None,
             body: json.to_string().into_bytes(),
         };
-        let listing = Listing { path: "/v1/models".into(), answer };
+        let listing = ModelListing { path: "/v1/models".into(), answer };
         assert_eq!(listing.names().expect("a list"), names, "{body}");
     }
     let answer = Answer { status: StatusCode::OK, url: place(), server: None, body: b"<html>".to_vec() };
-    assert_eq!(Listing { path: "/v1/models".into(), answer }.names(), None);
+    assert_eq!(ModelListing { path: "/v1/models".into(), answer }.names(), None);
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn a_target_that_is_never_ready_gives_the_last_reason() {
     })
     .await;
     let error = ready(&target, Duration::from_millis(10), false).await.expect_err("not ready");
-    assert_eq!(error.kind, Kind::NotReady);
+    assert_eq!(error.kind, ErrorKind::NotReady);
     let [health, models] = ["/health", "/v1/models"].map(|path| target.url(path));
     let reason = format!("was not ready after 0.01 s: {health} says 503 (Loading model); {models} says 404");
     assert!(error.message.ends_with(&reason), "{error}");
@@ -295,7 +295,7 @@ async fn a_path_that_is_not_there_is_not_waited_for_to_the_end() {
     let begun = Instant::now();
     let (target, seen) = server(|_, _| answer(404, r#"{"detail":"Not Found"}"#)).await;
     let error = ready(&target, Duration::from_secs(3600), false).await.expect_err("never there");
-    assert_eq!(error.kind, Kind::Usage);
+    assert_eq!(error.kind, ErrorKind::Usage);
     let models = target.url("/v1/models");
     assert!(error.message.ends_with(&format!("{models} says 404 (Not Found)")), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(600));
@@ -307,7 +307,7 @@ async fn a_path_that_is_not_there_is_not_waited_for_to_the_end() {
     })
     .await;
     let error = ready(&target, Duration::from_millis(2_500), false).await.expect_err("not ready");
-    assert_eq!(error.kind, Kind::NotReady);
+    assert_eq!(error.kind, ErrorKind::NotReady);
 }
 
 /// A port on which nobody listens.
@@ -320,7 +320,7 @@ async fn closed_port() -> u16 {
 async fn a_refused_connection_is_tried_again_until_the_time_is_over() {
     let target = target(closed_port().await);
     let error = ready(&target, Duration::from_millis(300), true).await.expect_err("nobody there");
-    assert_eq!(error.kind, Kind::NotReady);
+    assert_eq!(error.kind, ErrorKind::NotReady);
     assert!(error.message.contains("refused"), "{error}");
     assert!(control(&target).fingerprint(None).await.is_empty());
 }
@@ -332,7 +332,7 @@ async fn waiting_ends_when_it_is_stopped() {
     let stop = || looks.fetch_add(1, Ordering::Relaxed) > 0;
     let mut patience = Patience::new(Duration::from_secs(60), &stop, &|_, _| {});
     let error = control.ready(&mut patience, true).await.expect_err("stopped");
-    assert_eq!(error.kind, Kind::Interrupted);
+    assert_eq!(error.kind, ErrorKind::Interrupted);
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! What the body of a reply says: events, or one piece, by how it begins.
 
 use super::{ERROR_BYTES_MAX, Exchange};
-use crate::client::head::Content;
+use crate::client::head::ContentKind;
 use crate::client::protocol;
 use crate::client::sniff::{self, Form};
 use crate::client::sse;
-use crate::record::{Kind, Nanos};
+use crate::record::{EventKind, Nanos};
 
 /// A byte order mark, which some put before a text.
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -14,7 +14,7 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 const OPENING_BYTES_MAX: usize = 120;
 
 /// How the body of the reply is read.
-pub(super) enum Reading {
+pub(super) enum ContentReading {
     /// Too little has come to say.
     Unknown(Vec<u8>),
     /// Server-sent events.
@@ -28,7 +28,7 @@ pub(super) enum Reading {
 impl Exchange {
     /// Takes body bytes.
     pub(super) fn data(&mut self, data: &[u8], at: Nanos) {
-        let Reading::Unknown(begun) = &mut self.reading else { return self.known_data(data, at) };
+        let ContentReading::Unknown(begun) = &mut self.reading else { return self.known_data(data, at) };
         let mut begun = std::mem::take(begun);
         let begun = match begun.is_empty() {
             // Some send blanks for minutes, to keep the connection alive.
@@ -39,7 +39,7 @@ impl Exchange {
             }
         };
         match sniff::form(begun, self.record.streamed) {
-            None if begun.len() < OPENING_BYTES_MAX => self.reading = Reading::Unknown(begun.to_vec()),
+            None if begun.len() < OPENING_BYTES_MAX => self.reading = ContentReading::Unknown(begun.to_vec()),
             form => {
                 self.reading = self.known(form);
                 self.known_data(begun.strip_prefix(MARK).unwrap_or(begun), at);
@@ -48,27 +48,27 @@ impl Exchange {
     }
 
     /// How a body of this form is read.
-    pub(super) fn known(&mut self, form: Option<Form>) -> Reading {
+    pub(super) fn known(&mut self, form: Option<Form>) -> ContentReading {
         let events = form.map_or(self.record.streamed, |form| form == Form::Events);
         self.record.streamed = events;
         match events {
-            true => Reading::Events(sse::Parser::new(self.caps.held())),
-            false => Reading::Whole(Vec::new()),
+            true => ContentReading::Events(sse::Parser::new(self.caps.held())),
+            false => ContentReading::Whole(Vec::new()),
         }
     }
 
     /// Takes body bytes of a known form.
     pub(super) fn known_data(&mut self, data: &[u8], at: Nanos) {
-        let mut reading = std::mem::replace(&mut self.reading, Reading::Lines(Vec::new()));
+        let mut reading = std::mem::replace(&mut self.reading, ContentReading::Lines(Vec::new()));
         match &mut reading {
-            Reading::Unknown(_) => {}
-            Reading::Events(parser) => {
+            ContentReading::Unknown(_) => {}
+            ContentReading::Events(parser) => {
                 self.quote(data);
                 if let Err(why) = parser.feed(data, |event| self.event(event, at)) {
                     self.tally.broken(why);
                 }
             }
-            Reading::Whole(whole) => {
+            ContentReading::Whole(whole) => {
                 let success = self.success_status();
                 // Blanks keep a connection alive and are nothing of a reply; words of an error are
                 // none either.
@@ -85,13 +85,13 @@ impl Exchange {
                 if success && self.is_line_by_line(whole, data) {
                     self.record.streamed = true;
                     let whole = std::mem::take(whole);
-                    reading = Reading::Lines(Vec::new());
-                    if let Reading::Lines(line) = &mut reading {
+                    reading = ContentReading::Lines(Vec::new());
+                    if let ContentReading::Lines(line) = &mut reading {
                         self.lines(line, &whole, at);
                     }
                 }
             }
-            Reading::Lines(line) => self.lines(line, data, at),
+            ContentReading::Lines(line) => self.lines(line, data, at),
         }
         self.reading = reading;
         let bytes = self.record.body_bytes;
@@ -137,7 +137,7 @@ impl Exchange {
     /// Keeps how a body begins that may turn out to be no stream of events.
     fn quote(&mut self, data: &[u8]) {
         let room = OPENING_BYTES_MAX.saturating_sub(self.opening.len());
-        let other = || self.head.as_ref().is_some_and(|head| head.content != Content::EventStream);
+        let other = || self.head.as_ref().is_some_and(|head| head.content != ContentKind::EventStream);
         if room > 0 && other() {
             self.opening.extend_from_slice(&data[..data.len().min(room)]);
         }
@@ -158,12 +158,12 @@ impl Exchange {
         let sent = self.record.timeline.sent.unwrap_or(at);
         let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
         self.events.push(at_us, meaning.kind, tokens, meaning.bytes);
-        let output = meaning.kind.has(Kind::OUTPUT);
+        let output = meaning.kind.has(EventKind::OUTPUT);
         self.outputs += u32::from(output);
         if output || self.latest.is_some() {
             self.latest = Some(at);
         }
-        let last = meaning.kind.has(Kind::DONE.with(Kind::ERROR));
+        let last = meaning.kind.has(EventKind::DONE.with(EventKind::ERROR));
         if last && self.whole.is_none() && self.tally.complete() {
             self.whole = Some(at);
         }

@@ -4,23 +4,23 @@
 //! fit, or that has something of interest under a name which they do not know, is read once more
 //! in `odd`, which takes anything.
 
-use super::finish::Finish;
-use super::meaning::Meaning;
+use super::finish::FinishReason;
+use super::meaning::EventMeaning;
 use super::reading::is_no_output;
-use super::text::{Glance, Text};
+use super::text::{Glance, ReplyText};
 use super::usage::UsageFields;
 use super::{fault, json, odd};
-use crate::record::Kind;
+use crate::record::EventKind;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
 
 /// Reads one event, or a whole reply. Fails only where there is no JSON object.
-pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
+pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<EventMeaning> {
     match json::object::<Reply>(data) {
         Ok(reply) if !reply.is_odd() => {
-            let mut meaning = Meaning::default();
+            let mut meaning = EventMeaning::default();
             reply.read(&mut meaning, &mut text);
             Ok(meaning)
         }
@@ -45,7 +45,7 @@ macro_rules! fields {
 
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                         let mut read = $name::default();
-                        while let Some(key) = map.next_key::<Text>()? {
+                        while let Some(key) = map.next_key::<ReplyText>()? {
                             match key.as_str() {
                                 $($key => read.$field = map.next_value()?,)*
                                 key if $ignored(key) => {
@@ -70,7 +70,7 @@ struct Reply<'a> {
     choices: Option<Choices<'a>>,
     usage: Option<UsageFields>,
     error: Option<Box<Value>>,
-    object: Option<Text<'a>>,
+    object: Option<ReplyText<'a>>,
     other: Glance,
 }
 
@@ -93,13 +93,13 @@ impl Reply<'_> {
             || self.usage.as_ref().is_some_and(UsageFields::may_say_more)
     }
 
-    fn read(&self, meaning: &mut Meaning, text: &mut Option<&mut String>) {
+    fn read(&self, meaning: &mut EventMeaning, text: &mut Option<&mut String>) {
         for (position, choice) in (0..).zip(self.choices.iter().flat_map(Choices::iter)) {
-            meaning.add(Kind::CHOICES);
+            meaning.add(EventKind::CHOICES);
             choice.read(position, meaning, text);
         }
         if let Some(usage) = &self.usage {
-            meaning.add(Kind::USAGE);
+            meaning.add(EventKind::USAGE);
             meaning.usage = usage.read();
         }
     }
@@ -108,10 +108,10 @@ impl Reply<'_> {
 #[derive(Default)]
 struct Choice<'a> {
     index: Option<u32>,
-    text: Option<Text<'a>>,
+    text: Option<ReplyText<'a>>,
     delta: Option<Delta<'a>>,
     message: Option<Box<Delta<'a>>>,
-    finish_reason: Option<Text<'a>>,
+    finish_reason: Option<ReplyText<'a>>,
     token_ids: Option<Length>,
     logprobs: Option<Box<Logprobs>>,
     error: Option<Box<Value>>,
@@ -125,11 +125,11 @@ fields!(Choice {
 
 #[derive(Default)]
 struct Delta<'a> {
-    role: Option<Text<'a>>,
+    role: Option<ReplyText<'a>>,
     // Some servers send the same text under both names, so these are no aliases.
-    reasoning: Option<Text<'a>>,
-    reasoning_content: Option<Text<'a>>,
-    content: Option<Text<'a>>,
+    reasoning: Option<ReplyText<'a>>,
+    reasoning_content: Option<ReplyText<'a>>,
+    content: Option<ReplyText<'a>>,
     tool_calls: Option<Vec<ToolCall<'a>>>,
     function_call: Option<Box<Function<'a>>>,
     other: Glance,
@@ -150,8 +150,8 @@ fields!(ToolCall { "function" => function, } ignored is_no_output);
 
 #[derive(Default)]
 struct Function<'a> {
-    name: Option<Text<'a>>,
-    arguments: Option<Text<'a>>,
+    name: Option<ReplyText<'a>>,
+    arguments: Option<ReplyText<'a>>,
     other: Glance,
 }
 
@@ -175,14 +175,14 @@ impl Choice<'_> {
             || self.delta.is_some() && self.message.is_some()
     }
 
-    fn read(&self, position: u32, meaning: &mut Meaning, text: &mut Option<&mut String>) {
+    fn read(&self, position: u32, meaning: &mut EventMeaning, text: &mut Option<&mut String>) {
         let index = self.index.unwrap_or(position);
         meaning.choice(index);
         if let Some(delta) = self.delta.as_ref().or(self.message.as_deref()) {
             delta.read(meaning, text);
-            meaning.whole |= self.delta.is_none() && meaning.kind.has(Kind::OUTPUT);
+            meaning.whole |= self.delta.is_none() && meaning.kind.has(EventKind::OUTPUT);
         }
-        meaning.output(Kind::CONTENT, some(&self.text), text);
+        meaning.output(EventKind::CONTENT, some(&self.text), text);
         let logprobs = self.logprobs.as_deref();
         let tokens = self
             .token_ids
@@ -190,7 +190,7 @@ impl Choice<'_> {
             .or_else(|| logprobs.and_then(|logprobs| logprobs.content.as_ref().or(logprobs.tokens.as_ref())));
         meaning.tokens = meaning.tokens.saturating_add(tokens.map_or(0, |tokens| tokens.0));
         let reason = some(&self.finish_reason);
-        if Finish::of(reason) != Finish::Not {
+        if FinishReason::of(reason) != FinishReason::Not {
             meaning.finish(index, reason);
         }
     }
@@ -206,26 +206,26 @@ impl Delta<'_> {
             || self.function_call.as_deref().is_some_and(function)
     }
 
-    fn read(&self, meaning: &mut Meaning, text: &mut Option<&mut String>) {
+    fn read(&self, meaning: &mut EventMeaning, text: &mut Option<&mut String>) {
         if !some(&self.role).is_empty() {
-            meaning.add(Kind::ROLE);
+            meaning.add(EventKind::ROLE);
         }
         let reasoning = match some(&self.reasoning) {
             "" => some(&self.reasoning_content),
             reasoning => reasoning,
         };
-        meaning.output(Kind::REASONING, reasoning, text);
-        meaning.output(Kind::CONTENT, some(&self.content), text);
+        meaning.output(EventKind::REASONING, reasoning, text);
+        meaning.output(EventKind::CONTENT, some(&self.content), text);
         let tools = self.tool_calls.iter().flatten().filter_map(|call| call.function.as_ref());
         for function in tools.chain(self.function_call.as_deref()) {
-            meaning.output(Kind::TOOL, some(&function.name), text);
-            meaning.output(Kind::TOOL, some(&function.arguments), text);
+            meaning.output(EventKind::TOOL, some(&function.name), text);
+            meaning.output(EventKind::TOOL, some(&function.arguments), text);
         }
     }
 }
 
-fn some<'a>(text: &'a Option<Text>) -> &'a str {
-    text.as_ref().map_or("", Text::as_str)
+fn some<'a>(text: &'a Option<ReplyText>) -> &'a str {
+    text.as_ref().map_or("", ReplyText::as_str)
 }
 
 /// The choices of an event. Nearly always there is one, which costs no allocation.

@@ -1,8 +1,8 @@
-//! `Finish`: what the word means by which a server ends a choice.
+//! `FinishReason`: what the word means by which a server ends a choice.
 
 /// How a choice ended, by the server's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
+pub(super) enum FinishReason {
     /// The word is a way of saying that nothing has ended.
     Not,
     /// As it should: by the model, by a stop word, at the limit, in a call of a tool.
@@ -88,14 +88,14 @@ const FILTERED: [&str; 15] = [
     "moderation",
 ];
 
-impl Finish {
-    pub(super) fn of(word: &str) -> Finish {
+impl FinishReason {
+    pub(super) fn of(word: &str) -> FinishReason {
         // Nearly every event has none, or one of the first of these.
         if word.is_empty() {
-            return Finish::Not;
+            return FinishReason::Not;
         }
         if WHOLE[..4].contains(&word) {
-            return Finish::Whole;
+            return FinishReason::Whole;
         }
         let plain: String = word
             .trim()
@@ -104,13 +104,13 @@ impl Finish {
             .collect();
         let plain = plain.as_str();
         if NOT.contains(&plain) {
-            Finish::Not
+            FinishReason::Not
         } else if WHOLE.contains(&plain) {
-            Finish::Whole
+            FinishReason::Whole
         } else if FILTERED.contains(&plain) {
-            Finish::Filtered
+            FinishReason::Filtered
         } else {
-            Finish::Badly
+            FinishReason::Badly
         }
     }
 }
@@ -132,13 +132,13 @@ mod tests {
             "stop-sequence",
             " stop ",
         ] {
-            assert_eq!(Finish::of(word), Finish::Whole, "{word}");
+            assert_eq!(FinishReason::of(word), FinishReason::Whole, "{word}");
         }
         for word in ["null", "None", "NULL", "", " ", "none", "not_finished", "FINISH_REASON_UNSPECIFIED"] {
-            assert_eq!(Finish::of(word), Finish::Not, "{word}");
+            assert_eq!(FinishReason::of(word), FinishReason::Not, "{word}");
         }
         for word in ["content_filter", "SAFETY", "refusal", "guardrail_intervened"] {
-            assert_eq!(Finish::of(word), Finish::Filtered, "{word}");
+            assert_eq!(FinishReason::of(word), FinishReason::Filtered, "{word}");
         }
         for word in [
             "failed",
@@ -152,7 +152,7 @@ mod tests {
             "1",
             "é",
         ] {
-            assert_eq!(Finish::of(word), Finish::Badly, "{word}");
+            assert_eq!(FinishReason::of(word), FinishReason::Badly, "{word}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::reading::{Object, Reading, items, word};
 use super::usage;
-use crate::record::{Kind, Usage};
+use crate::record::{EventKind, Usage};
 use serde_json::Value;
 
 pub(super) fn read(reply: &Object, reading: &mut Reading) {
@@ -18,13 +18,13 @@ pub(super) fn read(reply: &Object, reading: &mut Reading) {
     let texts = reply.get("text").or(reply.get("response"));
     for (index, piece) in (0..).zip(texts.map_or(&[][..], items)) {
         reading.meaning.choice(index);
-        reading.text(Kind::CONTENT, Some(piece));
+        reading.text(EventKind::CONTENT, Some(piece));
         reading.meaning.finish(index, "");
     }
     // TGI behind a path that is not its own, DashScope's own form.
     for inner in items(reply.get("output").unwrap_or(&Value::Null)).iter().filter_map(Value::as_object) {
         reading.meaning.choice(0);
-        reading.text(Kind::CONTENT, inner.get("text"));
+        reading.text(EventKind::CONTENT, inner.get("text"));
         end(inner.get("finish_reason"), reading);
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn read(reply: &Object, reading: &mut Reading) {
 fn ollama(reply: &Object, said: &Value, reading: &mut Reading) {
     reading.meaning.choice(0);
     match said {
-        Value::String(_) => reading.text(Kind::CONTENT, Some(said)),
+        Value::String(_) => reading.text(EventKind::CONTENT, Some(said)),
         said => reading.delta(said),
     }
     if reply.get("done") == Some(&Value::Bool(true)) {
@@ -51,7 +51,7 @@ fn typed(named: &str, reply: &Object, reading: &mut Reading) {
             reading.delta(delta.or(reply.get("content_block")).unwrap_or(&Value::Null));
         }
         "message_delta" => end(delta.and_then(|delta| delta.get("stop_reason")), reading),
-        "message_stop" => reading.meaning.add(Kind::DONE),
+        "message_stop" => reading.meaning.add(EventKind::DONE),
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             let response = reply.get("response");
             let detail = response.and_then(|response| response.get("incomplete_details")?.get("reason"));
@@ -59,16 +59,16 @@ fn typed(named: &str, reply: &Object, reading: &mut Reading) {
         }
         "transcript.text.done" => {
             reading.meaning.choice(0);
-            reading.text(Kind::CONTENT, reply.get("text"));
+            reading.text(EventKind::CONTENT, reply.get("text"));
             reading.meaning.whole = true;
             reading.meaning.finish(0, "");
         }
         _ if named.ends_with(".delta") => {
             reading.meaning.choice(0);
             let kind = match named {
-                _ if named.contains("reasoning") => Kind::REASONING,
-                _ if named.contains("arguments") || named.contains("input") => Kind::TOOL,
-                _ => Kind::CONTENT,
+                _ if named.contains("reasoning") => EventKind::REASONING,
+                _ if named.contains("arguments") || named.contains("input") => EventKind::TOOL,
+                _ => EventKind::CONTENT,
             };
             reading.text(kind, delta);
         }
@@ -78,7 +78,7 @@ fn typed(named: &str, reply: &Object, reading: &mut Reading) {
 
 fn end(reason: Option<&Value>, reading: &mut Reading) {
     let word = word(reason.unwrap_or(&Value::Null));
-    if super::finish::Finish::of(&word) != super::finish::Finish::Not {
+    if super::finish::FinishReason::of(&word) != super::finish::FinishReason::Not {
         reading.meaning.choice(0);
         reading.meaning.finish(0, &word);
     }

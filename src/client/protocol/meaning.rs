@@ -1,13 +1,13 @@
-//! `Meaning`: what one event of a reply says.
+//! `EventMeaning`: what one event of a reply says.
 
-use crate::record::{Kind, Usage};
+use crate::record::{EventKind, Usage};
 
 /// What one event (or the whole body of a reply that was not streamed) means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Meaning {
-    pub kind: Kind,
+pub struct EventMeaning {
+    pub kind: EventKind,
     /// Output tokens in this event, when it says so itself (token ids, log probabilities).
-    /// [`super::Tally::add`] knows more: it also reads continuous usage.
+    /// [`super::ReplyState::add`] knows more: it also reads continuous usage.
     pub tokens: u32,
     /// Bytes of output text.
     pub bytes: u32,
@@ -27,23 +27,23 @@ pub struct Meaning {
     pub error: Option<String>,
 }
 
-impl Meaning {
-    pub(super) fn error(words: String) -> Meaning {
-        Meaning { kind: Kind::ERROR, error: Some(words), ..Meaning::default() }
+impl EventMeaning {
+    pub(super) fn error(words: String) -> EventMeaning {
+        EventMeaning { kind: EventKind::ERROR, error: Some(words), ..EventMeaning::default() }
     }
 
-    pub(super) fn add(&mut self, kind: Kind) {
+    pub(super) fn add(&mut self, kind: EventKind) {
         self.kind = self.kind.with(kind);
     }
 
     /// Output text of a kind; an empty one is no output.
-    pub(super) fn output(&mut self, kind: Kind, piece: &str, text: &mut Option<&mut String>) {
+    pub(super) fn output(&mut self, kind: EventKind, piece: &str, text: &mut Option<&mut String>) {
         if piece.is_empty() {
             return;
         }
         self.add(kind);
         self.bytes = self.bytes.saturating_add(length(piece));
-        if kind == Kind::REASONING {
+        if kind == EventKind::REASONING {
             self.reasoning_bytes = self.reasoning_bytes.saturating_add(length(piece));
         }
         if let Some(text) = text {
@@ -60,21 +60,21 @@ impl Meaning {
 
     /// A choice ended, for this reason.
     pub(super) fn finish(&mut self, index: u32, reason: &str) {
-        self.add(Kind::FINISH);
+        self.add(EventKind::FINISH);
         self.finishes.push((index, reason.to_string()));
     }
 
     /// Takes the output out of it.
     pub(super) fn silence(&mut self) {
-        self.kind = Kind(self.kind.0 & !Kind::OUTPUT.0);
+        self.kind = EventKind(self.kind.0 & !EventKind::OUTPUT.0);
         (self.bytes, self.reasoning_bytes, self.tokens) = (0, 0, 0);
         *self = std::mem::take(self).sealed();
     }
 
     /// An event that says nothing of interest is an empty one.
-    pub(super) fn sealed(mut self) -> Meaning {
-        if matches!(self.kind, Kind(0) | Kind::CHOICES) {
-            self.add(Kind::EMPTY);
+    pub(super) fn sealed(mut self) -> EventMeaning {
+        if matches!(self.kind, EventKind(0) | EventKind::CHOICES) {
+            self.add(EventKind::EMPTY);
         }
         self
     }

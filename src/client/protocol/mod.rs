@@ -1,6 +1,6 @@
 //! One API a file: build a body, read an event. Pure.
 //!
-//! [`Tally`] adds the meanings of one reply up and says how the request ended.
+//! [`ReplyState`] adds the meanings of one reply up and says how the request ended.
 
 mod api;
 mod asked;
@@ -19,7 +19,7 @@ mod odd;
 mod openai;
 mod overlay;
 mod reading;
-mod tally;
+mod reply_state;
 mod template;
 mod tensorrt;
 mod text;
@@ -35,12 +35,12 @@ pub use asked::asked_output;
 pub use audio::content_type as audio_content_type;
 pub use fault::error_words;
 pub use forced::forces_length;
-pub use meaning::Meaning;
-pub use tally::{Tally, Verdict};
-pub use template::Reader;
+pub use meaning::EventMeaning;
+pub use reply_state::{ReplyEnd, ReplyState};
+pub use template::TemplateReader;
 
 use super::Target;
-use crate::record::{Kind, Prompt, Request};
+use crate::record::{EventKind, Prompt, Request};
 use serde_json::{Map, Value};
 
 /// The body of a request, JSON but for sound: our fields, the target's `extra_body` laid over them, then the
@@ -89,11 +89,15 @@ pub fn own_fields(target: &Target) -> Vec<String> {
 /// Reads the data of one server-sent event. `text`: where to append output text (reasoning,
 /// content, tool names and arguments of all choices, in order of arrival), when it is kept.
 /// `Err`: no JSON object, as a sentence.
-pub fn read_event(api: Api, data: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
+pub fn read_event(api: Api, data: &[u8], text: Option<&mut String>) -> Result<EventMeaning, String> {
     match data.trim_ascii() {
-        b"[DONE]" => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
-        bare if !matches!(bare, [b'{' | b'[', ..]) && is_keep_alive(bare) => Ok(Meaning::default().sealed()),
-        bare if bare.len() <= 12 && is_done(bare) => Ok(Meaning { kind: Kind::DONE, ..Meaning::default() }),
+        b"[DONE]" => Ok(EventMeaning { kind: EventKind::DONE, ..EventMeaning::default() }),
+        bare if !matches!(bare, [b'{' | b'[', ..]) && is_keep_alive(bare) => {
+            Ok(EventMeaning::default().sealed())
+        }
+        bare if bare.len() <= 12 && is_done(bare) => {
+            Ok(EventMeaning { kind: EventKind::DONE, ..EventMeaning::default() })
+        }
         _ => read_reply(api, data, text),
     }
 }
@@ -113,18 +117,18 @@ fn is_keep_alive(data: &[u8]) -> bool {
 }
 
 /// The data of an event that is named `error`: a failure, whatever else it says.
-pub fn read_fault(data: &[u8]) -> Meaning {
-    Meaning::error(error_words(data))
+pub fn read_fault(data: &[u8]) -> EventMeaning {
+    EventMeaning::error(error_words(data))
 }
 
 /// Reads the whole body of a reply that was not streamed.
-pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<Meaning, String> {
+pub fn read_reply(api: Api, body: &[u8], text: Option<&mut String>) -> Result<EventMeaning, String> {
     let read = match api {
         Api::Completions | Api::Chat | Api::Mii | Api::Audio => event::read(body, text),
         Api::Tgi => tgi::read(body, text),
         Api::TensorRt => tensorrt::read(body, text),
     };
-    read.map(Meaning::sealed).map_err(|error| {
+    read.map(EventMeaning::sealed).map_err(|error| {
         let start: String = String::from_utf8_lossy(body).chars().take(80).collect();
         format!("cannot read {start:?} as a reply of {}: {error}", api.name())
     })

@@ -1,22 +1,22 @@
 //! An event of the OpenAI APIs that is not as it should be, as far as it can be understood: any
 //! field may be null, text, a list or an object, and may have another name.
 
-use super::meaning::Meaning;
+use super::meaning::EventMeaning;
 use super::reading::{Object, Reading, choices};
 use super::{fault, foreign, usage};
-use crate::record::{Kind, Usage};
+use crate::record::{EventKind, Usage};
 
 /// What an event, or a whole reply, means.
-pub(super) fn read(reply: &Object, text: Option<&mut String>) -> Meaning {
+pub(super) fn read(reply: &Object, text: Option<&mut String>) -> EventMeaning {
     if let Some(words) = fault::in_reply(reply) {
-        return Meaning::error(words);
+        return EventMeaning::error(words);
     }
     let mut reading = Reading::default();
     match choices(reply) {
         Some(choices) => {
             for (position, choice) in (0..).zip(choices) {
                 if let Some(words) = choice.get("error").and_then(fault::words) {
-                    return Meaning::error(words);
+                    return EventMeaning::error(words);
                 }
                 reading.choice(position, choice);
             }
@@ -24,7 +24,7 @@ pub(super) fn read(reply: &Object, text: Option<&mut String>) -> Meaning {
         None => foreign::read(reply, &mut reading),
     }
     if let Some(usage) = usage_of(reply) {
-        reading.meaning.add(Kind::USAGE);
+        reading.meaning.add(EventKind::USAGE);
         reading.meaning.usage = usage;
     }
     if let Some(text) = text {

@@ -1,8 +1,8 @@
 //! `Reading`: an event that is being read, whatever its fields are.
 
-use super::finish::Finish;
-use super::meaning::Meaning;
-use crate::record::Kind;
+use super::finish::FinishReason;
+use super::meaning::EventMeaning;
+use crate::record::EventKind;
 use serde_json::{Map, Value};
 
 pub(super) type Object = Map<String, Value>;
@@ -33,7 +33,7 @@ pub(super) fn items(value: &Value) -> &[Value] {
 /// An event that is being read.
 #[derive(Default)]
 pub(super) struct Reading {
-    pub(super) meaning: Meaning,
+    pub(super) meaning: EventMeaning,
     /// Its text.
     pub(super) said: String,
 }
@@ -43,47 +43,47 @@ impl Reading {
         let fields = match choice {
             Value::Object(fields) => fields,
             Value::String(piece) => {
-                self.meaning.add(Kind::CHOICES);
+                self.meaning.add(EventKind::CHOICES);
                 self.meaning.choice(position);
-                return self.output(Kind::CONTENT, piece);
+                return self.output(EventKind::CONTENT, piece);
             }
             _ => return,
         };
         let index = fields.get("index").and_then(index).unwrap_or(position);
-        self.meaning.add(Kind::CHOICES);
+        self.meaning.add(EventKind::CHOICES);
         self.meaning.choice(index);
         self.delta(fields.get("delta").unwrap_or(&Value::Null));
         if let Some(message) = fields.get("message")
-            && !self.meaning.kind.has(Kind::OUTPUT)
+            && !self.meaning.kind.has(EventKind::OUTPUT)
         {
             self.delta(message);
-            self.meaning.whole |= self.meaning.kind.has(Kind::OUTPUT);
+            self.meaning.whole |= self.meaning.kind.has(EventKind::OUTPUT);
         }
-        self.text(Kind::CONTENT, fields.get("text"));
+        self.text(EventKind::CONTENT, fields.get("text"));
         self.tokens(fields);
         let word = word(fields.get("finish_reason").unwrap_or(&Value::Null));
-        if Finish::of(&word) != Finish::Not {
+        if FinishReason::of(&word) != FinishReason::Not {
             self.meaning.finish(index, &word);
         }
     }
 
     /// What a choice adds, or the whole of its message.
     pub(super) fn delta(&mut self, delta: &Value) {
-        let Value::Object(fields) = delta else { return self.text(Kind::CONTENT, Some(delta)) };
+        let Value::Object(fields) = delta else { return self.text(EventKind::CONTENT, Some(delta)) };
         if fields.get("role").and_then(Value::as_str).is_some_and(|role| !role.is_empty()) {
-            self.meaning.add(Kind::ROLE);
+            self.meaning.add(EventKind::ROLE);
         }
         // The same thought may stand under several names: the first that says anything counts.
         let known = ["reasoning", "reasoning_content"].iter().filter_map(|key| fields.get_key_value(*key));
         let others = fields.iter().filter(|(key, _)| is_reasoning(key));
         for (_, value) in known.chain(others) {
             let before = self.meaning.bytes;
-            self.parts(Kind::REASONING, value, DEPTH_MAX);
+            self.parts(EventKind::REASONING, value, DEPTH_MAX);
             if self.meaning.bytes > before {
                 break;
             }
         }
-        self.text(Kind::CONTENT, fields.get("content"));
+        self.text(EventKind::CONTENT, fields.get("content"));
         for call in ["tool_calls", "function_call"].iter().filter_map(|key| fields.get(*key)).flat_map(items)
         {
             self.tool(call);
@@ -91,20 +91,24 @@ impl Reading {
         for (key, value) in fields {
             let read = matches!(key.as_str(), "content" | "tool_calls" | "function_call");
             if !read && !is_reasoning(key) && !is_no_output(key) {
-                self.unless_said(if key.contains("tool") { Kind::TOOL } else { Kind::CONTENT }, key, value);
+                self.unless_said(
+                    if key.contains("tool") { EventKind::TOOL } else { EventKind::CONTENT },
+                    key,
+                    value,
+                );
             }
         }
     }
 
     /// What stands under a name that is not known; some gateways send the same under two.
-    fn unless_said(&mut self, kind: Kind, key: &str, value: &Value) {
+    fn unless_said(&mut self, kind: EventKind, key: &str, value: &Value) {
         let mut apart = Reading::default();
         apart.member(kind, key, value, DEPTH_MAX);
         if apart.said.is_empty() {
             self.meaning.add(apart.meaning.kind);
         } else if apart.said != self.said {
             self.output(
-                if apart.meaning.kind.has(Kind::REASONING) { Kind::REASONING } else { kind },
+                if apart.meaning.kind.has(EventKind::REASONING) { EventKind::REASONING } else { kind },
                 &apart.said,
             );
         }
@@ -112,26 +116,26 @@ impl Reading {
 
     /// A call of a tool: its name, and its arguments as text or as an object.
     fn tool(&mut self, call: &Value) {
-        let Value::Object(call) = call else { return self.parts(Kind::TOOL, call, DEPTH_MAX) };
+        let Value::Object(call) = call else { return self.parts(EventKind::TOOL, call, DEPTH_MAX) };
         let inner = ["function", "custom"].iter().find_map(|key| call.get(*key)?.as_object());
         let function = inner.unwrap_or(call);
-        self.text(Kind::TOOL, function.get("name"));
+        self.text(EventKind::TOOL, function.get("name"));
         for (key, value) in function.iter().filter(|(key, _)| key.as_str() != "name") {
             match value {
                 Value::Object(given) if given.is_empty() => {}
                 Value::Object(_) | Value::Array(_)
                     if matches!(key.as_str(), "arguments" | "input" | "parameters") =>
                 {
-                    self.output(Kind::TOOL, &value.to_string());
+                    self.output(EventKind::TOOL, &value.to_string());
                 }
                 _ if is_no_output(key) => {}
-                _ => self.parts(Kind::TOOL, value, DEPTH_MAX),
+                _ => self.parts(EventKind::TOOL, value, DEPTH_MAX),
             }
         }
     }
 
     /// Text, a number for text, or parts of it.
-    pub(super) fn text(&mut self, kind: Kind, value: Option<&Value>) {
+    pub(super) fn text(&mut self, kind: EventKind, value: Option<&Value>) {
         match value {
             Some(Value::Number(number)) => self.output(kind, &number.to_string()),
             Some(value) => self.parts(kind, value, DEPTH_MAX),
@@ -140,14 +144,14 @@ impl Reading {
     }
 
     /// All text in a value: thinking is reasoning, everything else is of the kind given.
-    fn parts(&mut self, kind: Kind, value: &Value, depth: u32) {
+    fn parts(&mut self, kind: EventKind, value: &Value, depth: u32) {
         match value {
             _ if depth == 0 => {}
             Value::String(piece) => self.output(kind, piece),
             Value::Array(parts) => parts.iter().for_each(|part| self.parts(kind, part, depth - 1)),
             Value::Object(part) => {
                 let named = part.get("type").and_then(Value::as_str).unwrap_or("");
-                let kind = if is_reasoning(named) { Kind::REASONING } else { kind };
+                let kind = if is_reasoning(named) { EventKind::REASONING } else { kind };
                 for (key, value) in part {
                     self.member(kind, key, value, depth - 1);
                 }
@@ -156,14 +160,14 @@ impl Reading {
         }
     }
 
-    fn member(&mut self, kind: Kind, key: &str, value: &Value, depth: u32) {
+    fn member(&mut self, kind: EventKind, key: &str, value: &Value, depth: u32) {
         if is_data(key) {
             // A sound, an image: output, and no text.
             let mut data = Reading::default();
             data.parts(kind, value, depth);
             self.meaning.add(data.meaning.kind);
         } else if !is_no_output(key) {
-            self.parts(if is_reasoning(key) { Kind::REASONING } else { kind }, value, depth);
+            self.parts(if is_reasoning(key) { EventKind::REASONING } else { kind }, value, depth);
         }
     }
 
@@ -177,7 +181,7 @@ impl Reading {
         self.meaning.tokens = self.meaning.tokens.saturating_add(tokens);
     }
 
-    pub(super) fn output(&mut self, kind: Kind, piece: &str) {
+    pub(super) fn output(&mut self, kind: EventKind, piece: &str) {
         self.meaning.output(kind, piece, &mut Some(&mut self.said));
     }
 }

@@ -1,10 +1,10 @@
 //! Replays what real engines put on the wire, through every pure part at once, cut anywhere.
 
-use super::{Api, Reader, Tally, Verdict};
+use super::{Api, ReplyEnd, ReplyState, TemplateReader};
 use crate::client::body::Body;
-use crate::client::head::{Content, Head};
+use crate::client::head::{ContentKind, Head};
 use crate::client::sse::{Event, Parser};
-use crate::record::{Kind, Outcome, Usage};
+use crate::record::{EventKind, Outcome, Usage};
 
 #[derive(Debug, PartialEq)]
 struct Replay {
@@ -12,7 +12,7 @@ struct Replay {
     kinds: String,
     text: String,
     tokens: Vec<u32>,
-    verdict: Verdict,
+    verdict: ReplyEnd,
 }
 
 /// Reads a response that arrives in pieces of `cut` bytes, after which the connection closes.
@@ -25,10 +25,11 @@ fn replay(api: Api, wire: &[u8], cut: usize) -> Replay {
             break found;
         }
     };
-    assert_eq!((head.status, head.content), (200, Content::EventStream));
-    let (mut body, mut parser, mut tally) = (Body::new(head.framing), Parser::new(1 << 20), Tally::new(api));
+    assert_eq!((head.status, head.content), (200, ContentKind::EventStream));
+    let (mut body, mut parser, mut tally) =
+        (Body::new(head.framing), Parser::new(1 << 20), ReplyState::new(api));
     let (mut kinds, mut text, mut tokens) = (Vec::new(), String::new(), Vec::new());
-    let mut reader = Reader::new(api);
+    let mut reader = TemplateReader::new(api);
     let mut event = |event: Event| match reader.read(event, Some(&mut text)) {
         Ok(meaning) => {
             tokens.push(tally.add(&meaning));
@@ -50,17 +51,17 @@ fn replay(api: Api, wire: &[u8], cut: usize) -> Replay {
     Replay { kinds: runs(&kinds), text, tokens, verdict: tally.outcome(clean_end, 0, true) }
 }
 
-fn letters(kind: Kind) -> String {
+fn letters(kind: EventKind) -> String {
     let names = [
-        (Kind::ROLE, 'r'),
-        (Kind::REASONING, 't'),
-        (Kind::CONTENT, 'c'),
-        (Kind::TOOL, 'x'),
-        (Kind::FINISH, 'f'),
-        (Kind::USAGE, 'u'),
-        (Kind::ERROR, '!'),
-        (Kind::DONE, 'd'),
-        (Kind::EMPTY, 'e'),
+        (EventKind::ROLE, 'r'),
+        (EventKind::REASONING, 't'),
+        (EventKind::CONTENT, 'c'),
+        (EventKind::TOOL, 'x'),
+        (EventKind::FINISH, 'f'),
+        (EventKind::USAGE, 'u'),
+        (EventKind::ERROR, '!'),
+        (EventKind::DONE, 'd'),
+        (EventKind::EMPTY, 'e'),
     ];
     names.into_iter().filter(|(one, _)| kind.has(*one)).map(|(_, letter)| letter).collect()
 }
@@ -112,8 +113,8 @@ macro_rules! wire {
     };
 }
 
-fn success(finish: &str, input: u32, output: u32, cached: Option<u32>) -> Verdict {
-    Verdict {
+fn success(finish: &str, input: u32, output: u32, cached: Option<u32>) -> ReplyEnd {
+    ReplyEnd {
         outcome: Outcome::Success,
         error: None,
         finish: Some(finish.to_string()),

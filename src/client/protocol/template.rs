@@ -1,4 +1,4 @@
-//! `Reader`: reads the events of one reply, and most of them without parsing.
+//! `TemplateReader`: reads the events of one reply, and most of them without parsing.
 //!
 //! The events of a stream are the same bytes around another word. Once one of them has been
 //! parsed, and its word found, the next that has the same bytes around a plain word means the
@@ -6,10 +6,10 @@
 //! an event costs.
 
 use super::api::Api;
-use super::meaning::Meaning;
+use super::meaning::EventMeaning;
 use super::{read_event, read_fault};
 use crate::client::sse::Event;
-use crate::record::{Kind, Usage};
+use crate::record::{EventKind, Usage};
 
 /// Events that may teach a template; a stream in which every event has something of its own
 /// around the word (a random field, token ids) is parsed and costs what it costs.
@@ -21,7 +21,7 @@ struct Template {
     /// The bytes before the word and those behind it.
     around: Box<[u8]>,
     before: usize,
-    kind: Kind,
+    kind: EventKind,
     tokens: u32,
     usage: Usage,
     choices: u64,
@@ -29,7 +29,7 @@ struct Template {
 
 /// Reads the events of one reply.
 #[derive(Debug)]
-pub struct Reader {
+pub struct TemplateReader {
     api: Api,
     template: Option<Template>,
     lessons: u32,
@@ -38,14 +38,14 @@ pub struct Reader {
     streamed: bool,
 }
 
-impl Reader {
-    pub fn new(api: Api) -> Reader {
-        Reader { api, template: None, lessons: LESSONS, word: String::new(), streamed: false }
+impl TemplateReader {
+    pub fn new(api: Api) -> TemplateReader {
+        TemplateReader { api, template: None, lessons: LESSONS, word: String::new(), streamed: false }
     }
 
     /// The same as [`read_event`], but for an event named `error`, which is one whatever it says,
     /// and for a message that repeats what was streamed: it is no output again.
-    pub fn read(&mut self, event: Event, text: Option<&mut String>) -> Result<Meaning, String> {
+    pub fn read(&mut self, event: Event, text: Option<&mut String>) -> Result<EventMeaning, String> {
         let data = event.data;
         if event.fault {
             return Ok(read_fault(data));
@@ -66,7 +66,7 @@ impl Reader {
             meaning.silence();
             return Ok(meaning);
         }
-        self.streamed |= !meaning.whole && meaning.kind.has(Kind::OUTPUT);
+        self.streamed |= !meaning.whole && meaning.kind.has(EventKind::OUTPUT);
         if let Some(text) = text {
             text.push_str(&self.word);
         }
@@ -80,8 +80,8 @@ impl Reader {
 }
 
 /// An event that is one piece of output text of one choice, and nothing else.
-fn plain(meaning: &Meaning) -> bool {
-    let text = [Kind::CONTENT, Kind::REASONING].map(|kind| Kind::CHOICES.with(kind));
+fn plain(meaning: &EventMeaning) -> bool {
+    let text = [EventKind::CONTENT, EventKind::REASONING].map(|kind| EventKind::CHOICES.with(kind));
     text.contains(&meaning.kind)
         && meaning.choices.count_ones() == 1
         && meaning.finishes.is_empty()
@@ -92,7 +92,7 @@ fn plain(meaning: &Meaning) -> bool {
 impl Template {
     /// Takes an event apart, when its word stands in it once and as it is. That what was found
     /// is the word is then proved by parsing the same event around another one.
-    fn learn(api: Api, data: &[u8], word: &str, meaning: &Meaning) -> Option<Template> {
+    fn learn(api: Api, data: &[u8], word: &str, meaning: &EventMeaning) -> Option<Template> {
         let quoted = format!("\"{word}\"");
         let data_text = std::str::from_utf8(data).ok()?;
         let at = data_text.find(&quoted)? + 1;
@@ -102,7 +102,7 @@ impl Template {
         let (before, after) = (&data[..at], &data[at + word.len()..]);
         const PROOF: &str = "another word";
         let other = [before, PROOF.as_bytes(), after].concat();
-        let &Meaning { kind, tokens, usage, choices, .. } = meaning;
+        let &EventMeaning { kind, tokens, usage, choices, .. } = meaning;
         let around = [before, after].concat().into();
         let template = Template { around, before: at, kind, tokens, usage, choices };
         let mut text = String::new();
@@ -118,17 +118,17 @@ impl Template {
         if word.is_empty() || !is_plain { None } else { std::str::from_utf8(word).ok() }
     }
 
-    fn meaning_of(&self, word: &str) -> Meaning {
+    fn meaning_of(&self, word: &str) -> EventMeaning {
         let bytes = super::meaning::length(word);
-        let reasoning_bytes = if self.kind.has(Kind::REASONING) { bytes } else { 0 };
-        Meaning {
+        let reasoning_bytes = if self.kind.has(EventKind::REASONING) { bytes } else { 0 };
+        EventMeaning {
             kind: self.kind,
             tokens: self.tokens,
             bytes,
             reasoning_bytes,
             usage: self.usage,
             choices: self.choices,
-            ..Meaning::default()
+            ..EventMeaning::default()
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
             "[DONE]",
         ];
         for _ in 0..2_000 {
-            let mut reader = Reader::new(Api::Chat);
+            let mut reader = TemplateReader::new(Api::Chat);
             let (mut with, mut without) = (String::new(), String::new());
             let form = forms.choose(&mut rng).expect("forms");
             for _ in 0..rng.random_range(1..12) {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_second_event_of_a_form_is_not_parsed() {
-        let mut reader = Reader::new(Api::Completions);
+        let mut reader = TemplateReader::new(Api::Completions);
         reader.read(plain(&event(TEXT, " one")), None).expect("reads");
         let template = reader.template.clone().expect("learnt from one event");
         assert_eq!(template.word(&event(TEXT, " two")), Some(" two"));
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_word_that_stands_twice_teaches_nothing() {
-        let mut reader = Reader::new(Api::Chat);
+        let mut reader = TemplateReader::new(Api::Chat);
         reader.read(plain(&event(CHAT, " the")), None).expect("reads");
         assert!(reader.template.is_none(), "the model has that name");
         reader.read(plain(&event(CHAT, " a")), None).expect("reads");
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_stream_without_a_form_is_parsed_after_a_few_lessons() {
-        let mut reader = Reader::new(Api::Chat);
+        let mut reader = TemplateReader::new(Api::Chat);
         for i in 0..20 {
             let data = event(CHAT, " a").to_vec();
             let data = String::from_utf8(data).expect("text").replace("\"x\"", &format!("\"x{i}\""));

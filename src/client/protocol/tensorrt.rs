@@ -1,14 +1,14 @@
 //! TensorRT-LLM behind Triton, `/v2/models/<model>/generate_stream`: text and nothing else; the
 //! end of the stream is the only sign that it is complete.
 
-use super::meaning::Meaning;
+use super::meaning::EventMeaning;
 use super::overlay::{extras, lay_over};
 use super::reading::items;
-use super::text::Text;
+use super::text::ReplyText;
 use super::{completions, fault, json, openai};
 use crate::client::Target;
 use crate::client::target::Exact;
-use crate::record::{Kind, Prompt, Request};
+use crate::record::{EventKind, Prompt, Request};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -34,28 +34,28 @@ pub(super) fn body(target: &Target, request: &Request) -> Map<String, Value> {
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow)]
-    text_output: Text<'a>,
+    text_output: ReplyText<'a>,
     #[serde(default)]
     error: Option<Value>,
 }
 
 /// An event is its text. One without is an error, or says nothing.
-pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<Meaning> {
-    let mut meaning = Meaning::default();
+pub(super) fn read(data: &[u8], mut text: Option<&mut String>) -> serde_json::Result<EventMeaning> {
+    let mut meaning = EventMeaning::default();
     meaning.choice(0);
     match json::object::<Event>(data) {
         Ok(event) if event.error.as_ref().and_then(fault::words).is_none() => {
-            meaning.output(Kind::CONTENT, event.text_output.as_str(), &mut text);
+            meaning.output(EventKind::CONTENT, event.text_output.as_str(), &mut text);
         }
         read => {
             let fields = json::mended(data).map_err(|error| read.err().unwrap_or(error))?;
             if let Some(words) = fault::in_reply(&fields) {
-                return Ok(Meaning::error(words));
+                return Ok(EventMeaning::error(words));
             }
             // With several outputs it is a list.
             let pieces = fields.get("text_output").map_or(&[][..], items);
             for piece in pieces.iter().filter_map(Value::as_str) {
-                meaning.output(Kind::CONTENT, piece, &mut text);
+                meaning.output(EventKind::CONTENT, piece, &mut text);
             }
         }
     }
@@ -73,10 +73,10 @@ mod tests {
         let mut read =
             |data: &str| read_event(Api::TensorRt, data.as_bytes(), Some(&mut text)).expect("an event");
         let content = read(r#"{"model_name":"ensemble","sequence_end":false,"text_output":" r\u00e9d"}"#);
-        assert_eq!((content.kind, content.bytes), (Kind::CONTENT, 5));
-        assert_eq!(read(r#"{"model_name":"ensemble","text_output":""}"#).kind, Kind::EMPTY);
+        assert_eq!((content.kind, content.bytes), (EventKind::CONTENT, 5));
+        assert_eq!(read(r#"{"model_name":"ensemble","text_output":""}"#).kind, EventKind::EMPTY);
         let error = read(r#"{"error":"in ensemble: too long"}"#);
-        assert_eq!((error.kind, error.error.as_deref()), (Kind::ERROR, Some("in ensemble: too long")));
+        assert_eq!((error.kind, error.error.as_deref()), (EventKind::ERROR, Some("in ensemble: too long")));
         assert_eq!(text, " réd");
     }
 }

@@ -1,4 +1,4 @@
-//! `Text`: a string of an event, borrowed where that can be; and [`Glance`], whether there is
+//! `ReplyText`: a string of an event, borrowed where that can be; and [`Glance`], whether there is
 //! one.
 
 use super::usage;
@@ -11,41 +11,41 @@ use std::fmt;
 /// A string that is borrowed from the event where it has no escapes.
 ///
 /// serde borrows a plain `Cow` field but always copies one inside an `Option`: hence this type.
-pub(super) struct Text<'a>(Cow<'a, str>);
+pub(super) struct ReplyText<'a>(Cow<'a, str>);
 
-impl Text<'_> {
+impl ReplyText<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The string of a value that is one.
-    pub(super) fn of(value: &Value) -> Option<Text<'_>> {
-        value.as_str().map(|text| Text(Cow::Borrowed(text)))
+    pub(super) fn of(value: &Value) -> Option<ReplyText<'_>> {
+        value.as_str().map(|text| ReplyText(Cow::Borrowed(text)))
     }
 }
 
-impl From<String> for Text<'_> {
+impl From<String> for ReplyText<'_> {
     fn from(text: String) -> Self {
-        Text(Cow::Owned(text))
+        ReplyText(Cow::Owned(text))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ReplyText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Read;
         impl<'de> Visitor<'de> for Read {
-            type Value = Text<'de>;
+            type Value = ReplyText<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(ReplyText(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_string())))
+                Ok(ReplyText(Cow::Owned(text.to_string())))
             }
         }
         deserializer.deserialize_str(Read)
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for Glance {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Glance, A::Error> {
                 let mut all = Glance { map: true, ..Glance::default() };
-                while let Some(key) = map.next_key::<Text>()? {
+                while let Some(key) = map.next_key::<ReplyText>()? {
                     all.see(key.as_str(), map.next_value()?);
                 }
                 Ok(all)

@@ -1,16 +1,16 @@
 //! TGI `/generate_stream` and `/generate`: one event a token, the last one with the whole text
 //! and the finish reason.
 
-use super::finish::Finish;
-use super::meaning::Meaning;
+use super::finish::FinishReason;
+use super::meaning::EventMeaning;
 use super::overlay::{extras, lay_over};
 use super::reading::word;
-use super::text::Text;
+use super::text::ReplyText;
 use super::usage::Count;
 use super::{completions, fault, json};
 use crate::client::Target;
 use crate::client::target::Exact;
-use crate::record::{Kind, Prompt, Request, Usage};
+use crate::record::{EventKind, Prompt, Request, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -73,7 +73,7 @@ struct Event<'a> {
     #[serde(borrow)]
     token: Option<Token<'a>>,
     #[serde(borrow)]
-    generated_text: Option<Text<'a>>,
+    generated_text: Option<ReplyText<'a>>,
     #[serde(borrow)]
     details: Option<Details<'a>>,
     error: Option<Value>,
@@ -83,7 +83,7 @@ struct Event<'a> {
 #[serde(default)]
 struct Token<'a> {
     #[serde(borrow)]
-    text: Option<Text<'a>>,
+    text: Option<ReplyText<'a>>,
     special: bool,
 }
 
@@ -91,13 +91,13 @@ struct Token<'a> {
 #[serde(default)]
 struct Details<'a> {
     #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
+    finish_reason: Option<ReplyText<'a>>,
     generated_tokens: Count,
     input_length: Count,
 }
 
 /// A reply that was not streamed comes as an object or, from the path `/`, as a list of one.
-pub(super) fn read(data: &[u8], text: Option<&mut String>) -> serde_json::Result<Meaning> {
+pub(super) fn read(data: &[u8], text: Option<&mut String>) -> serde_json::Result<EventMeaning> {
     let data = match data.trim_ascii() {
         [b'[', only @ .., b']'] => only,
         data => data,
@@ -107,7 +107,7 @@ pub(super) fn read(data: &[u8], text: Option<&mut String>) -> serde_json::Result
         read => {
             let fields = json::mended(data).map_err(|error| read.err().unwrap_or(error))?;
             match fault::in_reply(&fields) {
-                Some(words) => Ok(Meaning::error(words)),
+                Some(words) => Ok(EventMeaning::error(words)),
                 None => Ok(Event::loosely(&fields).read(text)),
             }
         }
@@ -124,12 +124,12 @@ impl<'a> Event<'a> {
         let details = fields.get("details").and_then(Value::as_object);
         Event {
             token: fields.get("token").map(|token| Token {
-                text: token.get("text").or(Some(token)).and_then(Text::of),
+                text: token.get("text").or(Some(token)).and_then(ReplyText::of),
                 special: token.get("special").and_then(Value::as_bool).unwrap_or(false),
             }),
-            generated_text: fields.get("generated_text").and_then(Text::of),
+            generated_text: fields.get("generated_text").and_then(ReplyText::of),
             details: details.map(|details| Details {
-                finish_reason: details.get("finish_reason").map(word).map(Text::from),
+                finish_reason: details.get("finish_reason").map(word).map(ReplyText::from),
                 generated_tokens: details.get("generated_tokens").map(Count::of).unwrap_or_default(),
                 input_length: details.get("input_length").map(Count::of).unwrap_or_default(),
             }),
@@ -137,27 +137,28 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn read(&self, mut text: Option<&mut String>) -> Meaning {
-        let mut meaning = Meaning::default();
+    fn read(&self, mut text: Option<&mut String>) -> EventMeaning {
+        let mut meaning = EventMeaning::default();
         meaning.choice(0);
         if let Some(token) = &self.token {
             // The text of a special token such as `</s>` is no part of the reply.
-            let piece = token.text.as_ref().filter(|_| !token.special).map_or("", Text::as_str);
-            meaning.output(Kind::CONTENT, piece, &mut text);
+            let piece = token.text.as_ref().filter(|_| !token.special).map_or("", ReplyText::as_str);
+            meaning.output(EventKind::CONTENT, piece, &mut text);
             meaning.tokens = 1;
         } else if let Some(whole) = &self.generated_text {
-            meaning.output(Kind::CONTENT, whole.as_str(), &mut text);
+            meaning.output(EventKind::CONTENT, whole.as_str(), &mut text);
             meaning.whole = true;
         }
         let details = self.details.as_ref();
         if self.generated_text.is_some() || details.is_some() {
-            let reason = details.and_then(|details| details.finish_reason.as_ref()).map_or("", Text::as_str);
-            if reason.is_empty() || Finish::of(reason) != Finish::Not {
+            let reason =
+                details.and_then(|details| details.finish_reason.as_ref()).map_or("", ReplyText::as_str);
+            if reason.is_empty() || FinishReason::of(reason) != FinishReason::Not {
                 meaning.finish(0, reason);
             }
         }
         if let Some(output) = details.and_then(|details| details.generated_tokens.0) {
-            meaning.add(Kind::USAGE);
+            meaning.add(EventKind::USAGE);
             let input = details.and_then(|details| details.input_length.0);
             meaning.usage = Usage { input, output: Some(output), ..Usage::default() };
         }
@@ -171,7 +172,7 @@ mod tests {
     use crate::client::protocol::{Api, read_event, read_reply};
     use serde_json::json;
 
-    fn event(data: Value) -> (Meaning, String) {
+    fn event(data: Value) -> (EventMeaning, String) {
         let mut text = String::new();
         let meaning = read_event(Api::Tgi, data.to_string().as_bytes(), Some(&mut text)).expect("an event");
         (meaning, text)
@@ -182,7 +183,7 @@ mod tests {
         let (meaning, text) =
             event(json!({"index": 1, "token": {"id": 7, "text": " red", "logprob": -0.1, "special": false},
                 "generated_text": null, "details": null}));
-        assert_eq!((meaning.kind, meaning.tokens, meaning.bytes), (Kind::CONTENT, 1, 4));
+        assert_eq!((meaning.kind, meaning.tokens, meaning.bytes), (EventKind::CONTENT, 1, 4));
         assert_eq!((text.as_str(), meaning.choices), (" red", 1));
     }
 
@@ -192,7 +193,7 @@ mod tests {
             json!({"index": 2, "token": {"id": 2, "text": "</s>", "special": true}, "generated_text": " red",
                 "details": {"finish_reason": "eos_token", "generated_tokens": 2, "input_length": 5, "seed": null}}),
         );
-        assert_eq!((meaning.kind, text.as_str()), (Kind::FINISH.with(Kind::USAGE), ""));
+        assert_eq!((meaning.kind, text.as_str()), (EventKind::FINISH.with(EventKind::USAGE), ""));
         assert_eq!(meaning.finishes, [(0, "eos_token".to_string())]);
         assert_eq!(meaning.usage, Usage { input: Some(5), output: Some(2), ..Usage::default() });
     }
@@ -201,7 +202,7 @@ mod tests {
     fn errors_are_seen() {
         let (meaning, _) =
             event(json!({"error": "Input validation error: too long", "error_type": "validation"}));
-        assert_eq!(meaning.kind, Kind::ERROR);
+        assert_eq!(meaning.kind, EventKind::ERROR);
         assert_eq!(meaning.error.as_deref(), Some("Input validation error: too long"));
     }
 

@@ -23,18 +23,18 @@ fn strings(names: &[&str]) -> Vec<String> {
 }
 
 /// What a body says of a request with `ours` and `asked`.
-fn told(body: &str, ours: &[&str], asked: &[&str]) -> Refusal {
+fn told(body: &str, ours: &[&str], asked: &[&str]) -> Remedy {
     let (ours, asked) = (strings(ours), strings(asked));
     let words = format!("status 400: {}", error_words(body.as_bytes()));
     read(&words, Sent { ours: &ours, asked: &asked, refused: &[] })
 }
 
-fn leave(field: &str) -> Refusal {
-    Refusal::LeaveOut(field.into())
+fn leave(field: &str) -> Remedy {
+    Remedy::LeaveOut(field.into())
 }
 
-fn limit(name: &str) -> Refusal {
-    Refusal::Limit(name.into())
+fn limit(name: &str) -> Remedy {
+    Remedy::Limit(name.into())
 }
 
 #[test]
@@ -216,12 +216,12 @@ fn a_field_that_is_named_is_left_out_or_renamed() {
         (
             r#"{"error":{"message":"Supported parameters: model, messages, temperature, max_completion_tokens. Unknown: ignore_eos"}}"#,
             CHAT,
-            Refusal::Silent,
+            Remedy::Silent,
         ),
         (
             r#"{"error":{"message":"Invalid 'max_completion_tokens': integer below minimum value. Expected a value >= 16, but got 4 instead.","param":"max_completion_tokens","code":"integer_below_min_value"}}"#,
             CHAT,
-            Refusal::AtLeast(16),
+            Remedy::AtLeast(16),
         ),
     ] {
         assert_eq!(told(body, ours, &[]), next, "{body}");
@@ -230,39 +230,39 @@ fn a_field_that_is_named_is_left_out_or_renamed() {
 
 #[test]
 fn what_is_no_refusal_of_a_field_of_ours_changes_nothing() {
-    let asked = |field: &str| Refusal::Asked(field.into());
-    let needed = |field: &str| Refusal::Needed(field.into());
+    let asked = |field: &str| Remedy::Asked(field.into());
+    let needed = |field: &str| Remedy::Needed(field.into());
     for (body, ours, given, next) in [
         // The prompt's length, in every server's words.
         (
             r#"{"error":{"message":"This model's maximum context length is 16 tokens. However, you requested 20 tokens (16 in the messages, 4 in the completion). Please reduce the length of the messages or completion.","param":"messages","code":"context_length_exceeded"}}"#,
             CHAT,
             &[][..],
-            Refusal::Length,
+            Remedy::Length,
         ),
         (
             r#"{"object":"error","message":"'max_tokens' or 'max_completion_tokens' is too large: 4. This model's maximum context length is 16 tokens and your request has 16 input tokens (4 > 16 - 16).","code":400}"#,
             CHAT,
             &[],
-            Refusal::Length,
+            Remedy::Length,
         ),
         (
             r#"{"error":{"message":"max_tokens must be at least 1, got -3. (parameter=max_tokens) since the prompt is too long for the context window","code":400}}"#,
             PLAIN,
             &[],
-            Refusal::Length,
+            Remedy::Length,
         ),
         (
             r#"{"error":{"code":400,"message":"the request exceeds the available context size. try increasing the context size or enable context shift","type":"exceed_context_size_error","n_prompt_tokens":16,"n_ctx":8}}"#,
             CHAT,
             &[],
-            Refusal::Length,
+            Remedy::Length,
         ),
         (
             r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 16. Given: 16 `inputs` tokens and 4 `max_new_tokens`: input length is too much","error_type":"validation"}"#,
             TGI,
             &[],
-            Refusal::Length,
+            Remedy::Length,
         ),
         // Another field of the user's.
         (
@@ -303,60 +303,60 @@ fn what_is_no_refusal_of_a_field_of_ours_changes_nothing() {
             r#"{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required"}]}"#,
             PLAIN,
             &[],
-            Refusal::Wants("messages".into()),
+            Remedy::Wants("messages".into()),
         ),
         (
             r#"{"detail":[{"type":"missing","loc":["body","prompt"],"msg":"Field required"}]}"#,
             CHAT,
             &[],
-            Refusal::Wants("prompt".into()),
+            Remedy::Wants("prompt".into()),
         ),
         (
             "Failed to deserialize the JSON body into the target type: missing field `inputs` at line 1 column 99",
             CHAT,
             &[],
-            Refusal::Wants("inputs".into()),
+            Remedy::Wants("inputs".into()),
         ),
         // Something else altogether.
         (
             r#"{"error":{"message":"The model `m` does not exist.","type":"NotFoundError","code":404}}"#,
             CHAT,
             &[],
-            Refusal::Elsewhere,
+            Remedy::Elsewhere,
         ),
         (
             r#"{"error":{"message":"Incorrect API key provided: sk-x. You can find your API key at ...","code":"invalid_api_key"}}"#,
             CHAT,
             &[],
-            Refusal::Elsewhere,
+            Remedy::Elsewhere,
         ),
         (
             r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","code":"insufficient_quota"}}"#,
             CHAT,
             &[],
-            Refusal::Elsewhere,
+            Remedy::Elsewhere,
         ),
         (
             r#"{"error":{"message":"As of transformers v4.44, default chat template is no longer allowed","code":400}}"#,
             CHAT,
             &[],
-            Refusal::Elsewhere,
+            Remedy::Elsewhere,
         ),
         // Nothing is named, or everything.
-        ("", CHAT, &[], Refusal::Silent),
-        (r#"{"error":{"message":"Bad Request"}}"#, CHAT, &[], Refusal::Silent),
-        (r#"{"detail":"Extra inputs are not permitted"}"#, CHAT, &[], Refusal::Silent),
+        ("", CHAT, &[], Remedy::Silent),
+        (r#"{"error":{"message":"Bad Request"}}"#, CHAT, &[], Remedy::Silent),
+        (r#"{"detail":"Extra inputs are not permitted"}"#, CHAT, &[], Remedy::Silent),
         (
             "<html><head><title>400 Bad Request</title></head><body><center><h1>400 Bad Request</h1></center><hr><center>nginx</center></body></html>",
             CHAT,
             &[],
-            Refusal::Silent,
+            Remedy::Silent,
         ),
         (
             r#"{"error":{"message":"cannot handle the request {'model': 'm', 'messages': [{'role': 'user', 'content': 'a'}], 'temperature': 0.0, 'max_completion_tokens': 4, 'min_tokens': 4, 'ignore_eos': True}"}}"#,
             CHAT,
             &[],
-            Refusal::Silent,
+            Remedy::Silent,
         ),
     ] {
         assert_eq!(told(body, ours, given), next, "{body}");
@@ -367,7 +367,7 @@ fn what_is_no_refusal_of_a_field_of_ours_changes_nothing() {
 fn a_limit_that_was_refused_under_every_name_is_given_up() {
     let (ours, refused) = (strings(PLAIN), strings(&["max_completion_tokens"]));
     let sent = Sent { ours: &ours, asked: &[], refused: &refused };
-    assert_eq!(read("unknown field `max_tokens`", sent), Refusal::Needed("max_tokens".into()));
+    assert_eq!(read("unknown field `max_tokens`", sent), Remedy::Needed("max_tokens".into()));
     let suggested = read("unsupported parameter max_tokens, use max_output_tokens instead", sent);
     assert_eq!(suggested, limit("max_output_tokens"));
 }
@@ -397,7 +397,7 @@ fn a_field_of_the_users_is_found_whether_or_not_its_name_is_a_word() {
         ("please seed the store first: unknown state", "seed", None),
     ] {
         let body = format!(r#"{{"error":{{"message":{said:?}}}}}"#);
-        let expected = next.map_or(Refusal::Silent, |name: &str| Refusal::Asked(name.into()));
+        let expected = next.map_or(Remedy::Silent, |name: &str| Remedy::Asked(name.into()));
         assert_eq!(told(&body, PLAIN, &[asked]), expected, "{said}");
     }
 }

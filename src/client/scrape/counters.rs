@@ -2,7 +2,7 @@
 
 use super::names::{CACHE_HITS, CACHE_QUERIES, MEANS, SPEC_ACCEPTED, SPEC_DRAFT};
 use super::page::Page;
-use crate::record::{Mean, Nanos, Part, Span, Told};
+use crate::record::{Mean, Nanos, PartOf, Span, Told};
 
 /// Two for each pair: a part and its whole, a sum and its count.
 const PAIRS: [(&str, &str); 2] = [(CACHE_HITS, CACHE_QUERIES), (SPEC_ACCEPTED, SPEC_DRAFT)];
@@ -69,7 +69,7 @@ impl Counters {
         }
         let pair =
             |i: usize| Some((grown(seen, 2 * i)?, grown(seen, 2 * i + 1)?)).filter(|pair| pair.1 > 0.0);
-        let part = |i| pair(i).map(|(part, whole)| Part { part, whole });
+        let part = |i| pair(i).map(|(part, whole)| PartOf { part, whole });
         (told.cache, told.drafts) = (part(0), part(1));
         told.speculates |= told.drafts.is_some();
         for (i, mean) in told.means.iter_mut().enumerate() {
@@ -166,8 +166,8 @@ mod tests {
             (3 * S, "llamacpp:prompt_tokens_total 275\nllamacpp:prompt_tokens_cached_total 925\n"),
         ];
         let counters = counters(&pages);
-        assert_eq!(counters.since(S + 5).cache, Some(Part { part: 25.0, whole: 100.0 }));
-        assert_eq!(counters.since(-9).cache, Some(Part { part: 25.0, whole: 200.0 }));
+        assert_eq!(counters.since(S + 5).cache, Some(PartOf { part: 25.0, whole: 100.0 }));
+        assert_eq!(counters.since(-9).cache, Some(PartOf { part: 25.0, whole: 200.0 }));
         assert_eq!(counters.since(3 * S).cache, None, "one answer is no growth");
         assert_eq!(Counters::default().since(0), Told::default());
     }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!((busy.restarts, busy.jumps), (1, false), "what came since it began again");
         let once = told(&[cache(10.0, 90.0, ""), cache(0.0, 0.0, ""), cache(5.0, 10.0, "")]);
         assert_eq!((once.restarts, once.jumps), (1, false));
-        assert_eq!(once.cache, Some(Part { part: 5.0, whole: 10.0 }));
+        assert_eq!(once.cache, Some(PartOf { part: 5.0, whole: 10.0 }));
         let turns = [
             // Back and forth.
             vec![cache(10.0, 90.0, ""), cache(1.0, 9.0, ""), cache(11.0, 95.0, ""), cache(2.0, 10.0, "")],

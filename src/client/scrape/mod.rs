@@ -9,7 +9,7 @@ mod page;
 pub use counters::Counters;
 pub use page::{Page, Value};
 
-use super::control::Control;
+use super::control::ServerControl;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::os;
@@ -76,7 +76,7 @@ impl Scraper {
         let cannot = |error: std::io::Error| {
             Error::run(format!("cannot start the thread that reads metrics: {error}"))
         };
-        let control = Control::new(target)?;
+        let control = ServerControl::new(target)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
         let (stop, stopped) = oneshot::channel();
         let (first, first_done) = sync_channel(1);
@@ -100,7 +100,7 @@ impl Scraper {
 
 /// From the first scrape, before the run's zero, to the one after its end.
 async fn follow(
-    control: &Control,
+    control: &ServerControl,
     zero: impl Fn() -> Option<Nanos>,
     each: impl FnMut(Nanos, Vec<Point>),
     first_done: SyncSender<()>,
@@ -160,7 +160,7 @@ struct Scrape {
     page: std::result::Result<Page, Miss>,
 }
 
-async fn scrape(control: &Control, limit: Duration) -> Scrape {
+async fn scrape(control: &ServerControl, limit: Duration) -> Scrape {
     let asked = os::now();
     let answer = control.metrics_now(limit).await;
     let answered = os::now();

@@ -1,10 +1,10 @@
 //! Limits of waiting, by computed times; and what a body is, and when it has ended.
 
-use super::super::exchange::{Exchange, Fault};
+use super::super::exchange::{Exchange, ExchangeFault};
 use super::super::limits::{GRACE, Limits};
 use super::*;
 use crate::os::Received;
-use crate::record::{Kind, Nanos, Phase};
+use crate::record::{EventKind, Nanos, Phase};
 
 const MS: Nanos = 1_000_000;
 
@@ -43,7 +43,7 @@ fn exchange(streamed: bool) -> Exchange {
         forced_length: false,
         extra: None,
     };
-    let order = Order {
+    let order = OutgoingRequest {
         request,
         id: "run-7".into(),
         bytes: "x".into(),
@@ -71,7 +71,7 @@ fn play_reads(streamed: bool, reads: impl IntoIterator<Item = (i64, impl AsRef<[
         let record = *exchange.finish(over.map(|_| ())).open();
         return Told { record, ended: Some(at) };
     }
-    let open: Result<(), Fault> = Err(Fault::new(Outcome::Cancelled, "still open"));
+    let open: Result<(), ExchangeFault> = Err(ExchangeFault::new(Outcome::Cancelled, "still open"));
     Told { record: *exchange.finish(open).open(), ended: None }
 }
 
@@ -217,7 +217,7 @@ fn a_character_that_is_split_over_reads_is_one_character() {
         assert!(told.record.success(), "cut at {cut}: {:?}", told.record);
         assert_eq!(told.record.text.as_deref(), Some("日本é🙂 end"), "cut at {cut}");
         let first = &told.record.timeline.events;
-        assert_eq!((first.bytes[0], first.kind[0].has(Kind::CONTENT)), (word.len() as u32, true));
+        assert_eq!((first.bytes[0], first.kind[0].has(EventKind::CONTENT)), (word.len() as u32, true));
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Collector, Folder, Quota};
 use crate::client::{Client, Fake};
 use crate::os;
 use crate::random::Stream;
-use crate::record::{Events, Kind, Nanos, Outcome, Parcel, Phase, Record, Timeline, Usage};
+use crate::record::{EventKind, Events, Nanos, Outcome, PackedRecord, Phase, Record, Timeline, Usage};
 use crate::run::plan::{MaxErrors, OverCap, Plan, Warmup};
 use crate::run::tests::{alone, plan};
 use crate::run::{self, Control, Message, Progress, Stop};
@@ -241,15 +241,15 @@ fn random_record(rng: &mut ChaCha8Rng, seq: u64, planned: Nanos, sent: Nanos) ->
     let told = rng.random_bool(0.3);
     let mut at_us = 0;
     if streamed {
-        timeline.events.push(rng.random_range(1..2_000), Kind::ROLE, 0, 0);
+        timeline.events.push(rng.random_range(1..2_000), EventKind::ROLE, 0, 0);
         at_us = 2_000;
         for _ in 0..rng.random_range(0..60) {
             // Now and then one read brings two events.
             at_us += one_of([0, 300, 1_000, 9_000], rng) + rng.random_range(0..3);
             let tokens = if told { rng.random_range(1..9) } else { 0 };
-            timeline.events.push(at_us, one_of([Kind::CONTENT, Kind::REASONING], rng), tokens, 4);
+            timeline.events.push(at_us, one_of([EventKind::CONTENT, EventKind::REASONING], rng), tokens, 4);
         }
-        timeline.events.push(at_us, Kind::FINISH, 0, 0);
+        timeline.events.push(at_us, EventKind::FINISH, 0, 0);
     }
     timeline.end = sent + Nanos::from(at_us) * 1_000 + rng.random_range(1_000..40 * MS);
     let usage = Usage {
@@ -306,7 +306,7 @@ fn messages(rng: &mut ChaCha8Rng, plan: &Plan, records: Vec<Record>) -> Vec<Mess
         // What ended just before the first measured request had its place may come after the news
         // of it, and never the other way round.
         let late = if record.phase == Phase::Warmup { rng.random_range(-MS..=MS) } else { 0 };
-        (record.timeline.end + late, Message::Record(Parcel::from(record)))
+        (record.timeline.end + late, Message::Record(PackedRecord::from(record)))
     }));
     timed.sort_by_key(|(at, _)| *at);
     timed.into_iter().map(|(_, message)| message).collect()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, Map, NativeCallContext};
 
-use super::result::Handle;
-use crate::client::control::Control;
+use super::result::ResultHandle;
+use crate::client::control::ServerControl;
 use crate::error::{Error, Result};
 use crate::os::heap;
 use crate::script::fault::{Fallible, raise};
@@ -22,10 +22,10 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 }
 
 /// Of the requests whose sequence number is below `first`.
-fn compare(state: &State, result: &Handle, first: u64) -> Result<Map> {
+fn compare(state: &State, result: &ResultHandle, first: u64) -> Result<Map> {
     let experiment = &state.experiment;
     let run = &result.portion.run;
-    let control = Control::new(&run.plan.target)?;
+    let control = ServerControl::new(&run.plan.target)?;
     let log = experiment.runtime()?.block_on(control.truth())?;
     let truths = Truth::read(&log).map_err(|what| Error::run(format!("truth: {what}")))?;
     let errors = result.portion.fold(experiment, Errors::beside(&truths, run.ended.zero, first))?;
@@ -72,13 +72,17 @@ mod functions {
     /// writes), and the means of the parts of the error of `ttft`, ms: `writing` (from our stamp to
     /// the end of the write), `way_there` (to its arrival), `way_back` (from the server's stamp to ours).
     #[rhai_fn(name = "truth", volatile, return_raw)]
-    pub fn truth(context: NativeCallContext, result: &mut Handle) -> Fallible<Map> {
+    pub fn truth(context: NativeCallContext, result: &mut ResultHandle) -> Fallible<Map> {
         compare(&State::of(&context), result, u64::MAX).map_err(raise)
     }
 
     /// The same of the `first` requests of a run alone (a warm-up counts among them).
     #[rhai_fn(name = "truth", volatile, return_raw)]
-    pub fn truth_of_first(context: NativeCallContext, result: &mut Handle, first: Dynamic) -> Fallible<Map> {
+    pub fn truth_of_first(
+        context: NativeCallContext,
+        result: &mut ResultHandle,
+        first: Dynamic,
+    ) -> Fallible<Map> {
         let first = need::<u64>("truth", "the number of requests", &first)?;
         compare(&State::of(&context), result, first).map_err(raise)
     }
@@ -89,7 +93,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn distance_to_poisson(
         context: NativeCallContext,
-        result: &mut Handle,
+        result: &mut ResultHandle,
         rate: Dynamic,
     ) -> Fallible<Map> {
         let rate = need_number("distance_to_poisson", "the rate", &rate)?;
@@ -104,7 +108,7 @@ mod functions {
     /// What the run measured of itself, under the names of the columns in `runs.parquet`:
     /// `client_cpu_share`, `read_lag_ms_p99`, `asked_rate`, `achieved_rate`, `verdict_reason` ...
     #[rhai_fn(pure, return_raw)]
-    pub fn evidence(result: &mut Handle) -> Fallible<Map> {
+    pub fn evidence(result: &mut ResultHandle) -> Fallible<Map> {
         result.portion.need_whole("evidence", "ask the whole run for it").map_err(raise)?;
         Ok(json::to_map(&result.portion.run.summary.report().map(Report::columns).unwrap_or_default()))
     }

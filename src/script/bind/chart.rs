@@ -8,7 +8,7 @@ use rhai::{Array, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::files;
 use crate::chart::Figure;
-use crate::chart::compare::{self, Kind, Row};
+use crate::chart::compare::{self, ComparedRow, Comparison};
 use crate::error::{Error, Result};
 use crate::experiment::folder;
 use crate::script::fault::{Fallible, raise};
@@ -18,20 +18,21 @@ use crate::script::plot;
 use crate::script::state::State;
 
 /// A picture that a script has made.
-pub type Handle = Arc<Figure>;
+pub type ChartHandle = Arc<Figure>;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<Handle>("chart");
+    engine.register_type_with_name::<ChartHandle>("chart");
     engine.register_global_module(exported_module!(functions).into());
 }
 
-fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
+fn draw(state: &State, rows: &[ComparedRow], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
     let folder = state.experiment.may_write(output)?;
     std::fs::create_dir_all(&folder)
         .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
-    let mut kinds = vec![("throughput_comparison", Kind::Throughput), ("latency_comparison", Kind::Latency)];
+    let mut kinds =
+        vec![("throughput_comparison", Comparison::Throughput), ("latency_comparison", Comparison::Latency)];
     if mode != Mode::Simple {
-        kinds.push(("performance_heatmap", Kind::HeatMap));
+        kinds.push(("performance_heatmap", Comparison::HeatMap));
     }
     let mut paths = Vec::new();
     for (name, kind) in kinds {
@@ -56,14 +57,14 @@ fn draw(state: &State, rows: &[Row], title: &str, mode: Mode, output: &str) -> R
 mod functions {
     /// A chart of runs, of a sweep, or of rows of a script's own.
     #[rhai_fn(name = "chart", volatile, return_raw)]
-    pub fn chart(context: NativeCallContext, options: Map) -> Fallible<Handle> {
+    pub fn chart(context: NativeCallContext, options: Map) -> Fallible<ChartHandle> {
         plot::chart(&State::of(&context), options).map(Arc::new)
     }
 
     /// Writes the chart into the results folder; the ending says how: `.svg` or `.png`. Returns
     /// the path.
     #[rhai_fn(name = "save", volatile, return_raw)]
-    pub fn save(context: NativeCallContext, chart: &mut Handle, name: &str) -> Fallible<String> {
+    pub fn save(context: NativeCallContext, chart: &mut ChartHandle, name: &str) -> Fallible<String> {
         let state = State::of(&context);
         let experiment = &state.experiment;
         let folder = folder::need(experiment, None).map_err(raise)?;
@@ -89,7 +90,7 @@ mod functions {
             return Err(raise(Error::usage("comparison_charts: there are no configurations to draw")));
         }
         let title = title.unwrap_or_else(|| plot::model_of(&rows));
-        let rows: Vec<Row> = plot::configurations(&rows);
+        let rows: Vec<ComparedRow> = plot::configurations(&rows);
         if !compare::drawable(&rows) {
             let told = "comparison_charts: none of the columns that are drawn, such as request_throughput or \
                         mean_ttft_ms, holds a number";
@@ -102,7 +103,7 @@ mod functions {
 
     /// The chart's title, for printing.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn to_string(chart: &mut Handle) -> ImmutableString {
+    pub fn to_string(chart: &mut ChartHandle) -> ImmutableString {
         format!("chart {:?}", chart.title).into()
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Engine, ImmutableString};
 
-use crate::error::Kind;
-use crate::script::fault::Fault;
+use crate::error::ErrorKind;
+use crate::script::fault::ScriptFault;
 use crate::script::state::State;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<Fault>("error");
+    engine.register_type_with_name::<ScriptFault>("error");
     engine.register_global_module(exported_module!(functions).into());
 }
 
@@ -18,28 +18,28 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 mod functions {
     /// What went wrong, as a sentence: `try { ... } catch (e) { info(e.message) }`.
     #[rhai_fn(get = "message", pure)]
-    pub fn message(fault: &mut Fault) -> ImmutableString {
+    pub fn message(fault: &mut ScriptFault) -> ImmutableString {
         fault.error.message.as_str().into()
     }
 
     /// The kind of an error: `"run"`, `"usage"`, `"not ready"`, `"not valid"`, `"check"`.
     #[rhai_fn(get = "kind", pure)]
-    pub fn kind(fault: &mut Fault) -> ImmutableString {
+    pub fn kind(fault: &mut ScriptFault) -> ImmutableString {
         match fault.error.kind {
-            Kind::Run => "run",
-            Kind::Usage => "usage",
-            Kind::NotValid => "not valid",
-            Kind::NotReady => "not ready",
-            Kind::Failed => "failed",
-            Kind::Check => "check",
-            Kind::Interrupted => "interrupted",
+            ErrorKind::Run => "run",
+            ErrorKind::Usage => "usage",
+            ErrorKind::NotValid => "not valid",
+            ErrorKind::NotReady => "not ready",
+            ErrorKind::Failed => "failed",
+            ErrorKind::Check => "check",
+            ErrorKind::Interrupted => "interrupted",
         }
         .into()
     }
 
     /// The error's sentence, so that it can be printed.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn to_string(fault: &mut Fault) -> ImmutableString {
+    pub fn to_string(fault: &mut ScriptFault) -> ImmutableString {
         fault.error.message.as_str().into()
     }
 }

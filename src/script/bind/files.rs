@@ -16,14 +16,14 @@ use crate::script::reading;
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
 use crate::script::weight::{need_room, weigh, weigh_all};
-use crate::store::folder::{self, Found};
+use crate::store::folder::{self, FoundFolder};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
 /// Results folders, newest first; what cannot be read is told.
-fn found(state: &State) -> Result<Vec<Found>> {
+fn found(state: &State) -> Result<Vec<FoundFolder>> {
     let listing = look(state)?;
     for (_, broken) in &listing.broken {
         state.console.warn(&format!("left out {broken}"));
@@ -32,7 +32,7 @@ fn found(state: &State) -> Result<Vec<Found>> {
 }
 
 /// The same, where the newest of all is wanted: an older one must not pass for it.
-fn found_newest(state: &State) -> Result<Vec<Found>> {
+fn found_newest(state: &State) -> Result<Vec<FoundFolder>> {
     let listing = look(state)?;
     let newest = listing.found.iter().find(|found| found.runs > 0).map(|found| found.started_ms);
     if let Some(broken) = listing.broken_since(newest) {
@@ -45,7 +45,7 @@ fn found_newest(state: &State) -> Result<Vec<Found>> {
     Ok(listing.found)
 }
 
-fn look(state: &State) -> Result<folder::Listing> {
+fn look(state: &State) -> Result<folder::FolderListing> {
     let listing = folder::look(&state.experiment.switches.results(&state.experiment.host))?;
     for warning in &listing.warnings {
         state.console.warn(warning);
@@ -53,7 +53,7 @@ fn look(state: &State) -> Result<folder::Listing> {
     Ok(listing)
 }
 
-fn described(found: &Found) -> Map {
+fn described(found: &FoundFolder) -> Map {
     let mut map = Map::new();
     map.insert("name".into(), found.name.clone().into());
     map.insert("path".into(), found.path.display().to_string().into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::experiment::columns::columns;
 use crate::experiment::{limits, sentences};
 use crate::script::fault::{Fallible, raise, shown};
@@ -140,7 +140,7 @@ mod functions {
             reason => reason,
         };
         let reason = State::of(&context).experiment.secrets.scrub(&reason).into_owned();
-        Err(raise(Error::new(Kind::Failed, limits::shortened(&reason, limits::REASON_MAX))))
+        Err(raise(Error::new(ErrorKind::Failed, limits::shortened(&reason, limits::REASON_MAX))))
     }
 
     /// Records a verdict and goes on; the process ends with exit code 99 when one did not hold.

@@ -7,8 +7,8 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::target;
-use crate::client::Order;
-use crate::error::{Error, Kind};
+use crate::client::OutgoingRequest;
+use crate::error::{Error, ErrorKind};
 use crate::os;
 use crate::record::{Key, Prompt, Record, Request, Verbatim};
 use crate::script::fault::{Fallible, raise};
@@ -18,10 +18,10 @@ use crate::script::opts::Opts;
 use crate::script::state::State;
 
 /// The finished record of one request.
-pub type Handle = Arc<Record>;
+pub type RequestHandle = Arc<Record>;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<Handle>("response");
+    engine.register_type_with_name::<RequestHandle>("response");
     engine.register_global_module(exported_module!(functions).into());
 }
 
@@ -76,7 +76,11 @@ mod functions {
     /// Sends one request now, outside any run, with the same timing: for probes and checks.
     /// A failed request is a result, too: look at `.error`.
     #[rhai_fn(name = "request", volatile, return_raw)]
-    pub fn request(context: NativeCallContext, server: target::Handle, options: Map) -> Fallible<Handle> {
+    pub fn request(
+        context: NativeCallContext,
+        server: target::TargetHandle,
+        options: Map,
+    ) -> Fallible<RequestHandle> {
         let state = State::of(&context);
         let request = read(options)?;
         let experiment = &state.experiment;
@@ -88,10 +92,10 @@ mod functions {
         let host = state.experiment.host.clone();
         let record = experiment.runtime().map_err(raise)?.block_on(async {
             client.open_ahead(1).await;
-            client.send(Order::alone(request, id, bytes, true), pin!(stopped(host))).await.open()
+            client.send(OutgoingRequest::alone(request, id, bytes, true), pin!(stopped(host))).await.open()
         });
         if state.experiment.host.stop_requested() {
-            return Err(raise(Error::new(Kind::Interrupted, "interrupted during a request")));
+            return Err(raise(Error::new(ErrorKind::Interrupted, "interrupted during a request")));
         }
         let mut record = record;
         let sent = record.timeline.sent.unwrap_or(record.timeline.planned);
@@ -104,19 +108,19 @@ mod functions {
 
     /// The reply's text.
     #[rhai_fn(get = "text", pure)]
-    pub fn text(response: &mut Handle) -> ImmutableString {
+    pub fn text(response: &mut RequestHandle) -> ImmutableString {
         response.text.as_deref().unwrap_or_default().into()
     }
 
     /// Whether it succeeded.
     #[rhai_fn(get = "ok", pure)]
-    pub fn ok(response: &mut Handle) -> bool {
+    pub fn ok(response: &mut RequestHandle) -> bool {
         response.success()
     }
 
     /// What went wrong, `()` when nothing did.
     #[rhai_fn(get = "error", pure)]
-    pub fn error(response: &mut Handle) -> Dynamic {
+    pub fn error(response: &mut RequestHandle) -> Dynamic {
         match &response.error {
             Some(words) => words.as_str().into(),
             None if response.success() => Dynamic::UNIT,
@@ -126,37 +130,37 @@ mod functions {
 
     /// The HTTP status; `()` when none came.
     #[rhai_fn(get = "status", pure)]
-    pub fn status(response: &mut Handle) -> Dynamic {
+    pub fn status(response: &mut RequestHandle) -> Dynamic {
         response.status.map_or(Dynamic::UNIT, |status| i64::from(status).into())
     }
 
     /// Time to first token in ms; `()` when there was none.
     #[rhai_fn(get = "ttft", pure)]
-    pub fn ttft(response: &mut Handle) -> Dynamic {
+    pub fn ttft(response: &mut RequestHandle) -> Dynamic {
         response.ttft_ms().map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     /// End-to-end latency in ms; `()` when it failed.
     #[rhai_fn(get = "e2el", pure)]
-    pub fn e2el(response: &mut Handle) -> Dynamic {
+    pub fn e2el(response: &mut RequestHandle) -> Dynamic {
         response.e2el_ms().map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     /// Time per output token in ms; `()` below two tokens.
     #[rhai_fn(get = "tpot", pure)]
-    pub fn tpot(response: &mut Handle) -> Dynamic {
+    pub fn tpot(response: &mut RequestHandle) -> Dynamic {
         response.tpot_ms().map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     /// The gaps between output events in ms.
     #[rhai_fn(get = "itl", pure)]
-    pub fn itl(response: &mut Handle) -> Array {
+    pub fn itl(response: &mut RequestHandle) -> Array {
         response.itl_ms().into_iter().map(Dynamic::from).collect()
     }
 
     /// Token counts: `input`, `output`, `cached`, as far as the server tells them.
     #[rhai_fn(get = "usage", pure)]
-    pub fn usage(response: &mut Handle) -> Map {
+    pub fn usage(response: &mut RequestHandle) -> Map {
         let count = |n: Option<u32>| n.map_or(Dynamic::UNIT, |n| i64::from(n).into());
         let usage = &response.usage;
         [("input", usage.input), ("output", usage.output), ("cached", usage.cached)]
@@ -167,7 +171,7 @@ mod functions {
 
     /// The response in a few words.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn to_string(response: &mut Handle) -> ImmutableString {
+    pub fn to_string(response: &mut RequestHandle) -> ImmutableString {
         match &response.error {
             Some(words) => format!("{}: {words}", response.outcome.name()).into(),
             None => response.outcome.name().into(),

@@ -22,21 +22,21 @@ use crate::script::weight::need_room;
 use crate::stats::{Condition, Slo, Summary};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<Handle>("result");
+    engine.register_type_with_name::<ResultHandle>("result");
     engine.register_global_module(exported_module!(functions).into());
 }
 
 /// A finished run, or a part of one.
 #[derive(Clone)]
-pub struct Handle {
+pub struct ResultHandle {
     pub portion: Portion,
     /// Where in a sweep it stands.
     pub point: Map,
 }
 
-impl Handle {
-    pub fn new(run: Finished, point: Map) -> Handle {
-        Handle { portion: Portion::whole(run), point }
+impl ResultHandle {
+    pub fn new(run: Finished, point: Map) -> ResultHandle {
+        ResultHandle { portion: Portion::whole(run), point }
     }
 
     pub fn summary(&self) -> &Summary {
@@ -69,19 +69,19 @@ mod functions {
     /// `server_kv_transfer`, too), `r["server_cached_tokens.share"]` (or `.sum`),
     /// `r["spec_acceptance.share"]`.
     #[rhai_fn(index_get, pure, return_raw)]
-    pub fn at(result: &mut Handle, name: &str) -> Fallible<Dynamic> {
+    pub fn at(result: &mut ResultHandle, name: &str) -> Fallible<Dynamic> {
         result.value(name)
     }
 
     /// The same as `r[name]`.
     #[rhai_fn(name = "get", name = "metric", pure, return_raw)]
-    pub fn get(result: &mut Handle, name: &str) -> Fallible<Dynamic> {
+    pub fn get(result: &mut ResultHandle, name: &str) -> Fallible<Dynamic> {
         result.value(name)
     }
 
     /// The summary as a table.
     #[rhai_fn(volatile)]
-    pub fn summary(context: NativeCallContext, result: &mut Handle) -> String {
+    pub fn summary(context: NativeCallContext, result: &mut ResultHandle) -> String {
         let state = State::of(&context);
         let told = !state.experiment.tells_in_tables();
         result.summary().table_named(&result.name(), told, state.experiment.switches.lang)
@@ -91,7 +91,7 @@ mod functions {
     /// rates over time, timeline of requests, and, when the server has metrics, server and
     /// client over time. Returns their paths.
     #[rhai_fn(volatile, return_raw)]
-    pub fn charts(context: NativeCallContext, result: &mut Handle) -> Fallible<Array> {
+    pub fn charts(context: NativeCallContext, result: &mut ResultHandle) -> Fallible<Array> {
         let state = State::of(&context);
         let paths = heap::aside(|| pictures::draw(&state.experiment, &result.portion)).map_err(raise)?;
         if let Some(folder) = paths.first().and_then(|path| path.parent()) {
@@ -108,7 +108,7 @@ mod functions {
     #[rhai_fn(volatile, return_raw)]
     pub fn series(
         context: NativeCallContext,
-        result: &mut Handle,
+        result: &mut ResultHandle,
         name: &str,
         window: Dynamic,
     ) -> Fallible<Array> {
@@ -127,7 +127,7 @@ mod functions {
     /// Records whether a condition held, such as `r.require("ttft.p99 < 500ms")`, and goes on;
     /// the process ends with exit code 99 when one did not hold.
     #[rhai_fn(volatile, return_raw)]
-    pub fn require(context: NativeCallContext, result: &mut Handle, condition: &str) -> Fallible<bool> {
+    pub fn require(context: NativeCallContext, result: &mut ResultHandle, condition: &str) -> Fallible<bool> {
         let state = State::of(&context);
         let parsed =
             Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
@@ -140,14 +140,14 @@ mod functions {
     /// Whether the run met the objectives: every overall condition, and no more than 1 % of
     /// requests over a limit. What was not observed is not met.
     #[rhai_fn(pure)]
-    pub fn meets(result: &mut Handle, slo: Slo) -> bool {
+    pub fn meets(result: &mut ResultHandle, slo: Slo) -> bool {
         slo.met(result.summary())
     }
 
     /// Failures: a map from their kind to their number. A kind is an outcome, or the HTTP status
     /// that the server gave: `http_429`, `http_503`.
     #[rhai_fn(pure)]
-    pub fn errors(result: &mut Handle) -> Map {
+    pub fn errors(result: &mut ResultHandle) -> Map {
         let failures = result.summary().failures();
         failures
             .into_iter()
@@ -162,18 +162,23 @@ mod functions {
     /// same window as those of the run; the part `warmup` has a window of its own. Only `evidence()` and
     /// the server's series are of the whole run alone.
     #[rhai_fn(volatile, return_raw)]
-    pub fn by(context: NativeCallContext, result: &mut Handle, label: &str) -> Fallible<Map> {
+    pub fn by(context: NativeCallContext, result: &mut ResultHandle, label: &str) -> Fallible<Map> {
         let state = State::of(&context);
         let parts = heap::aside(|| result.portion.split(&state.experiment, label)).map_err(raise)?;
         // At the script's charge: the parts live as long as it holds them.
-        let handle =
-            |portion: Portion| Dynamic::from(Handle { portion: portion.own(), point: result.point.clone() });
+        let handle = |portion: Portion| {
+            Dynamic::from(ResultHandle { portion: portion.own(), point: result.point.clone() })
+        };
         Ok(parts.into_iter().map(|(value, portion)| (value.into(), handle(portion))).collect())
     }
 
     /// Writes the result as vLLM's benchmark does, as JSON. Returns the path.
     #[rhai_fn(volatile, return_raw)]
-    pub fn save_vllm(context: NativeCallContext, result: &mut Handle, options: Map) -> Fallible<String> {
+    pub fn save_vllm(
+        context: NativeCallContext,
+        result: &mut ResultHandle,
+        options: Map,
+    ) -> Fallible<String> {
         let state = State::of(&context);
         let mut opts = Opts::of(&SAVE_VLLM, options);
         let wanted = vllm::wanted(&mut opts)?;
@@ -184,39 +189,39 @@ mod functions {
 
     /// The run's name.
     #[rhai_fn(get = "name", pure)]
-    pub fn name(result: &mut Handle) -> String {
+    pub fn name(result: &mut ResultHandle) -> String {
         result.name()
     }
 
     /// What the run is worth as a measurement: `"valid"`, or the worst of what speaks against
     /// it, such as `"client_bound"`. A part is worth what its run is worth.
     #[rhai_fn(get = "verdict", pure)]
-    pub fn verdict(result: &mut Handle) -> String {
+    pub fn verdict(result: &mut ResultHandle) -> String {
         result.portion.run.summary.report().map_or("", |report| report.verdict().name()).into()
     }
 
     /// Seconds of the measured window, which all rates are divided by, the same as
     /// `r["duration"]`; `()` when nothing was measured.
     #[rhai_fn(get = "duration", pure, return_raw)]
-    pub fn duration(result: &mut Handle) -> Fallible<Dynamic> {
+    pub fn duration(result: &mut ResultHandle) -> Fallible<Dynamic> {
         result.value("duration")
     }
 
     /// The results folder.
     #[rhai_fn(get = "path", pure)]
-    pub fn path(result: &mut Handle) -> String {
+    pub fn path(result: &mut ResultHandle) -> String {
         result.portion.run.folder.path().display().to_string()
     }
 
     /// The values of a sweep's axes in this run; empty outside a sweep.
     #[rhai_fn(get = "point", pure)]
-    pub fn point(result: &mut Handle) -> Map {
+    pub fn point(result: &mut ResultHandle) -> Map {
         result.point.clone()
     }
 
     /// The run's name, for printing.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn to_string(result: &mut Handle) -> ImmutableString {
+    pub fn to_string(result: &mut ResultHandle) -> ImmutableString {
         format!("run {}", result.name()).into()
     }
 }

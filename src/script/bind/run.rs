@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
-use super::result::Handle;
+use super::result::ResultHandle;
 use super::target;
 use crate::client::protocol::Api;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::experiment::limits;
 use crate::experiment::recorded;
 use crate::experiment::server::Ready;
 use crate::experiment::source::WorkloadSource;
-use crate::experiment::vllm::{self as results, Wanted};
+use crate::experiment::vllm::{self as results, VllmOptions};
 use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
 use crate::run::Plan;
@@ -41,7 +41,7 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 pub struct Draft {
     name: Option<String>,
     traffic: Option<String>,
-    server: target::Handle,
+    server: target::TargetHandle,
     workload: WorkloadSource,
     arrivals: Shape,
     cap: Option<usize>,
@@ -58,7 +58,7 @@ pub struct Draft {
     slo: Option<Slo>,
     capture: Capture,
     tags: Map,
-    save_vllm: Option<Wanted>,
+    save_vllm: Option<VllmOptions>,
 }
 
 impl Draft {
@@ -191,7 +191,7 @@ impl Draft {
     }
 
     /// Runs it, whatever it takes to make its server ready included.
-    pub fn run(self, state: &State, point: Map) -> Fallible<Handle> {
+    pub fn run(self, state: &State, point: Map) -> Fallible<ResultHandle> {
         let mut handle = heap::aside(|| self.measure(state, point))?;
         // What the script goes on holding of it is at its charge.
         let run = &mut handle.portion.run;
@@ -199,7 +199,7 @@ impl Draft {
         Ok(handle)
     }
 
-    fn measure(mut self, state: &State, point: Map) -> Fallible<Handle> {
+    fn measure(mut self, state: &State, point: Map) -> Fallible<ResultHandle> {
         state.go_on()?;
         if !state.experiment.program.built_in {
             limits::prompts("run", &self.workload, self.at_once()).map_err(raise)?;
@@ -224,7 +224,7 @@ impl Draft {
         let mut measured = measure::measure(experiment, vec![(plan, &ready)]).map_err(raise)?;
         let (finished, judged) = measured.pop().expect("one plan, one result");
         state.experiment.quota.add_run(finished.summary.tally().requests);
-        let result = Handle::new(finished, point);
+        let result = ResultHandle::new(finished, point);
         let saved: Result<()> = save.map_or(Ok(()), |wanted| {
             // After the first Ctrl-C it takes the time that it takes, as the rows do.
             let _measuring = state.experiment.host.measuring(state.console.words().interrupted_unsaved());
@@ -251,7 +251,7 @@ impl Draft {
 }
 
 /// How the result is written as vLLM's JSON; nothing: it is not.
-fn save_vllm(opts: &mut Opts) -> Fallible<Option<Wanted>> {
+fn save_vllm(opts: &mut Opts) -> Fallible<Option<VllmOptions>> {
     let Some(mut inner) = opts.take_map("save_vllm")? else { return Ok(None) };
     let wanted = vllm::wanted(&mut inner)?;
     inner.finish()?;
@@ -281,7 +281,7 @@ mod functions {
     /// Runs a plan and waits for its end. `duration` or `requests` says when it ends, or arrivals
     /// that have an end of their own.
     #[rhai_fn(name = "run", volatile, return_raw)]
-    pub fn run(context: NativeCallContext, plan: Map) -> Fallible<Handle> {
+    pub fn run(context: NativeCallContext, plan: Map) -> Fallible<ResultHandle> {
         let state = State::of(&context);
         Draft::read("run", plan)?.run(&state, Map::new())
     }

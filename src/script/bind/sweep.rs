@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext};
 
-use super::result::Handle;
+use super::result::ResultHandle;
 use super::run::Draft;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::script::explain::explain;
 use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
@@ -20,12 +20,12 @@ use crate::script::vocabulary::friendly;
 /// The runs of a sweep, in the order of their points.
 #[derive(Clone)]
 pub struct Sweep {
-    runs: Arc<Vec<Handle>>,
+    runs: Arc<Vec<ResultHandle>>,
 }
 
 impl Sweep {
     /// The runs.
-    pub fn all(&self) -> &[Handle] {
+    pub fn all(&self) -> &[ResultHandle] {
         &self.runs
     }
 }
@@ -143,8 +143,9 @@ fn says_stop(answer: Dynamic) -> Fallible<bool> {
 
 /// What no other cell would survive either: an interruption, and a mistake found before load.
 fn fatal(state: &State, error: &rhai::EvalAltResult) -> bool {
-    let kind = crate::script::fault::kind(error).unwrap_or(Kind::Run);
-    kind == Kind::Interrupted || (kind != Kind::Run && state.experiment.kind_of_fault() == Kind::Usage)
+    let kind = crate::script::fault::kind(error).unwrap_or(ErrorKind::Run);
+    kind == ErrorKind::Interrupted
+        || (kind != ErrorKind::Run && state.experiment.kind_of_fault() == ErrorKind::Usage)
 }
 
 #[export_module]
@@ -184,7 +185,7 @@ mod functions {
     /// The run with the highest value of a metric; `()` when no run has one.
     #[rhai_fn(pure, return_raw)]
     pub fn best(sweep: &mut Sweep, metric: &str) -> Fallible<Dynamic> {
-        let mut best: Option<(f64, &Handle)> = None;
+        let mut best: Option<(f64, &ResultHandle)> = None;
         for run in sweep.runs.iter() {
             if let Some(value) = number(&run.value(metric)?)
                 && best.is_none_or(|(most, _)| value > most)

@@ -8,14 +8,14 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use crate::client::Target;
 use crate::client::caps::Caps;
-use crate::client::control::{Control, Patience};
+use crate::client::control::{Patience, ServerControl};
 use crate::client::head;
-use crate::client::target::{Connections, Exact, HeaderValue, Secret as Key, Timeouts, usually_secret};
+use crate::client::target::{Connections, Exact, HeaderValue, HiddenValue, Timeouts, usually_secret};
 use crate::error::{Error, Result};
 use crate::experiment::child::Child;
 use crate::experiment::limits;
 use crate::experiment::secret::Secret;
-use crate::experiment::server::{Server, Wanted};
+use crate::experiment::server::{TargetOptions, TargetServer};
 use crate::os::listener::Listener;
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
@@ -25,15 +25,15 @@ use crate::script::state::State;
 use crate::script::vocabulary::friendly;
 
 /// A target as scripts hold it.
-pub type Handle = Arc<Server>;
+pub type TargetHandle = Arc<TargetServer>;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<Handle>("target");
+    engine.register_type_with_name::<TargetHandle>("target");
     engine.register_global_module(exported_module!(functions).into());
 }
 
 /// The server behind `url`, or the built-in engine that `builtin:...` starts.
-fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
+fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<TargetHandle> {
     let state = State::of(context);
     let mut opts = Opts::of(&TARGET, options);
     let engine = match url.strip_prefix("builtin:").or((url == "builtin").then_some("")) {
@@ -49,7 +49,7 @@ fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<Handl
     }
     let (target, wishes) = read_target(&state, &mut opts, base)?;
     opts.finish()?;
-    Ok(Arc::new(Server::new(Wanted { target, engine, ..wishes })))
+    Ok(Arc::new(TargetServer::new(TargetOptions { target, engine, ..wishes })))
 }
 
 fn start_engine(config: &str) -> Result<Child> {
@@ -57,7 +57,7 @@ fn start_engine(config: &str) -> Result<Child> {
     Child::start(config)
 }
 
-fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Target, Wanted)> {
+fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Target, TargetOptions)> {
     let backend = opts.take::<String>("backend")?;
     let api = opts.take::<String>("api")?;
     let name = backend.or(api).unwrap_or_else(|| "openai".into());
@@ -85,7 +85,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
     read_server(state, opts, &mut target)?;
     target.timeouts = read_timeouts(opts)?;
     target.caps = read_caps(opts)?;
-    let wanted = Wanted {
+    let wanted = TargetOptions {
         target: target.clone(),
         model: opts.get("model")?,
         tokenizer: opts.take::<String>("tokenizer")?.unwrap_or_default(),
@@ -100,7 +100,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
 /// Keys, headers, TLS, and fields of the body.
 fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallible<()> {
     if let Some(secret) = opts.take_made::<Secret>("api_key")? {
-        target.api_key = Some(Key::new(secret.expose()));
+        target.api_key = Some(HiddenValue::new(secret.expose()));
     }
     for (name, value) in opts.take::<Map>("headers")?.unwrap_or_default() {
         // Before anybody is asked for anything: these go with every call.
@@ -110,12 +110,12 @@ fn read_identity(state: &State, opts: &mut Opts, target: &mut Target) -> Fallibl
         }
         let plain = value.is_string() || value.is_int() || value.is_float() || value.is_bool();
         let value = match value.clone().try_cast::<Secret>() {
-            Some(secret) => HeaderValue::Secret(Key::new(secret.expose())),
+            Some(secret) => HeaderValue::Secret(HiddenValue::new(secret.expose())),
             // Typed in the open, but nobody wants to find it in the results.
             None if plain && usually_secret(&name) => {
                 let value = value.to_string();
                 state.experiment.secrets.learn(&format!("header {name}"), &value);
-                HeaderValue::Secret(Key::new(&value))
+                HeaderValue::Secret(HiddenValue::new(&value))
             }
             None if plain => HeaderValue::Text(value.to_string()),
             None => {
@@ -174,12 +174,12 @@ fn read_caps(opts: &mut Opts) -> Fallible<Caps> {
 /// A control call of a target, on the script's own thread.
 fn ask<T>(
     context: &NativeCallContext,
-    server: &Handle,
-    call: impl AsyncFnOnce(&Control) -> Result<T>,
+    server: &TargetHandle,
+    call: impl AsyncFnOnce(&ServerControl) -> Result<T>,
 ) -> Fallible<T> {
     let state = State::of(context);
     let experiment = &state.experiment;
-    let control = Control::new(server.asked()).map_err(raise)?;
+    let control = ServerControl::new(server.asked()).map_err(raise)?;
     let (stop, tell) = (|| state.experiment.host.stop_requested(), |_: Option<u64>, _: &str| {});
     let patience = Patience::new(Duration::ZERO, &stop, &tell);
     experiment
@@ -196,19 +196,19 @@ mod functions {
     /// `target("builtin:ttft=50ms,itl=10ms")` for the built-in engine, which lives as long as
     /// the script. No traffic yet.
     #[rhai_fn(name = "target", volatile, return_raw)]
-    pub fn target(context: NativeCallContext, url: &str) -> Fallible<Handle> {
+    pub fn target(context: NativeCallContext, url: &str) -> Fallible<TargetHandle> {
         start(&context, url, Map::new())
     }
 
     /// As above, with options.
     #[rhai_fn(name = "target", volatile, return_raw)]
-    pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<Handle> {
+    pub fn target_with(context: NativeCallContext, url: &str, options: Map) -> Fallible<TargetHandle> {
         start(&context, url, options)
     }
 
     /// The built-in engine as a target: `engine(#{ ttft: "50ms", itl: "10ms", slots: 32 })`.
     #[rhai_fn(name = "engine", volatile, return_raw)]
-    pub fn engine(context: NativeCallContext, options: Map) -> Fallible<Handle> {
+    pub fn engine(context: NativeCallContext, options: Map) -> Fallible<TargetHandle> {
         for (key, value) in &options {
             ENGINE.judge_rest(key, Some(value)).map_err(|told| raise_at(key, Error::usage(told)))?;
         }
@@ -218,20 +218,20 @@ mod functions {
 
     /// Waits until the server answers; false when it does not within `limit`.
     #[rhai_fn(volatile, return_raw)]
-    pub fn ready(context: NativeCallContext, server: &mut Handle, limit: Dynamic) -> Fallible<bool> {
+    pub fn ready(context: NativeCallContext, server: &mut TargetHandle, limit: Dynamic) -> Fallible<bool> {
         let limit = need::<Duration>("ready", "the limit", &limit)?;
         let state = State::of(&context);
         let experiment = &state.experiment;
         match server.wait(experiment, limit) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind == crate::error::Kind::NotReady => Ok(false),
+            Err(error) if error.kind == crate::error::ErrorKind::NotReady => Ok(false),
             Err(error) => Err(raise(error)),
         }
     }
 
     /// The names of the models that the server lists.
     #[rhai_fn(volatile, return_raw)]
-    pub fn models(context: NativeCallContext, server: &mut Handle) -> Fallible<Array> {
+    pub fn models(context: NativeCallContext, server: &mut TargetHandle) -> Fallible<Array> {
         let names = ask(&context, server, async |control| control.models().await)?;
         let secrets = &State::of(&context).experiment.secrets;
         Ok(names.iter().map(|name| secrets.scrub(name).into_owned().into()).collect())
@@ -239,31 +239,31 @@ mod functions {
 
     /// The value of one of the server's own metrics, such as `"vllm:num_requests_waiting"`.
     #[rhai_fn(volatile, return_raw)]
-    pub fn scrape(context: NativeCallContext, server: &mut Handle, name: &str) -> Fallible<f64> {
+    pub fn scrape(context: NativeCallContext, server: &mut TargetHandle, name: &str) -> Fallible<f64> {
         ask(&context, server, async |control| control.scrape(name).await)
     }
 
     /// A POST without a body, such as `t.post("/start_profile")`.
     #[rhai_fn(volatile, return_raw)]
-    pub fn post(context: NativeCallContext, server: &mut Handle, path: &str) -> Fallible<()> {
+    pub fn post(context: NativeCallContext, server: &mut TargetHandle, path: &str) -> Fallible<()> {
         ask(&context, server, async |control| control.post(path).await)
     }
 
     /// The target's name in reports.
     #[rhai_fn(get = "name", pure)]
-    pub fn name(server: &mut Handle) -> ImmutableString {
+    pub fn name(server: &mut TargetHandle) -> ImmutableString {
         server.asked().name.as_str().into()
     }
 
     /// The base URL.
     #[rhai_fn(get = "url", pure)]
-    pub fn url(server: &mut Handle) -> ImmutableString {
+    pub fn url(server: &mut TargetHandle) -> ImmutableString {
         server.asked().base.as_str().into()
     }
 
     /// The model's name; this asks the server when it was `"auto"`.
     #[rhai_fn(name = "model", volatile, return_raw)]
-    pub fn model(context: NativeCallContext, server: &mut Handle) -> Fallible<ImmutableString> {
+    pub fn model(context: NativeCallContext, server: &mut TargetHandle) -> Fallible<ImmutableString> {
         let state = State::of(&context);
         let experiment = &state.experiment;
         let ready = server.ready(experiment, &[]).map_err(raise)?;
@@ -272,7 +272,7 @@ mod functions {
 
     /// The target's name, for printing.
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
-    pub fn to_string(server: &mut Handle) -> ImmutableString {
+    pub fn to_string(server: &mut TargetHandle) -> ImmutableString {
         format!("target {}", server.asked().name).into()
     }
 }

@@ -16,8 +16,8 @@ use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
 use crate::script::state::State;
 use crate::tokens::Tokens;
-use crate::workload::read::{self, Format, How};
-use crate::workload::{Length, Order, Prefix, Prompts, TOKENS_MAX};
+use crate::workload::read::{self, DataFormat, How};
+use crate::workload::{Length, Prefix, Prompts, RowOrder, TOKENS_MAX};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Length>("length");
@@ -77,19 +77,21 @@ fn small(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<Format> {
+fn format_named(opts: &Opts, name: &str, path: &std::path::Path) -> Fallible<DataFormat> {
     let lower = path.to_string_lossy().to_lowercase();
     let by_ending = || match read::ending(&lower) {
-        _ if path.is_dir() => Some(Format::Hf),
-        "json" => Some(Format::ShareGpt),
-        "txt" | "md" => Some(Format::Lines),
-        "tsv" => Some(Format::Csv),
-        ending => Format::named(ending),
+        _ if path.is_dir() => Some(DataFormat::Hf),
+        "json" => Some(DataFormat::ShareGpt),
+        "txt" | "md" => Some(DataFormat::Lines),
+        "tsv" => Some(DataFormat::Csv),
+        ending => DataFormat::named(ending),
     };
     match name {
         // What vLLM calls custom are JSON lines, whatever the file's name.
-        "custom" => Ok(by_ending().filter(|format| *format != Format::ShareGpt).unwrap_or(Format::Jsonl)),
-        name => Format::named(name)
+        "custom" => {
+            Ok(by_ending().filter(|format| *format != DataFormat::ShareGpt).unwrap_or(DataFormat::Jsonl))
+        }
+        name => DataFormat::named(name)
             .or_else(by_ending)
             .ok_or_else(|| opts.error("format", "is missing, and the file's ending does not tell it")),
     }
@@ -188,7 +190,7 @@ mod functions {
         if is_there {
             state.experiment.access.check_links(&path).map_err(raise)?;
         }
-        let order = opts.take_word("order", &ORDER)?.unwrap_or(Order::Sequential);
+        let order = opts.take_word("order", &ORDER)?.unwrap_or(RowOrder::Sequential);
         let output = opts.take::<u64>("output")?.map(small);
         if format == "sonnet" {
             let (input, prefix) = (small(opts.get("input")?), small(opts.get("prefix")?));

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic};
 
-use super::table::{self, Kind, Row, Table, is_number};
+use super::table::{self, OptionKind, OptionRow, Table, is_number};
 
 /// The kinds of charts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,44 +34,46 @@ pub const MODES: [(&str, Mode); 3] =
     [("simple", Mode::Simple), ("advanced", Mode::Advanced), ("both", Mode::Both)];
 
 pub static CHART: Table = Table::new("chart", &[
-    Row::new("data", Kind::Own(DATA, data), "what is drawn", "[#{ users: 1, ttft: 12.5 }]").needed(),
-    Row::new("kind", Kind::Word(|| table::words(&PICTURES)), "how", "\"bar\"").or(|| "line".into()),
-    Row::new(
+    OptionRow::new("data", OptionKind::Own(DATA, data), "what is drawn", "[#{ users: 1, ttft: 12.5 }]").needed(),
+    OptionRow::new("kind", OptionKind::Word(|| table::words(&PICTURES)), "how", "\"bar\"").or(|| "line".into()),
+    OptionRow::new(
         "x",
-        Kind::Text,
+        OptionKind::Text,
         "what lies on the x axis: a metric such as \"ttft.p99\", an axis of the sweep, or a key; for a cdf the metric \
          whose distribution it is, such as \"ttft\"",
         "\"users\"",
     )
     .needed(),
-    Row::new(
+    OptionRow::new(
         "y",
-        Kind::Own("a name or a list of names", |value| names(value).map(drop)),
+        OptionKind::Own("a name or a list of names", |value| names(value).map(drop)),
         "what lies on the y axis, one line each; for a heat map [\"row\", \"value\"]",
         "[\"ttft.p50\", \"ttft.p99\"]",
     )
     .or_else("needed, save for a cdf"),
-    Row::new("series", Kind::Text, "one line for each value of this key", "\"model\"").or_else("none"),
-    Row::new("title", Kind::Text, "what stands above", "\"TTFT by users\"").or(|| "".into()),
-    Row::new("x_label", Kind::Text, "what stands at the x axis", "\"users\"").or_else("`x`, with its unit"),
-    Row::new("y_label", Kind::Text, "what stands at the y axis", "\"ms\"").or_else("`y`, with its unit"),
-    Row::new("log_x", Kind::Truth, "a logarithmic x axis", "true").or(|| false.into()),
-    Row::new("log_y", Kind::Truth, "a logarithmic y axis", "true").or(|| false.into()),
-    Row::new("mark", Kind::ListOf("numbers", is_number), "values of x that are marked", "[16]").or_else("none"),
+    OptionRow::new("series", OptionKind::Text, "one line for each value of this key", "\"model\"").or_else("none"),
+    OptionRow::new("title", OptionKind::Text, "what stands above", "\"TTFT by users\"").or(|| "".into()),
+    OptionRow::new("x_label", OptionKind::Text, "what stands at the x axis", "\"users\"").or_else("`x`, with its unit"),
+    OptionRow::new("y_label", OptionKind::Text, "what stands at the y axis", "\"ms\"").or_else("`y`, with its unit"),
+    OptionRow::new("log_x", OptionKind::Truth, "a logarithmic x axis", "true").or(|| false.into()),
+    OptionRow::new("log_y", OptionKind::Truth, "a logarithmic y axis", "true").or(|| false.into()),
+    OptionRow::new("mark", OptionKind::ListOf("numbers", is_number), "values of x that are marked", "[16]").or_else("none"),
 ]);
 
 pub static COMPARISON_CHARTS: Table = Table::new(
     "comparison_charts",
     &[
-        Row::new("output", Kind::Text, "folder for the pictures", "\"charts\"").or(|| "charts".into()),
-        Row::new(
+        OptionRow::new("output", OptionKind::Text, "folder for the pictures", "\"charts\"")
+            .or(|| "charts".into()),
+        OptionRow::new(
             "mode",
-            Kind::Word(|| table::words(&MODES)),
+            OptionKind::Word(|| table::words(&MODES)),
             "\"simple\": throughput and latency; \"advanced\": the heat map too",
             "\"simple\"",
         )
         .or(|| "advanced".into()),
-        Row::new("title", Kind::Text, "what stands above", "\"Before and after\"").or_else("the model"),
+        OptionRow::new("title", OptionKind::Text, "what stands above", "\"Before and after\"")
+            .or_else("the model"),
     ],
 );
 
@@ -81,7 +83,7 @@ fn data(value: &Dynamic) -> Result<(), String> {
     match value.read_lock::<Array>() {
         Some(list) if list.is_empty() => Err("is empty".into()),
         Some(_) => Ok(()),
-        None => Kind::Made(DATA, None).judge(value),
+        None => OptionKind::Made(DATA, None).judge(value),
     }
 }
 
@@ -94,6 +96,6 @@ pub fn names(value: &Dynamic) -> Result<Vec<String>, String> {
         Some(list) if list.iter().all(Dynamic::is_string) => {
             Ok(list.iter().map(ToString::to_string).collect())
         }
-        _ => Err(Kind::Own("a name or a list of names", |_| Ok(())).refusal(value)),
+        _ => Err(OptionKind::Own("a name or a list of names", |_| Ok(())).refusal(value)),
     }
 }

@@ -1,6 +1,6 @@
 //! The options of functions that read files and find results.
 
-use super::table::{Kind, Row, Table, is_text};
+use super::table::{OptionKind, OptionRow, Table, is_text};
 
 pub static KNOWN_KEYS: Table = Table::new(
     "known_keys",
@@ -15,14 +15,16 @@ pub static KNOWN_KEYS: Table = Table::new(
     ],
 );
 
-const fn keys(name: &'static str, help: &'static str, example: &'static str) -> Row {
-    Row::new(name, Kind::ListOf("names", is_text), help, example).or_else("none")
+const fn keys(name: &'static str, help: &'static str, example: &'static str) -> OptionRow {
+    OptionRow::new(name, OptionKind::ListOf("names", is_text), help, example).or_else("none")
 }
 
 pub static RESULTS: Table = Table::new(
     "results",
     &[
-        Row::new("model", Kind::Text, "those of this model alone", "\"llama\"").or_else("any"),
-        Row::new("newest", Kind::Whole(0, i64::MAX), "how many at most", "5").unit("folders").or_else("all"),
+        OptionRow::new("model", OptionKind::Text, "those of this model alone", "\"llama\"").or_else("any"),
+        OptionRow::new("newest", OptionKind::Whole(0, i64::MAX), "how many at most", "5")
+            .unit("folders")
+            .or_else("all"),
     ],
 );

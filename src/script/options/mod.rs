@@ -58,24 +58,28 @@ pub fn of_call(function: &str, arguments: usize) -> Option<&'static Call> {
 #[cfg(test)]
 mod tests {
     use super::shown::places;
-    use super::table::{Kind, Otherwise, Rest, Row, Table};
+    use super::table::{OptionKind, OptionRow, Otherwise, Rest, Table};
     use super::*;
     use crate::experiment::args::Args;
     use crate::experiment::program::Program;
     use crate::experiment::switches::Switches;
     use crate::host::Host;
-    use crate::script::Session;
+    use crate::script::Script;
 
     /// A value of a kind that the option does not have.
-    fn wrong(kind: &Kind) -> &'static str {
+    fn wrong(kind: &OptionKind) -> &'static str {
         match kind {
-            Kind::Truth => "\"yes\"",
-            Kind::Text => "[1]",
-            Kind::Number(..) | Kind::Above0 | Kind::Whole(..) => "\"many\"",
-            Kind::Time | Kind::TimeAbove0 => "\"5 parsecs\"",
-            Kind::Word(_) => "\"zzzzz\"",
-            Kind::List | Kind::ListOf(..) | Kind::Map(_) | Kind::Made(..) | Kind::Function(_) => "5",
-            Kind::Own(..) => "true",
+            OptionKind::Truth => "\"yes\"",
+            OptionKind::Text => "[1]",
+            OptionKind::Number(..) | OptionKind::Above0 | OptionKind::Whole(..) => "\"many\"",
+            OptionKind::Time | OptionKind::TimeAbove0 => "\"5 parsecs\"",
+            OptionKind::Word(_) => "\"zzzzz\"",
+            OptionKind::List
+            | OptionKind::ListOf(..)
+            | OptionKind::Map(_)
+            | OptionKind::Made(..)
+            | OptionKind::Function(_) => "5",
+            OptionKind::Own(..) => "true",
         }
     }
 
@@ -101,7 +105,8 @@ mod tests {
         let mut outer: Vec<&Table> =
             vec![CALLS.iter().find(|call| call.function == function).expect("a call").table];
         for key in path.iter().rev() {
-            let Some(Kind::Map(inner)) = outer.last().and_then(|table| table.row(key)).map(|row| row.kind)
+            let Some(OptionKind::Map(inner)) =
+                outer.last().and_then(|table| table.row(key)).map(|row| row.kind)
             else {
                 panic!("{place}")
             };
@@ -125,10 +130,10 @@ mod tests {
         format!("{function}({before}{map});\n")
     }
 
-    fn session(text: &str, folder: &std::path::Path) -> Session {
+    fn session(text: &str, folder: &std::path::Path) -> Script {
         let path = Some(folder.join("test.rhai"));
         let program = Program { name: "test.rhai".into(), text: text.into(), path, built_in: false };
-        Session::prepare(program, Args::default(), Switches::default(), Host::fake(folder, &[]))
+        Script::prepare(program, Args::default(), Switches::default(), Host::fake(folder, &[]))
             .expect("it parses")
     }
 
@@ -139,7 +144,7 @@ mod tests {
     }
 
     /// Every row with a place that it can be written at.
-    fn all() -> Vec<(String, &'static Table, &'static Row)> {
+    fn all() -> Vec<(String, &'static Table, &'static OptionRow)> {
         let rows = |(place, table): (String, &'static Table)| {
             table.rows.iter().map(move |row| (place.clone(), table, row))
         };
@@ -263,7 +268,7 @@ mod tests {
         }
         for (name, signature) in vocabulary.ours() {
             let is_options = |param: &String| param == "options: map" || param == "plan: map";
-            if let Some(argument) = signature.params.iter().position(|param| is_options(param)) {
+            if let Some(argument) = signature.params.iter().position(is_options) {
                 let call =
                     of_call(name, signature.params.len()).unwrap_or_else(|| panic!("{name} has no table"));
                 assert_eq!(call.argument, argument, "{name}");

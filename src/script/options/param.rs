@@ -1,6 +1,6 @@
 //! The options of `param` and `preset`.
 
-use super::table::{Kind, Row, Table, is_text, words};
+use super::table::{OptionKind, OptionRow, Table, is_text, words};
 
 /// The type of one value of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,30 +28,30 @@ pub const KINDS: &[(&str, Type)] = &[
 ];
 
 pub static PARAM: Table = Table::new("param", &[
-    Row::new("help", Kind::Text, "what it is, for `--help`", "\"requests per second\"").or(|| "".into()),
-    Row::new("unit", Kind::Text, "its unit, for `--help` and errors", "\"ms\"").or_else("none"),
-    Row::new("min", Kind::Number(f64::NEG_INFINITY, f64::INFINITY), "the least that it may be", "1").or_else("no limit"),
-    Row::new("max", Kind::Number(f64::NEG_INFINITY, f64::INFINITY), "the most that it may be", "64").or_else("no limit"),
-    Row::new("choices", Kind::List, "the only values that it may have", "[\"a\", \"b\"]").or_else("any"),
-    Row::new(
+    OptionRow::new("help", OptionKind::Text, "what it is, for `--help`", "\"requests per second\"").or(|| "".into()),
+    OptionRow::new("unit", OptionKind::Text, "its unit, for `--help` and errors", "\"ms\"").or_else("none"),
+    OptionRow::new("min", OptionKind::Number(f64::NEG_INFINITY, f64::INFINITY), "the least that it may be", "1").or_else("no limit"),
+    OptionRow::new("max", OptionKind::Number(f64::NEG_INFINITY, f64::INFINITY), "the most that it may be", "64").or_else("no limit"),
+    OptionRow::new("choices", OptionKind::List, "the only values that it may have", "[\"a\", \"b\"]").or_else("any"),
+    OptionRow::new(
         "type",
-        Kind::Word(|| words(KINDS)),
+        OptionKind::Word(|| words(KINDS)),
         "its type: \"pairs\" such as 128x64,512x64; \"map\" from JSON; \"url\": an address, which the script may then \
          reach; with the default `()` the parameter is optional",
         "\"int\"",
     )
     .or_else("that of the default"),
-    Row::new("many", Kind::Truth, "it may be given several times; its value is a list", "true").or(|| false.into()),
-    Row::new("required", Kind::Truth, "it must be given", "true").or(|| false.into()),
-    Row::new("flag", Kind::Text, "what its flag is called", "\"max-users\"").or_else("its name"),
-    Row::new("also", Kind::ListOf("names", is_text), "further names of its flag", "[\"headers\"]").or_else("none"),
+    OptionRow::new("many", OptionKind::Truth, "it may be given several times; its value is a list", "true").or(|| false.into()),
+    OptionRow::new("required", OptionKind::Truth, "it must be given", "true").or(|| false.into()),
+    OptionRow::new("flag", OptionKind::Text, "what its flag is called", "\"max-users\"").or_else("its name"),
+    OptionRow::new("also", OptionKind::ListOf("names", is_text), "further names of its flag", "[\"headers\"]").or_else("none"),
 ]);
 
 pub static PRESET: Table = Table::new(
     "preset",
-    &[Row::new(
+    &[OptionRow::new(
         "required",
-        Kind::ListOf("names", is_text),
+        OptionKind::ListOf("names", is_text),
         "parameters that the file or the command line must give",
         "[\"model\"]",
     )

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhai::Dynamic;
 
 use super::slo::SLO;
-use super::table::{self, Kind, Row, Table, is_empty_text, number};
+use super::table::{self, OptionKind, OptionRow, Table, is_empty_text, number};
 use super::vllm::SAVE_VLLM;
 use crate::run::plan::{Capture, MaxErrors, OverCap, Warmup};
 use crate::script::duration;
@@ -15,86 +15,86 @@ pub const OVER_CAP: [(&str, OverCap); 2] = [("wait", OverCap::Wait), ("drop", Ov
 pub const CAPTURE: [(&str, Capture); 2] = [("none", Capture::None), ("all", Capture::All)];
 
 pub static RUN: Table = Table::new("run", &[
-    Row::new(
+    OptionRow::new(
         "target",
-        Kind::Made("like target(\"http://127.0.0.1:8000\")", None),
+        OptionKind::Made("like target(\"http://127.0.0.1:8000\")", None),
         "the server that is loaded",
         "target(\"http://127.0.0.1:8000\")",
     )
     .needed(),
-    Row::new(
+    OptionRow::new(
         "workload",
-        Kind::Made("like prompts(#{ input: 512, output: 128 })", None),
+        OptionKind::Made("like prompts(#{ input: 512, output: 128 })", None),
         "what requests ask",
         "prompts(#{ input: 512, output: 128 })",
     )
     .needed(),
-    Row::new("arrivals", Kind::Made("like poisson(4.0) or closed(16)", None), "when they are sent", "poisson(4.0)")
+    OptionRow::new("arrivals", OptionKind::Made("like poisson(4.0) or closed(16)", None), "when they are sent", "poisson(4.0)")
         .needed(),
-    Row::new("duration", Kind::TimeAbove0, "how long measured traffic is sent; warm-up comes on top", "\"30s\"")
+    OptionRow::new("duration", OptionKind::TimeAbove0, "how long measured traffic is sent; warm-up comes on top", "\"30s\"")
         .unit("s")
         .or_else("until `requests`, or the end of the arrivals"),
-    Row::new("requests", Kind::Whole(1, i64::MAX), "how many measured requests are sent; warm-up comes on top", "100")
+    OptionRow::new("requests", OptionKind::Whole(1, i64::MAX), "how many measured requests are sent; warm-up comes on top", "100")
         .unit("requests")
         .or_else("until `duration`, or the end of the arrivals"),
-    Row::new("name", Kind::Text, "what the run is called in tables and files", "\"warm cache\"").or_else("run-1, run-2, ..."),
-    Row::new(
+    OptionRow::new("name", OptionKind::Text, "what the run is called in tables and files", "\"warm cache\"").or_else("run-1, run-2, ..."),
+    OptionRow::new(
         "traffic",
-        Kind::Text,
+        OptionKind::Text,
         "runs of the same traffic and seed ask for the same lengths at the same planned times",
         "\"round 1\"",
     )
     .or_else("the run's name"),
-    Row::new("once", Kind::Truth, "no prompt of a file is asked twice", "true").or(|| false.into()),
-    Row::new(
+    OptionRow::new("once", OptionKind::Truth, "no prompt of a file is asked twice", "true").or(|| false.into()),
+    OptionRow::new(
         "warmup",
-        Kind::Own("a number of requests or a time such as \"10s\"", |value| judged(warmup(value), WARMUP, value)),
+        OptionKind::Own("a number of requests or a time such as \"10s\"", |value| judged(warmup(value), WARMUP, value)),
         "requests (5) or time (\"10s\") before the measured part, which no number counts",
         "\"5s\"",
     )
     .unit("requests")
     .or_else("none"),
-    Row::new("max_in_flight", Kind::Whole(1, i64::MAX), "most requests that are under way at once", "64")
+    OptionRow::new("max_in_flight", OptionKind::Whole(1, i64::MAX), "most requests that are under way at once", "64")
         .unit("requests")
         .or_else("no limit"),
-    Row::new(
+    OptionRow::new(
         "over_cap",
-        Kind::Word(|| table::words(&OVER_CAP)),
+        OptionKind::Word(|| table::words(&OVER_CAP)),
         "what a request does that is due while `max_in_flight` are under way: it waits, or becomes a record \
          with the outcome dropped",
         "\"drop\"",
     )
     .or(|| "wait".into()),
-    Row::new(
+    OptionRow::new(
         "max_errors",
-        Kind::Own("a number of requests or a share such as \"5%\"", |value| judged(max_errors(value), MAX_ERRORS, value)),
+        OptionKind::Own("a number of requests or a share such as \"5%\"", |value| judged(max_errors(value), MAX_ERRORS, value)),
         "after more failures than these (50), or this share of the finished requests (\"5%\"), nothing more is sent",
         "\"5%\"",
     )
     .unit("requests")
     .or_else("no limit"),
-    Row::new(
+    OptionRow::new(
         "drain",
-        Kind::Own(DRAIN, |value| judged(drain(value), DRAIN, value)),
+        OptionKind::Own(DRAIN, |value| judged(drain(value), DRAIN, value)),
         "how long replies are awaited once the last request was sent; later ones are cancelled",
         "\"30s\"",
     )
     .unit("s")
     .or_else("until they end"),
-    Row::new("cooldown", Kind::Time, "pause after the run", "\"10s\"").unit("s").or_else("none"),
-    Row::new(
+    OptionRow::new("cooldown", OptionKind::Time, "pause after the run", "\"10s\"").unit("s").or_else("none"),
+    OptionRow::new(
         "slo",
-        Kind::Made("like slo(#{ ttft: \"400ms\" })", Some(&SLO)),
+        OptionKind::Made("like slo(#{ ttft: \"400ms\" })", Some(&SLO)),
         "objectives: what makes a request good, and what makes the run good",
         "slo(#{ ttft: \"400ms\" })",
     ),
-    Row::new("seed", Kind::Whole(0, i64::MAX), "what random lengths, words and times depend on", "7").or(|| 0_i64.into()),
-    Row::new("capture", Kind::Word(|| table::words(&CAPTURE)), "\"all\" keeps the text of replies", "\"all\"")
+    OptionRow::new("seed", OptionKind::Whole(0, i64::MAX), "what random lengths, words and times depend on", "7").or(|| 0_i64.into()),
+    OptionRow::new("capture", OptionKind::Word(|| table::words(&CAPTURE)), "\"all\" keeps the text of replies", "\"all\"")
         .or(|| "none".into()),
-    Row::new("tags", Kind::Map(&TAGS), "names and values that are kept with the results", "#{ gpu: \"H100\" }"),
-    Row::new(
+    OptionRow::new("tags", OptionKind::Map(&TAGS), "names and values that are kept with the results", "#{ gpu: \"H100\" }"),
+    OptionRow::new(
         "save_vllm",
-        Kind::Map(&SAVE_VLLM),
+        OptionKind::Map(&SAVE_VLLM),
         "the result is also written as vLLM's benchmark does, as soon as the run has ended, also when Ctrl-C ended it",
         "#{ filename: \"{run}.json\" }",
     ),
@@ -109,7 +109,7 @@ const MAX_ERRORS: &str = "a number of requests or a share such as \"5%\"";
 const DRAIN: &str = "a duration such as \"250ms\", \"30s\", \"5m\", or a number of seconds";
 
 fn judged<T>(read: Option<T>, wanted: &'static str, value: &Dynamic) -> Result<(), String> {
-    let refusal = || Kind::Own(wanted, |_| Ok(())).refusal(value);
+    let refusal = || OptionKind::Own(wanted, |_| Ok(())).refusal(value);
     read.map(drop).ok_or_else(refusal)
 }
 

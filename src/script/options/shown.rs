@@ -1,12 +1,12 @@
 //! Options as documentation shows them: in the terminal, and as Markdown.
 
-use super::table::{Kind, Otherwise, Rest, Row, Table};
+use super::table::{OptionKind, OptionRow, Otherwise, Rest, Table};
 use super::{CALLS, Call};
 
 /// Columns of a line in the terminal.
 const LINE: usize = 96;
 
-impl Row {
+impl OptionRow {
     /// What it accepts, in which unit, and what holds without it.
     pub fn facts(&self) -> String {
         let mut facts = vec![self.kind.shown()];
@@ -21,17 +21,17 @@ impl Row {
     }
 }
 
-impl Kind {
+impl OptionKind {
     /// What values are such, for a reader who looks for one.
     fn shown(&self) -> String {
         match self {
-            Kind::Time => "a time".into(),
-            Kind::TimeAbove0 => "a time above 0".into(),
-            Kind::List => "a list".into(),
-            Kind::Map(Table { rest: Rest::Free, .. }) => "a map with keys of your own".into(),
-            Kind::Map(table) => format!("a map of {}", names(table)),
-            Kind::Function(_) => "a function".into(),
-            Kind::Made(wanted, _) => wanted.trim_start_matches("like ").into(),
+            OptionKind::Time => "a time".into(),
+            OptionKind::TimeAbove0 => "a time above 0".into(),
+            OptionKind::List => "a list".into(),
+            OptionKind::Map(Table { rest: Rest::Free, .. }) => "a map with keys of your own".into(),
+            OptionKind::Map(table) => format!("a map of {}", names(table)),
+            OptionKind::Function(_) => "a function".into(),
+            OptionKind::Made(wanted, _) => wanted.trim_start_matches("like ").into(),
             other => other.wanted(),
         }
     }
@@ -53,7 +53,7 @@ fn items(table: &Table, path: &str, text: &mut String) {
     for row in table.rows {
         let name = format!("{path}{}", row.name);
         *text += &format!("- `{name}`: {} ({}). `{}: {}`\n", row.help, row.facts(), row.name, row.example);
-        if let Kind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) = row.kind {
             items(inner, &format!("{name}."), text);
         }
     }
@@ -85,7 +85,7 @@ fn rows(table: &Table, path: &str, lines: &mut Vec<(String, String)>) {
     for row in table.rows {
         let name = format!("{path}{}", row.name);
         lines.push((name.clone(), format!("{} [{}]", row.help, row.facts())));
-        if let Kind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) = row.kind {
             rows(inner, &format!("{name}."), lines);
         }
     }
@@ -129,7 +129,7 @@ pub fn places() -> Vec<(String, &'static Table)> {
 fn below(place: &str, table: &'static Table, places: &mut Vec<(String, &'static Table)>) {
     places.push((place.to_string(), table));
     for row in table.rows {
-        if let Kind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) = row.kind {
             below(&format!("{} of {place}", row.name), inner, places);
         }
     }

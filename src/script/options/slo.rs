@@ -2,23 +2,23 @@
 
 use rhai::{Array, Dynamic};
 
-use super::table::{Kind, Rest, Row, Table};
+use super::table::{OptionKind, OptionRow, Rest, Table};
 use crate::stats::{Condition, Limit};
 
 pub static SLO: Table = Table {
     call: "slo",
     rows: &[
-        Row::new(
+        OptionRow::new(
             "overall",
-            Kind::Own("a list of conditions such as [\"errors.share < 1%\"]", |value| {
+            OptionKind::Own("a list of conditions such as [\"errors.share < 1%\"]", |value| {
                 conditions(value).map(drop)
             }),
             "what the run as a whole must hold",
             "[\"errors.share < 1%\"]",
         ),
-        Row::new(
+        OptionRow::new(
             "from",
-            Kind::Word(|| vec!["planned", "sent"]),
+            OptionKind::Word(|| vec!["planned", "sent"]),
             "from when the latencies of an open loop are judged",
             "\"sent\"",
         )

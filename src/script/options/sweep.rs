@@ -1,6 +1,6 @@
 //! The options of `sweep`.
 
-use super::table::{self, Kind, Row, Table};
+use super::table::{self, OptionKind, OptionRow, Table};
 
 /// What a failing cell means.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,23 +14,25 @@ pub const ON_ERROR: [(&str, OnError); 2] = [("stop", OnError::Stop), ("continue"
 pub static SWEEP: Table = Table::new(
     "sweep",
     &[
-        Row::new("cooldown", Kind::Time, "pause between two runs", "\"10s\"").unit("s").or_else("none"),
-        Row::new(
+        OptionRow::new("cooldown", OptionKind::Time, "pause between two runs", "\"10s\"")
+            .unit("s")
+            .or_else("none"),
+        OptionRow::new(
             "on_error",
-            Kind::Word(|| table::words(&ON_ERROR)),
+            OptionKind::Word(|| table::words(&ON_ERROR)),
             "what follows on a run that fails: the end, or the next cell (the exit code is then 1)",
             "\"continue\"",
         )
         .or(|| "stop".into()),
-        Row::new(
+        OptionRow::new(
             "each",
-            Kind::Function("|run| print(run.name)"),
+            OptionKind::Function("|run| print(run.name)"),
             "called after each run",
             "|run| print(run.name)",
         ),
-        Row::new(
+        OptionRow::new(
             "stop_when",
-            Kind::Function("|run| run[\"errors.share\"] > 0.1"),
+            OptionKind::Function("|run| run[\"errors.share\"] > 0.1"),
             "called after each run; true ends the sweep",
             "|run| run[\"errors.share\"] > 0.1",
         ),

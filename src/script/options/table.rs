@@ -15,16 +15,16 @@ use crate::script::vocabulary::friendly;
 pub struct Table {
     /// What errors call it: `run`, `prefix`.
     pub call: &'static str,
-    pub rows: &'static [Row],
+    pub rows: &'static [OptionRow],
     /// Keys that are no rows.
     pub rest: Rest,
 }
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub struct OptionRow {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: OptionKind,
     /// Of a bare number; empty where it has none.
     pub unit: &'static str,
     pub otherwise: Otherwise,
@@ -59,7 +59,7 @@ pub type Judged = fn(&str, Option<&Dynamic>) -> Result<(), String>;
 
 /// What values an option accepts.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum OptionKind {
     Truth,
     Text,
     /// A number, with limits that it may reach.
@@ -83,28 +83,33 @@ pub enum Kind {
     Own(&'static str, fn(&Dynamic) -> Result<(), String>),
 }
 
-impl Row {
+impl OptionRow {
     /// An option that may be left out.
-    pub const fn new(name: &'static str, kind: Kind, help: &'static str, example: &'static str) -> Row {
-        Row { name, kind, unit: "", otherwise: Otherwise::Told(""), help, example }
+    pub const fn new(
+        name: &'static str,
+        kind: OptionKind,
+        help: &'static str,
+        example: &'static str,
+    ) -> OptionRow {
+        OptionRow { name, kind, unit: "", otherwise: Otherwise::Told(""), help, example }
     }
 
-    pub const fn needed(self) -> Row {
-        Row { otherwise: Otherwise::Needed, ..self }
+    pub const fn needed(self) -> OptionRow {
+        OptionRow { otherwise: Otherwise::Needed, ..self }
     }
 
     /// The value that holds without it.
-    pub const fn or(self, value: fn() -> Dynamic) -> Row {
-        Row { otherwise: Otherwise::Is(value), ..self }
+    pub const fn or(self, value: fn() -> Dynamic) -> OptionRow {
+        OptionRow { otherwise: Otherwise::Is(value), ..self }
     }
 
     /// What holds without it, in words.
-    pub const fn or_else(self, told: &'static str) -> Row {
-        Row { otherwise: Otherwise::Told(told), ..self }
+    pub const fn or_else(self, told: &'static str) -> OptionRow {
+        OptionRow { otherwise: Otherwise::Told(told), ..self }
     }
 
-    pub const fn unit(self, unit: &'static str) -> Row {
-        Row { unit, ..self }
+    pub const fn unit(self, unit: &'static str) -> OptionRow {
+        OptionRow { unit, ..self }
     }
 
     /// What holds without it, for a reader; empty when there is nothing to say.
@@ -118,7 +123,7 @@ impl Row {
 }
 
 impl Table {
-    pub const fn new(call: &'static str, rows: &'static [Row]) -> Table {
+    pub const fn new(call: &'static str, rows: &'static [OptionRow]) -> Table {
         Table { call, rows, rest: Rest::Refused }
     }
 
@@ -127,7 +132,7 @@ impl Table {
         Table { call, rows: &[], rest: Rest::Free }
     }
 
-    pub fn row(&self, name: &str) -> Option<&'static Row> {
+    pub fn row(&self, name: &str) -> Option<&'static OptionRow> {
         self.rows.iter().find(|row| row.name == name)
     }
 
@@ -163,30 +168,30 @@ impl Table {
     }
 }
 
-impl Kind {
+impl OptionKind {
     /// What a value must be, in a few words.
     pub fn wanted(&self) -> String {
         match self {
-            Kind::Truth => "true or false".into(),
-            Kind::Text => "a string".into(),
-            Kind::Number(least, most) => format!("a number{}", limits(*least, *most)),
-            Kind::Above0 => "a number above 0".into(),
-            Kind::Whole(least, most) => {
+            OptionKind::Truth => "true or false".into(),
+            OptionKind::Text => "a string".into(),
+            OptionKind::Number(least, most) => format!("a number{}", limits(*least, *most)),
+            OptionKind::Above0 => "a number above 0".into(),
+            OptionKind::Whole(least, most) => {
                 let end = |n: i64, open: i64, far: f64| if n == open { far } else { n as f64 };
                 let (least, most) =
                     (end(*least, i64::MIN, f64::NEG_INFINITY), end(*most, i64::MAX, f64::INFINITY));
                 format!("a whole number{}", limits(least, most))
             }
-            Kind::Time | Kind::TimeAbove0 => TIME.into(),
-            Kind::Word(words) => {
+            OptionKind::Time | OptionKind::TimeAbove0 => TIME.into(),
+            OptionKind::Word(words) => {
                 let words: Vec<String> = words().iter().map(|word| format!("{word:?}")).collect();
                 format!("one of {}", words.join(", "))
             }
-            Kind::List => "a list such as [1, 2]".into(),
-            Kind::ListOf(items, _) => format!("a list of {items}"),
-            Kind::Map(_) => "a map such as #{ name: value }".into(),
-            Kind::Made(wanted, _) | Kind::Own(wanted, _) => (*wanted).into(),
-            Kind::Function(example) => format!("a function such as {example}"),
+            OptionKind::List => "a list such as [1, 2]".into(),
+            OptionKind::ListOf(items, _) => format!("a list of {items}"),
+            OptionKind::Map(_) => "a map such as #{ name: value }".into(),
+            OptionKind::Made(wanted, _) | OptionKind::Own(wanted, _) => (*wanted).into(),
+            OptionKind::Function(example) => format!("a function such as {example}"),
         }
     }
 
@@ -194,27 +199,27 @@ impl Kind {
     /// not looked into.
     pub fn judge(&self, value: &Dynamic) -> Result<(), String> {
         let good = match self {
-            Kind::Truth => value.is_bool(),
-            Kind::Text => value.is_string(),
-            Kind::Number(least, most) => {
+            OptionKind::Truth => value.is_bool(),
+            OptionKind::Text => value.is_string(),
+            OptionKind::Number(least, most) => {
                 number(value).is_some_and(|number| *least <= number && number <= *most)
             }
-            Kind::Above0 => number(value).is_some_and(|number| number > 0.0),
-            Kind::Whole(least, most) => {
+            OptionKind::Above0 => number(value).is_some_and(|number| number > 0.0),
+            OptionKind::Whole(least, most) => {
                 whole(value).is_some_and(|number| *least <= number && number <= *most)
             }
-            Kind::Time => time(value).is_some(),
-            Kind::TimeAbove0 => match time(value) {
+            OptionKind::Time => time(value).is_some(),
+            OptionKind::TimeAbove0 => match time(value) {
                 Some(time) if time.is_zero() => return Err(format!("must be above 0, got {}", got(value))),
                 time => time.is_some(),
             },
-            Kind::Word(words) => return self.judge_word(&words(), value),
-            Kind::List => value.is_array(),
-            Kind::ListOf(_, is) => return self.judge_items(*is, value),
-            Kind::Map(_) => value.is_map(),
-            Kind::Made(_, table) => !is_plain(value) || (table.is_some() && value.is_map()),
-            Kind::Function(_) => value.is::<FnPtr>(),
-            Kind::Own(_, judge) => return judge(value),
+            OptionKind::Word(words) => return self.judge_word(&words(), value),
+            OptionKind::List => value.is_array(),
+            OptionKind::ListOf(_, is) => return self.judge_items(*is, value),
+            OptionKind::Map(_) => value.is_map(),
+            OptionKind::Made(_, table) => !is_plain(value) || (table.is_some() && value.is_map()),
+            OptionKind::Function(_) => value.is::<FnPtr>(),
+            OptionKind::Own(_, judge) => return judge(value),
         };
         if good { Ok(()) } else { Err(self.refusal(value)) }
     }
@@ -224,16 +229,18 @@ impl Kind {
         format!("must be {}, got {}", self.wanted(), got(value))
     }
 
-    /// As [`Kind::judge`], of a value of which only the type is known, such as `a list`.
+    /// As [`OptionKind::judge`], of a value of which only the type is known, such as `a list`.
     pub fn judge_type(&self, kind: Type) -> Result<(), String> {
         let may_be = match self {
-            Kind::Truth | Kind::Number(..) | Kind::Above0 | Kind::Whole(..) => false,
-            Kind::Text | Kind::Word(_) | Kind::Time | Kind::TimeAbove0 => kind == Type::Text,
-            Kind::List | Kind::ListOf(..) => kind == Type::List,
-            Kind::Map(_) => kind == Type::Map,
-            Kind::Made(_, table) => kind == Type::Map && table.is_some(),
-            Kind::Function(_) => kind == Type::Function,
-            Kind::Own(..) => true,
+            OptionKind::Truth | OptionKind::Number(..) | OptionKind::Above0 | OptionKind::Whole(..) => false,
+            OptionKind::Text | OptionKind::Word(_) | OptionKind::Time | OptionKind::TimeAbove0 => {
+                kind == Type::Text
+            }
+            OptionKind::List | OptionKind::ListOf(..) => kind == Type::List,
+            OptionKind::Map(_) => kind == Type::Map,
+            OptionKind::Made(_, table) => kind == Type::Map && table.is_some(),
+            OptionKind::Function(_) => kind == Type::Function,
+            OptionKind::Own(..) => true,
         };
         if may_be { Ok(()) } else { Err(format!("must be {}, got {}", self.wanted(), kind.shown())) }
     }

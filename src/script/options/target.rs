@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhai::{Array, Dynamic};
 
-use super::table::{Kind, Rest, Row, Table, words};
+use super::table::{OptionKind, OptionRow, Rest, Table, words};
 use crate::client::Target;
 use crate::client::caps::Caps;
 use crate::client::target::{Connections, MetricsUrl, Timeouts};
@@ -12,95 +12,129 @@ use crate::client::target::{Connections, MetricsUrl, Timeouts};
 pub static TARGET: Table = Table::new(
     "target",
     &[
-        Row::new("backend", Kind::Word(Target::backends), "which API the server speaks", "\"openai-chat\"")
-            .or(|| "openai".into()),
-        Row::new("api", Kind::Word(Target::backends), "another name of `backend`", "\"openai-chat\"")
-            .or_else("`backend`"),
-        Row::new("endpoint", Kind::Own("a path", path), "path of the API", "\"/v1/completions\"")
+        OptionRow::new(
+            "backend",
+            OptionKind::Word(Target::backends),
+            "which API the server speaks",
+            "\"openai-chat\"",
+        )
+        .or(|| "openai".into()),
+        OptionRow::new(
+            "api",
+            OptionKind::Word(Target::backends),
+            "another name of `backend`",
+            "\"openai-chat\"",
+        )
+        .or_else("`backend`"),
+        OptionRow::new("endpoint", OptionKind::Own("a path", path), "path of the API", "\"/v1/completions\"")
             .or_else("the backend's usual one"),
-        Row::new(
+        OptionRow::new(
             "model",
-            Kind::Text,
+            OptionKind::Text,
             "the model's name; \"auto\": the only one that the server lists",
             "\"llama\"",
         )
         .or(|| "auto".into()),
-        Row::new(
+        OptionRow::new(
             "tokenizer",
-            Kind::Text,
+            OptionKind::Text,
             "tokenizer.json, a folder with one, a hub name in the local cache, or \"none\"",
             "\"models/llama\"",
         )
         .or_else("looked for by the model's name"),
-        Row::new("name", Kind::Text, "what the target is called in reports", "\"node 1\"")
+        OptionRow::new("name", OptionKind::Text, "what the target is called in reports", "\"node 1\"")
             .or_else("host:port"),
-        Row::new(
+        OptionRow::new(
             "api_key",
-            Kind::Made("a secret, as in secret(\"NAME\")", None),
+            OptionKind::Made("a secret, as in secret(\"NAME\")", None),
             "what the server is shown as `Authorization: Bearer ...`",
             "secret(\"NAME\")",
         ),
-        Row::new(
+        OptionRow::new(
             "headers",
-            Kind::Map(&HEADERS),
+            OptionKind::Map(&HEADERS),
             "further request headers: text, or secrets",
             "#{ \"X-Team\": \"a\" }",
         ),
-        Row::new(
+        OptionRow::new(
             "extra_body",
-            Kind::Map(&EXTRA_BODY),
+            OptionKind::Map(&EXTRA_BODY),
             "fields laid over every request body",
             "#{ priority: 1 }",
         ),
-        Row::new("insecure", Kind::Truth, "accept any TLS certificate", "true").or(|| false.into()),
-        Row::new("ca_cert", Kind::Text, "file with the certificate authority to trust (PEM)", "\"ca.pem\"")
-            .or_else("those of the system"),
-        Row::new("stream", Kind::Truth, "ask for replies token by token", "false").or(|| true.into()),
-        Row::new("exact", Kind::Truth, "ask for replies of the exact length", "false").or(|| true.into()),
-        Row::new("temperature", Kind::Number(0.0, f64::MAX), "sampling temperature", "0.7").or(|| 0.0.into()),
-        Row::new(
+        OptionRow::new("insecure", OptionKind::Truth, "accept any TLS certificate", "true")
+            .or(|| false.into()),
+        OptionRow::new(
+            "ca_cert",
+            OptionKind::Text,
+            "file with the certificate authority to trust (PEM)",
+            "\"ca.pem\"",
+        )
+        .or_else("those of the system"),
+        OptionRow::new("stream", OptionKind::Truth, "ask for replies token by token", "false")
+            .or(|| true.into()),
+        OptionRow::new("exact", OptionKind::Truth, "ask for replies of the exact length", "false")
+            .or(|| true.into()),
+        OptionRow::new("temperature", OptionKind::Number(0.0, f64::MAX), "sampling temperature", "0.7")
+            .or(|| 0.0.into()),
+        OptionRow::new(
             "connections",
-            Kind::Word(|| words(&Connections::NAMES)),
+            OptionKind::Word(|| words(&Connections::NAMES)),
             "which connection carries a request; \"sticky\": a session keeps its own",
             "\"per-request\"",
         )
         .or(|| "pooled".into()),
-        Row::new("ready_timeout", Kind::Time, "how long to wait for the server to be ready", "\"5m\"")
-            .unit("s")
-            .or(|| "60s".into()),
-        Row::new(
+        OptionRow::new(
+            "ready_timeout",
+            OptionKind::Time,
+            "how long to wait for the server to be ready",
+            "\"5m\"",
+        )
+        .unit("s")
+        .or(|| "60s".into()),
+        OptionRow::new(
             "preflight",
-            Kind::Truth,
+            OptionKind::Truth,
             "send one request before the first run, and learn from it what the server can do",
             "false",
         )
         .or(|| true.into()),
-        Row::new("connect_timeout", Kind::TimeAbove0, "longest time to open a connection", "\"2s\"")
-            .unit("s")
-            .or(|| seconds(Timeouts::default().connect)),
-        Row::new("first_token_timeout", Kind::TimeAbove0, "longest time to the first token", "\"30s\"")
-            .unit("s")
-            .or(|| seconds(Timeouts::default().first_token)),
-        Row::new(
+        OptionRow::new(
+            "connect_timeout",
+            OptionKind::TimeAbove0,
+            "longest time to open a connection",
+            "\"2s\"",
+        )
+        .unit("s")
+        .or(|| seconds(Timeouts::default().connect)),
+        OptionRow::new(
+            "first_token_timeout",
+            OptionKind::TimeAbove0,
+            "longest time to the first token",
+            "\"30s\"",
+        )
+        .unit("s")
+        .or(|| seconds(Timeouts::default().first_token)),
+        OptionRow::new(
             "idle_timeout",
-            Kind::TimeAbove0,
+            OptionKind::TimeAbove0,
             "longest silence between two events of a reply",
             "\"30s\"",
         )
         .unit("s")
         .or(|| seconds(Timeouts::default().idle)),
-        Row::new("timeout", Kind::TimeAbove0, "longest time of a whole request", "\"10m\"")
+        OptionRow::new("timeout", OptionKind::TimeAbove0, "longest time of a whole request", "\"10m\"")
             .unit("s")
             .or(|| seconds(Timeouts::default().total)),
-        Row::new(
+        OptionRow::new(
             "reconnect_for",
-            Kind::Time,
+            OptionKind::Time,
             "how long a closed loop waits for a server that refuses connections in the middle of a run",
             "\"2m\"",
         )
         .unit("s")
         .or(|| seconds(Timeouts::default().reconnect)),
-        Row::new(
+        OptionRow::new(
             "max_reply_events",
             COUNT,
             "most events of a reply; one with more ends as a failure",
@@ -108,19 +142,24 @@ pub static TARGET: Table = Table::new(
         )
         .unit("events")
         .or(|| i64::from(Caps::default().events).into()),
-        Row::new("max_reply_mib", COUNT, "most text of a reply; one with more ends as a failure", "256")
-            .unit("MiB")
-            .or(|| i64::from(Caps::default().mib).into()),
-        Row::new(
+        OptionRow::new(
+            "max_reply_mib",
+            COUNT,
+            "most text of a reply; one with more ends as a failure",
+            "256",
+        )
+        .unit("MiB")
+        .or(|| i64::from(Caps::default().mib).into()),
+        OptionRow::new(
             "metrics_url",
-            Kind::Own("a URL or ROLE=URL, or a list of them", |value| metrics_urls(value).map(drop)),
+            OptionKind::Own("a URL or ROLE=URL, or a list of them", |value| metrics_urls(value).map(drop)),
             "where the server's metrics are; several for several workers",
             "[\"prefill=http://10.0.0.1:8000/metrics\"]",
         )
         .or_else("/metrics of the server"),
-        Row::new(
+        OptionRow::new(
             "server_process",
-            Kind::Own("text or a list of texts", |value| texts(value).map(drop)),
+            OptionKind::Own("text or a list of texts", |value| texts(value).map(drop)),
             "programs of this machine that are a part of the server: names, process ids or ports",
             "[\"vllm\", 8000]",
         )
@@ -150,7 +189,7 @@ pub fn setting(key: &str, value: &Dynamic) -> String {
     format!("{key}={value}")
 }
 
-const COUNT: Kind = Kind::Whole(1, u32::MAX as i64);
+const COUNT: OptionKind = OptionKind::Whole(1, u32::MAX as i64);
 
 /// A default of ours as a script would write it: `10s`, `6h`.
 fn seconds(time: Duration) -> Dynamic {
@@ -162,7 +201,7 @@ fn seconds(time: Duration) -> Dynamic {
 }
 
 fn path(value: &Dynamic) -> Result<(), String> {
-    let Ok(path) = value.clone().into_string() else { return Err(Kind::Text.refusal(value)) };
+    let Ok(path) = value.clone().into_string() else { return Err(OptionKind::Text.refusal(value)) };
     match path.contains("://") {
         true => Err(format!("must be a path such as \"/v1/completions\", got {path:?}")),
         false => Ok(()),
@@ -172,7 +211,7 @@ fn path(value: &Dynamic) -> Result<(), String> {
 /// A text or a number, or a list of them; empty ones are none.
 pub fn texts(value: &Dynamic) -> Result<Vec<String>, String> {
     let items = value.read_lock::<Array>().map_or_else(|| vec![value.clone()], |items| items.clone());
-    let must = Kind::Own("text or a list of texts", |_| Ok(()));
+    let must = OptionKind::Own("text or a list of texts", |_| Ok(()));
     match items.iter().find(|item| !(item.is_string() || item.is_int())) {
         Some(wrong) => Err(must.refusal(wrong)),
         None => Ok(items.iter().map(ToString::to_string).filter(|text| !text.is_empty()).collect()),

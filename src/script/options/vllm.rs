@@ -2,34 +2,36 @@
 
 use rhai::{Array, Dynamic};
 
-use super::table::{Kind, Row, Table};
+use super::table::{OptionKind, OptionRow, Table};
 use crate::experiment::vllm::metrics as all_metrics;
 
 pub static SAVE_VLLM: Table = Table::new(
     "save_vllm",
     &[
-        Row::new(
+        OptionRow::new(
             "filename",
-            Kind::Own("a plain file name", plain_name),
+            OptionKind::Own("a plain file name", plain_name),
             "the file, in which `{run}` is the run's name",
             "\"{run}.json\"",
         )
         .or_else("as vLLM's benchmark names it"),
-        Row::new("dir", Kind::Text, "its folder", "\"results\"").or_else("the results folder"),
-        Row::new("detailed", Kind::Truth, "with the lists of every request", "true").or(|| false.into()),
-        Row::new("append", Kind::Truth, "one object a line is added to the file", "true").or(|| false.into()),
-        Row::new(
+        OptionRow::new("dir", OptionKind::Text, "its folder", "\"results\"").or_else("the results folder"),
+        OptionRow::new("detailed", OptionKind::Truth, "with the lists of every request", "true")
+            .or(|| false.into()),
+        OptionRow::new("append", OptionKind::Truth, "one object a line is added to the file", "true")
+            .or(|| false.into()),
+        OptionRow::new(
             "percentiles",
-            Kind::Own("numbers from 0 to 100, as text by commas or as a list", |value| {
+            OptionKind::Own("numbers from 0 to 100, as text by commas or as a list", |value| {
                 percentiles(value).map(drop)
             }),
             "which percentiles",
             "\"50,99\"",
         )
         .or(|| "99".into()),
-        Row::new(
+        OptionRow::new(
             "percentile_metrics",
-            Kind::Own("ttft, tpot, itl, e2el, as text by commas or as a list", |value| {
+            OptionKind::Own("ttft, tpot, itl, e2el, as text by commas or as a list", |value| {
                 metrics(value).map(drop)
             }),
             "which metrics have percentiles",
@@ -40,7 +42,7 @@ pub static SAVE_VLLM: Table = Table::new(
 );
 
 fn plain_name(value: &Dynamic) -> Result<(), String> {
-    let Ok(name) = value.clone().into_string() else { return Err(Kind::Text.refusal(value)) };
+    let Ok(name) = value.clone().into_string() else { return Err(OptionKind::Text.refusal(value)) };
     match name.contains(['/', '\\']) {
         true => {
             Err(format!("must be a plain file name, got {name:?}; `dir` (--result-dir) names the folder"))
@@ -60,7 +62,7 @@ fn listed(value: &Dynamic) -> Option<Vec<String>> {
 
 /// Percentiles such as `"50,99"`. Fails with what they must be.
 pub fn percentiles(value: &Dynamic) -> Result<Vec<f64>, String> {
-    let items = listed(value).ok_or_else(|| Kind::Text.refusal(value))?;
+    let items = listed(value).ok_or_else(|| OptionKind::Text.refusal(value))?;
     let read = |text: String| match text.parse::<f64>() {
         Ok(p) if (0.0..=100.0).contains(&p) => Ok(p),
         _ => Err(format!("must be numbers from 0 to 100, got {text:?}")),
@@ -70,7 +72,7 @@ pub fn percentiles(value: &Dynamic) -> Result<Vec<f64>, String> {
 
 /// Metrics such as `"ttft,itl"`. Fails with what they may be.
 pub fn metrics(value: &Dynamic) -> Result<Vec<String>, String> {
-    let items = listed(value).ok_or_else(|| Kind::Text.refusal(value))?;
+    let items = listed(value).ok_or_else(|| OptionKind::Text.refusal(value))?;
     match items.iter().find(|metric| !all_metrics().contains(&metric.as_str())) {
         Some(unknown) => Err(format!("may name {}, got {unknown:?}", all_metrics().join(", "))),
         None => Ok(items),

@@ -2,18 +2,18 @@
 
 use rhai::Dynamic;
 
-use super::table::{self, Kind, Row, Table, number};
-use crate::workload::read::Format;
-use crate::workload::{Length, Order, TOKENS_MAX};
+use super::table::{self, OptionKind, OptionRow, Table, number};
+use crate::workload::read::DataFormat;
+use crate::workload::{Length, RowOrder, TOKENS_MAX};
 
 pub static PROMPTS: Table = Table::new(
     "prompts",
     &[
-        Row::new("input", LENGTH, "how long prompts are", "512").unit("tokens").needed(),
-        Row::new("output", LENGTH, "how long replies are", "128").unit("tokens").needed(),
-        Row::new(
+        OptionRow::new("input", LENGTH, "how long prompts are", "512").unit("tokens").needed(),
+        OptionRow::new("output", LENGTH, "how long replies are", "128").unit("tokens").needed(),
+        OptionRow::new(
             "prefix",
-            Kind::Map(&PREFIX),
+            OptionKind::Map(&PREFIX),
             "text in front that prompts share",
             "#{ tokens: 200, groups: 4 }",
         ),
@@ -24,77 +24,85 @@ pub static PROMPTS: Table = Table::new(
 );
 
 pub static DATASET: Table = Table::new("dataset", &[
-    Row::new(
+    OptionRow::new(
         "format",
-        Kind::Word(formats),
+        OptionKind::Word(formats),
         "what the file holds; \"custom\": as vLLM calls JSON lines; \"audio\": a folder of WAV files for the backend \
          openai-audio",
         "\"jsonl\"",
     )
     .or_else("by the file's ending"),
-    Row::new("output", Kind::Whole(0, i64::MAX), "tokens of a reply, instead of the recorded ones", "128")
+    OptionRow::new("output", OptionKind::Whole(0, i64::MAX), "tokens of a reply, instead of the recorded ones", "128")
         .unit("tokens")
         .or_else("those of the file; 256 where it has none"),
-    Row::new("order", Kind::Word(|| table::words(&ORDER)), "in which its prompts are asked", "\"shuffle\"")
+    OptionRow::new("order", OptionKind::Word(|| table::words(&ORDER)), "in which its prompts are asked", "\"shuffle\"")
         .or(|| "sequential".into()),
-    Row::new("prompt_column", Kind::Text, "column of prompts or messages", "\"question\"").or_else("found by its name"),
-    Row::new("reply_column", Kind::Text, "column of replies, or of their tokens", "\"answer\"")
+    OptionRow::new("prompt_column", OptionKind::Text, "column of prompts or messages", "\"question\"").or_else("found by its name"),
+    OptionRow::new("reply_column", OptionKind::Text, "column of replies, or of their tokens", "\"answer\"")
         .or_else("found by its name"),
-    Row::new("strict", Kind::Truth, "an entry that asks nothing is an error, and not left out", "true")
+    OptionRow::new("strict", OptionKind::Truth, "an entry that asks nothing is an error, and not left out", "true")
         .or(|| false.into()),
-    Row::new("split", Kind::Text, "for hf: which split", "\"test\"").or_else("train"),
-    Row::new("subset", Kind::Text, "for hf: which subset", "\"en\"").or_else("the only one"),
-    Row::new("input", Kind::Whole(0, i64::MAX), "for sonnet: tokens of a prompt", "512").unit("tokens").or(|| 550_i64.into()),
-    Row::new("prefix", Kind::Whole(0, i64::MAX), "for sonnet: tokens that prompts share in front", "100")
+    OptionRow::new("split", OptionKind::Text, "for hf: which split", "\"test\"").or_else("train"),
+    OptionRow::new("subset", OptionKind::Text, "for hf: which subset", "\"en\"").or_else("the only one"),
+    OptionRow::new("input", OptionKind::Whole(0, i64::MAX), "for sonnet: tokens of a prompt", "512").unit("tokens").or(|| 550_i64.into()),
+    OptionRow::new("prefix", OptionKind::Whole(0, i64::MAX), "for sonnet: tokens that prompts share in front", "100")
         .unit("tokens")
         .or(|| 200_i64.into()),
-    Row::new("seconds", Kind::Time, "for audio: how long a file plays whose header does not say", "\"12.5s\"").unit("s"),
+    OptionRow::new("seconds", OptionKind::Time, "for audio: how long a file plays whose header does not say", "\"12.5s\"").unit("s"),
     CLASS,
     SAMPLING,
     MODELS,
 ]);
 
-pub const ORDER: [(&str, Order); 2] = [("sequential", Order::Sequential), ("shuffle", Order::Shuffled)];
+pub const ORDER: [(&str, RowOrder); 2] =
+    [("sequential", RowOrder::Sequential), ("shuffle", RowOrder::Shuffled)];
 
 /// What a data set may be called.
 fn formats() -> Vec<&'static str> {
-    [table::words(&Format::NAMES), vec!["sonnet", "audio", "custom", "auto"]].concat()
+    [table::words(&DataFormat::NAMES), vec!["sonnet", "audio", "custom", "auto"]].concat()
 }
 
 pub static PREFIX: Table = Table::new(
     "prefix",
     &[
-        Row::new("tokens", Kind::Whole(0, i64::MAX), "its length", "200").unit("tokens").needed(),
-        Row::new("groups", Kind::Whole(0, i64::MAX), "how many different ones there are", "4")
+        OptionRow::new("tokens", OptionKind::Whole(0, i64::MAX), "its length", "200").unit("tokens").needed(),
+        OptionRow::new("groups", OptionKind::Whole(0, i64::MAX), "how many different ones there are", "4")
             .or(|| 1_i64.into()),
     ],
 );
 
-const CLASS: Row =
-    Row::new("class", Kind::Text, "a label by which results can be split", "\"chat\"").or_else("none");
+const CLASS: OptionRow =
+    OptionRow::new("class", OptionKind::Text, "a label by which results can be split", "\"chat\"")
+        .or_else("none");
 
-const SAMPLING: Row =
-    Row::new("sampling", Kind::Map(&SAMPLED), "fields of the request's body", "#{ temperature: 0.7 }");
+const SAMPLING: OptionRow = OptionRow::new(
+    "sampling",
+    OptionKind::Map(&SAMPLED),
+    "fields of the request's body",
+    "#{ temperature: 0.7 }",
+);
 
 pub static SAMPLED: Table = Table::free("sampling");
 
-const MODELS: Row = Row::new(
+const MODELS: OptionRow = OptionRow::new(
     "models",
-    Kind::ListOf("names", table::is_text),
+    OptionKind::ListOf("names", table::is_text),
     "names of models, of which each request takes one at random",
     "[\"adapter-1\", \"adapter-2\"]",
 )
 .or_else("the target's");
 
-const LENGTH: Kind =
-    Kind::Own("a number of tokens or a length such as uniform(100, 200)", |value| length(value).map(drop));
+const LENGTH: OptionKind =
+    OptionKind::Own("a number of tokens or a length such as uniform(100, 200)", |value| {
+        length(value).map(drop)
+    });
 
 /// A number, or what `uniform` and its like return. Fails with what it must be.
 pub fn length(value: &Dynamic) -> Result<Length, String> {
     if let Some(length) = value.clone().try_cast::<Length>() {
         return Ok(length);
     }
-    let must = |wanted: &'static str| Kind::Own(wanted, |_| Ok(())).refusal(value);
+    let must = |wanted: &'static str| OptionKind::Own(wanted, |_| Ok(())).refusal(value);
     match number(value) {
         Some(n) if n.fract() == 0.0 && (1.0..=f64::from(TOKENS_MAX)).contains(&n) => {
             Ok(Length::Fixed(n as u32))

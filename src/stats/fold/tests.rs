@@ -14,7 +14,7 @@ use super::super::vllm::{Detailed, Meta, VllmResult};
 use super::super::weighed::Weighed;
 use super::super::{ClientSeries, Limit, Slo, Summary, Window};
 use super::Fold;
-use crate::record::{Kind, Nanos, Outcome, Record, Timeout};
+use crate::record::{EventKind, Nanos, Outcome, Record, Timeout};
 use std::collections::HashMap;
 
 const SECOND: Nanos = 1_000 * MS;
@@ -34,10 +34,14 @@ fn record(seq: u64, chance: &mut Chance) -> Record {
     let mut reply = reply(seq, chance.below(20_000) as Nanos);
     let told = chance.below(3) as u32;
     let mut at = 5 + chance.below(300) as u32;
-    reply = reply.event(at, Kind::ROLE, 0);
+    reply = reply.event(at, EventKind::ROLE, 0);
     for _ in 0..1 + chance.below(20) {
         at += [0, 1, 10, 40, 400][chance.below(5) as usize];
-        reply = reply.event(at, if chance.below(5) == 0 { Kind::REASONING } else { Kind::CONTENT }, told);
+        reply = reply.event(
+            at,
+            if chance.below(5) == 0 { EventKind::REASONING } else { EventKind::CONTENT },
+            told,
+        );
     }
     if chance.below(3) > 0 {
         reply = reply.usage(100 + chance.below(50) as u32, 5 + chance.below(20) as u32);

@@ -1,29 +1,29 @@
 //! A report from records, and how it is shown.
 
-use super::super::fixture::{Reply, reply};
+use super::super::fixture::{FixtureReply, reply};
 use super::super::summary::Summary;
 use super::super::{Condition, Slo, Window};
 use super::*;
-use crate::record::{Health, Nanos, Part, Throttled, Told};
+use crate::record::{Health, Nanos, PartOf, Throttled, Told};
 
 const MS: Nanos = 1_000_000;
 
-fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
+fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = FixtureReply>) -> Summary {
     let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, slo, open);
     replies.into_iter().for_each(|reply| summary.add(&reply.record()));
     summary
 }
 
-fn report(summary: &Summary, intent: Intent) -> Report {
+fn report(summary: &Summary, intent: ExpectedLoad) -> Report {
     Report::new(summary, &intent, &Health::default(), 0.0)
 }
 
 /// A closed loop of two places, without a pause between two requests.
-fn pairs(n: u64) -> impl Iterator<Item = Reply> {
+fn pairs(n: u64) -> impl Iterator<Item = FixtureReply> {
     (0..n).map(|i| reply(i, 100 * (i / 2) as Nanos).tokens_at(&[40, 60, 80, 100]).usage(128, 4))
 }
 
-const TWO_PLACES: Intent = Intent {
+const TWO_PLACES: ExpectedLoad = ExpectedLoad {
     places: Some(2),
     places_from: 0,
     level: true,
@@ -53,7 +53,7 @@ fn places_that_stand_empty_between_requests_are_seen() {
 #[test]
 fn a_run_needs_twenty_requests_and_two_for_each_place() {
     let needs = |places| {
-        report(&summary(None, false, pairs(40)), Intent { places: Some(places), ..TWO_PLACES })
+        report(&summary(None, false, pairs(40)), ExpectedLoad { places: Some(places), ..TWO_PLACES })
             .evidence
             .needed
     };
@@ -66,7 +66,9 @@ fn a_run_needs_twenty_requests_and_two_for_each_place() {
 fn a_burst_needs_no_more_than_any_run() {
     let burst = |level| {
         let replies = (0..64).map(|i| reply(i, 0).tokens_at(&[40, 60, 80, 100]).usage(128, 4));
-        report(&summary(None, true, replies), Intent { level, ..Intent::default() }).evidence.needed
+        report(&summary(None, true, replies), ExpectedLoad { level, ..ExpectedLoad::default() })
+            .evidence
+            .needed
     };
     assert_eq!((burst(true), burst(false)), (128, 20));
 }
@@ -86,7 +88,7 @@ fn an_objective_needs_a_sample_that_supports_its_percentile() {
 fn random_prompts_from_a_cache_are_contaminated_and_a_template_is_not() {
     let cached = |tokens, input, shared_tokens| {
         let replies = pairs(40).map(|reply| reply.asked(128, 4).usage(input, 4).cached(tokens));
-        report(&summary(None, false, replies), Intent { shared_tokens, ..TWO_PLACES }).verdict()
+        report(&summary(None, false, replies), ExpectedLoad { shared_tokens, ..TWO_PLACES }).verdict()
     };
     assert_eq!(cached(0, 128, Some(0.0)), Verdict::Valid);
     assert_eq!(cached(64, 128, Some(0.0)), Verdict::CacheContaminated);
@@ -212,7 +214,7 @@ fn every_doubt_is_one_sentence_of_advice_in_both_languages() {
 #[test]
 fn the_rate_that_was_asked_for_is_not_the_one_that_chance_drew() {
     let replies = |gap: Nanos| (0..40).map(move |i| reply(i, gap * i as Nanos).tokens_at(&[20, 40, 60]));
-    let five = Intent { level: true, rate: Some(5.0), ..Intent::default() };
+    let five = ExpectedLoad { level: true, rate: Some(5.0), ..ExpectedLoad::default() };
     for (gap, rows) in [
         (
             160,
@@ -238,9 +240,9 @@ fn the_rate_that_was_asked_for_is_not_the_one_that_chance_drew() {
 fn a_cache_of_which_replies_say_nothing_is_judged_by_the_counters_of_the_server() {
     let judged = |hits: f64, shared_tokens| {
         let mut summary = summary(None, false, pairs(40).map(|reply| reply.asked(128, 4).usage(128, 4)));
-        let cache = Some(Part { part: hits, whole: 5_120.0 });
+        let cache = Some(PartOf { part: hits, whole: 5_120.0 });
         summary.hear(Told { cache, ..Told::default() });
-        report(&summary, Intent { shared_tokens, ..TWO_PLACES })
+        report(&summary, ExpectedLoad { shared_tokens, ..TWO_PLACES })
     };
     assert_eq!(judged(0.0, Some(0.0)).verdict(), Verdict::Valid);
     let warm = judged(2_560.0, Some(0.0));
@@ -259,7 +261,7 @@ fn random_words_against_a_draft_model_are_unrealistic() {
     let judged = |synthetic: u64, speculates| {
         let mut summary =
             summary(None, false, pairs(80).zip(0..).map(|(reply, i)| reply.load(false, i < synthetic)));
-        let drafts = Some(Part { part: 10.0, whole: 100.0 });
+        let drafts = Some(PartOf { part: 10.0, whole: 100.0 });
         summary.hear(Told { speculates, drafts, ..Told::default() });
         report(&summary, TWO_PLACES)
     };

@@ -1,12 +1,12 @@
 //! Tables as they are seen.
 
-use super::super::fixture::{Reply, reply};
+use super::super::fixture::{FixtureReply, reply};
 use super::super::sample::Sample;
 use super::super::{Condition, Limit, Slo, Window};
 use super::*;
-use crate::record::{Kind, Outcome};
+use crate::record::{EventKind, Outcome};
 
-fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = Reply>) -> Summary {
+fn summary(slo: Option<Slo>, open: bool, replies: impl IntoIterator<Item = FixtureReply>) -> Summary {
     let mut summary = Summary::new(Window::UNKNOWN, slo, open);
     replies.into_iter().for_each(|reply| summary.add(&reply.record()));
     summary
@@ -27,7 +27,7 @@ fn full() -> Summary {
         let first = 30 + i;
         reply(u64::from(i), i64::from(i) * 100)
             .waited(i64::from(i % 4))
-            .event(first, Kind::REASONING, 0)
+            .event(first, EventKind::REASONING, 0)
             .tokens_at(&[first + 10, first + 20, first + 20 + if i == 5 { 90 } else { 11 }])
             .asked(1_024, 4)
             .usage(1_025, if i == 7 { 3 } else { 4 })

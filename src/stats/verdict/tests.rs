@@ -153,8 +153,8 @@ fn a_network_that_loses_refuses_or_wavers_is_suspect() {
     assert_eq!(verdicts(|e| e.rtt_us = Some((300.0, 1_200.0))), []);
 }
 
-fn cached(share: f64, wanted: Option<f64>) -> Cached {
-    Cached { share, wanted, counters: false }
+fn cached(share: f64, wanted: Option<f64>) -> CacheHits {
+    CacheHits { share, wanted, counters: false }
 }
 
 #[test]

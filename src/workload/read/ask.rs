@@ -1,22 +1,27 @@
 //! What an entry asks: text, messages or token ids, and what comes with them.
 
-use super::entry::{Cell, Entry, Fault, Field};
+use super::entry::{Cell, Entry, EntryFault, EntryField};
 use super::json::{self, Piece};
 use super::usual;
 use crate::record::{Key, Verbatim};
-use crate::workload::{Ask, Row};
+use crate::workload::{Ask, PromptRow};
 use std::sync::Arc;
 
 /// Where a file says how many tokens a reply may have.
 pub(super) const LIMITS: [&str; 4] = ["output_tokens", "max_tokens", "max_completion_tokens", "output_len"];
 
-pub(super) fn named<'e, 'a>(entry: &'e Entry<'a>, name: &str) -> Result<&'e Field<'a>, Fault> {
-    entry.get(name).ok_or_else(|| Fault::whole(format!("{name} is missing or empty")))
+pub(super) fn named<'e, 'a>(entry: &'e Entry<'a>, name: &str) -> Result<&'e EntryField<'a>, EntryFault> {
+    entry.get(name).ok_or_else(|| EntryFault::whole(format!("{name} is missing or empty")))
 }
 
 /// Class and reply of an entry: the reply's tokens where the entry says them, else its text, in the
 /// column that is named or in one with a usual name.
-pub(super) fn about(entry: &Entry, prompt: &Field, reply: Option<&str>, row: &mut Row) -> Result<(), Fault> {
+pub(super) fn about(
+    entry: &Entry,
+    prompt: &EntryField,
+    reply: Option<&str>,
+    row: &mut PromptRow,
+) -> Result<(), EntryFault> {
     row.class = match entry.get("class") {
         Some(class) => class.text()?.map(|class| class.as_ref().into()),
         None => None,
@@ -29,7 +34,7 @@ pub(super) fn about(entry: &Entry, prompt: &Field, reply: Option<&str>, row: &mu
         }
         return Ok(());
     }
-    row.output = LIMITS.iter().find_map(|name| entry.get(name)).map(Field::tokens).transpose()?;
+    row.output = LIMITS.iter().find_map(|name| entry.get(name)).map(EntryField::tokens).transpose()?;
     if row.output.is_none() {
         row.reply = usual::reply(entry, prompt).and_then(|field| field.words()).map(Into::into);
     }
@@ -43,7 +48,7 @@ pub(super) fn tools(entry: &Entry, ask: &mut Ask) {
         return;
     }
     let tools =
-        entry.get("tools").and_then(Field::structure).filter(|tools| json::elements(tools).count() > 0);
+        entry.get("tools").and_then(EntryField::structure).filter(|tools| json::elements(tools).count() > 0);
     if let Some(tools) = tools
         && json::elements(&tools).all(|tool| tool.is_ok())
     {
@@ -56,7 +61,7 @@ pub(super) fn tools(entry: &Entry, ask: &mut Ask) {
 }
 
 /// What a value asks. A list of messages may also be written into text.
-pub(super) fn ask(field: &Field) -> Result<Ask, Fault> {
+pub(super) fn ask(field: &EntryField) -> Result<Ask, EntryFault> {
     let is_messages = field.name.eq_ignore_ascii_case("messages");
     let text = match (field.text(), &field.cell) {
         // Half of a surrogate pair is no text, and goes out as the escape that it is.

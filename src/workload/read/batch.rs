@@ -1,9 +1,9 @@
 //! Input files of OpenAI's batch API: a request body a line.
 
 use super::ask;
-use super::entry::{Cell, Entry, Fault, Field};
+use super::entry::{Cell, Entry, EntryFault, EntryField};
 use crate::record::{Key, Verbatim};
-use crate::workload::{Ask, Row};
+use crate::workload::{Ask, PromptRow};
 use std::sync::Arc;
 
 /// Fields that the target decides: which model, and how it streams.
@@ -12,24 +12,24 @@ const TARGET_DECIDES: [&str; 3] = ["model", "stream", "stream_options"];
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// The body goes out as it is, but for what the target decides and for the name of the limit.
-pub(super) fn row(entry: &Entry) -> Result<Row, Fault> {
+pub(super) fn row(entry: &Entry) -> Result<PromptRow, EntryFault> {
     if let Some(url) = entry.get("url")
         && let Some(path) = url.text()?
         && !path.trim_end_matches('/').ends_with("completions")
     {
         return Err(url.fault(format!("it asks {path}, which generates no text")));
     }
-    let field = entry.get("body").ok_or_else(|| Fault::whole("body is missing"))?;
+    let field = entry.get("body").ok_or_else(|| EntryFault::whole("body is missing"))?;
     let Some(json) = field.structure() else { return Err(field.fault("body: expected an object")) };
     let body = Entry::object(&json).map_err(|fault| within(field, fault))?;
     asked(&body).map_err(|fault| within(field, fault))
 }
 
-fn asked(body: &Entry) -> Result<Row, Fault> {
+fn asked(body: &Entry) -> Result<PromptRow, EntryFault> {
     let (field, key) = match (body.get("prompt"), body.get("messages")) {
         (Some(prompt), None) => (prompt, Key::Prompt),
         (None, Some(messages)) => (messages, Key::Messages),
-        (None, None) => return Err(Fault::whole("prompt or messages is missing")),
+        (None, None) => return Err(EntryFault::whole("prompt or messages is missing")),
         (Some(_), Some(messages)) => {
             return Err(messages.fault("there must be prompt or messages, not both"));
         }
@@ -51,14 +51,14 @@ fn asked(body: &Entry) -> Result<Row, Fault> {
             name => recorded.fields.push((name.into(), json.as_ref().into())),
         }
     }
-    Ok(Row { output, ..Row::new(Ask::Verbatim(Arc::new(recorded))) })
+    Ok(PromptRow { output, ..PromptRow::new(Ask::Verbatim(Arc::new(recorded))) })
 }
 
 /// A fault of the body, in its line.
-fn within(body: &Field, fault: Fault) -> Fault {
+fn within(body: &EntryField, fault: EntryFault) -> EntryFault {
     match &body.cell {
         Cell::Json(json) if json.starts_with('{') => {
-            Fault { at: Some(body.at + fault.at.unwrap_or(0)), words: fault.words }
+            EntryFault { at: Some(body.at + fault.at.unwrap_or(0)), words: fault.words }
         }
         _ => body.fault(format!("body: {}", fault.words)),
     }
@@ -67,7 +67,7 @@ fn within(body: &Field, fault: Fault) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::read::Format;
+    use crate::workload::read::DataFormat;
     use crate::workload::read::testing::{read, skipped};
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
         let line = r#"{"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {
             "model": "m", "messages": [{"role": "user", "content": "hi", "name": null, "x": 1.50}], "max_completion_tokens": 7,
             "tools": [ {"b":1e2, "a":2} ], "temperature": 0.50, "stream": false, "stop": ["\u0041"]}}"#;
-        let rows = read(&line.replace('\n', ""), Format::OpenAiBatch).rows;
+        let rows = read(&line.replace('\n', ""), DataFormat::OpenAiBatch).rows;
         let Ask::Verbatim(recorded) = &rows[0].ask else { panic!("verbatim") };
         assert_eq!(recorded.key, Key::Messages);
         assert_eq!(&*recorded.json, r#"[{"role": "user", "content": "hi", "name": null, "x": 1.50}]"#);
@@ -90,7 +90,7 @@ mod tests {
     fn prompts_may_be_text_and_token_ids() {
         let line = |prompt: &str| format!(r#"{{"body": {{"prompt": {prompt}, "max_tokens": null}}}}"#);
         for prompt in [r#""a\/b""#, "[1, 2,3]", "[[1],[2]]", r#"["a", "b"]"#] {
-            let rows = read(&line(prompt), Format::OpenAiBatch).rows;
+            let rows = read(&line(prompt), DataFormat::OpenAiBatch).rows;
             let expected = Ask::Verbatim(Arc::new(Verbatim::new(Key::Prompt, prompt)));
             assert_eq!((&rows[0].ask, rows[0].output), (&expected, None));
         }
@@ -113,7 +113,7 @@ mod tests {
             (r#"{"body": {"messages": [{"content": "x"}]}}"#, "line 2 column 24: a message has no role"),
         ] {
             let text = [r#"{"body": {"prompt": "a"}}"#, line].join("\n");
-            assert_eq!(skipped(&text, Format::OpenAiBatch), (1, told.into()), "{line}");
+            assert_eq!(skipped(&text, DataFormat::OpenAiBatch), (1, told.into()), "{line}");
         }
     }
 }

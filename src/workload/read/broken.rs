@@ -1,14 +1,14 @@
 //! What files of other programs look like: each kind with what becomes of it.
 
 use super::testing::{error, read, read_how, skipped};
-use super::{Format, How, parse};
+use super::{DataFormat, How, parse};
 use crate::record::{Key, Verbatim};
-use crate::workload::{Ask, Row};
+use crate::workload::{Ask, PromptRow};
 
 /// The prompts of a file, one below the other.
-fn prompts(text: &[u8], format: Format) -> Result<(Vec<String>, Option<String>), String> {
+fn prompts(text: &[u8], format: DataFormat) -> Result<(Vec<String>, Option<String>), String> {
     let rows = parse("file", text, &How { format, ..How::default() }).map_err(|error| error.message)?;
-    let of = |row: &Row| match &row.ask {
+    let of = |row: &PromptRow| match &row.ask {
         Ask::Text(text) => text.to_string(),
         Ask::Verbatim(asked) => asked.json.to_string(),
         Ask::Tokens(n) => n.to_string(),
@@ -51,7 +51,12 @@ fn a_line_that_is_broken_costs_no_other() {
         let text = [&good("a")[..], line, b"\n", &good("b")[..]].concat();
         let wanted = vec!["a good prompt".to_string(), "b good prompt".to_string()];
         let told = Some(format!("skipped 1 of 3: first at {told}"));
-        assert_eq!(prompts(&text, Format::Jsonl), Ok((wanted, told)), "{}", String::from_utf8_lossy(line));
+        assert_eq!(
+            prompts(&text, DataFormat::Jsonl),
+            Ok((wanted, told)),
+            "{}",
+            String::from_utf8_lossy(line)
+        );
     }
 }
 
@@ -78,7 +83,7 @@ fn what_only_looks_odd_is_read() {
         "{\"\\u0070rompt\": \"\\u0061\"}\n{\"prompt\": \"b\"}\n".into(),
         format!("{a}\n{{\"prompt\": \"b\", \"deep\": {}1{}}}", "[".repeat(5_000), "]".repeat(5_000)),
     ] {
-        assert_eq!(prompts(text.as_bytes(), Format::Jsonl), Ok((two(), None)), "{text:.200}");
+        assert_eq!(prompts(text.as_bytes(), DataFormat::Jsonl), Ok((two(), None)), "{text:.200}");
     }
 }
 
@@ -87,12 +92,12 @@ fn an_entry_of_a_list_that_is_broken_costs_no_other_where_its_brackets_close() {
     let text = b"[{\"prompt\": \"a, a\"},\n {\"prompt\": \"caf\xe9 and more text\"}, {\"prompt\": \"b\", \"x\": {\"y\": NaN}},\n {\"prompt\": \"c\",}, {\"prompt\": \"d\"}]";
     let told = "skipped 3 of 5: first at line 2 column 17: the text is not UTF-8".to_string();
     let good = ["a, a", "d"].map(String::from).to_vec();
-    assert_eq!(prompts(text, Format::Jsonl), Ok((good, Some(told))));
+    assert_eq!(prompts(text, DataFormat::Jsonl), Ok((good, Some(told))));
     let open = "[{\"prompt\": \"a\"},\n{\"prompt\": \"b\", \"x\": {\"y\": NaN},\n{\"prompt\": \"c\"}]";
     assert!(
-        error(open, Format::Jsonl).starts_with("cannot read \"file\" line 2 column "),
+        error(open, DataFormat::Jsonl).starts_with("cannot read \"file\" line 2 column "),
         "{}",
-        error(open, Format::Jsonl)
+        error(open, DataFormat::Jsonl)
     );
 }
 
@@ -101,19 +106,24 @@ fn a_file_of_another_encoding_is_one_sentence() {
     let lines = |line: &[u8]| line.repeat(20);
     let latin = lines(b"{\"prompt\": \"caf\xe9 au lait, s'il vous pla\xeet\"}\n");
     let told = "cannot read \"file\" line 1 column 16: the text is not UTF-8";
-    assert_eq!(prompts(&latin, Format::Jsonl), Err(told.into()));
+    assert_eq!(prompts(&latin, DataFormat::Jsonl), Err(told.into()));
     let gbk = lines(b"{\"prompt\": \"\xc4\xe3\xba\xc3\xc4\xe3\xba\xc3\"}\n");
     assert_eq!(
-        prompts(&gbk, Format::Jsonl),
+        prompts(&gbk, DataFormat::Jsonl),
         Err("cannot read \"file\" line 1 column 13: the text is not UTF-8".into())
     );
     let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let text = "{\"prompt\": \"a good prompt\"}\r\n".repeat(3);
     for bytes in [[&b"\xff\xfe"[..], &wide(&text)].concat(), wide(&text)] {
-        assert_eq!(prompts(&bytes, Format::Jsonl), Err("cannot read \"file\": the text is UTF-16".into()));
+        assert_eq!(
+            prompts(&bytes, DataFormat::Jsonl),
+            Err("cannot read \"file\": the text is UTF-16".into())
+        );
     }
     let noise: Vec<u8> = (0..4_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    for format in [Format::Jsonl, Format::Csv, Format::Lines, Format::ShareGpt, Format::Hf] {
+    for format in
+        [DataFormat::Jsonl, DataFormat::Csv, DataFormat::Lines, DataFormat::ShareGpt, DataFormat::Hf]
+    {
         let told = prompts(&noise, format).expect_err("no text");
         assert!(told.starts_with("cannot read \"file\"") && !told.contains('\n'), "{told}");
     }
@@ -124,25 +134,25 @@ fn tables_and_plain_lines_lose_only_the_records_that_are_torn() {
     let table = b"prompt,note\none good prompt,x\ncaf\xe9 and more,x\n\"two\nlines\",x\nnul \0,x\nlast good prompt,y\n";
     let good = ["one good prompt", "two\nlines", "last good prompt"].map(String::from).to_vec();
     let told = Some("skipped 2 of 5: first at line 3 column 4: the text is not UTF-8".to_string());
-    assert_eq!(prompts(table, Format::Csv), Ok((good, told)));
+    assert_eq!(prompts(table, DataFormat::Csv), Ok((good, told)));
     let lines = b"one good prompt\ncaf\xe9 and more\nanother good prompt\rand its end\n";
     let told = Some("skipped 1 of 3: first at line 2 column 4: the text is not UTF-8".to_string());
     let good = ["one good prompt", "another good prompt\rand its end"].map(String::from).to_vec();
-    assert_eq!(prompts(lines, Format::Lines), Ok((good, told)));
+    assert_eq!(prompts(lines, DataFormat::Lines), Ok((good, told)));
 }
 
 #[test]
 fn half_of_a_surrogate_pair_goes_out_as_the_escape_that_it_is() {
     let prompt = r#""\ud800 caf\u00e9 \ude00""#;
-    let rows = read(&format!("{{\"prompt\": {prompt}}}\n"), Format::Jsonl).rows;
+    let rows = read(&format!("{{\"prompt\": {prompt}}}\n"), DataFormat::Jsonl).rows;
     assert_eq!(rows[0].ask, Ask::Verbatim(Verbatim::new(Key::Prompt, prompt).into()));
     let messages = r#"[{"role":"user","content":"\ud800 x"}]"#;
     for text in [format!("{{\"messages\": {messages}}}"), messages.to_string()] {
-        let rows = read(&text, Format::Jsonl).rows;
+        let rows = read(&text, DataFormat::Jsonl).rows;
         assert_eq!(rows[0].ask, Ask::Verbatim(Verbatim::new(Key::Messages, messages).into()));
     }
     let body = format!("{{\"body\": {{\"prompt\": {prompt}, \"max_tokens\": 2}}}}");
-    let rows = read(&body, Format::OpenAiBatch).rows;
+    let rows = read(&body, DataFormat::OpenAiBatch).rows;
     assert_eq!(rows[0].ask, Ask::Verbatim(Verbatim::new(Key::Prompt, prompt).into()));
     // ShareGPT's texts are taken out of their conversation.
     let shared = |text: &str| {
@@ -150,7 +160,7 @@ fn half_of_a_surrogate_pair_goes_out_as_the_escape_that_it_is() {
             "{{\"conversations\":[{{\"from\":\"human\",\"value\":\"{text}\"}},{{\"from\":\"gpt\",\"value\":\"b\"}}]}}"
         )
     };
-    let told = skipped(&[shared("a"), shared("\\ud800")].join("\n"), Format::ShareGpt);
+    let told = skipped(&[shared("a"), shared("\\ud800")].join("\n"), DataFormat::ShareGpt);
     assert!(told.1.ends_with("half of a surrogate pair (\\ud800) is no text"), "{told:?}");
 }
 
@@ -158,18 +168,18 @@ fn half_of_a_surrogate_pair_goes_out_as_the_escape_that_it_is() {
 fn an_entry_that_no_server_takes_is_left_out() {
     let huge = format!("{{\"prompt\": \"{}\"}}", "x".repeat(64 << 20));
     let text = format!("{{\"prompt\": \"a\"}}\n{huge}\n");
-    assert_eq!(skipped(&text, Format::Jsonl), (1, "line 2: it has more than 64 MiB".into()));
+    assert_eq!(skipped(&text, DataFormat::Jsonl), (1, "line 2: it has more than 64 MiB".into()));
 }
 
 #[test]
 fn replies_are_found_by_their_usual_names_in_every_format() {
     let reply = Some("four, I think");
     for (text, format) in [
-        ("{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}", Format::Jsonl),
-        ("[{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}]", Format::Jsonl),
-        ("prompt,answer\n2+2?,\"four, I think\"\n", Format::Csv),
-        ("prompt\tAnswer\n2+2?\tfour, I think\n", Format::Csv),
-        ("{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}", Format::Hf),
+        ("{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}", DataFormat::Jsonl),
+        ("[{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}]", DataFormat::Jsonl),
+        ("prompt,answer\n2+2?,\"four, I think\"\n", DataFormat::Csv),
+        ("prompt\tAnswer\n2+2?\tfour, I think\n", DataFormat::Csv),
+        ("{\"prompt\": \"2+2?\", \"answer\": \"four, I think\"}", DataFormat::Hf),
     ] {
         let rows = read(text, format);
         assert_eq!((rows.rows[0].reply.as_deref(), rows.rows[0].output), (reply, None), "{text}");
@@ -179,6 +189,6 @@ fn replies_are_found_by_their_usual_names_in_every_format() {
     let named = How { reply_column: Some("b".into()), ..How::default() };
     let rows = read_how("{\"prompt\": \"p\", \"answer\": \"a\", \"b\": \"c\"}", &named);
     assert_eq!((rows.rows[0].reply.as_deref(), rows.note), (Some("c"), None));
-    let rows = read("{\"prompt\": \"p\", \"answer\": \"a\", \"output_tokens\": 7}", Format::Jsonl);
+    let rows = read("{\"prompt\": \"p\", \"answer\": \"a\", \"output_tokens\": 7}", DataFormat::Jsonl);
     assert_eq!((rows.rows[0].reply.as_deref(), rows.rows[0].output, rows.note), (None, Some(7), None));
 }

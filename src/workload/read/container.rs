@@ -1,13 +1,13 @@
 //! Entries of a text: JSON lines or one JSON list, tables, plain lines.
 
-use super::entry::{Cell, Entry, Fault, Field, Origin};
-use super::gather::Gather;
+use super::entry::{Cell, Entry, EntryFault, EntryField, EntryOrigin};
+use super::gather::RowGatherer;
 use super::json;
 use crate::csv::Records;
 use crate::error::Result;
 
 /// One value a line, or all of them in one list.
-pub(super) fn json(text: &str, gather: &mut Gather) -> Result<()> {
+pub(super) fn json(text: &str, gather: &mut RowGatherer) -> Result<()> {
     match is_one_list(text) {
         true => list(text, gather),
         false => json_lines(text, gather),
@@ -25,9 +25,9 @@ fn is_message(json: &str) -> bool {
     json::fields(json).is_ok_and(|fields| fields.iter().any(|(name, _)| name == "role"))
 }
 
-fn json_lines(text: &str, gather: &mut Gather) -> Result<()> {
+fn json_lines(text: &str, gather: &mut RowGatherer) -> Result<()> {
     for (index, line) in every_line(text).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let origin = Origin { text: line, line: index + 1, before: 0, unit: "line" };
+        let origin = EntryOrigin { text: line, line: index + 1, before: 0, unit: "line" };
         // Lines that were cut out of a list have its commas.
         let line = line.trim_end();
         gather.take(&origin, value(line.strip_suffix(',').unwrap_or(line)))?;
@@ -46,7 +46,7 @@ pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     every_line(text).filter(|line| !line.trim().is_empty())
 }
 
-fn list(text: &str, gather: &mut Gather) -> Result<()> {
+fn list(text: &str, gather: &mut RowGatherer) -> Result<()> {
     let (mut line, mut before, mut seen) = (1, 0, 0);
     let mut elements = json::elements(text);
     while let Some(element) = elements.next() {
@@ -69,12 +69,12 @@ fn list(text: &str, gather: &mut Gather) -> Result<()> {
         seen = at;
         match element {
             Ok(element) => {
-                let origin = Origin { text: element.json, line, before, unit: "line" };
+                let origin = EntryOrigin { text: element.json, line, before, unit: "line" };
                 gather.take(&origin, value(element.json))?;
             }
             // Where the next entry begins is not known.
             Err(wrong) => {
-                let origin = Origin { text: "", line, before, unit: "line" };
+                let origin = EntryOrigin { text: "", line, before, unit: "line" };
                 return Err(gather.broken(&origin.place(Some(0)), &wrong.words));
             }
         }
@@ -83,24 +83,24 @@ fn list(text: &str, gather: &mut Gather) -> Result<()> {
 }
 
 /// An object; a list is one of messages.
-fn value(text: &str) -> std::result::Result<Entry<'_>, Fault> {
+fn value(text: &str) -> std::result::Result<Entry<'_>, EntryFault> {
     if !text.trim_start().starts_with('[') {
         return Entry::object(text);
     }
     let start = text.len() - text.trim_start().len();
     let cell = Cell::Json(text.trim().into());
-    Ok(Entry { fields: vec![Field { name: "messages".into(), cell, at: start }] })
+    Ok(Entry { fields: vec![EntryField { name: "messages".into(), cell, at: start }] })
 }
 
 /// A header and records that have as many fields.
-pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
+pub(super) fn table(text: &str, gather: &mut RowGatherer) -> Result<()> {
     let mut records = Records::new(text);
     let mut header: Option<Vec<String>> = None;
     while let Some(record) = records.next() {
         let record = match record {
             Ok(record) => record,
             Err(unclosed) => {
-                let origin = Origin { text, line: 1, before: 0, unit: "line" };
+                let origin = EntryOrigin { text, line: 1, before: 0, unit: "line" };
                 return Err(gather.broken(&origin.place(Some(unclosed.at)), "a quoted field has no end"));
             }
         };
@@ -115,13 +115,14 @@ pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
             continue;
         };
         let start = record.fields.first().map_or(0, |field| field.at);
-        let origin = Origin { text: &text[start..records.at()], line: record.line, before: 0, unit: "line" };
+        let origin =
+            EntryOrigin { text: &text[start..records.at()], line: record.line, before: 0, unit: "line" };
         let entry = match record.torn {
             Some(at) => {
                 let words = "a quoted field must end before a separator (a quote inside is written twice)";
-                Err(Fault { at: Some(at - start), words: words.into() })
+                Err(EntryFault { at: Some(at - start), words: words.into() })
             }
-            None if record.fields.len() != header.len() => Err(Fault::whole(format!(
+            None if record.fields.len() != header.len() => Err(EntryFault::whole(format!(
                 "a record has {} fields, the header has {}",
                 record.fields.len(),
                 header.len()
@@ -130,7 +131,7 @@ pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
                 fields: header
                     .iter()
                     .zip(record.fields)
-                    .map(|(name, field)| Field {
+                    .map(|(name, field)| EntryField {
                         name: name.as_str().into(),
                         cell: Cell::Text(field.text),
                         at: field.at - start,
@@ -144,11 +145,11 @@ pub(super) fn table(text: &str, gather: &mut Gather) -> Result<()> {
 }
 
 /// Every line that is not blank is a prompt.
-pub(super) fn lines(text: &str, gather: &mut Gather) -> Result<()> {
+pub(super) fn lines(text: &str, gather: &mut RowGatherer) -> Result<()> {
     for (index, line) in every_line(text).enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let cell = Cell::Text(line.trim().into());
-        let entry = Entry { fields: vec![Field { name: "prompt".into(), cell, at: 0 }] };
-        gather.take(&Origin { text: line, line: index + 1, before: 0, unit: "line" }, Ok(entry))?;
+        let entry = Entry { fields: vec![EntryField { name: "prompt".into(), cell, at: 0 }] };
+        gather.take(&EntryOrigin { text: line, line: index + 1, before: 0, unit: "line" }, Ok(entry))?;
     }
     Ok(())
 }
@@ -156,27 +157,27 @@ pub(super) fn lines(text: &str, gather: &mut Gather) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use crate::record::Key;
-    use crate::workload::read::Format;
+    use crate::workload::read::DataFormat;
     use crate::workload::read::testing::{error, read, skipped};
-    use crate::workload::{Ask, Row};
+    use crate::workload::{Ask, PromptRow};
 
     #[test]
     fn every_line_of_text_is_a_prompt() {
-        let rows = read("\u{feff}one\r\n\n two words \n", Format::Lines).rows;
-        assert_eq!(rows[..], ["one", "two words"].map(|text| Row::new(Ask::Text(text.into()))));
+        let rows = read("\u{feff}one\r\n\n two words \n", DataFormat::Lines).rows;
+        assert_eq!(rows[..], ["one", "two words"].map(|text| PromptRow::new(Ask::Text(text.into()))));
     }
 
     #[test]
     fn a_table_of_prompts_is_read() {
-        let rows = read("class,Prompt,output_tokens\nx,\"one, two\",7\ny,three,\n", Format::Csv).rows;
+        let rows = read("class,Prompt,output_tokens\nx,\"one, two\",7\ny,three,\n", DataFormat::Csv).rows;
         assert_eq!(rows[0].ask, Ask::Text("one, two".into()));
         assert_eq!((rows[0].output, rows[1].output), (Some(7), None));
         assert_eq!(rows[1].class.as_deref(), Some("y"));
         let semicolons = "\u{feff}prompt;output_tokens\r\n\"a; b\r\nc\";7\r\nd;8\r\n";
-        let rows = read(semicolons, Format::Csv).rows;
+        let rows = read(semicolons, DataFormat::Csv).rows;
         assert_eq!((&rows[0].ask, rows[1].output), (&Ask::Text("a; b\r\nc".into()), Some(8)));
         let messages = "messages\n\"[{\"\"role\"\":\"\"user\"\", \"\"content\"\":\"\"hi\"\"}]\"\n";
-        let rows = read(messages, Format::Csv).rows;
+        let rows = read(messages, DataFormat::Csv).rows;
         let expected = r#"[{"role":"user", "content":"hi"}]"#;
         assert!(matches!(&rows[0].ask, Ask::Verbatim(asked) if &*asked.json == expected));
     }
@@ -184,13 +185,13 @@ mod tests {
     #[test]
     fn a_table_whose_last_line_ends_in_a_lone_return_ends() {
         for text in ["prompt\ra\rb\r", "prompt,n\r\na,1\r", "prompt\n\"a\"\r", "prompt\r\ra\r\r"] {
-            assert!(!read(text, Format::Csv).rows.is_empty(), "{text:?}");
+            assert!(!read(text, DataFormat::Csv).rows.is_empty(), "{text:?}");
         }
     }
 
     #[test]
     fn a_bad_table_is_named_by_line_and_column() {
-        let of = |text: &str| error(text, Format::Csv);
+        let of = |text: &str| error(text, DataFormat::Csv);
         assert_eq!(of("promt\na\n"), "cannot read \"file\" line 1: there is no column \"prompt\"");
         assert_eq!(of("prompt\n\"a\nb\n"), "cannot read \"file\" line 2 column 1: a quoted field has no end");
         assert_eq!(of(""), "cannot use \"file\": it holds no prompts");
@@ -204,7 +205,7 @@ mod tests {
             (",5", "line 3: prompt or messages is missing"),
         ] {
             let text = format!("prompt,output_tokens\na,5\n{record}\nc,7\n");
-            assert_eq!(skipped(&text, Format::Csv), (1, told.into()), "{record}");
+            assert_eq!(skipped(&text, DataFormat::Csv), (1, told.into()), "{record}");
         }
     }
 
@@ -218,20 +219,20 @@ mod tests {
             (format!("[{messages},{prompt}]"), 2),
             (messages.to_string(), 1),
         ] {
-            let rows = read(&text, Format::Jsonl).rows;
+            let rows = read(&text, DataFormat::Jsonl).rows;
             assert_eq!(rows.len(), count, "{text}");
         }
-        let rows = read(messages, Format::Jsonl).rows;
+        let rows = read(messages, DataFormat::Jsonl).rows;
         assert!(matches!(&rows[0].ask, Ask::Verbatim(a) if a.key == Key::Messages && &*a.json == messages));
         assert_eq!(
-            skipped("[{\"prompt\":\"a\"},\n{\"prompt\": 5},{\"prompt\":\"b\"}]", Format::Jsonl),
+            skipped("[{\"prompt\":\"a\"},\n{\"prompt\": 5},{\"prompt\":\"b\"}]", DataFormat::Jsonl),
             (1, "line 2 column 12: expected text or a list, got a number".into())
         );
     }
 
     #[test]
     fn a_bad_line_is_skipped_and_named_by_line_and_column() {
-        let of = |line: &str| skipped(&format!("{{\"prompt\": \"good\"}}\n\n{line}\n"), Format::Jsonl);
+        let of = |line: &str| skipped(&format!("{{\"prompt\": \"good\"}}\n\n{line}\n"), DataFormat::Jsonl);
         for (line, told) in [
             (r#"{"prompt": 5}"#, "line 3 column 12: expected text or a list, got a number"),
             (r#"{"prompt": " "}"#, "line 3 column 12: the prompt is empty"),
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn other_keys_of_messages_stay_and_tools_come_along() {
         let line = r#"{"messages": [ {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}],"name":"a","z":1.0} ], "tools":[{"type":"function"}], "tool_choice":"auto", "topic": "t", "output_tokens": 12.0}"#;
-        let rows = read(line, Format::Jsonl).rows;
+        let rows = read(line, DataFormat::Jsonl).rows;
         let Ask::Verbatim(asked) = &rows[0].ask else { panic!("verbatim") };
         assert!(line.contains(&*asked.json) && asked.json.contains("1.0"));
         let fields: Vec<(&str, &str)> = asked.fields.iter().map(|(name, json)| (&**name, &**json)).collect();

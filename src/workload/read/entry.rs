@@ -12,7 +12,7 @@ pub(super) enum Cell<'a> {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Field<'a> {
+pub(super) struct EntryField<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) cell: Cell<'a>,
     /// The byte of the entry's text at which the value begins.
@@ -21,12 +21,12 @@ pub(super) struct Field<'a> {
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
-    pub(super) fields: Vec<Field<'a>>,
+    pub(super) fields: Vec<EntryField<'a>>,
 }
 
 /// The text of an entry, and where it begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin<'a> {
+pub(super) struct EntryOrigin<'a> {
     pub(super) text: &'a str,
     pub(super) line: usize,
     /// Characters before it on that line.
@@ -37,25 +37,25 @@ pub(super) struct Origin<'a> {
 
 /// Why an entry asks nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct EntryFault {
     /// The byte of the entry's text; `None`: the entry as a whole.
     pub(super) at: Option<usize>,
     pub(super) words: String,
 }
 
-impl Fault {
-    pub(super) fn whole(words: impl Into<String>) -> Fault {
-        Fault { at: None, words: words.into() }
+impl EntryFault {
+    pub(super) fn whole(words: impl Into<String>) -> EntryFault {
+        EntryFault { at: None, words: words.into() }
     }
 }
 
-impl From<Wrong> for Fault {
-    fn from(wrong: Wrong) -> Fault {
-        Fault { at: Some(wrong.at), words: wrong.words }
+impl From<Wrong> for EntryFault {
+    fn from(wrong: Wrong) -> EntryFault {
+        EntryFault { at: Some(wrong.at), words: wrong.words }
     }
 }
 
-impl Origin<'_> {
+impl EntryOrigin<'_> {
     /// `line 3 column 12`, for a byte of the text.
     pub(super) fn place(&self, at: Option<usize>) -> String {
         let Some(at) = at else { return format!("{} {}", self.unit, self.line) };
@@ -74,8 +74,8 @@ impl Origin<'_> {
 
 impl<'a> Entry<'a> {
     /// The fields of a JSON object.
-    pub(super) fn object(text: &'a str) -> Result<Entry<'a>, Fault> {
-        let fields = json::fields(text)?.into_iter().map(|(name, piece)| Field {
+    pub(super) fn object(text: &'a str) -> Result<Entry<'a>, EntryFault> {
+        let fields = json::fields(text)?.into_iter().map(|(name, piece)| EntryField {
             name,
             cell: Cell::Json(piece.json.into()),
             at: piece.at,
@@ -85,12 +85,12 @@ impl<'a> Entry<'a> {
 
     /// The field with this name, whatever its case, unless its value is null or no text at all.
     /// Of several with that name the last one counts, as in most JSON readers.
-    pub(super) fn get(&self, name: &str) -> Option<&Field<'a>> {
+    pub(super) fn get(&self, name: &str) -> Option<&EntryField<'a>> {
         self.fields.iter().rfind(|field| field.name.eq_ignore_ascii_case(name) && !field.is_null())
     }
 }
 
-impl Field<'_> {
+impl EntryField<'_> {
     fn is_null(&self) -> bool {
         match &self.cell {
             Cell::Text(text) => text.trim().is_empty(),
@@ -98,21 +98,21 @@ impl Field<'_> {
         }
     }
 
-    pub(super) fn fault(&self, words: impl Into<String>) -> Fault {
-        Fault { at: Some(self.at), words: words.into() }
+    pub(super) fn fault(&self, words: impl Into<String>) -> EntryFault {
+        EntryFault { at: Some(self.at), words: words.into() }
     }
 
     /// A fault inside of the value.
-    pub(super) fn inside(&self, wrong: Wrong) -> Fault {
+    pub(super) fn inside(&self, wrong: Wrong) -> EntryFault {
         match &self.cell {
-            Cell::Json(_) => Fault { at: Some(self.at + wrong.at), words: wrong.words },
+            Cell::Json(_) => EntryFault { at: Some(self.at + wrong.at), words: wrong.words },
             // Quotes that a table doubles move what is behind them.
             Cell::Text(_) => self.fault(format!("{}: {}", self.name, wrong.words)),
         }
     }
 
     /// The value as text; `None` when it is none.
-    pub(super) fn text(&self) -> Result<Option<Cow<'_, str>>, Fault> {
+    pub(super) fn text(&self) -> Result<Option<Cow<'_, str>>, EntryFault> {
         match &self.cell {
             Cell::Text(text) => Ok(Some(text.as_ref().into())),
             Cell::Json(json) if json.starts_with('"') => {
@@ -141,7 +141,7 @@ impl Field<'_> {
     }
 
     /// A number of tokens above 0. Tables of other programs may have it as `128.0`, or as text.
-    pub(super) fn tokens(&self) -> Result<u32, Fault> {
+    pub(super) fn tokens(&self) -> Result<u32, EntryFault> {
         let text = match &self.cell {
             Cell::Json(json) => json::string(json).unwrap_or(json.as_ref().into()),
             Cell::Text(text) => text.as_ref().into(),

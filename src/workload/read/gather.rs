@@ -1,10 +1,10 @@
-//! `Gather`: takes the entries of files one by one, keeps what can be asked, and counts the rest.
+//! `RowGatherer`: takes the entries of files one by one, keeps what can be asked, and counts the rest.
 
-use super::entry::{Entry, Fault, Origin};
+use super::entry::{Entry, EntryFault, EntryOrigin};
 use super::usual::{self, Columns};
-use super::{Format, How, Rows, Skipped, batch, burstgpt, bytes, recorded, sharegpt};
-use crate::error::{Error, Kind, Result, nearest};
-use crate::workload::Row;
+use super::{DataFormat, How, PromptRows, Skipped, batch, burstgpt, bytes, recorded, sharegpt};
+use crate::error::{Error, ErrorKind, Result, nearest};
+use crate::workload::PromptRow;
 use std::sync::atomic::Ordering;
 
 /// Most entries of a data set.
@@ -18,15 +18,15 @@ const ROWS_BYTES_MAX: u64 = 256 << 20;
 /// The same as a multiple of the file.
 const ROWS_BYTES_TIMES: u64 = 100;
 
-pub(super) struct Gather<'h> {
+pub(super) struct RowGatherer<'h> {
     pub(super) how: &'h How,
     /// The format of the file that is being read.
-    pub(super) format: Format,
+    pub(super) format: DataFormat,
     /// The file that is being read, as a person knows it, and its bytes.
     pub(super) name: String,
     bytes: u64,
     columns: Option<Columns>,
-    rows: Vec<Row>,
+    rows: Vec<PromptRow>,
     held: u64,
     entries: u64,
     skipped: u64,
@@ -42,9 +42,9 @@ pub(super) struct Gather<'h> {
     pub(super) several: bool,
 }
 
-impl<'h> Gather<'h> {
-    pub(super) fn new(how: &'h How) -> Gather<'h> {
-        Gather {
+impl<'h> RowGatherer<'h> {
+    pub(super) fn new(how: &'h How) -> RowGatherer<'h> {
+        RowGatherer {
             how,
             format: how.format,
             name: String::new(),
@@ -76,17 +76,17 @@ impl<'h> Gather<'h> {
     pub(super) fn columns(&mut self, names: &[&str]) -> Result<()> {
         let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
         let missing = match self.format {
-            Format::Parquet | Format::Hf => {
+            DataFormat::Parquet | DataFormat::Hf => {
                 self.columns =
                     Some(usual::columns(names, self.how).map_err(|words| self.no_columns(&words))?);
                 return Ok(());
             }
-            Format::BurstGpt => burstgpt::COLUMNS.into_iter().find(|name| !has(name)),
-            Format::Jsonl | Format::Csv | Format::Lines => match &self.how.prompt_column {
+            DataFormat::BurstGpt => burstgpt::COLUMNS.into_iter().find(|name| !has(name)),
+            DataFormat::Jsonl | DataFormat::Csv | DataFormat::Lines => match &self.how.prompt_column {
                 Some(named) => Some(named.as_str()).filter(|named| !has(named)),
                 None => Some("prompt").filter(|_| !has("prompt") && !has("messages")),
             },
-            Format::ShareGpt | Format::OpenAiBatch => None,
+            DataFormat::ShareGpt | DataFormat::OpenAiBatch => None,
         };
         let Some(missing) = missing else { return Ok(()) };
         let error = self.broken("line 1", &format!("there is no column \"{missing}\""));
@@ -104,7 +104,11 @@ impl<'h> Gather<'h> {
     }
 
     /// One entry. Fails with `strict` when it asks nothing.
-    pub(super) fn take(&mut self, origin: &Origin, entry: std::result::Result<Entry, Fault>) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        origin: &EntryOrigin,
+        entry: std::result::Result<Entry, EntryFault>,
+    ) -> Result<()> {
         self.entries += 1;
         if self.entries.is_multiple_of(1024) {
             self.go_on()?;
@@ -114,9 +118,9 @@ impl<'h> Gather<'h> {
         }
         let broken = bytes::torn(origin.text).filter(|_| self.torn);
         let row = match (broken, entry) {
-            (Some((at, words)), _) => Err(Fault { at: Some(at), words: words.into() }),
+            (Some((at, words)), _) => Err(EntryFault { at: Some(at), words: words.into() }),
             _ if origin.text.len() > ENTRY_BYTES_MAX => {
-                Err(Fault::whole(format!("it has more than {} MiB", ENTRY_BYTES_MAX >> 20)))
+                Err(EntryFault::whole(format!("it has more than {} MiB", ENTRY_BYTES_MAX >> 20)))
             }
             (None, Ok(entry)) => self.row(&entry)?,
             (None, Err(fault)) => Err(fault),
@@ -152,26 +156,26 @@ impl<'h> Gather<'h> {
         }
     }
 
-    fn row(&mut self, entry: &Entry) -> Result<std::result::Result<Row, Fault>> {
+    fn row(&mut self, entry: &Entry) -> Result<std::result::Result<PromptRow, EntryFault>> {
         Ok(match self.format {
-            Format::Jsonl | Format::Csv | Format::Lines => {
+            DataFormat::Jsonl | DataFormat::Csv | DataFormat::Lines => {
                 let row = recorded::row(entry, self.how);
                 if self.reply.is_none() && row.as_ref().is_ok_and(|row| row.reply.is_some()) {
                     self.reply = usual::reply_name(entry);
                 }
                 row
             }
-            Format::ShareGpt => sharegpt::row(entry),
-            Format::OpenAiBatch => batch::row(entry),
-            Format::BurstGpt => burstgpt::row(entry),
-            Format::Parquet | Format::Hf => {
+            DataFormat::ShareGpt => sharegpt::row(entry),
+            DataFormat::OpenAiBatch => batch::row(entry),
+            DataFormat::BurstGpt => burstgpt::row(entry),
+            DataFormat::Parquet | DataFormat::Hf => {
                 if self.columns.is_none() {
                     let names: Vec<&str> = entry.fields.iter().map(|field| &*field.name).collect();
                     self.columns(&names)?;
                 }
                 match &self.columns {
                     Some(columns) => usual::row(entry, columns, self.how.reply_column.is_some()),
-                    None => Err(Fault::whole("it has no columns")),
+                    None => Err(EntryFault::whole("it has no columns")),
                 }
             }
         })
@@ -180,7 +184,7 @@ impl<'h> Gather<'h> {
     /// Fails after Ctrl-C.
     pub(super) fn go_on(&self) -> Result<()> {
         match self.how.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            true => Err(Error::new(Kind::Interrupted, "interrupted")),
+            true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
             false => Ok(()),
         }
     }
@@ -195,7 +199,7 @@ impl<'h> Gather<'h> {
     }
 
     /// All rows. Fails when there are none.
-    pub(super) fn finish(self, name: &str) -> Result<Rows> {
+    pub(super) fn finish(self, name: &str) -> Result<PromptRows> {
         if let Some(first) = self.torn_first.filter(|_| self.torn_entries * 2 > self.entries) {
             return Err(Error::usage(format!("cannot read \"{name}\" {first}")).hint(bytes::ENCODE));
         }
@@ -220,6 +224,6 @@ impl<'h> Gather<'h> {
         let reply = self.reply.filter(|_| !named);
         let note =
             note.or(reply.map(|reply| format!("replies, whose lengths are asked for, are in {reply:?}")));
-        Ok(Rows { name: name.into(), rows: self.rows.into(), skipped, note })
+        Ok(PromptRows { name: name.into(), rows: self.rows.into(), skipped, note })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 /// What a file of prompts looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum DataFormat {
     /// One JSON object a line, or all in one list: `prompt` (text or token ids) or `messages`,
     /// optional `output_tokens`. A line may also be a list of messages.
     #[default]
@@ -29,7 +29,7 @@ pub enum Format {
 /// How to read a file.
 #[derive(Debug, Clone, Default)]
 pub struct How {
-    pub format: Format,
+    pub format: DataFormat,
     /// The column that holds prompts or messages, and the one that holds replies or their tokens.
     pub prompt_column: Option<String>,
     pub reply_column: Option<String>,
@@ -42,21 +42,21 @@ pub struct How {
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-impl Format {
+impl DataFormat {
     /// The name that scripts and the command line use, and its format.
-    pub const NAMES: [(&str, Format); 8] = [
-        ("jsonl", Format::Jsonl),
-        ("csv", Format::Csv),
-        ("lines", Format::Lines),
-        ("sharegpt", Format::ShareGpt),
-        ("openai-batch", Format::OpenAiBatch),
-        ("burstgpt", Format::BurstGpt),
-        ("parquet", Format::Parquet),
-        ("hf", Format::Hf),
+    pub const NAMES: [(&str, DataFormat); 8] = [
+        ("jsonl", DataFormat::Jsonl),
+        ("csv", DataFormat::Csv),
+        ("lines", DataFormat::Lines),
+        ("sharegpt", DataFormat::ShareGpt),
+        ("openai-batch", DataFormat::OpenAiBatch),
+        ("burstgpt", DataFormat::BurstGpt),
+        ("parquet", DataFormat::Parquet),
+        ("hf", DataFormat::Hf),
     ];
 
-    pub fn named(name: &str) -> Option<Format> {
-        Format::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    pub fn named(name: &str) -> Option<DataFormat> {
+        DataFormat::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
     }
 }
 

@@ -20,22 +20,22 @@ mod skipped;
 mod table;
 mod usual;
 
-use super::Line;
+use super::PoemLine;
 use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use bytes::Content;
-use gather::Gather;
-pub use how::{Format, How, ending};
+use gather::RowGatherer;
+pub use how::{DataFormat, How, ending};
 pub use hub::cached;
-pub use rows::Rows;
+pub use rows::PromptRows;
 pub use skipped::Skipped;
 use std::path::Path;
 
 /// Reads a file.
-pub fn read(path: &Path, how: &How) -> Result<Rows> {
-    let mut gather = Gather::new(how);
+pub fn read(path: &Path, how: &How) -> Result<PromptRows> {
+    let mut gather = RowGatherer::new(how);
     let name = path.display().to_string();
-    if how.format != Format::Hf {
+    if how.format != DataFormat::Hf {
         file(path, &name, &mut gather)?;
         return gather.finish(&name);
     }
@@ -48,26 +48,26 @@ pub fn read(path: &Path, how: &How) -> Result<Rows> {
 }
 
 /// As [`read`], from bytes; `name` stands for the file in errors.
-pub fn parse(name: &str, bytes: &[u8], how: &How) -> Result<Rows> {
-    let mut gather = Gather::new(how);
+pub fn parse(name: &str, bytes: &[u8], how: &How) -> Result<PromptRows> {
+    let mut gather = RowGatherer::new(how);
     let content = bytes::content(name, bytes.to_vec())?;
     gather.begin(name, bytes.len() as u64);
     entries(content, name, &mut gather)?;
     gather.finish(name)
 }
 
-fn file(path: &Path, name: &str, gather: &mut Gather) -> Result<()> {
+fn file(path: &Path, name: &str, gather: &mut RowGatherer) -> Result<()> {
     let (content, size) = bytes::load(path, name)?;
     gather.begin(name, size);
     gather.go_on()?;
     entries(content, name, gather)
 }
 
-fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
+fn entries(content: Content, name: &str, gather: &mut RowGatherer) -> Result<()> {
     let text = match content {
         Content::Parquet(bytes) => {
-            if matches!(gather.format, Format::Jsonl | Format::Csv | Format::Lines) {
-                gather.format = Format::Parquet;
+            if matches!(gather.format, DataFormat::Jsonl | DataFormat::Csv | DataFormat::Lines) {
+                gather.format = DataFormat::Parquet;
             }
             return table::rows(bytes, gather);
         }
@@ -78,15 +78,15 @@ fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
         }
     };
     match gather.format {
-        Format::Jsonl | Format::ShareGpt | Format::OpenAiBatch => container::json(&text, gather),
-        Format::Csv | Format::BurstGpt => container::table(&text, gather),
-        Format::Lines => container::lines(&text, gather),
-        Format::Hf => match ending(name) {
+        DataFormat::Jsonl | DataFormat::ShareGpt | DataFormat::OpenAiBatch => container::json(&text, gather),
+        DataFormat::Csv | DataFormat::BurstGpt => container::table(&text, gather),
+        DataFormat::Lines => container::lines(&text, gather),
+        DataFormat::Hf => match ending(name) {
             "csv" | "tsv" => container::table(&text, gather),
             "txt" | "text" => container::lines(&text, gather),
             _ => container::json(&text, gather),
         },
-        Format::Parquet => {
+        DataFormat::Parquet => {
             let what = if text.is_empty() { "it is empty" } else { "it is no Parquet file" };
             Err(Error::usage(format!("cannot read \"{name}\": {what}")))
         }
@@ -94,11 +94,11 @@ fn entries(content: Content, name: &str, gather: &mut Gather) -> Result<()> {
 }
 
 /// The lines of a text file that hold text, counted, for [`super::Sonnet`].
-pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<Line>> {
+pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<PoemLine>> {
     let name = path.display().to_string();
-    let lines: Vec<Line> = match bytes::load(path, &name)?.0 {
+    let lines: Vec<PoemLine> = match bytes::load(path, &name)?.0 {
         Content::Parquet(_) => Vec::new(),
-        Content::Text(text) => container::lines_of(&text).map(|line| Line::new(line, tokens)).collect(),
+        Content::Text(text) => container::lines_of(&text).map(|line| PoemLine::new(line, tokens)).collect(),
         Content::Torn(text) => {
             let (at, words) = bytes::torn(&text).unwrap_or_default();
             let line = crate::csv::line_breaks(&text[..at]) + 1;
@@ -116,21 +116,21 @@ pub fn poem(path: &Path, tokens: &Tokens) -> Result<Vec<Line>> {
 mod testing {
     use super::*;
 
-    pub(super) fn read(text: &str, format: Format) -> Rows {
+    pub(super) fn read(text: &str, format: DataFormat) -> PromptRows {
         read_how(text, &How { format, ..How::default() })
     }
 
-    pub(super) fn read_how(text: &str, how: &How) -> Rows {
+    pub(super) fn read_how(text: &str, how: &How) -> PromptRows {
         parse("file", text.as_bytes(), how).expect("a good file")
     }
 
     /// How many entries were left out, and the first of them.
-    pub(super) fn skipped(text: &str, format: Format) -> (u64, String) {
+    pub(super) fn skipped(text: &str, format: DataFormat) -> (u64, String) {
         let skipped = read(text, format).skipped.expect("something is skipped");
         (skipped.count, skipped.first)
     }
 
-    pub(super) fn error(text: &str, format: Format) -> String {
+    pub(super) fn error(text: &str, format: DataFormat) -> String {
         error_how(text, &How { format, ..How::default() })
     }
 
@@ -145,9 +145,14 @@ mod tests {
 
     #[test]
     fn a_file_without_prompts_is_an_error() {
-        for format in
-            [Format::Jsonl, Format::Lines, Format::ShareGpt, Format::OpenAiBatch, Format::Csv, Format::Hf]
-        {
+        for format in [
+            DataFormat::Jsonl,
+            DataFormat::Lines,
+            DataFormat::ShareGpt,
+            DataFormat::OpenAiBatch,
+            DataFormat::Csv,
+            DataFormat::Hf,
+        ] {
             assert_eq!(testing::error(" \n", format), "cannot use \"file\": it holds no prompts");
         }
         let error = parse("file", b"{}\n5", &How::default()).expect_err("nothing to ask");
@@ -175,15 +180,15 @@ mod tests {
     #[test]
     fn every_text_format_may_be_packed() {
         for (text, format) in [
-            ("{\"prompt\": \"a\"}", Format::Jsonl),
-            ("prompt\na\n", Format::Csv),
-            ("a\n", Format::Lines),
+            ("{\"prompt\": \"a\"}", DataFormat::Jsonl),
+            ("prompt\na\n", DataFormat::Csv),
+            ("a\n", DataFormat::Lines),
             (
                 "[{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"},{\"from\":\"gpt\",\"value\":\"b\"}]}]",
-                Format::ShareGpt,
+                DataFormat::ShareGpt,
             ),
-            ("{\"body\":{\"prompt\":\"a\"}}", Format::OpenAiBatch),
-            ("Request tokens,Response tokens\n1,2\n", Format::BurstGpt),
+            ("{\"body\":{\"prompt\":\"a\"}}", DataFormat::OpenAiBatch),
+            ("Request tokens,Response tokens\n1,2\n", DataFormat::BurstGpt),
         ] {
             let how = How { format, ..How::default() };
             let packed = bytes::packed(text.as_bytes());
@@ -198,18 +203,18 @@ mod tests {
     fn a_file_is_read_from_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("prompts.txt");
-        let how = How { format: Format::Lines, ..How::default() };
+        let how = How { format: DataFormat::Lines, ..How::default() };
         let message = read(&path, &how).expect_err("not there").message;
         assert!(message.starts_with(&format!("cannot read \"{}\": ", path.display())), "{message}");
         std::fs::write(&path, "Shall I\n\ncompare\n").expect("written");
         assert_eq!(read(&path, &how).expect("good").rows.len(), 2);
         let lines = poem(&path, &Tokens::Words).expect("a poem");
-        assert_eq!(lines, ["Shall I", "compare"].map(|text| Line::new(text, &Tokens::Words)));
+        assert_eq!(lines, ["Shall I", "compare"].map(|text| PoemLine::new(text, &Tokens::Words)));
     }
 
     #[test]
     fn every_format_has_a_name() {
-        assert!(Format::NAMES.iter().all(|(name, format)| Format::named(name) == Some(*format)));
+        assert!(DataFormat::NAMES.iter().all(|(name, format)| DataFormat::named(name) == Some(*format)));
         assert_eq!([ending("a.jsonl.gz"), ending("b/c.CSV"), ending("d")], ["jsonl", "CSV", ""]);
     }
 }

@@ -1,9 +1,9 @@
 //! Conversations: which prompt is sent, and which reply was recorded.
 
-use super::entry::{Cell, Entry, Fault, Field};
+use super::entry::{Cell, Entry, EntryFault, EntryField};
 use super::{ask, json};
 use crate::record::Key;
-use crate::workload::{Ask, Row};
+use crate::workload::{Ask, PromptRow};
 
 /// One turn of a conversation: `from` and `value`, or `role` and `content`.
 struct Turn {
@@ -22,28 +22,31 @@ enum Role {
 }
 
 /// ShareGPT: the first prompt that has a reply counts.
-pub(super) fn row(entry: &Entry) -> Result<Row, Fault> {
+pub(super) fn row(entry: &Entry) -> Result<PromptRow, EntryFault> {
     let names = ["conversations", "conversation", "messages"];
     let field = names.iter().find_map(|name| entry.get(name));
-    let field = field.ok_or_else(|| Fault::whole("conversations is missing"))?;
+    let field = field.ok_or_else(|| EntryFault::whole("conversations is missing"))?;
     let turns = turns(field)?;
     let (prompt, reply) = first_pair(&turns).ok_or_else(|| field.fault("no prompt with a reply"))?;
     let ask = Ask::Text(turns[prompt].text.as_str().into());
-    Ok(Row { reply: Some(turns[reply].text.as_str().into()), ..Row::new(ask) })
+    Ok(PromptRow { reply: Some(turns[reply].text.as_str().into()), ..PromptRow::new(ask) })
 }
 
 /// A conversation that may be whole or may wait for its last reply. A whole one asks its first
 /// prompt that has a reply, behind the system's message; the other is asked as it is.
-pub(super) fn conversation(field: &Field) -> Result<Row, Fault> {
+pub(super) fn conversation(field: &EntryField) -> Result<PromptRow, EntryFault> {
     let turns = turns(field)?;
     if turns.last().is_some_and(|turn| turn.role != Role::Assistant) {
         let all: Vec<usize> = (0..turns.len()).collect();
-        return Ok(Row::new(messages(&turns, &all)));
+        return Ok(PromptRow::new(messages(&turns, &all)));
     }
     let (prompt, reply) = first_pair(&turns).ok_or_else(|| field.fault("no prompt with a reply"))?;
     let mut asked: Vec<usize> = (0..prompt).filter(|index| turns[*index].role == Role::System).collect();
     asked.push(prompt);
-    Ok(Row { reply: Some(turns[reply].text.as_str().into()), ..Row::new(messages(&turns, &asked)) })
+    Ok(PromptRow {
+        reply: Some(turns[reply].text.as_str().into()),
+        ..PromptRow::new(messages(&turns, &asked))
+    })
 }
 
 fn messages(turns: &[Turn], asked: &[usize]) -> Ask {
@@ -61,7 +64,7 @@ fn messages(turns: &[Turn], asked: &[usize]) -> Ask {
     ask::verbatim(Key::Messages, &format!("[{}]", list.join(",")))
 }
 
-fn turns(field: &Field) -> Result<Vec<Turn>, Fault> {
+fn turns(field: &EntryField) -> Result<Vec<Turn>, EntryFault> {
     let list =
         field.structure().ok_or_else(|| field.fault(format!("{}: expected a list of turns", field.name)))?;
     let mut turns = Vec::new();
@@ -72,7 +75,7 @@ fn turns(field: &Field) -> Result<Vec<Turn>, Fault> {
         let turn = Entry {
             fields: fields
                 .into_iter()
-                .map(|(name, piece)| Field { name, cell: Cell::Json(piece.json.into()), at: piece.at })
+                .map(|(name, piece)| EntryField { name, cell: Cell::Json(piece.json.into()), at: piece.at })
                 .collect(),
         };
         let fault = |words: &str| field.inside(at(json::Wrong { at: 0, words: words.into() }));
@@ -115,7 +118,7 @@ fn first_pair(turns: &[Turn]) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::read::Format;
+    use crate::workload::read::DataFormat;
     use crate::workload::read::testing::{error, read, skipped};
 
     const FILE: &str = r#"[
@@ -129,18 +132,21 @@ mod tests {
     ]"#;
 
     fn asks(text: &str) -> Vec<(String, String)> {
-        let pair = |row: &Row| match (&row.ask, &row.reply) {
+        let pair = |row: &PromptRow| match (&row.ask, &row.reply) {
             (Ask::Text(text), Some(reply)) => (text.to_string(), reply.to_string()),
             _ => panic!("a text and a reply were expected"),
         };
-        read(text, Format::ShareGpt).rows.iter().map(pair).collect()
+        read(text, DataFormat::ShareGpt).rows.iter().map(pair).collect()
     }
 
     #[test]
     fn the_first_prompt_with_a_reply_counts() {
         let own = |pair: (&str, &str)| (pair.0.to_string(), pair.1.to_string());
         assert_eq!(asks(FILE), [("the cat", "sat on a mat"), ("dogs", "")].map(own));
-        assert_eq!(skipped(FILE, Format::ShareGpt), (2, "line 6 column 38: no prompt with a reply".into()));
+        assert_eq!(
+            skipped(FILE, DataFormat::ShareGpt),
+            (2, "line 6 column 38: no prompt with a reply".into())
+        );
     }
 
     #[test]
@@ -148,13 +154,13 @@ mod tests {
         let line = r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b c"}]}"#;
         assert_eq!(asks(&[line, line].join("\n")).len(), 2);
         let bad = [line, "{}"].join("\n");
-        assert_eq!(skipped(&bad, Format::ShareGpt), (1, "line 2: conversations is missing".into()));
+        assert_eq!(skipped(&bad, DataFormat::ShareGpt), (1, "line 2: conversations is missing".into()));
     }
 
     #[test]
     fn a_list_that_is_no_json_is_named_by_line_and_column() {
         assert_eq!(
-            error("[\n{\"conversations\": [}]", Format::ShareGpt),
+            error("[\n{\"conversations\": [}]", DataFormat::ShareGpt),
             "cannot read \"file\" line 2 column 20: expected value"
         );
     }

@@ -1,7 +1,7 @@
 //! The rows of a Parquet file as entries: text as text, lists and structures as JSON.
 
-use super::entry::{Cell, Entry, Field, Origin};
-use super::gather::Gather;
+use super::entry::{Cell, Entry, EntryField, EntryOrigin};
+use super::gather::RowGatherer;
 use crate::error::{Error, Result, caught};
 use arrow_array::cast::AsArray;
 use arrow_array::timezone::Tz;
@@ -18,7 +18,7 @@ use std::fmt::Display;
 const BATCH_ROWS: usize = 64;
 
 /// Columns are those of the file; those that nobody could ask for (images, sound) are left out.
-pub(super) fn rows(bytes: Bytes, gather: &mut Gather) -> Result<()> {
+pub(super) fn rows(bytes: Bytes, gather: &mut RowGatherer) -> Result<()> {
     let name = gather.name.clone();
     // The library has asserts where a damaged file is wrong.
     caught(|| read(bytes, gather)).unwrap_or_else(|_| {
@@ -26,7 +26,7 @@ pub(super) fn rows(bytes: Bytes, gather: &mut Gather) -> Result<()> {
     })
 }
 
-fn read(bytes: Bytes, gather: &mut Gather) -> Result<()> {
+fn read(bytes: Bytes, gather: &mut RowGatherer) -> Result<()> {
     let cannot = |name: &str, what: &dyn Display| {
         let (what, hint) = words(&what.to_string());
         Error::usage(format!("cannot read \"{name}\": {what}")).hint(hint)
@@ -44,7 +44,7 @@ fn read(bytes: Bytes, gather: &mut Gather) -> Result<()> {
         let batch = batch.map_err(|error| cannot(&name, &error))?;
         for i in 0..batch.num_rows() {
             row += 1;
-            let origin = Origin { text: "", line: row, before: 0, unit: "row" };
+            let origin = EntryOrigin { text: "", line: row, before: 0, unit: "row" };
             gather.take(&origin, Ok(entry(&batch, i)))?;
         }
     }
@@ -76,7 +76,7 @@ fn entry(batch: &RecordBatch, i: usize) -> Entry<'static> {
             Value::String(text) => Cell::Text(text.into()),
             other => Cell::Json(other.to_string().into()),
         };
-        Field { name: field.name().clone().into(), cell, at: 0 }
+        EntryField { name: field.name().clone().into(), cell, at: 0 }
     });
     Entry { fields: fields.collect() }
 }
@@ -226,19 +226,19 @@ mod tests {
     }
 
     use crate::workload::Ask;
-    use crate::workload::read::{Format, How, Rows, bytes, parse};
+    use crate::workload::read::{DataFormat, How, PromptRows, bytes, parse};
     use std::path::PathBuf;
 
     fn path(name: &str) -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/parquet").join(name)
     }
 
-    fn read(name: &str, format: Format) -> Rows {
+    fn read(name: &str, format: DataFormat) -> PromptRows {
         parse(name, &std::fs::read(path(name)).expect("there"), &How { format, ..How::default() })
             .expect("good")
     }
 
-    fn messages(rows: &Rows, i: usize) -> &str {
+    fn messages(rows: &PromptRows, i: usize) -> &str {
         match &rows.rows[i].ask {
             Ask::Verbatim(asked) => &asked.json,
             _ => panic!("messages were expected"),
@@ -247,25 +247,25 @@ mod tests {
 
     #[test]
     fn files_of_another_writer_are_read_whatever_their_types_and_codecs() {
-        let rows = read("messages-snappy.parquet", Format::Parquet);
+        let rows = read("messages-snappy.parquet", DataFormat::Parquet);
         assert_eq!(rows.rows.len(), 20);
         assert_eq!(
             messages(&rows, 3),
             r#"[{"role":"system","content":"Be brief."},{"role":"user","content":"Question 3, é 日本?","name":"anna"}]"#
         );
         assert_eq!(rows.rows[3].reply.as_deref(), Some("word word word word "));
-        let rows = read("conversations-zstd.parquet", Format::Hf);
+        let rows = read("conversations-zstd.parquet", DataFormat::Hf);
         assert_eq!(messages(&rows, 19), r#"[{"role":"user","content":"hello 19"}]"#);
-        let rows = read("question-gzip.parquet", Format::Jsonl);
+        let rows = read("question-gzip.parquet", DataFormat::Jsonl);
         assert_eq!(rows.rows[39].ask, Ask::Text("Which word is number 3?".into()));
         let note = "prompts are in the column \"Question\", replies in \"answer\"";
         assert_eq!((rows.rows.len(), rows.note.as_deref()), (40, Some(note)));
-        let rows = read("json-text-plain.parquet", Format::Parquet);
+        let rows = read("json-text-plain.parquet", DataFormat::Parquet);
         assert_eq!(messages(&rows, 11), r#"[{"role": "user", "content": "text 11", "x": 1.5}]"#);
         assert_eq!(rows.rows[11].output, Some(5));
-        let rows = read("conversations-zstd.parquet", Format::ShareGpt);
+        let rows = read("conversations-zstd.parquet", DataFormat::ShareGpt);
         assert_eq!(rows.rows[2].ask, Ask::Text("hello 2".into()));
-        let rows = read("lengths-lz4.parquet", Format::BurstGpt);
+        let rows = read("lengths-lz4.parquet", DataFormat::BurstGpt);
         assert_eq!((&rows.rows[1].ask, rows.rows[1].output), (&Ask::Tokens(20), Some(2)));
         let skipped = rows.skipped.expect("a failed request").to_string();
         assert_eq!(skipped, "skipped 1 of 3: first at row 3: a request that failed");
@@ -275,7 +275,7 @@ mod tests {
     fn a_damaged_file_is_one_sentence() {
         for name in ["messages-snappy.parquet", "conversations-zstd.parquet", "question-gzip.parquet"] {
             let whole = std::fs::read(path(name)).expect("there");
-            let how = How { format: Format::Hf, ..How::default() };
+            let how = How { format: DataFormat::Hf, ..How::default() };
             for end in (4..whole.len()).step_by(37) {
                 let error = parse("file", &whole[..end], &how).expect_err("cut off").message;
                 assert!(
@@ -296,12 +296,15 @@ mod tests {
         };
         let brotli = std::fs::read(path("prompt-brotli.parquet")).expect("there");
         let told = "cannot read \"file\": its pages are packed with brotli, which is not read";
-        assert_eq!(error(&brotli, Format::Hf), told);
-        assert_eq!(error(b"", Format::Parquet), "cannot read \"file\": it is empty");
-        assert_eq!(error(b"prompt\na\n", Format::Parquet), "cannot read \"file\": it is no Parquet file");
+        assert_eq!(error(&brotli, DataFormat::Hf), told);
+        assert_eq!(error(b"", DataFormat::Parquet), "cannot read \"file\": it is empty");
+        assert_eq!(error(b"prompt\na\n", DataFormat::Parquet), "cannot read \"file\": it is no Parquet file");
         let packed = bytes::packed(&std::fs::read(path("messages-snappy.parquet")).expect("there"));
         assert_eq!(
-            parse("file", &packed, &How { format: Format::Hf, ..How::default() }).expect("good").rows.len(),
+            parse("file", &packed, &How { format: DataFormat::Hf, ..How::default() })
+                .expect("good")
+                .rows
+                .len(),
             20
         );
     }

@@ -1,8 +1,8 @@
 //! Columns of prompts and replies by the names that data sets usually give them.
 
-use super::entry::{Cell, Entry, Fault, Field};
+use super::entry::{Cell, Entry, EntryFault, EntryField};
 use super::{How, ask, json, sharegpt};
-use crate::workload::{Ask, Row};
+use crate::workload::{Ask, PromptRow};
 
 /// In the order in which they are looked for.
 const PROMPTS: [&str; 16] = [
@@ -73,7 +73,7 @@ pub(super) fn columns(names: &[&str], how: &How) -> Result<Columns, String> {
     Ok(Columns { prompt, reply })
 }
 
-pub(super) fn row(entry: &Entry, columns: &Columns, named_reply: bool) -> Result<Row, Fault> {
+pub(super) fn row(entry: &Entry, columns: &Columns, named_reply: bool) -> Result<PromptRow, EntryFault> {
     let field = ask::named(entry, &columns.prompt)?;
     let mut row = prompt(field)?;
     ask::tools(entry, &mut row.ask);
@@ -98,7 +98,7 @@ pub(super) fn row(entry: &Entry, columns: &Columns, named_reply: bool) -> Result
 }
 
 /// The value of an entry under a usual name of replies, if it is not the prompt.
-pub(super) fn reply<'e, 'a>(entry: &'e Entry<'a>, prompt: &Field) -> Option<&'e Field<'a>> {
+pub(super) fn reply<'e, 'a>(entry: &'e Entry<'a>, prompt: &EntryField) -> Option<&'e EntryField<'a>> {
     let names = REPLIES.iter().filter(|name| !prompt.name.eq_ignore_ascii_case(name));
     names.into_iter().find_map(|name| entry.get(name))
 }
@@ -109,7 +109,7 @@ pub(super) fn reply_name(entry: &Entry) -> Option<String> {
     found.map(|field| field.name.to_string())
 }
 
-fn prompt(field: &Field) -> Result<Row, Fault> {
+fn prompt(field: &EntryField) -> Result<PromptRow, EntryFault> {
     if let Some(list) = field.structure() {
         let first = json::elements(&list).next().and_then(Result::ok);
         let first = first.map(|first| first.json.to_string()).unwrap_or_default();
@@ -118,12 +118,16 @@ fn prompt(field: &Field) -> Result<Row, Fault> {
             // Turns of a user that are asked one after another: the first.
             Some(b'"') if matches!(field.cell, Cell::Json(_)) => {
                 let cell = Cell::Json(first.into());
-                return Ok(Row::new(ask::ask(&Field { name: field.name.clone(), cell, at: field.at })?));
+                return Ok(PromptRow::new(ask::ask(&EntryField {
+                    name: field.name.clone(),
+                    cell,
+                    at: field.at,
+                })?));
             }
             _ => {}
         }
     }
-    Ok(Row::new(ask::ask(field)?))
+    Ok(PromptRow::new(ask::ask(field)?))
 }
 
 fn is_turn(json: &str) -> bool {
@@ -135,15 +139,15 @@ fn is_turn(json: &str) -> bool {
 mod tests {
     use super::*;
     use crate::record::{Key, Verbatim};
-    use crate::workload::read::{Format, testing};
+    use crate::workload::read::{DataFormat, testing};
     use std::sync::Arc;
 
     fn how(prompt: Option<&str>, reply: Option<&str>) -> How {
         let own = |name: Option<&str>| name.map(str::to_string);
-        How { format: Format::Hf, prompt_column: own(prompt), reply_column: own(reply), ..How::default() }
+        How { format: DataFormat::Hf, prompt_column: own(prompt), reply_column: own(reply), ..How::default() }
     }
 
-    fn read(line: &str, how: &How) -> Row {
+    fn read(line: &str, how: &How) -> PromptRow {
         let rows = testing::read_how(&[line, line].join("\n"), how).rows;
         assert_eq!(rows[0], rows[1]);
         rows[0].clone()
@@ -155,9 +159,9 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_their_usual_names() {
-        let text = |prompt: &str, reply: Option<&str>| Row {
+        let text = |prompt: &str, reply: Option<&str>| PromptRow {
             reply: reply.map(Into::into),
-            ..Row::new(Ask::Text(prompt.into()))
+            ..PromptRow::new(Ask::Text(prompt.into()))
         };
         for (line, row) in [
             (r#"{"question": "2+2?", "answer": "4, I think"}"#, text("2+2?", Some("4, I think"))),
@@ -167,7 +171,7 @@ mod tests {
             (r#"{"turns": ["first", "second"], "category": "x"}"#, text("first", None)),
             (
                 r#"{"prompt": "a", "messages": [], "output_tokens": 7}"#,
-                Row { output: Some(7), ..text("a", None) },
+                PromptRow { output: Some(7), ..text("a", None) },
             ),
             // A reply may be a number: that of its tokens has names of its own.
             (r#"{"question": "a", "answer": "42"}"#, text("a", Some("42"))),

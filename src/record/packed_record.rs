@@ -1,4 +1,4 @@
-//! `Parcel`: a finished record on its way to the results, its events packed.
+//! `PackedRecord`: a finished record on its way to the results, its events packed.
 //!
 //! Many requests may end in one moment; unpacked, their events would take three times the room
 //! until they are rows.
@@ -7,7 +7,7 @@ use super::{Events, OutputSource, Packed, Record};
 
 /// A record whose events are beside it.
 #[derive(Debug, Clone)]
-pub struct Parcel {
+pub struct PackedRecord {
     /// Without its events.
     pub record: Box<Record>,
     /// When the server that refused it wants to be asked again.
@@ -15,9 +15,9 @@ pub struct Parcel {
     events: Packed,
 }
 
-impl Parcel {
-    pub fn new(record: Box<Record>, events: Packed) -> Parcel {
-        Parcel { record, retry_after: None, events }
+impl PackedRecord {
+    pub fn new(record: Box<Record>, events: Packed) -> PackedRecord {
+        PackedRecord { record, retry_after: None, events }
     }
 
     /// The whole record.
@@ -51,25 +51,25 @@ impl Parcel {
     }
 }
 
-impl From<Record> for Parcel {
-    fn from(mut record: Record) -> Parcel {
+impl From<Record> for PackedRecord {
+    fn from(mut record: Record) -> PackedRecord {
         let events = Packed::of(&std::mem::take(&mut record.timeline.events));
-        Parcel::new(Box::new(record), events)
+        PackedRecord::new(Box::new(record), events)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Kind, Outcome, Phase, Timeline, Usage};
+    use crate::record::{EventKind, Outcome, Phase, Timeline, Usage};
 
     fn record(tokens: [u32; 3], usage: Option<u32>) -> Record {
         let mut timeline = Timeline::planned(0, 0);
         timeline.sent = Some(5);
         for (i, tokens) in tokens.into_iter().enumerate() {
-            timeline.events.push(1_000 + i as u32, Kind::CONTENT, tokens, 4);
+            timeline.events.push(1_000 + i as u32, EventKind::CONTENT, tokens, 4);
         }
-        timeline.events.push(1_100, Kind::DONE, 0, 0);
+        timeline.events.push(1_100, EventKind::DONE, 0, 0);
         Record {
             seq: 1,
             id: "a".into(),
@@ -104,10 +104,10 @@ mod tests {
     #[test]
     fn a_parcel_shows_and_gives_the_record_that_went_in() {
         let whole = record([1, 2, 1], None);
-        let mut parcel = Parcel::from(whole.clone());
+        let mut parcel = PackedRecord::from(whole.clone());
         assert!(parcel.record.timeline.events.is_empty());
         let mut room = Events::default();
-        room.push(9, Kind::ERROR, 9, 9);
+        room.push(9, EventKind::ERROR, 9, 9);
         for _ in 0..2 {
             parcel.show(&mut room, |seen| assert_eq!(format!("{seen:?}"), format!("{whole:?}")));
         }
@@ -119,7 +119,7 @@ mod tests {
     fn tokens_are_counted_without_the_lists_as_with_them() {
         for (tokens, usage) in [([1, 2, 1], None), ([1, 0, 1], None), ([0, 0, 0], Some(7))] {
             let whole = record(tokens, usage);
-            assert_eq!(Parcel::from(whole.clone()).output_tokens(), whole.output_tokens());
+            assert_eq!(PackedRecord::from(whole.clone()).output_tokens(), whole.output_tokens());
         }
     }
 }

@@ -1,10 +1,10 @@
-//! `Intent`: what a plan wanted.
+//! `ExpectedLoad`: what a plan wanted.
 
 use crate::record::Nanos;
 
 /// What a plan wanted, as far as it can be held against the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Intent {
+pub struct ExpectedLoad {
     /// Places of a closed loop, and when the last of them starts.
     pub places: Option<usize>,
     pub places_from: Nanos,

@@ -2,15 +2,15 @@
 
 use crate::run::Plan;
 use crate::schedule::Shape;
-use crate::stats::report::Intent;
+use crate::stats::report::ExpectedLoad;
 use crate::workload::Workload;
 
-pub fn intent(plan: &Plan) -> Intent {
+pub fn intent(plan: &Plan) -> ExpectedLoad {
     let places_from = match plan.arrivals {
         Shape::Closed { over, .. } => (over * 1e9) as i64,
         _ => 0,
     };
-    Intent {
+    ExpectedLoad {
         places: plan.arrivals.places().and(plan.places()),
         places_from,
         rate: match plan.arrivals {

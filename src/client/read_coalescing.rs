@@ -1,4 +1,4 @@
-//! `Patience`: how long arrivals may gather before they are read.
+//! `ReadCoalescing`: how long arrivals may gather before they are read.
 //!
 //! The kernel has stamped what arrives, so a later read tells the same times; reading several
 //! sockets in one round spares waking up for each. The wait is bounded so that no two events of
@@ -27,7 +27,7 @@ const CHOSEN_EVERY: Nanos = 20_000_000;
 
 /// What was seen since the wait was chosen, and the choice.
 #[derive(Debug, Default)]
-pub struct Patience {
+pub struct ReadCoalescing {
     wait: Nanos,
     since: Nanos,
     /// A read had no stamp of the kernel: its own time counts, and must not be put off.
@@ -46,7 +46,7 @@ struct Seen {
     began: Nanos,
 }
 
-impl Patience {
+impl ReadCoalescing {
     /// How long to wait before the next round; `None`: not at all.
     pub fn wait(&self) -> Option<Duration> {
         (self.wait >= LEAST).then(|| Duration::from_nanos(self.wait as u64))
@@ -112,14 +112,14 @@ impl Patience {
 mod tests {
     use super::*;
 
-    fn alone() -> Patience {
-        let mut patience = Patience::default();
+    fn alone() -> ReadCoalescing {
+        let mut patience = ReadCoalescing::default();
         patience.clients(1);
         patience
     }
 
     /// Goes on for `rounds` choices at so many reads a second each; the wait in microseconds.
-    fn after(patience: &mut Patience, rounds: Nanos, rate: u64, streams: usize, shared: u64) -> Nanos {
+    fn after(patience: &mut ReadCoalescing, rounds: Nanos, rate: u64, streams: usize, shared: u64) -> Nanos {
         let start = patience.since.max(1);
         for round in 1..=rounds {
             let reads = rate * CHOSEN_EVERY as u64 / 1_000_000_000;
@@ -171,9 +171,9 @@ mod tests {
 
     #[test]
     fn the_client_that_can_bear_the_least_says_how_long() {
-        let mut both = Patience::default();
+        let mut both = ReadCoalescing::default();
         both.clients(3);
-        let turn = |both: &mut Patience, slow: u64, fast: u64, fast_shared: u64| {
+        let turn = |both: &mut ReadCoalescing, slow: u64, fast: u64, fast_shared: u64| {
             (0..slow).for_each(|_| both.read(0, false, true));
             (0..fast).for_each(|read| both.read(1, read < fast_shared, true));
             both.choose(both.since.max(1) + CHOSEN_EVERY, &[128, 4, 0]);

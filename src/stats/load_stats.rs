@@ -1,8 +1,8 @@
-//! `Conduct`: how a run was carried out, from its records: what was sent when, what was read
+//! `LoadStats`: how a run was carried out, from its records: what was sent when, what was read
 //! late, what the network did, and how latencies went along.
 
 use super::flow::Flow;
-use super::rates::InFlight;
+use super::rates::OpenIntervals;
 use super::sample::Sample;
 use super::trend::{self, BATCHES, BATCHES_MIN, Trend};
 use crate::record::{Nanos, Outcome, Record, Timeout};
@@ -18,7 +18,7 @@ const IN_FLIGHT_LEAST: f64 = 1.0;
 
 /// Facts of the measured requests that were planned in the window.
 #[derive(Debug, Clone)]
-pub struct Conduct {
+pub struct LoadStats {
     planned: Span,
     sent: Span,
     /// Waiting at the concurrency cap, and what the load generator was late by.
@@ -61,9 +61,9 @@ struct Step {
     gap_ms: f32,
 }
 
-impl Default for Conduct {
+impl Default for LoadStats {
     fn default() -> Self {
-        Conduct {
+        LoadStats {
             planned: Span::default(),
             sent: Span::default(),
             at_cap: 0,
@@ -85,7 +85,7 @@ impl Default for Conduct {
     }
 }
 
-impl Conduct {
+impl LoadStats {
     /// Adds a measured record; `flow` is its own. `open`: latencies count from the planned time.
     pub fn add(&mut self, record: &Record, flow: &Flow, open: bool) {
         let timeline = &record.timeline;
@@ -186,7 +186,7 @@ impl Conduct {
         Some((self.planned.ends?.0, self.sent.ends?.1))
     }
 
-    pub fn merge(&mut self, other: &Conduct) {
+    pub fn merge(&mut self, other: &LoadStats) {
         self.planned.merge(&other.planned);
         self.sent.merge(&other.sent);
         self.at_cap += other.at_cap;
@@ -214,7 +214,7 @@ impl Conduct {
 
 /// The trend of the number of requests in flight. Parts of the window must be as long as a
 /// request, or one request stands in many of them.
-pub fn in_flight_trend(in_flight: &InFlight, from: Nanos, to: Nanos, request: Nanos) -> Option<Trend> {
+pub fn in_flight_trend(in_flight: &OpenIntervals, from: Nanos, to: Nanos, request: Nanos) -> Option<Trend> {
     let parts = ((to - from) / request.max(1)).min(BATCHES as Nanos);
     if parts < BATCHES_MIN as Nanos {
         return None;

@@ -1,4 +1,4 @@
-//! `Shot`: the first write of one request, and what became of it.
+//! `FirstWrite`: the first write of one request, and what became of it.
 //!
 //! The thread that fires it, the session that waits for the reply and the reader of the reply
 //! share it, so that nobody has to be woken to learn that a request has left.
@@ -21,7 +21,7 @@ const CALLED_OFF: Nanos = Nanos::MIN;
 
 /// One first write.
 #[derive(Debug, Default)]
-pub struct Shot {
+pub struct FirstWrite {
     sent: AtomicI64,
     written: AtomicI64,
     /// The socket has taken the whole request.
@@ -31,7 +31,7 @@ pub struct Shot {
     fell_short: Notify,
 }
 
-impl Shot {
+impl FirstWrite {
     /// Takes the time, writes what the socket takes at once, takes the time again. Nothing is
     /// written once it has been called off. A socket takes nothing more than once.
     pub fn fire(&self, socket: &TcpStream, bytes: Bytes) {
@@ -79,7 +79,7 @@ impl Shot {
         Some(self.written.load(Ordering::Acquire)).filter(|written| *written != 0)
     }
 
-    /// Once [`Shot::written`] tells a time: whether the socket has taken the whole request.
+    /// Once [`FirstWrite::written`] tells a time: whether the socket has taken the whole request.
     pub fn whole(&self) -> bool {
         self.whole.load(Ordering::Acquire)
     }
@@ -98,7 +98,7 @@ impl Shot {
 }
 
 /// Calls a shot off that has not been fired when whoever waits for its reply goes.
-pub struct CallsOff<'a>(pub &'a Shot);
+pub struct CallsOff<'a>(pub &'a FirstWrite);
 
 impl Drop for CallsOff<'_> {
     fn drop(&mut self) {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn it_leaves_once_and_tells_its_times() {
         let (client, mut server) = pair();
-        let shot = Shot::default();
+        let shot = FirstWrite::default();
         assert_eq!((shot.sent(), shot.written()), (None, None));
         let before = os::now();
         shot.fire(&client, Bytes::from_static(b"a"));
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn what_was_called_off_never_leaves() {
         let (client, mut server) = pair();
-        let shot = Shot::default();
+        let shot = FirstWrite::default();
         assert!(shot.call_off() && shot.call_off() && shot.called_off());
         shot.fire(&client, Bytes::from_static(b"a"));
         assert_eq!((shot.sent(), shot.written()), (None, None));
@@ -150,14 +150,14 @@ mod tests {
     #[tokio::test]
     async fn a_socket_that_takes_a_part_or_fails_is_told() {
         let (client, server) = pair();
-        let shot = Shot::default();
+        let shot = FirstWrite::default();
         let long = Bytes::from(vec![b'x'; 64 << 20]);
         shot.fire(&client, long.clone());
         assert!(shot.written().is_some() && !shot.whole());
         let rest = shot.fell_short().await.expect("takes some");
         assert!(!rest.is_empty() && rest.len() < long.len());
         drop(server);
-        let failed = Shot::default();
+        let failed = FirstWrite::default();
         // The reset is known once it has come back.
         while os::send(client.as_raw_fd(), b"x").is_ok_and(|_| true) {}
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! `Places`: the concurrency cap. A request holds a place from its admission to its end.
+//! `ConcurrencyLimit`: the concurrency cap. A request holds a place from its admission to its end.
 
 use crate::record::Nanos;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// The places of a run: a number of them, or no limit.
-pub struct Places {
+pub struct ConcurrencyLimit {
     free: Option<Free>,
 }
 
@@ -23,7 +23,7 @@ struct Free {
 type Returned = (Nanos, u32);
 
 /// One place in use; dropping it gives it back.
-pub struct Place {
+pub struct Permit {
     back: Option<mpsc::UnboundedSender<Returned>>,
     /// When the place became free, for whoever took it: 0 when it always was.
     pub free_since: Nanos,
@@ -32,29 +32,29 @@ pub struct Place {
     freed_at: Nanos,
 }
 
-impl Places {
-    pub fn new(cap: Option<usize>) -> Places {
+impl ConcurrencyLimit {
+    pub fn new(cap: Option<usize>) -> ConcurrencyLimit {
         let free = cap.map(|cap| {
             let (back, returned) = mpsc::unbounded_channel();
             Free { unused: cap, back, returned }
         });
-        Places { free }
+        ConcurrencyLimit { free }
     }
 
     /// Waits for a free place.
-    pub async fn take(&mut self) -> Place {
+    pub async fn take(&mut self) -> Permit {
         if let Some(place) = self.try_take() {
             return place;
         }
         let free = self.free.as_mut().expect("a place without a limit is always free");
         let (free_since, setbacks) = free.returned.recv().await.expect("we hold a sender");
-        Place { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 }
+        Permit { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 }
     }
 
     /// A place that is free now.
-    pub fn try_take(&mut self) -> Option<Place> {
+    pub fn try_take(&mut self) -> Option<Permit> {
         let Some(free) = &mut self.free else {
-            return Some(Place { back: None, free_since: 0, setbacks: 0, freed_at: 0 });
+            return Some(Permit { back: None, free_since: 0, setbacks: 0, freed_at: 0 });
         };
         let (free_since, setbacks) = match free.unused.checked_sub(1) {
             Some(rest) => {
@@ -63,7 +63,7 @@ impl Places {
             }
             None => free.returned.try_recv().ok()?,
         };
-        Some(Place { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 })
+        Some(Permit { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 })
     }
 
     /// Nobody takes a place any more: who rests in one need not go on.
@@ -74,8 +74,8 @@ impl Places {
     }
 }
 
-impl Place {
-    /// Keeps the place for a while; not after [`Places::close`].
+impl Permit {
+    /// Keeps the place for a while; not after [`ConcurrencyLimit::close`].
     pub async fn rest(&self, time: Duration) {
         let closed = async {
             match &self.back {
@@ -95,7 +95,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(back) = &self.back {
             let at = if self.freed_at == 0 { crate::os::now() } else { self.freed_at };
@@ -133,7 +133,7 @@ impl Sessions {
 
 /// Tells every session to give up.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<GivenUp>);
+pub struct GiveUp(Arc<GivenUp>);
 
 #[derive(Default)]
 struct GivenUp {
@@ -141,7 +141,7 @@ struct GivenUp {
     told: Notify,
 }
 
-impl Cancel {
+impl GiveUp {
     pub fn give_up(&self) {
         self.0.is.store(true, Ordering::Release);
         self.0.told.notify_waiters();
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_freed_place_tells_since_when_it_is_free() {
         block_on(async {
-            let mut places = Places::new(Some(1));
+            let mut places = ConcurrencyLimit::new(Some(1));
             let place = places.take().await;
             assert_eq!(place.free_since, 0);
             assert!(places.try_take().is_none());
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_place_rests_no_longer_than_places_are_taken_and_remembers_its_setbacks() {
         block_on(async {
-            let mut places = Places::new(Some(1));
+            let mut places = ConcurrencyLimit::new(Some(1));
             let mut place = places.take().await;
             place.setbacks = 3;
             place.free(1);
@@ -196,14 +196,14 @@ mod tests {
 
     #[test]
     fn places_that_nobody_takes_cost_nothing() {
-        let mut places = Places::new(Some(usize::MAX));
+        let mut places = ConcurrencyLimit::new(Some(usize::MAX));
         assert_eq!(places.try_take().map(|place| place.free_since), Some(0));
     }
 
     #[test]
     fn places_that_were_never_used_go_first() {
         block_on(async {
-            let mut places = Places::new(Some(2));
+            let mut places = ConcurrencyLimit::new(Some(2));
             places.take().await.free(77);
             assert_eq!(places.take().await.free_since, 0);
             assert_eq!(places.take().await.free_since, 77);
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn without_a_cap_there_is_always_a_place() {
         block_on(async {
-            let mut places = Places::new(None);
-            let held: Vec<Place> = (0..1000).map(|_| places.try_take().expect("no limit")).collect();
+            let mut places = ConcurrencyLimit::new(None);
+            let held: Vec<Permit> = (0..1000).map(|_| places.try_take().expect("no limit")).collect();
             assert_eq!(held.len(), 1000);
         });
     }

@@ -1,10 +1,10 @@
-//! `Tally`: the whole numbers of a run: how many requests ended how, and with which lengths.
+//! `Counts`: the whole numbers of a run: how many requests ended how, and with which lengths.
 
 use crate::record::{Nanos, Outcome, OutputSource, Record};
 
 /// Counts over the measured requests that were planned in the window.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct Counts {
     pub requests: u64,
     pub succeeded: u64,
     /// Within every limit of the SLO.
@@ -12,11 +12,11 @@ pub struct Tally {
     /// Output tokens of failed requests.
     pub wasted_tokens: u64,
     /// Input tokens that a prefix cache answered, and the inputs that they were part of.
-    pub cached: Cached,
+    pub cached: CachedTokens,
     /// Successes by where their number of output tokens comes from.
-    pub sources: Sources,
-    pub asked_output: Asked,
-    pub asked_input: Asked,
+    pub sources: TokenSources,
+    pub asked_output: LengthCheck,
+    pub asked_input: LengthCheck,
     /// Successes that have output tokens by their usage, and no event with output.
     pub unseen_output: u64,
     /// Successes whose stream came whole at its end.
@@ -38,7 +38,7 @@ pub struct Tally {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cached {
+pub struct CachedTokens {
     /// Successes that reported cached tokens.
     pub reports: u64,
     pub tokens: u64,
@@ -46,7 +46,7 @@ pub struct Cached {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct TokenSources {
     pub usage: u64,
     pub tokenizer: u64,
     pub events: u64,
@@ -57,7 +57,7 @@ pub struct Sources {
 
 /// Asked lengths against counted ones, where both are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct LengthCheck {
     pub compared: u64,
     /// The counted length is the asked one.
     pub met: u64,
@@ -116,7 +116,7 @@ impl std::fmt::Display for Failed {
     }
 }
 
-impl Tally {
+impl Counts {
     pub fn add(&mut self, record: &Record) {
         let timeline = &record.timeline;
         self.requests += 1;
@@ -161,7 +161,7 @@ impl Tally {
         self.requests - self.succeeded
     }
 
-    pub fn merge(&mut self, other: &Tally) {
+    pub fn merge(&mut self, other: &Counts) {
         self.requests += other.requests;
         self.succeeded += other.succeeded;
         self.forced_length += other.forced_length;
@@ -195,7 +195,7 @@ pub fn least(a: Option<Nanos>, b: Option<Nanos>) -> Option<Nanos> {
     a.into_iter().chain(b).min()
 }
 
-impl Asked {
+impl LengthCheck {
     fn add(&mut self, asked: Option<u32>, counted: Option<u32>) {
         let (Some(asked), Some(counted)) = (asked, counted) else { return };
         self.compared += 1;
@@ -215,7 +215,7 @@ impl Asked {
         (self.counted_tokens as f64 - self.asked_tokens as f64) / self.compared.max(1) as f64
     }
 
-    fn merge(&mut self, other: &Asked) {
+    fn merge(&mut self, other: &LengthCheck) {
         self.compared += other.compared;
         self.met += other.met;
         self.asked_tokens += other.asked_tokens;

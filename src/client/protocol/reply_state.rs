@@ -1,14 +1,14 @@
-//! `Tally`: adds the meanings of one reply up, and says how the request ended.
+//! `ReplyState`: adds the meanings of one reply up, and says how the request ended.
 
 use super::api::Api;
-use super::finish::Finish;
-use super::meaning::Meaning;
+use super::finish::FinishReason;
+use super::meaning::EventMeaning;
 use super::usage;
-use crate::record::{Kind, Outcome, Seen, Usage};
+use crate::record::{EventKind, Outcome, Seen, Usage};
 
 /// What one reply has said so far.
 #[derive(Debug, Clone)]
-pub struct Tally {
+pub struct ReplyState {
     api: Api,
     events: u32,
     /// Events with output, and the bytes of their text.
@@ -20,7 +20,7 @@ pub struct Tally {
     /// Of the choice with the lowest index.
     finish: Option<(u32, String)>,
     /// The first reason that is no good one.
-    bad: Option<(Finish, String)>,
+    bad: Option<(FinishReason, String)>,
     choices: Vec<Choice>,
     /// Usage in events without choices: how many told something, the latest, and their sum.
     apart: u32,
@@ -43,7 +43,7 @@ struct Choice {
 
 /// How a request ended, as far as its bytes tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ReplyEnd {
     pub outcome: Outcome,
     /// Why it is no success: the server's words, or ours.
     pub error: Option<String>,
@@ -56,9 +56,9 @@ pub struct Verdict {
 /// index up for ever would cost more and more.
 const CHOICES_MAX: usize = 1024;
 
-impl Tally {
+impl ReplyState {
     pub fn new(api: Api) -> Self {
-        Tally {
+        ReplyState {
             api,
             events: 0,
             outputs: 0,
@@ -79,11 +79,11 @@ impl Tally {
     /// Adds one event, or the one meaning of a reply that was not streamed. Gives the output
     /// tokens that it carried, 0 when nothing tells: by its own word, or by how far usage went
     /// on since the choice's last event, provided that usage comes with every output event.
-    pub fn add(&mut self, meaning: &Meaning) -> u32 {
+    pub fn add(&mut self, meaning: &EventMeaning) -> u32 {
         self.events = self.events.saturating_add(1);
-        self.outputs = self.outputs.saturating_add(meaning.kind.has(Kind::OUTPUT).into());
+        self.outputs = self.outputs.saturating_add(meaning.kind.has(EventKind::OUTPUT).into());
         self.bytes += u64::from(meaning.bytes);
-        self.done |= meaning.kind.has(Kind::DONE);
+        self.done |= meaning.kind.has(EventKind::DONE);
         if self.error.is_none() {
             self.error.clone_from(&meaning.error);
         }
@@ -127,9 +127,9 @@ impl Tally {
     /// The end. `clean_end`: every byte of the body arrived. `asked`: the most tokens that the
     /// reply might have. `streamed` words the error only. The status is 2xx: any other is a
     /// failure that no body can make good.
-    pub fn outcome(&self, clean_end: bool, asked: u32, streamed: bool) -> Verdict {
+    pub fn outcome(&self, clean_end: bool, asked: u32, streamed: bool) -> ReplyEnd {
         let (outcome, error) = self.judge(clean_end, asked, if streamed { "stream" } else { "reply" });
-        Verdict {
+        ReplyEnd {
             outcome,
             error,
             finish: self
@@ -150,7 +150,7 @@ impl Tally {
             return (Outcome::ServerError, Some(said.to_string()));
         }
         match &self.bad {
-            Some((Finish::Filtered, reason)) => {
+            Some((FinishReason::Filtered, reason)) => {
                 let words = format!("a filter ended the {what}: finish reason {reason:?}");
                 return (Outcome::ContentFilter, Some(words));
             }
@@ -205,7 +205,7 @@ impl Tally {
         }
     }
 
-    fn see(&mut self, meaning: &Meaning) {
+    fn see(&mut self, meaning: &EventMeaning) {
         let mut rest = meaning.choices;
         while rest != 0 {
             self.choice(rest.trailing_zeros());
@@ -235,8 +235,8 @@ impl Tally {
 
     fn finished(&mut self, index: u32, reason: &str) {
         self.choice(index).finished = true;
-        let finish = Finish::of(reason);
-        if self.bad.is_none() && matches!(finish, Finish::Badly | Finish::Filtered) {
+        let finish = FinishReason::of(reason);
+        if self.bad.is_none() && matches!(finish, FinishReason::Badly | FinishReason::Filtered) {
             self.bad = Some((finish, reason.to_string()));
         }
         if self.finish.as_ref().is_none_or(|(first, _)| index < *first) {
@@ -245,8 +245,8 @@ impl Tally {
     }
 
     /// Takes the usage of an event; gives by how many tokens it went on.
-    fn usage(&mut self, meaning: &Meaning) -> u32 {
-        let has_usage = meaning.kind.has(Kind::USAGE);
+    fn usage(&mut self, meaning: &EventMeaning) -> u32 {
+        let has_usage = meaning.kind.has(EventKind::USAGE);
         let several = meaning.choices.count_ones() as usize + meaning.choices_beyond.len();
         if several == 0 {
             if has_usage {
@@ -263,7 +263,7 @@ impl Tally {
         };
         let choice = self.choice(index);
         if !has_usage {
-            choice.gap |= meaning.kind.has(Kind::OUTPUT);
+            choice.gap |= meaning.kind.has(EventKind::OUTPUT);
             return 0;
         }
         let before = choice.usage.output.unwrap_or(0);
@@ -283,8 +283,8 @@ mod tests {
     use crate::client::protocol::{read_event, read_reply};
 
     /// The verdict over a chat stream, and the tokens that each event carried.
-    fn told(events: &[&str], clean_end: bool) -> (Verdict, Vec<u32>) {
-        let mut tally = Tally::new(Api::Chat);
+    fn told(events: &[&str], clean_end: bool) -> (ReplyEnd, Vec<u32>) {
+        let mut tally = ReplyState::new(Api::Chat);
         let tokens = events
             .iter()
             .map(|data| tally.add(&read_event(Api::Chat, data.as_bytes(), None).expect("an event")))
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn bytes_that_could_not_be_read_are_no_success() {
-        let mut tally = Tally::new(Api::Chat);
+        let mut tally = ReplyState::new(Api::Chat);
         tally.add(&read_event(Api::Chat, STOP.as_bytes(), None).expect("an event"));
         tally.broken("no JSON");
         let verdict = tally.outcome(true, 0, true);
@@ -373,7 +373,7 @@ mod tests {
     fn a_full_reply_needs_no_finish_reason() {
         let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
         let judge = |events: &[&str], asked| {
-            let mut tally = Tally::new(Api::Chat);
+            let mut tally = ReplyState::new(Api::Chat);
             for data in events {
                 tally.add(&read_event(Api::Chat, data.as_bytes(), None).expect("an event"));
             }
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_tensorrt_stream_is_its_only_finish() {
-        let mut tally = Tally::new(Api::TensorRt);
+        let mut tally = ReplyState::new(Api::TensorRt);
         assert_eq!(tally.outcome(true, 0, true).outcome, Outcome::Unfinished);
         tally.add(&read_event(Api::TensorRt, br#"{"text_output":"red"}"#, None).expect("an event"));
         assert_eq!(tally.outcome(true, 0, true).outcome, Outcome::Success);
@@ -518,7 +518,7 @@ mod tests {
     #[test]
     fn a_whole_reply_is_judged_by_the_same_rules() {
         let judge = |api, body: &str| {
-            let mut tally = Tally::new(api);
+            let mut tally = ReplyState::new(api);
             tally.add(&read_reply(api, body.as_bytes(), None).expect("a reply"));
             let verdict = tally.outcome(true, 0, false);
             (verdict.outcome, verdict.finish, verdict.usage.output)

@@ -2,14 +2,14 @@
 //! growing queues must not.
 
 use super::super::fixture::{MS, reply};
-use super::super::report::{Intent, Report};
+use super::super::report::{ExpectedLoad, Report};
 use super::super::verdict::Verdict;
 use super::super::{Summary, Window};
 use super::*;
-use crate::record::{Health, Kind};
+use crate::record::{EventKind, Health};
 
-fn conduct(records: impl IntoIterator<Item = Record>) -> Conduct {
-    let (mut conduct, mut flow) = (Conduct::default(), Flow::default());
+fn conduct(records: impl IntoIterator<Item = Record>) -> LoadStats {
+    let (mut conduct, mut flow) = (LoadStats::default(), Flow::default());
     for record in records {
         flow.read(&record);
         conduct.add(&record, &flow, true);
@@ -85,7 +85,7 @@ fn later_turns_are_not_part_of_the_schedule() {
 
 #[test]
 fn a_long_run_keeps_a_part_of_its_course() {
-    let mut conduct = Conduct::default();
+    let mut conduct = LoadStats::default();
     let flow = Flow::default();
     let record = reply(0, 0).tokens_at(&[5]).record();
     for seq in 0..(2 * COURSE_MAX as u64 + 10) {
@@ -144,7 +144,7 @@ fn served(seq: usize, sent: f64, start: f64, service: f64, gap: f64) -> Record {
     (time.planned, time.admitted, time.sent) = (sent_ns, sent_ns, Some(sent_ns));
     let first = start - sent + 40.0 * gap;
     for at in [first, first + 8.0 * gap, start - sent + service.max(50.0)] {
-        time.events.push(us(at), Kind::CONTENT, 0, 4);
+        time.events.push(us(at), EventKind::CONTENT, 0, 4);
     }
     time.end = sent_ns + Nanos::from(time.events.at_us[2]) * 1_000;
     record
@@ -188,7 +188,7 @@ fn closed(dice: &mut Dice, n: usize, places: usize, sigma: f64, memory: f64, dri
 fn verdict(records: &[Record], places: Option<usize>) -> Verdict {
     let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, None, places.is_none());
     records.iter().for_each(|record| summary.add(record));
-    let intent = Intent { places, level: true, ..Intent::default() };
+    let intent = ExpectedLoad { places, level: true, ..ExpectedLoad::default() };
     Report::new(&summary, &intent, &Health::default(), 0.0).verdict()
 }
 
@@ -291,7 +291,7 @@ fn a_ramp_has_no_level_to_judge() {
     let mut summary = Summary::new(Window::Running { start: Some(0), latest: None }, None, true);
     open(&mut Dice(1), 200, 3.0, 2, 0.0, 0.0).iter().for_each(|record| summary.add(record));
     let judged = |level| {
-        let intent = Intent { level, ..Intent::default() };
+        let intent = ExpectedLoad { level, ..ExpectedLoad::default() };
         Report::new(&summary, &intent, &Health::default(), 0.0).verdict()
     };
     assert_eq!((judged(true), judged(false)), (Verdict::NotSteady, Verdict::Valid));
@@ -299,7 +299,7 @@ fn a_ramp_has_no_level_to_judge() {
 
 #[test]
 fn in_flight_is_judged_in_parts_as_long_as_a_request() {
-    let mut in_flight = InFlight::default();
+    let mut in_flight = OpenIntervals::default();
     let growing: Vec<Record> =
         (0..100).map(|i| reply(i, 10 * i as Nanos).ends(50 + 10 * i as Nanos).record()).collect();
     growing.iter().for_each(|record| in_flight.add(record));

@@ -1,4 +1,4 @@
-//! `Order`: one request with its times, on its way to the socket.
+//! `OutgoingRequest`: one request with its times, on its way to the socket.
 
 use super::outage::Outage;
 use crate::os;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 /// One request to be sent. Times are absolute on the monotonic clock.
-pub struct Order {
+pub struct OutgoingRequest {
     pub request: Request,
     /// The `x-request-id`.
     pub id: String,
@@ -22,11 +22,20 @@ pub struct Order {
     pub outage: Option<Arc<Outage>>,
 }
 
-impl Order {
+impl OutgoingRequest {
     /// A request outside any run, due now.
-    pub fn alone(request: Request, id: String, bytes: Bytes, keep_text: bool) -> Box<Order> {
+    pub fn alone(request: Request, id: String, bytes: Bytes, keep_text: bool) -> Box<OutgoingRequest> {
         let (now, phase) = (os::now(), Phase::Measured);
-        Box::new(Order { request, id, bytes, phase, planned: now, admitted: now, keep_text, outage: None })
+        Box::new(OutgoingRequest {
+            request,
+            id,
+            bytes,
+            phase,
+            planned: now,
+            admitted: now,
+            keep_text,
+            outage: None,
+        })
     }
 
     /// The record of this request before anything has happened to it.

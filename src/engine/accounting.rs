@@ -1,15 +1,15 @@
-//! `Books`: everything the server counts and remembers about its generations.
+//! `Accounting`: everything the server counts and remembers about its generations.
 
 use std::cell::{Cell, RefCell};
 
 use crate::engine::metrics::Metrics;
 use crate::engine::nanos::Nanos;
-use crate::engine::truth::{Entry, Truth};
+use crate::engine::truth::{TruthEntry, TruthLog};
 
 /// See the file's head.
-pub struct Books {
+pub struct Accounting {
     pub metrics: RefCell<Metrics>,
-    pub truth: RefCell<Truth>,
+    pub truth: RefCell<TruthLog>,
     /// Tokens in the simulated cache: prompt and output of every generation under way.
     pub cached: Cell<u64>,
     /// Room in which events are put together, so that a token costs no allocation.
@@ -18,16 +18,16 @@ pub struct Books {
 
 /// How far a generation is.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Progress {
+pub struct TokenProgress {
     /// Tokens made.
     pub made: u32,
     first: Nanos,
     last: Nanos,
 }
 
-impl Books {
+impl Accounting {
     pub fn new(metrics: Metrics) -> Self {
-        Books {
+        Accounting {
             metrics: RefCell::new(metrics),
             truth: RefCell::default(),
             cached: Cell::new(0),
@@ -36,7 +36,7 @@ impl Books {
     }
 
     /// A generation got its slot at `at` and its prompt has been read.
-    pub fn admit(&self, entry: &mut Entry, at: Nanos) {
+    pub fn admit(&self, entry: &mut TruthEntry, at: Nanos) {
         entry.admitted = Some(at);
         let mut metrics = self.metrics.borrow_mut();
         metrics.queue.add(seconds(at - entry.arrival));
@@ -45,7 +45,7 @@ impl Books {
     }
 
     /// A token was made at `at`.
-    pub fn token(&self, entry: &Entry, progress: &mut Progress, at: Nanos) {
+    pub fn token(&self, entry: &TruthEntry, progress: &mut TokenProgress, at: Nanos) {
         let mut metrics = self.metrics.borrow_mut();
         if progress.made == 0 {
             progress.first = at;
@@ -66,7 +66,7 @@ impl Books {
     }
 
     /// A generation is over.
-    pub fn finish(&self, mut entry: Entry, progress: &Progress, outcome: &'static str, end: Nanos) {
+    pub fn finish(&self, mut entry: TruthEntry, progress: &TokenProgress, outcome: &'static str, end: Nanos) {
         entry.outcome = outcome;
         entry.output_tokens = progress.made;
         entry.end = end;

@@ -1,4 +1,4 @@
-//! `Ask`: what the body of a completion request asks for, and the errors of those that cannot be
+//! `GenerationRequest`: what the body of a completion request asks for, and the errors of those that cannot be
 //! served, in vLLM's words.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ const CHAT_TOKENS: u32 = 128;
 
 /// A request that can be served.
 #[derive(Debug, PartialEq)]
-pub struct Ask {
+pub struct GenerationRequest {
     pub chat: bool,
     pub stream: bool,
     pub include_usage: bool,
@@ -28,19 +28,19 @@ pub struct Ask {
 
 /// An error reply.
 #[derive(Debug, PartialEq)]
-pub struct Fault {
+pub struct BadRequest {
     pub status: u16,
     pub body: String,
 }
 
-impl Fault {
+impl BadRequest {
     pub fn new(status: u16, message: &str, kind: &str) -> Self {
         let error = json!({"message": message, "type": kind, "param": null, "code": status});
-        Fault { status, body: json!({ "error": error }).to_string() }
+        BadRequest { status, body: json!({ "error": error }).to_string() }
     }
 
     fn bad(message: impl AsRef<str>) -> Self {
-        Fault::new(400, message.as_ref(), "BadRequestError")
+        BadRequest::new(400, message.as_ref(), "BadRequestError")
     }
 }
 
@@ -98,33 +98,33 @@ struct Part<'a> {
     text: Option<Cow<'a, str>>,
 }
 
-impl Ask {
+impl GenerationRequest {
     /// Reads a request body. Fails with the reply that says what is wrong with it.
-    pub fn read(chat: bool, body: &[u8], config: &Config) -> Result<Ask, Fault> {
-        let body: Body = serde_json::from_slice(body).map_err(|error| Fault::bad(error.to_string()))?;
+    pub fn read(chat: bool, body: &[u8], config: &Config) -> Result<GenerationRequest, BadRequest> {
+        let body: Body = serde_json::from_slice(body).map_err(|error| BadRequest::bad(error.to_string()))?;
         if let Some(model) = body.model.as_deref()
             && !model.is_empty()
             && model != config.model
             && !config.any_model()
         {
             let message = format!("The model `{model}` does not exist.");
-            return Err(Fault::new(404, &message, "NotFoundError"));
+            return Err(BadRequest::new(404, &message, "NotFoundError"));
         }
         if body.n.is_some_and(|n| n != 1) {
-            return Err(Fault::bad("n must be 1"));
+            return Err(BadRequest::bad("n must be 1"));
         }
         let prompt_tokens = if chat { messages_tokens(&body)? } else { prompt_tokens(&body)? };
         let usual = i64::from(if chat { CHAT_TOKENS } else { COMPLETION_TOKENS });
         let max_tokens = body.max_completion_tokens.or(body.max_tokens).unwrap_or(usual);
         if max_tokens < 1 {
-            return Err(Fault::bad(format!("max_tokens must be at least 1, got {max_tokens}.")));
+            return Err(BadRequest::bad(format!("max_tokens must be at least 1, got {max_tokens}.")));
         }
         let min_tokens = body.min_tokens.unwrap_or(0);
         if min_tokens < 0 || min_tokens > max_tokens {
             let message = format!("min_tokens must be from 0 to max_tokens={max_tokens}, got {min_tokens}.");
-            return Err(Fault::bad(message));
+            return Err(BadRequest::bad(message));
         }
-        Ok(Ask {
+        Ok(GenerationRequest {
             chat,
             stream: body.stream.unwrap_or(false),
             include_usage: body.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
@@ -136,19 +136,19 @@ impl Ask {
     }
 }
 
-fn prompt_tokens(body: &Body) -> Result<usize, Fault> {
+fn prompt_tokens(body: &Body) -> Result<usize, BadRequest> {
     match &body.prompt {
         Some(Prompt::Text(text)) => Ok(words(text)),
         Some(Prompt::Ids(ids)) => Ok(ids.len()),
         Some(Prompt::Texts(texts)) if texts.len() == 1 => Ok(words(&texts[0])),
         Some(Prompt::IdLists(lists)) if lists.len() == 1 => Ok(lists[0].len()),
-        Some(_) => Err(Fault::bad("prompt must be one prompt")),
-        None => Err(Fault::bad("prompt is missing")),
+        Some(_) => Err(BadRequest::bad("prompt must be one prompt")),
+        None => Err(BadRequest::bad("prompt is missing")),
     }
 }
 
-fn messages_tokens(body: &Body) -> Result<usize, Fault> {
-    let messages = body.messages.as_ref().ok_or_else(|| Fault::bad("messages are missing"))?;
+fn messages_tokens(body: &Body) -> Result<usize, BadRequest> {
+    let messages = body.messages.as_ref().ok_or_else(|| BadRequest::bad("messages are missing"))?;
     let count = |message: &Message| match &message.content {
         Some(Content::Text(text)) => words(text),
         Some(Content::Parts(parts)) => parts.iter().map(|part| part.text.as_deref().map_or(0, words)).sum(),
@@ -165,8 +165,8 @@ fn words(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(chat: bool, body: &str) -> Result<Ask, Fault> {
-        Ask::read(chat, body.as_bytes(), &Config::default())
+    fn read(chat: bool, body: &str) -> Result<GenerationRequest, BadRequest> {
+        GenerationRequest::read(chat, body.as_bytes(), &Config::default())
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             r#"{"model":"","messages":[],"stream":true,"stream_options":{"include_usage":true},
                 "max_tokens":9,"max_completion_tokens":7,"min_tokens":2,"ignore_eos":true,"n":1,"other":{}}"#,
         );
-        let expected = Ask {
+        let expected = GenerationRequest {
             chat: true,
             stream: true,
             include_usage: true,
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(status(false, r#"{"prompt":["a","b"]}"#), 400);
         assert!(read(false, r#"{"prompt":"a","model":"x"}"#).is_ok(), "nobody has named the model");
         let named = Config { model: "m".into(), ..Config::default() };
-        let fault = Ask::read(false, br#"{"prompt":"a","model":"x"}"#, &named).unwrap_err();
+        let fault = GenerationRequest::read(false, br#"{"prompt":"a","model":"x"}"#, &named).unwrap_err();
         assert_eq!(
             fault.body,
             r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","param":null,"code":404}}"#

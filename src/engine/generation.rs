@@ -1,16 +1,16 @@
-//! `Course`: what a generation will be, decided when it arrives.
+//! `Generation`: what a generation will be, decided when it arrives.
 
 use crate::engine::Config;
-use crate::engine::ask::Ask;
 use crate::engine::config::FailKind;
-use crate::engine::text::Finish;
+use crate::engine::generation_request::GenerationRequest;
+use crate::engine::text::GenerationEnd;
 
 /// See the file's head.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Course {
-    /// Tokens in all; with [`Finish::Stop`] the last is the end-of-text token.
+pub struct Generation {
+    /// Tokens in all; with [`GenerationEnd::Stop`] the last is the end-of-text token.
     pub tokens: u32,
-    finish: Finish,
+    finish: GenerationEnd,
     pub fail: Option<FailKind>,
     /// Tokens per unpaced write; 0: paced.
     pub burst: u32,
@@ -18,9 +18,9 @@ pub struct Course {
     pub role_chunk: bool,
 }
 
-impl Course {
+impl Generation {
     /// The course of generation `number` (the first is 1); the same number always ends alike.
-    pub fn new(ask: &Ask, config: &Config, number: u64) -> Self {
+    pub fn new(ask: &GenerationRequest, config: &Config, number: u64) -> Self {
         let text_tokens = match config.eos {
             eos if eos > 0.0 && !ask.ignore_eos => {
                 ask.min_tokens.saturating_add(tokens_before_end(eos, number))
@@ -28,10 +28,10 @@ impl Course {
             _ => u32::MAX,
         };
         let (tokens, finish) = match text_tokens < ask.max_tokens {
-            true => (text_tokens + 1, Finish::Stop),
-            false => (ask.max_tokens, Finish::Length),
+            true => (text_tokens + 1, GenerationEnd::Stop),
+            false => (ask.max_tokens, GenerationEnd::Length),
         };
-        Course {
+        Generation {
             tokens,
             finish,
             fail: config.fail.filter(|fail| fail.hits(number)).map(|fail| fail.kind),
@@ -41,11 +41,11 @@ impl Course {
     }
 
     pub fn tokens_with_text(&self) -> u32 {
-        self.tokens - u32::from(self.finish == Finish::Stop)
+        self.tokens - u32::from(self.finish == GenerationEnd::Stop)
     }
 
     /// The reason that the reply gives for its end, if it gives one.
-    pub fn finish(&self) -> Option<Finish> {
+    pub fn finish(&self) -> Option<GenerationEnd> {
         (self.fail != Some(FailKind::NoFinish)).then_some(self.finish)
     }
 
@@ -72,35 +72,38 @@ mod tests {
     use super::*;
     use crate::engine::parse;
 
-    fn ask(body: &str) -> Ask {
-        Ask::read(false, body.as_bytes(), &Config::default()).unwrap()
+    fn ask(body: &str) -> GenerationRequest {
+        GenerationRequest::read(false, body.as_bytes(), &Config::default()).unwrap()
     }
 
     #[test]
     fn without_an_end_of_text_a_generation_has_all_its_tokens() {
         let ask = ask(r#"{"prompt":"a","max_tokens":5}"#);
-        let course = Course::new(&ask, &Config::default(), 1);
+        let course = Generation::new(&ask, &Config::default(), 1);
         assert_eq!((course.tokens, course.tokens_with_text()), (5, 5));
-        assert_eq!(course.finish(), Some(Finish::Length));
+        assert_eq!(course.finish(), Some(GenerationEnd::Length));
     }
 
     #[test]
     fn early_ends_have_the_length_that_their_probability_says() {
         let config = parse("eos=0.1").unwrap();
         let ask = ask(r#"{"prompt":"a","max_tokens":1000,"min_tokens":20}"#);
-        let courses: Vec<Course> = (1..=10_000).map(|number| Course::new(&ask, &config, number)).collect();
-        assert!(courses.iter().all(|course| course.tokens > 20 && course.finish() == Some(Finish::Stop)));
+        let courses: Vec<Generation> =
+            (1..=10_000).map(|number| Generation::new(&ask, &config, number)).collect();
+        assert!(
+            courses.iter().all(|course| course.tokens > 20 && course.finish() == Some(GenerationEnd::Stop))
+        );
         let mean = courses.iter().map(|course| f64::from(course.tokens_with_text() - 20)).sum::<f64>() / 1e4;
         // A geometric number has the mean (1 - p) / p = 9; its mean over 10,000 has a spread of 0.1.
         assert!((mean - 9.0).abs() < 0.4, "{mean}");
-        let certain = Course::new(&ask, &parse("eos=1").unwrap(), 3);
+        let certain = Generation::new(&ask, &parse("eos=1").unwrap(), 3);
         assert_eq!((certain.tokens, certain.tokens_with_text()), (21, 20));
     }
 
     #[test]
     fn ignore_eos_wins() {
         let ask = ask(r#"{"prompt":"a","max_tokens":5,"ignore_eos":true}"#);
-        assert_eq!(Course::new(&ask, &parse("eos=1").unwrap(), 1).tokens, 5);
+        assert_eq!(Generation::new(&ask, &parse("eos=1").unwrap(), 1).tokens, 5);
     }
 
     #[test]
@@ -108,9 +111,9 @@ mod tests {
         let config = parse("fail=cut:0.5").unwrap();
         let ask = ask(r#"{"prompt":"a","max_tokens":9}"#);
         let broken: Vec<Option<u32>> =
-            (1..=4).map(|number| Course::new(&ask, &config, number).broken_at()).collect();
+            (1..=4).map(|number| Generation::new(&ask, &config, number).broken_at()).collect();
         assert_eq!(broken, [None, Some(4), None, Some(4)]);
-        let nameless = Course::new(&ask, &parse("fail=no_finish:1").unwrap(), 1);
+        let nameless = Generation::new(&ask, &parse("fail=no_finish:1").unwrap(), 1);
         assert_eq!((nameless.broken_at(), nameless.finish()), (None, None));
     }
 }
