@@ -1,5 +1,5 @@
 //! The one loop: take a slot, wait until it is due, start its session; finished records go
-//! into a channel. [`together`] runs one or several of them from one zero.
+//! into a channel. [`together()`] runs one or several of them from one zero.
 //!
 //! Back-traffic is three things only: [`Control::stop`], the counters of [`Progress`], and the reply
 //! that a session's next turn is made from.

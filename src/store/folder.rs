@@ -125,7 +125,7 @@ impl Folder {
     }
 }
 
-/// A results folder on disk, found by [`list`].
+/// A results folder on disk, found by [`look`].
 #[derive(Debug, Clone)]
 pub struct FoundFolder {
     pub path: PathBuf,
@@ -165,7 +165,8 @@ impl FolderListing {
     }
 }
 
-/// [`list`], and what could not be read.
+/// Results folders under `parent`, newest start first, and what could not be read. Folders without a
+/// manifest are left out.
 pub fn look(parent: &Path) -> Result<FolderListing> {
     let mut listing = FolderListing::default();
     let cannot = |error| Error::run(format!("cannot list the results in {}: {error}", parent.display()));
