@@ -173,7 +173,7 @@ impl Entry {
             metadata.comments.iter().flat_map(|text| text.lines()).map(without_marks).collect();
         let of_handle = metadata.param_types.first().and_then(|id| type_name(*id));
         let receiver = of_handle.filter(|name| *name == handle && !handle.is_empty());
-        let returns = returned(&metadata.return_type, handle);
+        let returns = returned(&metadata.return_type);
         let arguments: Vec<String> =
             (usize::from(receiver.is_some())..metadata.num_params).map(|i| argument(metadata, i)).collect();
         let (name, call) = match metadata.name.strip_prefix("get$") {
@@ -265,12 +265,15 @@ fn type_name(id: TypeId) -> Option<&'static str> {
 }
 
 /// What a function gives back; nothing where it gives nothing, or any value.
-fn returned(kind: &str, handle: &str) -> String {
+fn returned(kind: &str) -> String {
     let kind = kind.replace(' ', "");
     let inner = kind.strip_prefix("Fallible<").and_then(|kind| kind.strip_suffix('>')).unwrap_or(&kind);
     match inner.rsplit("::").next().unwrap_or(inner) {
         "()" => String::new(),
-        "Handle" => handle.into(),
+        "TargetHandle" => "target".into(),
+        "ResultHandle" => "result".into(),
+        "RequestHandle" => "response".into(),
+        "ChartHandle" => "chart".into(),
         "Shape" => "arrivals".into(),
         "Length" => "length".into(),
         "WorkloadSource" => "workload".into(),
