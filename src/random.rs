@@ -36,14 +36,6 @@ impl Stream {
 ///
 /// A keyed Feistel network on the next power of four, walked until the value falls below
 /// `len`; that is at most four steps on average.
-///
-/// ```
-/// use rampant::random::{Shuffle, Stream};
-/// let shuffle = Shuffle::new(5, &mut Stream::new(0, "cell", "rows").at(0));
-/// let mut order: Vec<u64> = (0..5).map(|place| shuffle.at(place)).collect();
-/// order.sort();
-/// assert_eq!(order, [0, 1, 2, 3, 4]);
-/// ```
 #[derive(Debug, Clone)]
 pub struct Shuffle {
     keys: [u64; 8],

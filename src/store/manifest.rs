@@ -54,11 +54,6 @@ pub fn versions() -> Map<String, Value> {
 }
 
 /// SHA-256 of a text (of its bytes, as `sha256sum` prints it).
-///
-/// ```
-/// let hash = rampant::store::manifest::sha256("abc");
-/// assert!(hash.starts_with("ba7816bf8f01cfea"));
-/// ```
 pub fn sha256(text: impl AsRef<[u8]>) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -86,6 +81,11 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hash_is_what_sha256sum_prints() {
+        assert!(sha256("abc").starts_with("ba7816bf8f01cfea"));
+    }
 
     #[test]
     fn the_processor_is_found_in_both_kinds_of_cpuinfo() {

@@ -166,7 +166,7 @@ pub const WRITING: &[Try] = &[
     line(r#"RUN run(plan).save_vllm(#{ filename: "runs.parquet", append: true })"#, 1, "cannot append"),
     line(r#"RUN run(plan).save_vllm(#{ filename: "manifest.json", append: true })"#, 1, "cannot append"),
     line(r#"RUN run(plan).save_vllm(#{ filename: "manifest.json" })"#, 1, "uses this name"),
-    line(r#"RUN run(plan).save_vllm(#{ filename: "../../x.json" })"#, 1, "plain file name"),
+    line(r#"RUN run(plan).save_vllm(#{ filename: "../../x.json" })"#, 2, "plain file name"),
     line(
         r#"RUN let r = run(plan); r.save_vllm(#{ filename: "a.json" }); r.save_vllm(#{ filename: "a.json" })"#,
         1,
