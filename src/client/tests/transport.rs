@@ -31,7 +31,8 @@ fn quick() -> u16 {
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
-    let runtime = crate::run::runtime().expect("a runtime");
+    // As that of a run: one thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let limit = Duration::from_secs(60);
     runtime.block_on(async { tokio::time::timeout(limit, future).await }).expect("it ends")
 }
