@@ -73,7 +73,7 @@ impl<'a> Records<'a> {
         let at = if named.is_some() { at + first.len() } else { at };
         Records {
             text,
-            reader: ReaderBuilder::new().delimiter(named.or(most).unwrap_or(b',')).build(),
+            reader: reader(named.or(most).unwrap_or(b',')),
             at,
             line: 1 + line_breaks(&text[..at]),
             end: at,
@@ -143,6 +143,14 @@ impl<'a> Records<'a> {
         };
         Ok((CsvField { text, at }, behind))
     }
+}
+
+/// A reader that keeps a byte order mark: it would step over one that its first input begins
+/// with, and take a mark alone for a record. Marks are taken off where a file is read.
+fn reader(separator: u8) -> Reader {
+    let mut reader = ReaderBuilder::new().delimiter(separator).build();
+    let _blank_line = reader.read_field(b"\n", &mut []);
+    reader
 }
 
 /// The quote that ends a quoted field; a doubled one is part of its text.
@@ -263,8 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_text() {
+        for (text, records) in [
+            ("\u{feff}", vec![vec!["\u{feff}"]]),
+            ("\n\u{feff}\r\n", vec![vec!["\u{feff}"]]),
+            ("sep=;\n\u{feff}", vec![vec!["\u{feff}"]]),
+            ("\u{feff}a;\u{feff}\n", vec![vec!["\u{feff}a", "\u{feff}"]]),
+            ("\u{feff}\u{feff}", vec![vec!["\u{feff}\u{feff}"]]),
+        ] {
+            assert_eq!(read(text), records, "{text:?}");
+        }
+    }
+
+    #[test]
     fn any_text_ends() {
-        let pieces = ["a", "\"", ",", ";", "\r", "\n", "ü", "\"\"", "\t", "sep=", ""];
+        let pieces = ["a", "\"", ",", ";", "\r", "\n", "ü", "\"\"", "\t", "sep=", "\u{feff}", ""];
         for seed in 0..20_000_usize {
             let mut n = seed;
             let text: String = std::iter::repeat_with(|| {
