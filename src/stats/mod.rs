@@ -9,11 +9,13 @@
 //! records is a [`Fold`].
 
 mod advice;
+pub mod blocks;
 mod columns;
 pub(crate) mod counter;
 pub(crate) mod counts;
 pub mod csv;
 pub(crate) mod departures;
+pub mod estimate;
 mod evidence;
 mod expected_load;
 #[cfg(test)]
@@ -30,13 +32,16 @@ pub mod names;
 mod numbers;
 pub mod occupancy;
 pub mod page;
+pub mod quotient;
 mod rates;
 pub(crate) mod remark;
 pub(crate) mod report;
+pub mod resample;
 mod ruling;
 pub(crate) mod runs;
 pub(crate) mod sample;
 pub mod series;
+pub mod sketch;
 pub(crate) mod slo;
 mod statistic;
 pub(crate) mod summary;

@@ -1,0 +1,237 @@
+//! `Quotient`, `Quantile`: the two kinds of statistics that are made of blocks. Means, rates and shares
+//! are quotients of sums, percentiles come from sketches.
+
+use super::resample::BlockStatistic;
+use super::sketch::{Sketch, SketchBlocks};
+
+/// One sum over another: values over their count, tokens over seconds, failures over requests.
+#[derive(Debug, Clone, Default)]
+pub struct Quotient {
+    parts: Vec<f64>,
+    wholes: Vec<f64>,
+}
+
+impl Quotient {
+    /// Of pairs, one a block.
+    pub fn new(pairs: impl IntoIterator<Item = (f64, f64)>) -> Quotient {
+        let (parts, wholes) = pairs.into_iter().unzip();
+        Quotient { parts, wholes }
+    }
+
+    /// The mean of the values of a metric.
+    pub fn mean(sketches: &SketchBlocks) -> Quotient {
+        Quotient::new(sketches.blocks().blocks().iter().map(|block| (block.sum(), block.count() as f64)))
+    }
+}
+
+impl BlockStatistic for Quotient {
+    fn blocks(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn of(&self, times: &[u8]) -> Option<f64> {
+        let sum = |values: &[f64]| {
+            values.iter().zip(times).map(|(value, times)| value * f64::from(*times)).sum::<f64>()
+        };
+        let whole = sum(&self.wholes);
+        (whole > 0.0).then(|| sum(&self.parts) / whole)
+    }
+
+    fn influence(&self) -> Vec<f64> {
+        let quotient = self.of(&vec![1; self.blocks()]).unwrap_or(0.0);
+        self.parts.iter().zip(&self.wholes).map(|(part, whole)| part - quotient * whole).collect()
+    }
+
+    fn filled(&self) -> usize {
+        self.wholes.iter().filter(|whole| **whole > 0.0).count()
+    }
+}
+
+/// The values of a metric, ready to be asked for percentiles of any draw.
+#[derive(Debug, Clone)]
+pub struct Tower {
+    blocks: usize,
+    /// Where each bin that is in use begins, and where the last one ends.
+    edges: Vec<(f64, f64)>,
+    /// For each bin, and each block: values up to and with this bin.
+    upto: Vec<u32>,
+    /// For each block: values that lie above all that is known.
+    above: Vec<u32>,
+}
+
+/// A percentile of a [`Tower`].
+#[derive(Debug, Clone, Copy)]
+pub struct Quantile<'a> {
+    tower: &'a Tower,
+    /// From 0 to 1.
+    share: f64,
+}
+
+impl Tower {
+    /// `above`: for each block how many more values there are above all others, such as requests that
+    /// failed; empty: none.
+    pub fn new(sketches: &SketchBlocks, above: &[u32]) -> Tower {
+        let blocks = sketches.blocks().blocks();
+        let mut bins: Vec<u16> = blocks.iter().flat_map(Sketch::bins).map(|(bin, _)| bin).collect();
+        bins.sort_unstable();
+        bins.dedup();
+        let n = blocks.len();
+        let mut upto = vec![0_u32; bins.len() * n];
+        for (block, sketch) in blocks.iter().enumerate() {
+            for (bin, count) in sketch.bins() {
+                let place = bins.binary_search(&bin).expect("every bin in use was gathered");
+                upto[place * n + block] = count;
+            }
+        }
+        for place in n..upto.len() {
+            upto[place] = upto[place].saturating_add(upto[place - n]);
+        }
+        let edges = bins.iter().map(|bin| (sketches.start_of(*bin), sketches.start_of(bin + 1))).collect();
+        let mut above = above.to_vec();
+        above.resize(n, 0);
+        Tower { blocks: n, edges, upto, above }
+    }
+
+    /// `p` from 0 to 100.
+    pub fn percentile(&self, p: f64) -> Quantile<'_> {
+        Quantile { tower: self, share: p / 100.0 }
+    }
+
+    fn count_upto(&self, bin: usize, times: &[u8]) -> u64 {
+        let row = &self.upto[bin * self.blocks..][..self.blocks];
+        row.iter().zip(times).map(|(count, times)| u64::from(*count) * u64::from(*times)).sum()
+    }
+
+    /// The bin below whose end so many values lie, with what is below it and with it.
+    fn find(&self, wanted: f64, times: &[u8]) -> Option<(usize, u64, u64)> {
+        let (mut low, mut high) = (0, self.edges.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if (self.count_upto(middle, times) as f64) < wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let below = if low == 0 { 0 } else { self.count_upto(low - 1, times) };
+        (low < self.edges.len()).then(|| (low, below, self.count_upto(low, times)))
+    }
+
+    fn count(&self, block: usize) -> u32 {
+        let last = self.edges.len().checked_sub(1);
+        last.map_or(0, |last| self.upto[last * self.blocks + block]).saturating_add(self.above[block])
+    }
+
+    /// Values in all.
+    fn total(&self, times: &[u8]) -> u64 {
+        (0..self.blocks).map(|block| u64::from(self.count(block)) * u64::from(times[block])).sum()
+    }
+}
+
+impl BlockStatistic for Quantile<'_> {
+    fn blocks(&self) -> usize {
+        self.tower.blocks
+    }
+
+    fn of(&self, times: &[u8]) -> Option<f64> {
+        let total = self.tower.total(times);
+        if total == 0 {
+            return None;
+        }
+        let wanted = self.share * total as f64;
+        let Some((bin, below, upto)) = self.tower.find(wanted, times) else { return Some(f64::INFINITY) };
+        let (start, end) = self.tower.edges[bin];
+        let part = (wanted - below as f64) / (upto - below).max(1) as f64;
+        Some(start + (end - start) * part.clamp(0.0, 1.0))
+    }
+
+    /// A value pulls a percentile by which side of it it lies on, not by how far away. Values in the bin
+    /// of the percentile lie on both sides, as they do in all.
+    fn influence(&self) -> Vec<f64> {
+        let (tower, ones) = (self.tower, vec![1; self.tower.blocks]);
+        let wanted = self.share * tower.total(&ones) as f64;
+        let found = tower.find(wanted, &ones);
+        let part = found.map_or(0.0, |(_, below, upto)| {
+            ((wanted - below as f64) / (upto - below).max(1) as f64).clamp(0.0, 1.0)
+        });
+        let count = |bin: usize, block: usize| f64::from(tower.upto[bin * tower.blocks + block]);
+        (0..tower.blocks)
+            .map(|block| {
+                let below = match found {
+                    None => tower.edges.len().checked_sub(1).map_or(0.0, |last| count(last, block)),
+                    Some((bin, ..)) => {
+                        let below = if bin == 0 { 0.0 } else { count(bin - 1, block) };
+                        below + part * (count(bin, block) - below)
+                    }
+                };
+                self.share * f64::from(tower.count(block)) - below
+            })
+            .collect()
+    }
+
+    fn filled(&self) -> usize {
+        (0..self.tower.blocks).filter(|block| self.tower.count(*block) > 0).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::fixture::MS;
+    use crate::stats::sample::Sample;
+
+    fn filled(values: impl IntoIterator<Item = f64>) -> (SketchBlocks, Sample) {
+        let (mut sketches, mut sample) = (SketchBlocks::default(), Sample::default());
+        for (i, value) in values.into_iter().enumerate() {
+            sketches.add(i as i64 * MS, value);
+            sample.add(value);
+        }
+        (sketches, sample)
+    }
+
+    #[test]
+    fn percentiles_of_blocks_are_those_of_the_values_to_half_a_percent() {
+        let (sketches, sample) = filled((0..20_000).map(|i| 5.0 + f64::from(i * 7_919 % 20_000) / 100.0));
+        let tower = Tower::new(&sketches, &[]);
+        let ones = vec![1; sketches.blocks().blocks().len()];
+        for p in [1.0, 25.0, 50.0, 90.0, 99.0, 99.9] {
+            let (near, exact) =
+                (tower.percentile(p).of(&ones).unwrap(), sample.view().percentile(p).unwrap());
+            assert!((near / exact - 1.0).abs() < 0.005, "p{p}: {near} for {exact}");
+        }
+        let mean = Quotient::mean(&sketches).of(&ones).unwrap();
+        assert!((mean / sample.view().mean().unwrap() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn blocks_that_occur_twice_count_twice() {
+        let (sketches, _) = filled((0..64).map(|i| if i < 32 { 1.0 } else { 2.0 }));
+        let tower = Tower::new(&sketches, &[]);
+        let n = sketches.blocks().blocks().len();
+        let half = |late: bool| (0..n).map(|i| 2 * u8::from((i >= n / 2) == late)).collect::<Vec<_>>();
+        let of = |late| tower.percentile(90.0).of(&half(late)).unwrap();
+        assert!((of(false) - 1.0).abs() < 0.02 && (of(true) - 2.0).abs() < 0.03);
+        assert_eq!(tower.percentile(50.0).of(&vec![0; n]), None);
+    }
+
+    #[test]
+    fn a_percentile_among_failures_is_above_all_that_is_known() {
+        let (sketches, _) = filled([1.0; 64]);
+        let n = sketches.blocks().blocks().len();
+        let tower = Tower::new(&sketches, &vec![1; n]);
+        assert_eq!(tower.percentile(99.0).of(&vec![1; n]), Some(f64::INFINITY));
+        assert!((tower.percentile(10.0).of(&vec![1; n]).unwrap() - 1.0).abs() < 0.01);
+        assert!(tower.percentile(99.0).influence().iter().all(|pull| pull.is_finite()));
+    }
+
+    #[test]
+    fn what_blocks_pull_adds_up_to_nothing() {
+        let (sketches, _) = filled((0..5_000).map(|i| 1.0 + f64::from(i * 613 % 701)));
+        let tower = Tower::new(&sketches, &[]);
+        for p in [50.0, 90.0, 99.0] {
+            let pulls = tower.percentile(p).influence();
+            assert!(pulls.iter().sum::<f64>().abs() < 1e-6, "p{p}");
+        }
+        assert!(Quotient::mean(&sketches).influence().iter().sum::<f64>().abs() < 1e-6);
+    }
+}

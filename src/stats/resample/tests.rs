@@ -1,0 +1,180 @@
+use super::super::fixture::MS;
+use super::super::quotient::{Quotient, Tower};
+use super::super::sketch::SketchBlocks;
+use super::*;
+
+/// Quick draws, by number.
+struct Draws(u64);
+
+impl Draws {
+    fn of(trial: u64) -> Draws {
+        Draws(trial.wrapping_mul(0xD1B5_4A32_D192_ED03))
+    }
+
+    /// From above 0 to 1.
+    fn even(&mut self) -> f64 {
+        ((next(&mut self.0) >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Of mean 1.
+    fn exponential(&mut self) -> f64 {
+        -self.even().ln()
+    }
+
+    fn normal(&mut self) -> f64 {
+        (-2.0 * self.even().ln()).sqrt() * (std::f64::consts::TAU * self.even()).cos()
+    }
+}
+
+/// How often the intervals of `trials` runs hold the true value, and how many have an interval.
+fn coverage(
+    trials: u64,
+    run: impl Fn(&mut Draws) -> SketchBlocks,
+    truth: f64,
+    of: impl Fn(&SketchBlocks) -> Result<Interval, f64>,
+) -> (f64, f64) {
+    let (mut printed, mut held) = (0.0, 0.0);
+    for trial in 0..trials {
+        let sketches = run(&mut Draws::of(trial));
+        if let Ok(interval) = of(&sketches) {
+            printed += 1.0;
+            held += f64::from(u8::from(interval.low <= truth && truth <= interval.high));
+        }
+    }
+    (held / printed, printed / trials as f64)
+}
+
+fn mean_of(sketches: &SketchBlocks) -> Result<Interval, f64> {
+    let mean = Quotient::mean(sketches);
+    let value = mean.of(&vec![1; mean.blocks()]).ok_or(0.0)?;
+    interval(&mean, value, Scale::Log, &Resamples::of(mean.blocks()))
+}
+
+fn percentile_of(sketches: &SketchBlocks, p: f64) -> Result<Interval, f64> {
+    let tower = Tower::new(sketches, &[]);
+    let quantile = tower.percentile(p);
+    let value = quantile.of(&vec![1; quantile.blocks()]).ok_or(0.0)?;
+    interval(&quantile, value, Scale::Log, &Resamples::of(quantile.blocks()))
+}
+
+/// `n` independent exponential values, one every 10 ms.
+fn independent(n: i64) -> impl Fn(&mut Draws) -> SketchBlocks {
+    move |rng| {
+        let mut sketches = SketchBlocks::default();
+        (0..n).for_each(|i| sketches.add(i * 10 * MS, 100.0 * rng.exponential()));
+        sketches
+    }
+}
+
+/// `n` values around 100 of which each resembles the one before.
+fn resembling(n: i64, r: f64) -> impl Fn(&mut Draws) -> SketchBlocks {
+    move |rng| {
+        let mut sketches = SketchBlocks::default();
+        let mut level = rng.normal();
+        for i in 0..n {
+            level = r * level + (1.0 - r * r).sqrt() * rng.normal();
+            sketches.add(i * 10 * MS, 100.0 + 10.0 * level);
+        }
+        sketches
+    }
+}
+
+const TRIALS: u64 = 400;
+
+/// Three standard errors of a share of 400 trials lie around what is wanted.
+fn covers((held, _): (f64, f64), what: &str) {
+    assert!((0.917..=0.99).contains(&held), "{what}: {held}");
+}
+
+#[test]
+fn intervals_of_independent_values_hold_the_truth_in_95_of_100_runs() {
+    for (n, printed) in [(300, 0.8), (3_000, 0.95)] {
+        let found = coverage(TRIALS, independent(n), 100.0, mean_of);
+        covers(found, &format!("mean of {n}"));
+        assert!(found.1 > printed, "{n}: {}", found.1);
+    }
+    for (p, truth) in [(50.0, 2f64.ln()), (90.0, 10f64.ln()), (99.0, 100f64.ln())] {
+        let found = coverage(TRIALS, independent(5_000), 100.0 * truth, |s| percentile_of(s, p));
+        covers(found, &format!("p{p}"));
+        assert!(found.1 > 0.9, "p{p}: {}", found.1);
+    }
+}
+
+#[test]
+fn intervals_of_values_that_resemble_their_neighbours_hold_the_truth_too() {
+    for r in [0.5, 0.9] {
+        let found = coverage(TRIALS, resembling(4_000, r), 100.0, mean_of);
+        covers(found, &format!("mean, {r}"));
+        assert!(found.1 > 0.5, "{r}: {}", found.1);
+        covers(
+            coverage(TRIALS, resembling(4_000, r), 100.0, |s| percentile_of(s, 50.0)),
+            &format!("p50, {r}"),
+        );
+    }
+}
+
+#[test]
+fn values_that_hardly_change_within_a_run_have_no_interval() {
+    let (_, printed) = coverage(TRIALS, resembling(1_000, 0.998), 100.0, mean_of);
+    assert!(printed < 0.2, "{printed}");
+}
+
+#[test]
+fn a_percentile_with_nothing_beyond_it_has_no_interval() {
+    let (_, printed) = coverage(100, independent(200), 0.0, |s| percentile_of(s, 99.0));
+    assert_eq!(printed, 0.0);
+}
+
+#[test]
+fn a_mean_that_one_value_makes_has_no_interval() {
+    let mut sketches = SketchBlocks::default();
+    (0..1_000).for_each(|i| sketches.add(i * MS, if i == 500 { 5_000.0 } else { 20.0 + (i % 7) as f64 }));
+    assert!(mean_of(&sketches).is_err());
+    assert!(percentile_of(&sketches, 50.0).is_ok());
+}
+
+#[test]
+fn values_that_are_all_the_same_have_an_interval_of_no_width() {
+    let mut sketches = SketchBlocks::default();
+    (0..1_000).for_each(|i| sketches.add(i * MS, 20.0));
+    let interval = mean_of(&sketches).unwrap();
+    assert!((interval.low - 20.0).abs() < 1e-9 && (interval.high - 20.0).abs() < 1e-9, "{interval:?}");
+    let mut one = SketchBlocks::default();
+    one.add(0, 20.0);
+    assert_eq!(mean_of(&one), Err(1.0));
+}
+
+#[test]
+fn the_same_blocks_give_the_same_interval() {
+    let sketches = independent(1_000)(&mut Draws::of(0));
+    assert_eq!(mean_of(&sketches), mean_of(&sketches));
+    let resamples = Resamples::of(64);
+    assert_eq!(resamples.runs().count(), RESAMPLES);
+    assert!(resamples.runs().all(|run| run.iter().map(|n| u32::from(*n)).sum::<u32>() == 64));
+}
+
+#[test]
+fn students_t_is_that_of_the_tables() {
+    for (freedom, t) in [(10.0, 2.228), (19.0, 2.093), (30.0, 2.042), (63.0, 1.998)] {
+        assert!((student(freedom) - t).abs() < 1e-3, "{freedom}: {}", student(freedom));
+    }
+}
+
+#[test]
+fn a_statistic_that_does_not_say_its_pulls_is_asked_without_each_block() {
+    struct Plain(Quotient);
+    impl BlockStatistic for Plain {
+        fn blocks(&self) -> usize {
+            self.0.blocks()
+        }
+        fn of(&self, times: &[u8]) -> Option<f64> {
+            self.0.of(times)
+        }
+        fn filled(&self) -> usize {
+            self.0.filled()
+        }
+    }
+    let quotient = Quotient::mean(&independent(2_000)(&mut Draws::of(0)));
+    let (a, b) = (worth(&quotient.influence(), 64), worth(&Plain(quotient).influence(), 64));
+    assert!((a.effective / b.effective - 1.0).abs() < 0.05, "{a:?} {b:?}");
+}

@@ -1,0 +1,268 @@
+//! `Sketch`: how values of a stretch of time are spread, roughly, and their exact sum.
+//!
+//! Bins are as wide as 1 % of their values. They serve the question by how much a percentile might have
+//! come out otherwise, never the percentile itself, which is made from the values.
+
+use super::blocks::{Joins, TimeBlocks};
+
+/// Bins of a doubling of the value: none is wider than 1 % of its values, so that its middle is off by
+/// half a percent at most.
+const BINS: f64 = 75.0;
+
+/// Values from a nanosecond (in milliseconds) on have bins of their own; what is smaller, or no number,
+/// is in the first.
+const LEAST_EXPONENT: i32 = -20;
+const MOST_EXPONENT: i32 = 43;
+
+/// Parts of a value in the sum: whole numbers, so that it is the same in any order.
+const PARTS: f64 = 1e6;
+
+/// Bins of all blocks of a metric: 6 bytes each, so that the 17 metrics of a run stay below 2 MB.
+const ALL_BINS_MAX: usize = 18_000;
+
+/// Bins with something in them, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sketch {
+    count: u64,
+    sum: i128,
+    bins: Vec<u16>,
+    counts: Vec<u32>,
+}
+
+impl Sketch {
+    fn add(&mut self, value: f64, coarseness: u32) {
+        self.count += 1;
+        self.sum += (value * PARTS).round() as i128;
+        self.add_bin(bin_of(value) >> coarseness, 1);
+    }
+
+    fn add_bin(&mut self, bin: u16, times: u32) {
+        match self.bins.binary_search(&bin) {
+            Ok(place) => self.counts[place] = self.counts[place].saturating_add(times),
+            Err(place) => {
+                if self.bins.len() == self.bins.capacity() {
+                    // A quarter more, not twice as much: sixty-four of these stand beside each other.
+                    let more = self.bins.len() / 4 + 4;
+                    self.bins.reserve_exact(more);
+                    self.counts.reserve_exact(more);
+                }
+                self.bins.insert(place, bin);
+                self.counts.insert(place, times);
+            }
+        }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub fn sum(&self) -> f64 {
+        self.sum as f64 / PARTS
+    }
+
+    /// Each bin that holds something, with how many values.
+    pub fn bins(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        self.bins.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    fn coarsen(&mut self, doublings: u32) {
+        let (bins, counts) = (std::mem::take(&mut self.bins), std::mem::take(&mut self.counts));
+        for (bin, count) in bins.into_iter().zip(counts) {
+            match self.bins.last() {
+                Some(last) if *last == bin >> doublings => {
+                    let place = self.counts.len() - 1;
+                    self.counts[place] = self.counts[place].saturating_add(count);
+                }
+                _ => self.add_bin(bin >> doublings, count),
+            }
+        }
+    }
+}
+
+impl Joins for Sketch {
+    fn join(&mut self, other: &Sketch) {
+        self.count += other.count;
+        self.sum += other.sum;
+        other.bins().for_each(|(bin, count)| self.add_bin(bin, count));
+    }
+}
+
+/// The values of one metric in their blocks of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SketchBlocks {
+    blocks: TimeBlocks<Sketch>,
+    /// So often have neighbouring bins joined, which they do when there would be too many.
+    coarseness: u32,
+    /// Bins that were made since they were counted.
+    made: usize,
+}
+
+impl SketchBlocks {
+    /// Adds a value of a request that was planned at this time.
+    pub fn add(&mut self, planned: i64, value: f64) {
+        let coarseness = self.coarseness;
+        let block = self.blocks.at(planned);
+        let before = block.bins.len();
+        block.add(value, coarseness);
+        self.made += block.bins.len() - before;
+        self.bound();
+    }
+
+    /// Adds whole microseconds as milliseconds, all of one request. `room` is reused from one to the next.
+    pub fn add_all_us(&mut self, planned: i64, values_us: &[u32], room: &mut Vec<u32>) {
+        if values_us.is_empty() {
+            return;
+        }
+        let coarseness = self.coarseness;
+        let block = self.blocks.at(planned);
+        let before = block.bins.len();
+        block.count += values_us.len() as u64;
+        let sum_us: u64 = values_us.iter().map(|us| u64::from(*us)).sum();
+        block.sum += i128::from(sum_us) * 1_000;
+        // The gaps of a reply fill few bins: counted here first, each bin is looked for once.
+        room.resize(usize::from(bin_of(f64::from(u32::MAX) / 1e3)) + 1, 0);
+        let (mut low, mut high) = (usize::MAX, 0);
+        for us in values_us {
+            let bin = usize::from(bin_of(f64::from(*us) / 1e3));
+            room[bin] += 1;
+            (low, high) = (low.min(bin), high.max(bin));
+        }
+        for (bin, times) in room.iter_mut().enumerate().take(high + 1).skip(low) {
+            if *times > 0 {
+                block.add_bin(bin as u16 >> coarseness, std::mem::take(times));
+            }
+        }
+        self.made += block.bins.len() - before;
+        self.bound();
+    }
+
+    pub fn blocks(&self) -> &TimeBlocks<Sketch> {
+        &self.blocks
+    }
+
+    /// Where a bin begins; the next one begins where it ends.
+    pub fn start_of(&self, bin: u16) -> f64 {
+        start_of(u32::from(bin) << self.coarseness)
+    }
+
+    pub fn merge(&mut self, other: &SketchBlocks) {
+        let mut other = other.clone();
+        let coarseness = self.coarseness.max(other.coarseness);
+        self.coarsen(coarseness);
+        other.coarsen(coarseness);
+        self.blocks.merge(&other.blocks);
+        self.made = ALL_BINS_MAX + 1;
+        self.bound();
+    }
+
+    /// Both in the same blocks of time and with the same bins.
+    pub fn aligned(&self, other: &SketchBlocks) -> (SketchBlocks, SketchBlocks) {
+        let (mut a, mut b) = (self.clone(), other.clone());
+        let coarseness = a.coarseness.max(b.coarseness);
+        a.coarsen(coarseness);
+        b.coarsen(coarseness);
+        (a.blocks, b.blocks) = a.blocks.aligned(&b.blocks);
+        (a, b)
+    }
+
+    fn bound(&mut self) {
+        while self.made > ALL_BINS_MAX {
+            self.made = self.blocks.blocks().iter().map(|block| block.bins.len()).sum();
+            if self.made > ALL_BINS_MAX {
+                self.coarsen(self.coarseness + 1);
+            }
+        }
+    }
+
+    fn coarsen(&mut self, coarseness: u32) {
+        let doublings = coarseness - self.coarseness;
+        if doublings > 0 {
+            self.blocks.blocks_mut().iter_mut().for_each(|block| block.coarsen(doublings));
+            self.coarseness = coarseness;
+        }
+    }
+}
+
+/// The bin of a value: its logarithm, by way of the parabola through the mantissa that DDSketch uses
+/// (Masson, Rim and Lee 2019, "quadratically interpolated mapping"), which needs no logarithm.
+#[inline]
+fn bin_of(value: f64) -> u16 {
+    let bits = value.to_bits();
+    let exponent = ((bits >> 52) as i32) - 1_023;
+    if exponent < LEAST_EXPONENT || value.is_nan() || value <= 0.0 {
+        return 0;
+    }
+    let exponent = exponent.min(MOST_EXPONENT);
+    let part = f64::from_bits((bits & ((1 << 52) - 1)) | (1_023 << 52)) - 1.0;
+    let place = f64::from(exponent - LEAST_EXPONENT) + part * (4.0 - part) / 3.0;
+    (place * BINS) as u16 + 1
+}
+
+/// The least value of a bin.
+fn start_of(bin: u32) -> f64 {
+    let Some(bin) = bin.checked_sub(1) else { return 0.0 };
+    let place = f64::from(bin) / BINS;
+    let part = 2.0 - (4.0 - 3.0 * place.fract()).sqrt();
+    (1.0 + part) * f64::from(place.floor() as i32 + LEAST_EXPONENT).exp2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::fixture::MS;
+
+    #[test]
+    fn a_value_lies_in_its_bin_and_no_bin_is_wider_than_one_percent() {
+        let mut value = 1e-5;
+        while value < 1e9 {
+            let bin = u32::from(bin_of(value));
+            let (start, end) = (start_of(bin), start_of(bin + 1));
+            assert!(start <= value * (1.0 + 1e-12) && value < end * (1.0 + 1e-12), "{start} {value} {end}");
+            assert!((end - start) / (end + start) <= 0.005 + 1e-6, "{start} to {end}");
+            value *= 1.001_7;
+        }
+    }
+
+    #[test]
+    fn what_has_no_logarithm_has_a_bin() {
+        for value in [0.0, -1.0, f64::NAN, 1e-300, f64::NEG_INFINITY] {
+            assert_eq!(bin_of(value), 0, "{value}");
+        }
+        assert!(bin_of(f64::INFINITY) >= bin_of(1e12) && bin_of(f64::MAX) >= bin_of(1e12));
+    }
+
+    #[test]
+    fn gaps_added_together_are_gaps_added_one_by_one() {
+        let gaps = [10_000, 0, 31_000, 10_005, 900_000, u32::MAX, 10_000];
+        let (mut together, mut single, mut room) =
+            (SketchBlocks::default(), SketchBlocks::default(), Vec::new());
+        together.add_all_us(5 * MS, &gaps, &mut room);
+        gaps.iter().for_each(|us| single.add(5 * MS, f64::from(*us) / 1e3));
+        assert_eq!(together.blocks, single.blocks);
+        assert!(room.iter().all(|times| *times == 0));
+    }
+
+    #[test]
+    fn merged_sketches_are_those_of_all_values_and_stay_small() {
+        // Ten decades of values: no metric of a run is that wild.
+        let value = |i: u64| 1e-3 * 10f64.powf((i * 7_919 % 100_000) as f64 / 10_000.0);
+        let mut parts: Vec<SketchBlocks> = vec![SketchBlocks::default(); 3];
+        let mut whole = SketchBlocks::default();
+        for i in 0..100_000 {
+            whole.add(i as i64 * MS, value(i));
+            parts[(i % 3) as usize].add(i as i64 * MS, value(i));
+        }
+        let mut merged = parts[2].clone();
+        merged.merge(&parts[0]);
+        merged.merge(&parts[1]);
+        let told = |sketches: &SketchBlocks| {
+            sketches.blocks().blocks().iter().map(|block| (block.count(), block.sum)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&merged), told(&whole));
+        let bins: usize = whole.blocks.blocks().iter().map(|block| block.bins.len()).sum();
+        assert!(whole.coarseness > 0 && bins <= ALL_BINS_MAX, "{bins}");
+        let sum: f64 = whole.blocks.blocks().iter().map(Sketch::sum).sum();
+        let exact: f64 = (0..100_000).map(value).sum();
+        assert!((sum / exact - 1.0).abs() < 1e-9);
+    }
+}
