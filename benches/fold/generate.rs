@@ -21,7 +21,7 @@ pub fn folder(parent: &Path, requests: u64, tokens: u32) -> rampant::error::Resu
         return Ok(there);
     }
     let folder = Folder::create(parent, "fold", &stamp)?;
-    let mut writer = RowWriter::start(folder.path(), RUN, RUN, 0)?;
+    let mut writer = RowWriter::start(folder.path(), folder.identity(0, RUN, RUN)?)?;
     writer.begin(1_764_000_000_000);
     let mut ends = vec![0; USERS as usize];
     for from in (0..requests).step_by(256) {

@@ -7,7 +7,7 @@ use crate::record::{Events, PackedRecord, Record};
 use crate::run::plan::Capture;
 use crate::run::{Message, Plan};
 use crate::stats::{ClientSeries, Fold, Summary, Window};
-use crate::store::{Folder, RowWriter};
+use crate::store::{Folder, RowWriter, RunIdentity};
 use crate::tokens::Tokens;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -47,14 +47,14 @@ impl Collector {
     /// Rows go into `folder`; `quota` bounds what may lie in its folder of rows.
     pub fn start(
         folder: &Folder,
-        index: u32,
+        of: RunIdentity,
         plan: &Arc<Plan>,
         tokens: Arc<Tokens>,
         (quota, rows): (Arc<Quota>, PathBuf),
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
-        let mut writer = RowWriter::start(folder.path(), &plan.name, &plan.traffic, index)?;
+        let mut writer = RowWriter::start(folder.path(), of)?;
         let work = move || {
             let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);

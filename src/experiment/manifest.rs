@@ -5,7 +5,7 @@ use super::finished::{Finished, facts};
 use super::server::Ready;
 use crate::error::Result;
 use crate::stats::report::Report;
-use crate::store::{Folder, manifest};
+use crate::store::{Folder, RunIdentity, identity, manifest};
 use serde_json::{Map, Value, json};
 
 /// Writes the manifest's first form and copies the script in.
@@ -16,6 +16,10 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     let params: Map<String, Value> = experiment.findings().params.iter().cloned().collect();
     let mut whole = Map::new();
     whole.insert("versions".into(), Value::Object(manifest::versions()));
+    let id = identity::new_id(now.timestamp_millis(), crate::os::chance());
+    whole.insert(identity::EXPERIMENT_ID.into(), id.into());
+    let name = folder.path().file_name().map(|name| name.to_string_lossy().into_owned());
+    whole.insert(identity::FOLDER.into(), name.into());
     whole.insert("started_ms".into(), now.timestamp_millis().into());
     whole.insert("started".into(), now.to_rfc3339().into());
     whole.insert(
@@ -37,12 +41,14 @@ pub fn add_run(
     experiment: &Experiment,
     finished: &Finished,
     ready: &Ready,
-    (index, requests): (u32, u64),
+    (of, requests): (&RunIdentity, u64),
 ) -> Result<()> {
     let plan = &finished.plan;
     let mut run = Map::new();
     run.insert("name".into(), plan.name.clone().into());
-    run.insert("index".into(), index.into());
+    run.insert("run_id".into(), of.run_id().into());
+    run.insert("index".into(), of.index.into());
+    run.insert("cell".into(), of.cell.clone().into());
     run.insert("target".into(), plan.target.name.clone().into());
     run.insert("arrivals".into(), plan.arrivals.to_string().into());
     run.insert("max_in_flight".into(), plan.places().into());

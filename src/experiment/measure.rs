@@ -17,7 +17,7 @@ use crate::stats::runs as table;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::unbroken;
 use crate::store::writer::RowsWritten;
-use crate::store::{Folder, parts, runs};
+use crate::store::{Folder, RunIdentity, own_metrics, parts, runs, statistics};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -96,7 +96,7 @@ struct Underway<'a> {
     plan: Arc<Plan>,
     ready: &'a Ready,
     folder: Arc<Folder>,
-    index: u32,
+    of: RunIdentity,
     /// Starts every `x-request-id`.
     id_prefix: String,
     traffic_hash: String,
@@ -121,11 +121,12 @@ impl<'a> Underway<'a> {
         let rows = parts::requests_folder(folder.path());
         experiment.quota.check_rows(&rows)?;
         let quota = (experiment.quota.clone(), rows);
-        let collector = Collector::start(&folder, index, &plan, ready.tokens.clone(), quota, inbox)?;
+        let of = folder.identity(index, &plan.name, &plan.traffic)?;
+        let collector = Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, inbox)?;
         let progress = Arc::new(Progress::of(client.live()));
-        let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), &plan.name, index)?;
+        let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), of.clone())?;
         let underway =
-            Underway { plan, ready, folder, index, id_prefix, traffic_hash, collector, progress, scraping };
+            Underway { plan, ready, folder, of, id_prefix, traffic_hash, collector, progress, scraping };
         Ok((underway, out))
     }
 
@@ -158,7 +159,7 @@ impl<'a> Underway<'a> {
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 experiment.console.warn(&error.to_string());
             }
-            keep(experiment, &finished, self.ready, self.index, written)
+            keep(experiment, &finished, self.ready, &self.of, written)
         });
         // What cannot be kept can still be read.
         kept.inspect_err(|_| tell_table(experiment, &finished, false))?;
@@ -185,16 +186,18 @@ fn keep(
     experiment: &Experiment,
     finished: &Finished,
     ready: &Ready,
-    index: u32,
+    of: &RunIdentity,
     written: RowsWritten,
 ) -> Result<()> {
     let requests = written.rows;
-    let row = row::row(finished, index, written);
+    let row = row::row(finished, of, written);
     runs::append(finished.folder.path(), experiment.secrets.scrub_map(row))?;
+    own_metrics::begin(finished.folder.path())?;
+    statistics::append(finished.folder.path(), of, &row::statistics(&finished.summary))?;
     if finished.plan.requests.is_none() {
         recorded::tell_of(&experiment.console, &finished.plan, requests);
     }
-    manifest::add_run(experiment, finished, ready, (index, requests))
+    manifest::add_run(experiment, finished, ready, (of, requests))
 }
 
 /// What the end of a run means for the process.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::os;
 use crate::record::{Nanos, Point};
 use crate::run::Progress;
+use crate::store::RunIdentity;
 use crate::store::series::SeriesWriter;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,7 @@ pub struct Scraping {
 /// Rows on their way to the results folder.
 struct Rows {
     folder: PathBuf,
-    run: String,
-    index: u32,
+    of: RunIdentity,
     kept: Mutex<Kept>,
 }
 
@@ -37,15 +37,9 @@ impl Scraping {
         target: &Target,
         progress: Arc<Progress>,
         folder: &Path,
-        run: &str,
-        index: u32,
+        of: RunIdentity,
     ) -> Result<Scraping> {
-        let rows = Arc::new(Rows {
-            folder: folder.to_path_buf(),
-            run: run.to_string(),
-            index,
-            kept: Mutex::default(),
-        });
+        let rows = Arc::new(Rows { folder: folder.to_path_buf(), of, kept: Mutex::default() });
         let theirs = rows.clone();
         let scraper =
             Scraper::start(target, move || progress.zero(), move |zero, points| theirs.add(zero, points))?;
@@ -86,7 +80,7 @@ impl Rows {
         }
         let writer = kept.writer.get_or_insert_with(|| {
             let zero_us = (os::wall() - (os::now() - zero)) / 1_000;
-            SeriesWriter::new(&self.folder, &self.run, self.index, zero_us)
+            SeriesWriter::new(&self.folder, self.of.clone(), zero_us)
         });
         if let Err(error) = writer.add(points) {
             kept.failed = Some(error);

@@ -36,6 +36,15 @@ pub fn wall() -> i64 {
     clock(libc::CLOCK_REALTIME)
 }
 
+/// Chance from the operating system, other in every process and at every call.
+pub fn chance() -> [u8; 10] {
+    use std::hash::{BuildHasher, RandomState};
+    // The keys of a fresh state are the system's randomness, and asking for it so cannot fail.
+    let state = RandomState::new();
+    let numbers = [state.hash_one(0), state.hash_one(1)].map(u64::to_le_bytes).concat();
+    std::array::from_fn(|i| numbers[i])
+}
+
 /// CPU time of this process so far, nanoseconds, kernel included.
 pub fn cpu() -> i64 {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)

@@ -1,6 +1,6 @@
 //! The columns of `runs.parquet`: every number of a summary, in a fixed order.
 
-use super::names::{Metric, Name, Statistic};
+use super::names::{Metric, Name, Statistic, Unit};
 use super::summary::Summary;
 use crate::record::Outcome;
 
@@ -15,37 +15,72 @@ fn numbers() -> Vec<(Metric, &'static [Statistic])> {
     placed.into_iter().map(|(_, group)| group).collect()
 }
 
+/// One number, for `statistics.parquet`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    pub metric: String,
+    pub statistic: String,
+    pub unit: Unit,
+    pub value: Option<f64>,
+    /// Of how many values it was made.
+    pub n: Option<u64>,
+    /// As a column of a wide table.
+    pub column: String,
+}
+
 impl Summary {
-    /// Every number as (column name, value), for `runs.parquet`, in a fixed order.
-    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
-        let mut columns = Vec::new();
+    /// Every number of a run, the same for every run, in a fixed order.
+    pub fn all_numbers(&self) -> Vec<Number> {
+        let mut all = Vec::new();
         for (metric, statistics) in numbers() {
             // Sorted once for all of them.
             let view = self.view(metric);
             for statistic in statistics {
                 let name = Name::new(metric, *statistic);
-                columns.push((name.column(), self.number_of(name, &view)));
+                all.push(Number {
+                    metric: metric.name().to_string(),
+                    statistic: statistic.name(),
+                    unit: name.unit(),
+                    value: self.number_of(name, &view),
+                    n: Some(self.count_of(metric)),
+                    column: name.column(),
+                });
             }
         }
-        columns.extend(counts(self));
-        columns
+        all.extend(counts(self));
+        all
+    }
+
+    /// Every number as (column name, value), in the same order.
+    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
+        self.all_numbers().into_iter().map(|number| (number.column, number.value)).collect()
     }
 }
 
 /// Where the output tokens were counted, and the failures by their kind.
-fn counts(summary: &Summary) -> Vec<(String, Option<f64>)> {
-    let mut columns = Vec::new();
+fn counts(summary: &Summary) -> Vec<Number> {
+    let mut all = Vec::new();
     let sources = summary.tally().sources;
+    let mut put = |metric: &str, statistic: String, count: u64| {
+        all.push(Number {
+            column: format!("{metric}_{statistic}"),
+            metric: metric.to_string(),
+            statistic,
+            unit: Unit::Plain,
+            value: Some(count as f64),
+            n: Some(summary.tally().requests),
+        });
+    };
     for (source, count) in
         [("usage", sources.usage), ("tokenizer", sources.tokenizer), ("events", sources.events)]
     {
-        columns.push((format!("output_tokens_from_{source}"), Some(count as f64)));
+        put("output_tokens", format!("from_{source}"), count);
     }
     for outcome in Outcome::ALL.into_iter().filter(|outcome| !outcome.is_success()) {
         let count = summary.tally().failures.of(outcome);
-        columns.push((format!("errors_{}", outcome.name()), Some(count as f64)));
+        put("errors", outcome.name().to_string(), count);
     }
-    columns
+    all
 }
 
 #[cfg(test)]

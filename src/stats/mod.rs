@@ -62,6 +62,7 @@ mod window;
 pub(crate) mod words;
 pub(crate) mod wrap;
 
+pub use columns::Number;
 pub use fold::Fold;
 pub use ruling::Ruling;
 pub use series::ClientSeries;

@@ -30,6 +30,19 @@ pub enum Unit {
     Plain,
 }
 
+impl Unit {
+    /// As it stands beside a number in a file; empty for counts.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Unit::Ms => "ms",
+            Unit::Seconds => "s",
+            Unit::PerSecond => "1/s",
+            Unit::Share => "share",
+            Unit::Plain => "",
+        }
+    }
+}
+
 impl Statistic {
     pub(super) const NAMED: [Statistic; 10] = [
         Statistic::Mean,

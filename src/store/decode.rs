@@ -186,8 +186,9 @@ impl<'a> Who<'a> {
             "measured" => Phase::Measured,
             other => return Err(format!("unknown phase \"{other}\"")),
         };
-        record.session = required(self.session, i)?;
-        record.turn = required(self.turn, i)?;
+        // What came from elsewhere may know no conversations.
+        record.session = optional(self.session, i)?.unwrap_or(record.seq);
+        record.turn = optional(self.turn, i)?.unwrap_or(0);
         if *record.class != *self.class.value(i) {
             record.class = classes.share(self.class.value(i));
         }
@@ -378,7 +379,7 @@ mod tests {
     #[test]
     fn columns_that_an_older_file_lacks_were_not_observed() {
         let records = sample::records(5);
-        let batch = encode::batch("a", "a", 0, &records);
+        let batch = encode::batch(&sample::identity("a", 0), 0, &records);
         let old: Vec<usize> = (0..batch.num_columns())
             .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
             .collect();
@@ -393,7 +394,7 @@ mod tests {
     #[test]
     fn only_the_wanted_fields_are_filled_in_and_a_row_leaves_nothing_of_the_one_before() {
         let records = sample::records(60);
-        let batch = encode::batch("a", "a", 0, &records);
+        let batch = encode::batch(&sample::identity("a", 0), 0, &records);
         let one = [
             Fields::NONE,
             Fields::TIMES,

@@ -1,5 +1,6 @@
 //! `batch`: records as columns.
 
+use super::identity::RunIdentity;
 use super::schema;
 use crate::record::{Connect, OutputSource, Record};
 use arrow_array::{
@@ -10,9 +11,9 @@ use arrow_buffer::OffsetBuffer;
 use std::sync::Arc;
 
 /// Records as one batch of the schema, in the same order.
-pub(super) fn batch(run: &str, traffic: &str, zero_ms: i64, records: &[Record]) -> RecordBatch {
+pub(super) fn batch(of: &RunIdentity, zero_ms: i64, records: &[Record]) -> RecordBatch {
     let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(schema::schema().fields().len());
-    who(&mut columns, run, traffic, records);
+    who(&mut columns, of, records);
     how(&mut columns, zero_ms, records);
     tokens(&mut columns, records);
     latencies(&mut columns, records);
@@ -29,16 +30,27 @@ pub(super) fn batch(run: &str, traffic: &str, zero_ms: i64, records: &[Record]) 
 
 type Columns<'a> = Vec<(&'a str, ArrayRef)>;
 
-fn who(columns: &mut Columns, run: &str, traffic: &str, records: &[Record]) {
+fn who(columns: &mut Columns, of: &RunIdentity, records: &[Record]) {
+    let run_id = of.run_id();
+    let number = || Arc::new(Int64Array::new_null(records.len())) as ArrayRef;
     columns.extend([
-        ("run", words(records, |_| Some(run))),
+        ("experiment_id", words(records, |_| Some(&of.experiment_id))),
+        ("run_id", words(records, |_| Some(&run_id))),
+        ("folder", words(records, |_| Some(&of.folder))),
+        ("run", words(records, |_| Some(&of.run))),
+        ("cell", words(records, |_| Some(&of.cell))),
+        ("traffic", words(records, |_| Some(&of.traffic))),
+        ("tenant", words(records, |_| None)),
+        ("server", words(records, |_| None)),
+        ("class", words(records, |r| Some(&r.class))),
         ("seq", whole(records, |r| r.seq as i64)),
         ("request_id", words(records, |r| Some(&r.id))),
         ("phase", words(records, |r| Some(r.phase.name()))),
         ("session", whole(records, |r| r.session as i64)),
         ("turn", whole(records, |r| i64::from(r.turn))),
-        ("class", words(records, |r| Some(&r.class))),
-        ("traffic", words(records, |_| Some(traffic))),
+        ("parent", number()),
+        ("branch", number()),
+        ("prefix", words(records, |_| None)),
     ]);
 }
 
@@ -201,7 +213,7 @@ mod tests {
     #[test]
     fn only_a_success_has_latencies_but_a_failure_keeps_its_delays() {
         let records = sample::records(60);
-        let batch = batch("a", "a", 0, &records);
+        let batch = batch(&sample::identity("a", 0), 0, &records);
         for (i, record) in records.iter().enumerate() {
             let ttft = if record.success() { record.ttft_ms() } else { None };
             assert_eq!(reals(&batch, "ttft_ms")[i], ttft);
@@ -223,7 +235,7 @@ mod tests {
     #[test]
     fn the_wall_clock_of_a_request_is_the_zero_of_its_run_and_its_own_time() {
         let records = sample::records(2);
-        let batch = batch("a", "a", 1_000, &records);
+        let batch = batch(&sample::identity("a", 0), 1_000, &records);
         let column = batch.column_by_name("sent_at").unwrap();
         let sent_at = column.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
         assert!(sent_at.is_null(0), "a dropped request was never sent");

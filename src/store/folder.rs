@@ -1,7 +1,8 @@
 //! `Folder`: `results/<name>_<YYYYMMDD_HHMMSS>/`, made once per invocation, never overwritten.
 
 use super::aside::write_aside;
-use super::{parts, reader, runs, series};
+use super::identity::{self, RunIdentity};
+use super::{own_metrics, parts, reader, runs, series, statistics};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -13,7 +14,8 @@ use std::path::{Component, Path, PathBuf};
 pub const MANIFEST: &str = "manifest.json";
 
 /// Names that belong to the folder itself.
-const OURS: [&str; 5] = [MANIFEST, runs::FILE, "requests", series::FILE, series::PARTS];
+const OURS: [&str; 7] =
+    [MANIFEST, runs::FILE, statistics::FILE, own_metrics::FILE, "requests", series::FILE, series::PARTS];
 
 #[derive(Debug)]
 pub struct Folder {
@@ -79,6 +81,20 @@ impl Folder {
     pub fn read_manifest(&self) -> Result<Map<String, Value>> {
         let path = self.path.join(MANIFEST);
         if path.exists() { read_manifest(&path) } else { Ok(Map::new()) }
+    }
+
+    /// A run of the invocation that made the folder. Fails when the manifest cannot be read.
+    pub fn identity(&self, index: u32, run: &str, traffic: &str) -> Result<RunIdentity> {
+        let manifest = self.read_manifest()?;
+        let now = || self.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(RunIdentity {
+            experiment_id: identity::experiment_id(&manifest),
+            folder: identity::folder_name(&manifest).or_else(now).unwrap_or_default(),
+            index,
+            run: run.to_string(),
+            cell: run.to_string(),
+            traffic: traffic.to_string(),
+        })
     }
 
     /// Writes a new file into the folder; a taken name is an error, and so is one that leads
@@ -401,7 +417,7 @@ mod tests {
         };
         let old = make("old", json!({"started_ms": 1_000, "model": "m/old"}));
         for (index, run) in ["c1", "c2"].into_iter().enumerate() {
-            let mut writer = RowWriter::start(old.path(), run, run, index as u32).unwrap();
+            let mut writer = RowWriter::start(old.path(), sample::identity(run, index as u32)).unwrap();
             writer.write(sample::parcels(&sample::records(30))).unwrap();
             writer.finish().unwrap();
         }

@@ -2,12 +2,15 @@
 //! the manifest, and the readers of all of them. Column names live only here.
 
 pub mod folder;
+pub mod identity;
 pub(crate) mod manifest;
+pub mod own_metrics;
 pub(crate) mod parts;
 pub mod reader;
 pub mod runs;
 pub mod schema;
 pub mod series;
+pub mod statistics;
 pub mod table;
 pub(crate) mod writer;
 
@@ -20,7 +23,7 @@ mod queue;
 mod sample;
 
 pub use folder::Folder;
-
+pub use identity::RunIdentity;
 pub use table::save_table;
 pub use writer::RowWriter;
 
@@ -43,7 +46,8 @@ mod tests {
         });
         folder.manifest(|manifest| manifest.extend(facts.as_object().unwrap().clone())).unwrap();
         for (index, run) in ["c1", "c8"].into_iter().enumerate() {
-            let mut writer = RowWriter::start(folder.path(), run, run, index as u32).unwrap();
+            let mut writer =
+                RowWriter::start(folder.path(), folder.identity(index as u32, run, run).unwrap()).unwrap();
             writer.begin(started_ms);
             writer.write(sample::parcels(&sample::records(100))).unwrap();
             let written = writer.finish().unwrap();

@@ -356,7 +356,7 @@ mod tests {
     fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (index, run) in runs.iter().enumerate() {
-            let mut writer = RowWriter::start(folder.path(), run, run, index as u32).unwrap();
+            let mut writer = RowWriter::start(folder.path(), sample::identity(run, index as u32)).unwrap();
             writer.write(sample::parcels(&sample::records(10))).unwrap();
             writer.finish().unwrap();
         }
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn the_halves_of_a_long_run_are_its_rows_once_each() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), "long", "long", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("long", 0)).unwrap();
         let all = HALVES_ROWS as u64 + 4_000;
         for from in (0..all).step_by(4_000) {
             let records =
@@ -495,13 +495,14 @@ mod tests {
     fn a_part_of_a_newer_version_is_an_error() {
         let folder = folder_with_runs(&["c1"]);
         let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
-        let newer = KeyValue::new(schema::KEY_VERSION.to_string(), "2".to_string());
+        let newer = KeyValue::new(schema::KEY_VERSION.to_string(), (schema::VERSION + 1).to_string());
         let properties = schema::packed().set_key_value_metadata(Some(vec![newer])).build();
         let file = File::create(&path).unwrap();
         let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
-        parquet.write(&encode::batch("c1", "c1", 0, &sample::records(3))).unwrap();
+        parquet.write(&encode::batch(&sample::identity("c1", 0), 0, &sample::records(3))).unwrap();
         parquet.close().unwrap();
         let error = requests(folder.path(), None, |_, _| ()).unwrap_err();
-        assert!(error.message.contains("a newer rampant wrote it (schema version 2"), "{error}");
+        let told = format!("a newer rampant wrote it (schema version {}", schema::VERSION + 1);
+        assert!(error.message.contains(&told), "{error}");
     }
 }

@@ -1,8 +1,21 @@
 //! Records for the tests of this module.
 
+use super::identity::RunIdentity;
 use crate::record::{
     Clock, Connect, Doubts, EventKind, Events, Outcome, PackedRecord, Phase, Record, Timeline, Timeout, Usage,
 };
+
+/// A run of its own traffic, in a sweep without repeats.
+pub fn identity(run: &str, index: u32) -> RunIdentity {
+    RunIdentity {
+        experiment_id: "01ARYZ6S41TSV4RRFFQ69G5FAV".to_string(),
+        folder: "R1_20260102_030405".to_string(),
+        index,
+        run: run.to_string(),
+        cell: run.to_string(),
+        traffic: run.to_string(),
+    }
+}
 
 /// `n` records; every fifth one failed, in all the ways there are, and the first was never sent.
 pub fn records(n: u64) -> Vec<Record> {

@@ -14,7 +14,7 @@ use parquet::schema::types::ColumnPath;
 use std::sync::{Arc, LazyLock};
 
 /// Raised when a column changes its meaning or goes away; a new column does not raise it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Rows of a row group, and of a part.
 pub const GROUP_ROWS: usize = 65_536;
@@ -55,14 +55,23 @@ use Store::*;
 
 /// (name, how it is stored, may be null), in file order.
 const COLUMNS: &[(&str, Store, bool)] = &[
+    ("experiment_id", Word, false),
+    ("run_id", Word, false),
+    ("folder", Word, false),
     ("run", Word, false),
+    ("cell", Word, false),
+    ("traffic", Word, true),
+    ("tenant", Word, true),
+    ("server", Word, true),
+    ("class", Word, false),
     ("seq", Number, false),
     ("request_id", Text, false),
     ("phase", Word, false),
-    ("session", Number, false),
-    ("turn", Number, false),
-    ("class", Word, false),
-    ("traffic", Word, false),
+    ("session", Number, true),
+    ("turn", Number, true),
+    ("parent", Number, true),
+    ("branch", Number, true),
+    ("prefix", Word, true),
     ("outcome", Word, false),
     ("error", Word, true),
     ("status", Code, true),
@@ -153,9 +162,11 @@ pub fn schema() -> SchemaRef {
 
 /// The columns that these fields of a record are rebuilt from; the others are derived, or not wanted.
 pub(super) fn raw_columns(wanted: Fields) -> impl Iterator<Item = &'static str> {
-    let derived = ["traffic", "input_tokens", "output_tokens", "output_tokens_source"];
+    let identity = ["experiment_id", "run_id", "folder", "cell", "traffic", "tenant", "server"];
+    let derived = ["parent", "branch", "prefix", "input_tokens", "output_tokens", "output_tokens_source"];
     let raw = COLUMNS.iter().filter(|(_, store, _)| !matches!(store, Real | Instant));
-    let raw = raw.map(|column| column.0).filter(move |name| !derived.contains(name));
+    let raw =
+        raw.map(|column| column.0).filter(move |name| !identity.contains(name) && !derived.contains(name));
     raw.filter(move |name| wanted.has(fields(name)))
 }
 
@@ -285,6 +296,8 @@ mod tests {
             "seq",
             "session",
             "turn",
+            "parent",
+            "branch",
             "shared_reads",
             "reconnects",
             "connect_tries",

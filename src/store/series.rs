@@ -7,6 +7,7 @@
 //! A process killed in between leaves both: then the parts are not read again.
 
 use super::aside::write_aside_with;
+use super::identity::RunIdentity;
 use super::merge::copy_row_groups;
 use super::parts::{parse, part_name, unfinished_name};
 use super::reader::{Batches, batches, cannot_read, open};
@@ -41,19 +42,16 @@ const KEY_TIMES: &str = "rampant.times";
 #[derive(Debug)]
 pub struct SeriesWriter {
     folder: PathBuf,
-    run: String,
-    index: u32,
+    of: RunIdentity,
     zero_us: i64,
     waiting: Vec<Point>,
     parts: u32,
 }
 
 impl SeriesWriter {
-    /// `index`: place of the run in its folder; `zero_us`: the wall clock of the run's zero,
-    /// microseconds since 1970.
-    pub fn new(folder: &Path, run: &str, index: u32, zero_us: i64) -> SeriesWriter {
-        let (folder, run) = (folder.to_path_buf(), run.to_string());
-        SeriesWriter { folder, run, index, zero_us, waiting: Vec::new(), parts: 0 }
+    /// `zero_us`: the wall clock of the run's zero, microseconds since 1970.
+    pub fn new(folder: &Path, of: RunIdentity, zero_us: i64) -> SeriesWriter {
+        SeriesWriter { folder: folder.to_path_buf(), of, zero_us, waiting: Vec::new(), parts: 0 }
     }
 
     /// Takes points; writes a part when one is full. Points are kept when that fails.
@@ -70,7 +68,7 @@ impl SeriesWriter {
         self.close_part()?;
         let folder = parts_folder(&self.folder);
         let mine: Vec<PathBuf> =
-            (0..self.parts).map(|part| folder.join(part_name(self.index, part, part))).collect();
+            (0..self.parts).map(|part| folder.join(part_name(self.of.index, part, part))).collect();
         if mine.is_empty() {
             return Ok(());
         }
@@ -90,10 +88,10 @@ impl SeriesWriter {
             return Ok(());
         }
         let folder = parts_folder(&self.folder);
-        let name = part_name(self.index, self.parts, self.parts);
+        let name = part_name(self.of.index, self.parts, self.parts);
         let (part, unfinished) = (folder.join(&name), folder.join(unfinished_name(&name)));
         fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, error.into()))?;
-        let batch = batch(&self.run, self.zero_us, &self.waiting);
+        let batch = batch(&self.of, self.zero_us, &self.waiting);
         let write = || {
             let mut parquet = ArrowWriter::try_new(File::create(&unfinished)?, schema(), Some(properties()))?;
             parquet.write(&batch)?;
@@ -140,7 +138,11 @@ fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let word = |name, null| Field::new(name, DataType::Utf8, null);
         Arc::new(Schema::new(vec![
+            word("experiment_id", false),
+            word("run_id", false),
+            word("folder", false),
             word("run", false),
+            word("cell", false),
             Field::new("t_ms", DataType::Float64, false),
             Field::new("scraped_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
             word("source", false),
@@ -167,13 +169,19 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-fn batch(run: &str, zero_us: i64, points: &[Point]) -> RecordBatch {
+fn batch(of: &RunIdentity, zero_us: i64, points: &[Point]) -> RecordBatch {
+    let run_id = of.run_id();
+    let same = |word: &str| Arc::new(points.iter().map(|_| Some(word)).collect::<StringArray>()) as ArrayRef;
     let words =
         |of: fn(&Point) -> Option<&str>| Arc::new(points.iter().map(of).collect::<StringArray>()) as ArrayRef;
     let at: TimestampMicrosecondArray =
         points.iter().map(|point| Some(zero_us + point.at.div_euclid(1_000))).collect();
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(points.iter().map(|_| Some(run)).collect::<StringArray>()),
+        same(&of.experiment_id),
+        same(&run_id),
+        same(&of.folder),
+        same(&of.run),
+        same(&of.cell),
         Arc::new(points.iter().map(|point| Some(point.at as f64 / 1e6)).collect::<Float64Array>()),
         Arc::new(at.with_timezone("UTC")),
         words(|point| Some(point.source.name())),
@@ -223,7 +231,9 @@ fn read_file(path: &Path, run: &str, each: &mut impl FnMut(Point)) -> Result<u64
 
 /// Each run has row groups of its own, so that the other runs' are not even unpacked.
 fn may_hold(group: &RowGroupMetaData, run: &str) -> bool {
-    match group.columns().first().and_then(|column| column.statistics()) {
+    let mut columns = group.columns().iter();
+    let column = columns.find(|column| column.column_path().string() == "run");
+    match column.and_then(|column| column.statistics()) {
         Some(Statistics::ByteArray(range)) => {
             let run = run.as_bytes();
             let min = range.min_bytes_opt().is_none_or(|min| !range.min_is_exact() || min <= run);
@@ -284,6 +294,7 @@ fn read_batch(
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample;
     use super::*;
 
     const SECOND: Nanos = 1_000_000_000;
@@ -308,7 +319,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut written = Vec::new();
         for (index, run) in ["c1", "c2", "c10"].into_iter().enumerate() {
-            let mut writer = SeriesWriter::new(folder.path(), run, index as u32, 1_767_323_045_000_000);
+            let mut writer =
+                SeriesWriter::new(folder.path(), sample::identity(run, index as u32), 1_767_323_045_000_000);
             let points = vec![point(-5_000_000, "running", 0.5), client(SECOND, "in_flight", index as f64)];
             writer.add(points.clone()).unwrap();
             writer.finish().unwrap();
@@ -329,7 +341,7 @@ mod tests {
     #[test]
     fn a_long_run_is_written_in_parts_that_become_one_row_group() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = SeriesWriter::new(folder.path(), "soak", 3, 0);
+        let mut writer = SeriesWriter::new(folder.path(), sample::identity("soak", 3), 0);
         for second in 0..300 {
             writer.add(vec![point(second * SECOND, "running", second as f64)]).unwrap();
             assert!(writer.waiting.len() <= 60, "{}", writer.waiting.len());
@@ -347,7 +359,7 @@ mod tests {
     #[test]
     fn parts_that_were_joined_already_are_not_read_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = SeriesWriter::new(folder.path(), "c1", 0, 0);
+        let mut writer = SeriesWriter::new(folder.path(), sample::identity("c1", 0), 0);
         writer.add(vec![point(0, "running", 1.0), point(61 * SECOND, "running", 2.0)]).unwrap();
         let part = folder.path().join(PARTS).join("part-000-0000.parquet");
         let bytes = fs::read(&part).unwrap();
@@ -361,7 +373,7 @@ mod tests {
     fn a_broken_file_is_an_error_and_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE), "no parquet").unwrap();
-        let mut writer = SeriesWriter::new(folder.path(), "c1", 0, 0);
+        let mut writer = SeriesWriter::new(folder.path(), sample::identity("c1", 0), 0);
         writer.add(vec![point(0, "running", 1.0)]).unwrap();
         let error = writer.finish().unwrap_err();
         assert!(error.message.contains(FILE), "{error}");
@@ -372,7 +384,7 @@ mod tests {
     #[test]
     fn a_run_without_points_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        SeriesWriter::new(folder.path(), "c1", 0, 0).finish().unwrap();
+        SeriesWriter::new(folder.path(), sample::identity("c1", 0), 0).finish().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

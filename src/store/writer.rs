@@ -1,5 +1,6 @@
 //! `RowWriter`: a thread that turns finished records into Parquet parts.
 
+use super::identity::RunIdentity;
 use super::merge;
 use super::parts::{self, part_name, requests_folder, unfinished_name};
 use super::queue::{Queue, Taken};
@@ -34,8 +35,8 @@ pub struct RowWriter {
 
 impl RowWriter {
     /// Starts the thread. Parts go to `<folder>/requests/part-<run index>-<part>.parquet`.
-    pub fn start(folder: &Path, run: &str, traffic: &str, run_index: u32) -> Result<RowWriter> {
-        let parts = RunParts::new(folder, run, traffic, run_index)?;
+    pub fn start(folder: &Path, of: RunIdentity) -> Result<RowWriter> {
+        let parts = RunParts::new(folder, of)?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         let thread = std::thread::Builder::new()
             .name("results".to_string())
@@ -90,7 +91,7 @@ impl RowWriter {
         let run = self.stop()?;
         let mut written = run.written;
         if written.parts > 1 && merged {
-            written.parts = merge::merge(&run.folder, run.index, run.from)?;
+            written.parts = merge::merge(&run.folder, run.of.index, run.from)?;
         }
         written.blocked_ms = self.blocked_ms();
         Ok(written)
@@ -148,9 +149,7 @@ fn write_all(queue: &Queue<Item>, mut parts: RunParts) -> Result<RunParts> {
 /// The parts of one run, as they are written. Is told the time.
 struct RunParts {
     folder: PathBuf,
-    run: String,
-    traffic: String,
-    index: u32,
+    of: RunIdentity,
     /// Wall clock of the run's zero, milliseconds since 1970; 0 until it is told.
     zero_ms: i64,
     /// Number of the first part: above 0 when the run index was used before.
@@ -171,17 +170,15 @@ struct OpenPart {
 }
 
 impl RunParts {
-    fn new(folder: &Path, run: &str, traffic: &str, index: u32) -> Result<RunParts> {
+    fn new(folder: &Path, of: RunIdentity) -> Result<RunParts> {
         let requests = requests_folder(folder);
         fs::create_dir_all(&requests)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", requests.display())))?;
-        let before = parts::list(folder)?.live.into_iter().filter(|part| part.run == index);
+        let before = parts::list(folder)?.live.into_iter().filter(|part| part.run == of.index);
         let from = before.map(|part| part.last + 1).max().unwrap_or(0);
         Ok(RunParts {
             folder: folder.to_path_buf(),
-            run: run.to_string(),
-            traffic: traffic.to_string(),
-            index,
+            of,
             zero_ms: 0,
             from,
             waiting: Vec::new(),
@@ -219,7 +216,7 @@ impl RunParts {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let batch = encode::batch(&self.run, &self.traffic, self.zero_ms, &self.waiting);
+        let batch = encode::batch(&self.of, self.zero_ms, &self.waiting);
         let mut part = match self.open.take() {
             Some(part) => part,
             None => self.open_part()?,
@@ -236,9 +233,9 @@ impl RunParts {
 
     fn open_part(&self) -> Result<OpenPart> {
         let number = self.from + self.written.parts;
-        let name = part_name(self.index, number, number);
+        let name = part_name(self.of.index, number, number);
         let unfinished = requests_folder(&self.folder).join(unfinished_name(&name));
-        let parquet = merge::create(&unfinished, &self.run, self.zero_ms)?;
+        let parquet = merge::create(&unfinished, &self.of.run, self.zero_ms)?;
         Ok(OpenPart { parquet, name, unfinished, rows: 0 })
     }
 
@@ -260,7 +257,7 @@ impl RunParts {
     /// Gives the pages of a finished part their checksums, and the part its name.
     fn seal(&self, plain: &Path, finished: &Path) -> Result<()> {
         let sealed = plain.with_extension("sealed.tmp");
-        let done = merge::create(&sealed, &self.run, self.zero_ms)
+        let done = merge::create(&sealed, &self.of.run, self.zero_ms)
             .and_then(|parquet| merge::copy_row_groups(&[plain], parquet, &sealed))
             .and_then(|_| {
                 fs::rename(&sealed, finished).map_err(|error| cannot_write(finished, error.into()))
@@ -317,7 +314,7 @@ mod tests {
     fn what_is_written_is_read_back_equal() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(3_000);
-        let mut writer = RowWriter::start(folder.path(), "c8", "c8", 4).unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("c8", 4)).unwrap();
         writer.begin(ZERO_MS);
         for some in records.chunks(700) {
             writer.write(sample::parcels(some)).unwrap();
@@ -341,7 +338,7 @@ mod tests {
     #[test]
     fn a_part_is_closed_five_seconds_after_its_first_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
+        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs_f64(seconds);
         parts.add(sample::parcels(&sample::records(3)), start).unwrap();
@@ -362,7 +359,7 @@ mod tests {
     #[test]
     fn a_part_holds_at_most_65536_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
+        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
         let few_bytes =
             Record { timeline: crate::record::Timeline::planned(0, 0), ..sample::records(1)[0].clone() };
         parts.add(sample::parcels(&vec![few_bytes; schema::GROUP_ROWS + 10]), Instant::now()).unwrap();
@@ -376,7 +373,7 @@ mod tests {
     fn a_finished_run_is_merged_into_one_part_with_every_row_once() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(900);
-        let mut parts = RunParts::new(folder.path(), "a", "a", 2).unwrap();
+        let mut parts = RunParts::new(folder.path(), sample::identity("a", 2)).unwrap();
         for some in records.chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -392,7 +389,7 @@ mod tests {
     fn large_parts_are_merged_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let records = sample::records(10_000);
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
+        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
         parts.zero_ms = ZERO_MS;
         for some in records.chunks(5_000) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
@@ -411,7 +408,7 @@ mod tests {
     #[test]
     fn a_merge_that_is_killed_before_it_deletes_doubles_no_row() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), "a", "a", 0).unwrap();
+        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
         for some in sample::records(200).chunks(100) {
             parts.add(sample::parcels(some), Instant::now()).unwrap();
             parts.close().unwrap();
@@ -429,7 +426,7 @@ mod tests {
     fn a_run_index_that_was_used_before_overwrites_nothing() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
+            let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
             writer.begin(ZERO_MS);
             writer.write(sample::parcels(&sample::records(5))).unwrap();
             writer.finish().unwrap();
@@ -440,7 +437,7 @@ mod tests {
     #[test]
     fn a_writer_that_is_dropped_closes_its_last_part() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
         writer.begin(ZERO_MS);
         writer.write(sample::parcels(&sample::records(7))).unwrap();
         drop(writer);
@@ -450,7 +447,7 @@ mod tests {
     #[test]
     fn a_run_without_requests_leaves_no_part() {
         let folder = tempfile::tempdir().unwrap();
-        let written = RowWriter::start(folder.path(), "a", "a", 0).unwrap().finish().unwrap();
+        let written = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap().finish().unwrap();
         assert_eq!((written.rows, written.parts), (0, 0));
         assert!(names(folder.path()).is_empty());
     }
@@ -458,7 +455,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_comes_back_and_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
         writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         writer.write(sample::parcels(&sample::records(7))).unwrap();
@@ -470,7 +467,7 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_stops_the_next_write() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), "a", "a", 0).unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
         writer.begin(ZERO_MS);
         fs::remove_dir(requests_folder(folder.path())).unwrap();
         let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());

@@ -137,8 +137,9 @@ fn collecting(plan: &Arc<Plan>) -> (tempfile::TempDir, Folder, mpsc::Sender<Mess
     let folder = Folder::create(parent.path(), "recount", "20260101_000000").expect("a folder");
     let (out, inbox) = mpsc::channel(4096);
     let quota = (Arc::new(Quota::new(None, true)), folder.path().to_path_buf());
+    let of = folder.identity(0, &plan.name, &plan.traffic).expect("a folder");
     let collector =
-        Collector::start(&folder, 0, plan, Arc::new(Tokens::Words), quota, inbox).expect("it starts");
+        Collector::start(&folder, of, plan, Arc::new(Tokens::Words), quota, inbox).expect("it starts");
     (parent, folder, out, collector)
 }
 
