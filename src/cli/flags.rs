@@ -135,6 +135,11 @@ pub fn assignments(found: &ArgMatches) -> Result<Args> {
     Ok(Args { given })
 }
 
+/// `--lang`.
+pub fn lang(help: &'static str) -> Arg {
+    Arg::new("lang").long("lang").value_name("LANG").value_parser(Lang::ALL.map(Lang::name)).help(help)
+}
+
 /// The switches that all commands which run something have, but for names that are `taken`.
 pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
     let set = |name: &'static str, help: &'static str| {
@@ -154,11 +159,7 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
             .value_name("DIR")
             .value_parser(value_parser!(PathBuf))
             .help("Parent of the results folder [default: results]"),
-        Arg::new("lang")
-            .long("lang")
-            .value_name("LANG")
-            .value_parser(Lang::ALL.map(Lang::name))
-            .help("Language of tables and charts [default: from the environment, else en]"),
+        lang("Language of tables and charts [default: from the environment, else en]"),
         set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
         set(
@@ -193,11 +194,10 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
     let secrets =
         texts("secret").iter().map(|text| secret::parse(text)).collect::<std::result::Result<_, _>>();
     let paths = found.try_get_many::<PathBuf>("allow-read").ok().flatten();
-    let one = |name: &str| found.try_get_one::<String>(name).ok().flatten();
     Ok(Switches {
         seed: found.try_get_one::<u64>("seed").ok().flatten().copied(),
         out: found.try_get_one::<PathBuf>("out").ok().flatten().cloned(),
-        lang: language(one("lang").map(String::as_str), host),
+        lang: language(found, host),
         quiet: is_set("quiet"),
         strict: is_set("strict"),
         same_bytes: is_set("same-bytes"),
@@ -218,12 +218,14 @@ pub fn libraries(found: &ArgMatches, host: &Host) -> Vec<PathBuf> {
     folders
 }
 
-fn language(typed: Option<&str>, host: &Host) -> Lang {
+/// What `--lang` says, else the environment.
+pub fn language(found: &ArgMatches, host: &Host) -> Lang {
+    let typed = found.try_get_one::<String>("lang").ok().flatten();
     let from_environment = || {
         let set =
             ["LC_ALL", "LANG"].into_iter().find_map(|name| host.env(name).filter(|text| !text.is_empty()));
         set.unwrap_or_default()
     };
-    let chosen = typed.map_or_else(from_environment, String::from);
+    let chosen = typed.cloned().unwrap_or_else(from_environment);
     Lang::named(&chosen)
 }

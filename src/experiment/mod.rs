@@ -17,6 +17,7 @@ pub(crate) mod columns;
 pub(crate) mod console;
 mod display;
 mod expected_load;
+pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod finished;
 pub(crate) mod folder;

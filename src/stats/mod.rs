@@ -15,9 +15,11 @@ pub(crate) mod counter;
 pub(crate) mod counts;
 pub mod csv;
 pub(crate) mod departures;
+mod elsewhere;
 pub mod estimate;
 mod evidence;
 mod expected_load;
+pub(crate) mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod flow;
