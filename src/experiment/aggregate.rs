@@ -49,7 +49,7 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
 /// Why there is nothing to aggregate. A run that was killed has rows of requests, and no numbers.
 fn no_run(folder: &Path) -> Error {
     let parts = parts::list(folder).map(|parts| parts.live).unwrap_or_default();
-    let requests: u64 = parts.iter().filter_map(|part| reader::rows(&part.path).ok()).sum();
+    let requests: u64 = parts.iter().filter_map(|part| reader::rows_of(part).ok()).sum();
     let told = format!("{} holds no finished run", folder.display());
     match requests {
         0 => Error::usage(told),

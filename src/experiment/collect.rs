@@ -7,6 +7,7 @@ use crate::record::{Events, PackedRecord, Record};
 use crate::run::plan::Capture;
 use crate::run::{Message, Plan};
 use crate::stats::{ClientSeries, Fold, Summary, Window};
+use crate::store::saving::Saving;
 use crate::store::{Folder, RowWriter, RunIdentity};
 use crate::tokens::Tokens;
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ const SERIES_WINDOW: i64 = 1_000_000_000;
 /// Collects the records of one run until it has ended.
 pub struct Collector {
     thread: std::thread::JoinHandle<Collected>,
+    saving: Arc<Saving>,
 }
 
 /// What all records of a run became.
@@ -34,8 +36,6 @@ pub struct Collected {
     pub summary: Summary,
     /// Holds the rows, the last of which are still to be written.
     pub writer: RowWriter,
-    /// Why rows could not be written.
-    pub failed: Option<Error>,
     /// Why rows were no longer written.
     pub full: Option<Error>,
     pub series: ClientSeries,
@@ -50,17 +50,18 @@ impl Collector {
         of: RunIdentity,
         plan: &Arc<Plan>,
         tokens: Arc<Tokens>,
-        (quota, rows): (Arc<Quota>, PathBuf),
+        (quota, rows): (Arc<Quota>, [PathBuf; 2]),
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
         let mut writer = RowWriter::start(folder.path(), of)?;
+        let saving = writer.saving();
         let work = move || {
             let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<PackedRecord> = Vec::new();
             let mut room = Events::default();
-            let (mut failed, mut full, mut looked) = (None, None, Instant::now());
+            let (mut full, mut looked) = (None, Instant::now());
             let (mut count_of_rows, mut over) = (0, false);
             while !over && let Some(message) = inbox.blocking_recv() {
                 let mut next = Some(message);
@@ -91,10 +92,8 @@ impl Collector {
                 }
                 if full.is_some() {
                     batch.clear();
-                } else if let Err(error) = writer.write(std::mem::take(&mut batch)) {
-                    // The run goes on to its end, so that its numbers are seen; the error is
-                    // told after it.
-                    failed.get_or_insert(error);
+                } else {
+                    writer.hand_over(std::mem::take(&mut batch));
                 }
                 if !over {
                     // Let more gather: waking for each costs more than taking it.
@@ -102,13 +101,18 @@ impl Collector {
                 }
             }
             summary.close();
-            Collected { summary, writer, failed, full, series, rows: count_of_rows }
+            Collected { summary, writer, full, series, rows: count_of_rows }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())
             .spawn(work)
             .map_err(|error| Error::run(format!("cannot start the thread that collects results: {error}")))?;
-        Ok(Collector { thread })
+        Ok(Collector { thread, saving })
+    }
+
+    /// How its rows are being saved.
+    pub fn saving(&self) -> &Arc<Saving> {
+        &self.saving
     }
 
     /// Waits until every record was taken.

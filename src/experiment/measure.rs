@@ -16,14 +16,18 @@ use crate::stats::report::Report;
 use crate::stats::runs as table;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::unbroken;
+use crate::store::saving::{Saving, Trouble};
 use crate::store::writer::RowsWritten;
-use crate::store::{Folder, RunIdentity, own_metrics, parts, runs, statistics};
+use crate::store::{Folder, RunIdentity, journal, own_metrics, parts, runs, statistics};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Records between the sessions and the collector.
 const CHANNEL: usize = 8192;
+
+/// Why a load ended whose rows can neither be written nor held.
+pub(super) const UNSAVED: &str = "no more rows could be held for a disk that takes none";
 
 /// Kinds of failures that the end of a run tells.
 const FAILURES_TOLD: usize = 4;
@@ -50,7 +54,8 @@ pub fn measure(experiment: &Experiment, plans: Vec<(Plan, &Ready)>) -> Result<Ve
         underway.push(started);
         outs.push(out);
     }
-    let control = watching(experiment, underway.iter().map(|run| run.progress.clone()).collect());
+    let saving = underway.iter().map(|run| run.collector.saving().clone()).collect();
+    let control = watching(experiment, underway.iter().map(|run| run.progress.clone()).collect(), saving);
     // The line has room for one of them.
     let display = Display::start(experiment, &underway[0].plan, underway[0].progress.clone());
     experiment.load_begins();
@@ -118,11 +123,12 @@ impl<'a> Underway<'a> {
         let plan = Arc::new(plan);
         let traffic_hash = run::planned::hash(&plan);
         let (out, inbox) = mpsc::channel(CHANNEL);
-        let rows = parts::requests_folder(folder.path());
+        let rows = [parts::requests_folder(folder.path()), journal::folder(folder.path())];
         experiment.quota.check_rows(&rows)?;
         let quota = (experiment.quota.clone(), rows);
         let of = folder.identity(index, &plan.name, &plan.traffic)?;
         let collector = Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, inbox)?;
+        tell_troubles(experiment, &plan, collector.saving());
         let progress = Arc::new(Progress::of(client.live()));
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), of.clone())?;
         let underway =
@@ -134,8 +140,12 @@ impl<'a> Underway<'a> {
     fn finish(self, experiment: &Experiment, ended: Result<Ended>) -> Result<(Finished, Result<()>)> {
         let at_once = experiment.host.abort_requested();
         let scraped = self.scraping.stop(at_once);
-        let Collected { mut summary, writer, failed, full, series, rows } = self.collector.finish()?;
+        let saving = self.collector.saving().clone();
+        let Collected { mut summary, writer, full, series, rows } = self.collector.finish()?;
         let mut ended = ended?;
+        if ended.reason == Reason::Interrupted && saving.is_full() && !experiment.host.stop_requested() {
+            ended.reason = Reason::Early(UNSAVED.to_string());
+        }
         ended.unrecorded = self.progress.started.load(Ordering::Relaxed).saturating_sub(rows);
         let scrapes = scraped.scrapes.clone();
         summary.hear(scrapes.counters.since(summary.span().map_or(0, |(start, _)| start)));
@@ -154,7 +164,7 @@ impl<'a> Underway<'a> {
         // Before any file is finished, and whatever becomes of the files.
         tell(experiment, &finished);
         let finish = || if at_once { writer.finish_at_once() } else { writer.finish() };
-        let kept = failed.map_or_else(finish, Err).and_then(|written| {
+        let kept = finish().and_then(|written| {
             let zero = self.progress.zero().unwrap_or_default();
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 experiment.console.warn(&error.to_string());
@@ -243,7 +253,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
 
 /// What Ctrl-C asks of the runs. The first one says how to end it at once, since streams that hang
 /// may take minutes to end by themselves.
-fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>) -> Control {
+fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>, saving: Vec<Arc<Saving>>) -> Control {
     let host = experiment.host.clone();
     let lang = experiment.console.words();
     let told = AtomicBool::new(false);
@@ -256,8 +266,22 @@ fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>) -> Control {
             }
             Stop::Drain
         }
+        (false, false) if saving.iter().any(|saving| saving.is_full()) => Stop::Drain,
         (false, false) => Stop::No,
     })
+}
+
+/// Says what happens to the saving of a run's rows when it happens.
+fn tell_troubles(experiment: &Experiment, plan: &Plan, saving: &Saving) {
+    let console = experiment.console.clone();
+    let of_run = console.words().of_run(&plan.name);
+    saving.listen(move |trouble| {
+        let told = console.words().trouble(&trouble);
+        match trouble {
+            Trouble::Over => console.mention(&format!("{of_run}{told}")),
+            _ => console.warn(&format!("{of_run}{told}")),
+        }
+    });
 }
 
 #[cfg(test)]

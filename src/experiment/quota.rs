@@ -70,11 +70,11 @@ impl Quota {
         self.saved.fetch_add(bytes.max(BLOCK), Relaxed);
     }
 
-    /// Fails when the rows of requests, which lie in `folder`, are as large as they may get.
-    pub fn check_rows(&self, folder: &Path) -> Result<()> {
+    /// Fails when the rows of requests, which lie in `folders`, are as large as they may get.
+    pub fn check_rows(&self, folders: &[PathBuf]) -> Result<()> {
         let Some(most) = self.saved_max else { return Ok(()) };
         let rows_max = most.saturating_mul(ROWS_TIMES);
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let entries = folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
         let bytes: u64 = entries.filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).sum();
         match bytes >= rows_max {
             true => Err(full("run", "the rows of its requests have", rows_max, most)),
@@ -186,7 +186,13 @@ mod tests {
         );
         assert!(Quota::new(None, true).saving("save", || Ok("/".into())).is_ok());
         std::fs::write(folder.path().join("rows"), vec![0; 100_000]).unwrap();
-        assert!(quota.check_rows(folder.path()).unwrap_err().message.contains("the rows of its requests"));
+        assert!(
+            quota
+                .check_rows(&[folder.path().into()])
+                .unwrap_err()
+                .message
+                .contains("the rows of its requests")
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::lang::Lang;
 use crate::record::Adaption;
 use crate::stats::words::grouped;
+use crate::store::saving::{HELD_BYTES, Trouble};
 
 impl Lang {
     fn say(self, english: String, chinese: String) -> String {
@@ -21,6 +22,29 @@ impl Lang {
 
     pub fn wrote(self, path: &str) -> String {
         self.say(format!("wrote {path}"), format!("已写入 {path}"))
+    }
+
+    /// What happened to the saving of rows.
+    pub fn trouble(self, trouble: &Trouble) -> String {
+        let held = crate::os::file::size(HELD_BYTES as u64);
+        match trouble {
+            Trouble::Failing(why) => self.say(
+                format!("{why}; finished requests are held in memory, up to {held}, and writing is tried again"),
+                format!("{why}；已完成的请求暂存于内存（最多 {held}），并继续尝试写入"),
+            ),
+            Trouble::Stalled => self.say(
+                format!("the disk of the results does not answer; finished requests are held in memory, up to {held}"),
+                format!("存放结果的磁盘没有响应；已完成的请求暂存于内存（最多 {held}）"),
+            ),
+            Trouble::Over => self.say(
+                "results are written again; nothing is lost".into(),
+                "结果已恢复写入，没有丢失".into(),
+            ),
+            Trouble::Full => self.say(
+                format!("{held} of finished requests wait for the disk, and no more can be held: the load stops"),
+                format!("已有 {held} 的完成请求在等待磁盘，无法再暂存：停止负载"),
+            ),
+        }
     }
 
     pub fn charts(self, folder: &str) -> String {
@@ -205,6 +229,9 @@ impl Lang {
         }
         if let Some(n) = why.strip_suffix(" failures in a row to connect") {
             return format!("连续 {n} 次无法连接");
+        }
+        if why == super::measure::UNSAVED {
+            return "磁盘无法写入，结果已无法继续暂存".into();
         }
         let outage = why.strip_prefix("no connection for ").and_then(|rest| rest.split_once(" s ("));
         if let Some((seconds, rest)) = outage {

@@ -2,13 +2,15 @@
 
 use super::aside::write_aside;
 use super::identity::{self, RunIdentity};
-use super::{own_metrics, parts, reader, runs, series, statistics};
+use super::lock::{self, Asked, FolderLock};
+use super::{journal, own_metrics, parts, reader, runs, series, statistics};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 /// The name of the file that says what ran.
 pub const MANIFEST: &str = "manifest.json";
@@ -20,7 +22,14 @@ const OURS: [&str; 7] =
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// Held by who made it, as long as it is written.
+    _lock: Option<FolderLock>,
 }
+
+/// How often a fresh folder's lock is asked for, and how long between: somebody who lists folders looks at it
+/// for a moment.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 impl Folder {
     /// Makes `<parent>/<name>_<stamp>/`; a taken name gets `-2`, `-3`, ...
@@ -39,7 +48,23 @@ impl Folder {
                 Ok(()) => break,
             }
         }
-        Ok(Folder { path })
+        let _lock = lock_of(&path);
+        Ok(Folder { path, _lock })
+    }
+
+    /// An existing results folder, to go on writing into it. Fails when there is none, or when another process
+    /// writes into it.
+    pub fn open_to_write(path: &Path) -> Result<Folder> {
+        let folder = Folder::open(path)?;
+        let lock = lock_of(path);
+        match (&lock, lock::is_live(path)) {
+            (None, true) => Err(Error::usage(format!(
+                "cannot go on in {}: a run is still going on there",
+                path.display()
+            ))
+            .hint("wait until it has ended, or interrupt it")),
+            _ => Ok(Folder { _lock: lock, ..folder }),
+        }
     }
 
     /// Fails, with the sentence of [`Folder::create`], when `parent` cannot hold results folders.
@@ -57,7 +82,7 @@ impl Folder {
     /// An existing results folder. Fails when there is none.
     pub fn open(path: &Path) -> Result<Folder> {
         if path.is_dir() {
-            return Ok(Folder { path: path.to_path_buf() });
+            return Ok(Folder { path: path.to_path_buf(), _lock: None });
         }
         let what = if path.exists() { "it is no folder" } else { "it does not exist" };
         Err(Error::usage(format!("cannot open the results folder {}: {what}", path.display())))
@@ -137,8 +162,27 @@ impl Folder {
     pub fn remove_if_empty(self) -> bool {
         // Both fail, as they should, when there is a file.
         let _ = fs::remove_dir(parts::requests_folder(&self.path));
+        let _ = fs::remove_dir(journal::folder(&self.path));
+        let only_lock = |entry: std::io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.path() == lock::path(&self.path))
+        };
+        if fs::read_dir(&self.path).is_ok_and(|mut entries| entries.all(only_lock)) {
+            let _ = fs::remove_file(lock::path(&self.path));
+        }
         fs::remove_dir(&self.path).is_ok()
     }
+}
+
+/// The lock of a folder that is to be written; none where there are no locks, or another one has it.
+fn lock_of(path: &Path) -> Option<FolderLock> {
+    for _ in 0..LOCK_TRIES {
+        match lock::take(path) {
+            Asked::Held(lock) => return Some(lock),
+            Asked::Live => std::thread::sleep(LOCK_PAUSE),
+            Asked::Unknown => return None,
+        }
+    }
+    None
 }
 
 /// A results folder on disk, found by [`look`].
@@ -234,7 +278,7 @@ fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<FoundFolder> {
     let mut requests = 0;
     let mut runs_with_parts = HashSet::new();
     for part in parts::list(path)?.live {
-        match reader::rows(&part.path) {
+        match reader::rows_of(&part) {
             Ok(rows) => requests += rows,
             Err(error) => warnings.push(error.message),
         }
@@ -320,6 +364,7 @@ mod tests {
         let mut names: Vec<String> = fs::read_dir(path)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
         names

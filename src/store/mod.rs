@@ -3,11 +3,13 @@
 
 pub mod folder;
 pub mod identity;
+pub(crate) mod lock;
 pub(crate) mod manifest;
 pub mod own_metrics;
 pub(crate) mod parts;
 pub mod reader;
 pub mod runs;
+pub mod saving;
 pub mod schema;
 pub mod series;
 pub mod statistics;
@@ -17,10 +19,11 @@ pub(crate) mod writer;
 mod aside;
 mod decode;
 mod encode;
-mod merge;
+pub(crate) mod journal;
 mod queue;
 #[cfg(test)]
 mod sample;
+mod seal;
 
 pub use folder::Folder;
 pub use identity::RunIdentity;

@@ -1,32 +1,36 @@
-//! `RowFile`: one Parquet file of requests, and what its name says.
+//! `RowFile`: one file of requests, a part or the journal of one, and what its name says.
 //!
-//! `part-003-0007.parquet` is part 7 of run 3; `part-003-0000-0007.parquet` is parts 0 to 7 merged. A merge
-//! renames the merged file into place first and deletes the small ones after. Whoever lists the parts
-//! leaves out those that another one covers, so a process killed in between neither loses a row nor
-//! doubles one.
+//! `requests/part-003-0007.parquet` is part 7 of run 3, and `.journal/rows-003-0007.arrows` its journal until it is there.
+//! Old versions merged parts: `part-003-0000-0007.parquet` is parts 0 to 7, and the small ones were deleted after it
+//! was there. Whoever lists the parts leaves out those that another one covers, so a process killed in between
+//! neither loses a row nor doubles one.
 
+use super::journal;
 use crate::error::{Error, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// A finished part on disk, named after what it holds.
+/// A file on disk, named after what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowFile {
     /// Place of the run in its folder.
     pub run: u32,
     pub first: u32,
     pub last: u32,
+    /// Rows that are in no part yet.
+    pub journal: bool,
     pub path: PathBuf,
 }
 
-/// What the `requests` folder holds.
+/// What holds the rows of a results folder.
 #[derive(Debug, Default)]
 pub struct RowFiles {
     /// By run, then by part; together they hold every row once.
     pub live: Vec<RowFile>,
-    /// Merged away: a killed process did not get to delete them.
+    /// What a killed process did not get to delete: parts that were merged, journals whose part is there.
     pub covered: Vec<RowFile>,
-    /// Parts that were being written when they were seen.
+    /// Parts of an old version that were being written when they were seen.
     pub unfinished: Vec<PathBuf>,
 }
 
@@ -49,35 +53,48 @@ pub fn unfinished_name(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
-/// The parts of a results folder; none when it has no requests yet.
+/// What holds the rows of a results folder; nothing when it has no requests yet.
 pub fn list(folder: &Path) -> Result<RowFiles> {
-    let requests = requests_folder(folder);
-    let entries = match fs::read_dir(&requests) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RowFiles::default()),
-        Err(error) => return Err(Error::run(format!("cannot list {}: {error}", requests.display()))),
-    };
     let mut parts = RowFiles::default();
     let mut all = Vec::new();
-    for entry in entries {
-        let entry =
-            entry.map_err(|error| Error::run(format!("cannot list {}: {error}", requests.display())))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if let Some((run, first, last)) = parse(name) {
-            all.push(RowFile { run, first, last, path: entry.path() });
+    for (name, path) in entries(&requests_folder(folder))? {
+        if let Some((run, first, last)) = parse(&name) {
+            all.push(RowFile { run, first, last, journal: false, path });
         } else if name.starts_with(".part-") && name.ends_with(".tmp") {
-            parts.unfinished.push(entry.path());
+            parts.unfinished.push(path);
+        }
+    }
+    for (name, path) in entries(&journal::folder(folder))? {
+        if let Some((run, part)) = journal::parse(&name) {
+            all.push(RowFile { run, first: part, last: part, journal: true, path });
         }
     }
     // The widest of those that begin together comes first, so that it is the one that stays.
-    all.sort_by_key(|part| (part.run, part.first, std::cmp::Reverse(part.last)));
+    all.sort_by_key(|part| (part.run, part.first, std::cmp::Reverse(part.last), part.journal));
     for part in all {
         let covered = parts.live.last().is_some_and(|wide| wide.run == part.run && part.last <= wide.last);
         if covered { parts.covered.push(part) } else { parts.live.push(part) }
     }
     parts.unfinished.sort();
     Ok(parts)
+}
+
+/// The names in a folder that are text, with their paths; none when it is not there.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let cannot = |error| Error::run(format!("cannot list {}: {error}", folder.display()));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(cannot)?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn parse(name: &str) -> Option<(u32, u32, u32)> {
@@ -124,6 +141,24 @@ mod tests {
         assert_eq!(names(&parts.live), live);
         assert_eq!(names(&parts.covered), ["part-000-0000.parquet", "part-000-0001.parquet"]);
         assert_eq!(parts.unfinished.len(), 1);
+    }
+
+    #[test]
+    fn a_journal_is_live_until_its_part_is_there() {
+        let folder = folder_with(&["part-000-0000.parquet", "part-001-0000-0002.parquet"]);
+        fs::create_dir(journal::folder(folder.path())).unwrap();
+        for (run, part) in [(0, 0), (0, 1), (1, 2), (2, 0)] {
+            fs::write(journal::path(folder.path(), run, part), "").unwrap();
+        }
+        let parts = list(folder.path()).unwrap();
+        let live = [
+            "part-000-0000.parquet",
+            "rows-000-0001.arrows",
+            "part-001-0000-0002.parquet",
+            "rows-002-0000.arrows",
+        ];
+        assert_eq!(names(&parts.live), live);
+        assert_eq!(names(&parts.covered), ["rows-000-0000.arrows", "rows-001-0002.arrows"]);
     }
 
     #[test]

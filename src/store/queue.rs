@@ -1,9 +1,9 @@
-//! `Queue`: hands batches to the writing thread, bounded by what the batches weigh and not by their
-//! number, since one batch may hold one record or ten thousand.
+//! `Queue`: hands batches to the writing thread. It never makes a pusher wait: it says what it weighs, and whoever pushes
+//! decides by that.
 
-use crate::error::{Error, Result};
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a taker gets.
 #[derive(Debug, PartialEq)]
@@ -18,41 +18,41 @@ pub(super) enum Taken<T> {
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
-    limit: usize,
 }
 
 struct State<T> {
-    items: std::collections::VecDeque<(usize, T)>,
+    items: VecDeque<(usize, T)>,
     weight: usize,
+    /// Since when the first item has waited.
+    since: Instant,
     closed: bool,
-    failed: Option<Error>,
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(limit: usize) -> Self {
-        let state = State { items: Default::default(), weight: 0, closed: false, failed: None };
-        Queue { state: Mutex::new(state), changed: Condvar::new(), limit }
+    pub(super) fn new() -> Self {
+        let state = State { items: VecDeque::new(), weight: 0, since: Instant::now(), closed: false };
+        Queue { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Whether a push would have to wait now.
-    pub(super) fn full(&self) -> bool {
-        self.lock().weight >= self.limit
-    }
-
-    /// Blocks while the queue is full. An item heavier than the limit is let in alone.
-    /// Fails with what the taker failed with.
-    pub(super) fn push(&self, item: T, weight: usize) -> Result<()> {
+    pub(super) fn push(&self, item: T, weight: usize) {
         let mut state = self.lock();
-        while state.weight >= self.limit && state.failed.is_none() {
-            state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
-        }
-        if let Some(error) = &state.failed {
-            return Err(error.clone());
+        if state.items.is_empty() {
+            state.since = Instant::now();
         }
         state.weight += weight;
         state.items.push_back((weight, item));
         self.changed.notify_all();
-        Ok(())
+    }
+
+    /// What all waiting items weigh.
+    pub(super) fn weight(&self) -> usize {
+        self.lock().weight
+    }
+
+    /// How long none was taken although there was one.
+    pub(super) fn waited(&self) -> Duration {
+        let state = self.lock();
+        if state.items.is_empty() { Duration::ZERO } else { state.since.elapsed() }
     }
 
     /// The next item; waits for `patience`, or for as long as it takes.
@@ -60,21 +60,29 @@ impl<T> Queue<T> {
         let state = self.lock();
         let idle = |state: &mut State<T>| state.items.is_empty() && !state.closed;
         let mut state = match patience {
-            None => self.changed.wait_while(state, idle).unwrap_or_else(|poisoned| poisoned.into_inner()),
+            None => self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
             Some(time) => {
                 let waited = self.changed.wait_timeout_while(state, time, idle);
-                waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0
+                waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
         match state.items.pop_front() {
             Some((weight, item)) => {
                 state.weight -= weight;
-                self.changed.notify_all();
+                state.since = Instant::now();
                 Taken::Item(item)
             }
             None if state.closed => Taken::Closed,
             None => Taken::Nothing,
         }
+    }
+
+    /// Waits for `time`, while items gather; less where the queue is closed meanwhile.
+    pub(super) fn rest(&self, time: Duration) {
+        let state = self.lock();
+        let was = state.closed;
+        let waited = self.changed.wait_timeout_while(state, time, |state| state.closed == was);
+        drop(waited);
     }
 
     /// No more items: the taker gets what is left, then [`Taken::Closed`].
@@ -83,18 +91,9 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// The taker has given up: every later push gets this error.
-    pub(super) fn fail(&self, error: Error) {
-        let mut state = self.lock();
-        state.failed = Some(error);
-        state.items.clear();
-        state.weight = 0;
-        self.changed.notify_all();
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing under the lock can panic half way through a change.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,24 +103,20 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn a_full_queue_blocks_until_something_is_taken() {
-        let queue = Arc::new(Queue::new(10));
-        queue.push('a', 10).unwrap();
-        assert!(queue.full());
-        let pusher = std::thread::spawn({
-            let queue = queue.clone();
-            move || queue.push('b', 1)
-        });
+    fn it_knows_what_it_holds() {
+        let queue = Queue::new();
+        queue.push('a', 10);
+        queue.push('b', 1);
+        assert_eq!(queue.weight(), 11);
         assert_eq!(queue.take(None), Taken::Item('a'));
-        assert_eq!(queue.take(None), Taken::Item('b'));
-        pusher.join().unwrap().unwrap();
-        assert!(!queue.full());
+        assert_eq!((queue.take(None), queue.weight()), (Taken::Item('b'), 0));
+        assert_eq!(queue.waited(), Duration::ZERO);
     }
 
     #[test]
     fn what_is_left_comes_before_closed() {
-        let queue = Queue::new(10);
-        queue.push(1, 1).unwrap();
+        let queue = Queue::new();
+        queue.push(1, 1);
         queue.close();
         assert_eq!(queue.take(None), Taken::Item(1));
         assert_eq!(queue.take(None), Taken::Closed);
@@ -129,19 +124,22 @@ mod tests {
 
     #[test]
     fn an_empty_queue_gives_nothing_after_the_time() {
-        assert_eq!(Queue::<u8>::new(1).take(Some(Duration::ZERO)), Taken::Nothing);
+        assert_eq!(Queue::<u8>::new().take(Some(Duration::ZERO)), Taken::Nothing);
     }
 
     #[test]
-    fn a_failed_taker_is_heard_by_the_pusher_that_waits() {
-        let queue = Arc::new(Queue::new(1));
-        queue.push((), 1).unwrap();
-        let pusher = std::thread::spawn({
+    fn closing_ends_a_rest() {
+        let queue = Arc::new(Queue::<u8>::new());
+        let resting = std::thread::spawn({
             let queue = queue.clone();
-            move || queue.push((), 1)
+            move || queue.rest(Duration::from_secs(600))
         });
-        queue.fail(Error::run("disk full"));
-        assert_eq!(pusher.join().unwrap().unwrap_err().message, "disk full");
-        assert!(queue.push((), 1).is_err());
+        // Before or while it rests: a rest that begins behind the end would be a long one.
+        while !resting.is_finished() {
+            queue.lock().closed ^= true;
+            queue.changed.notify_all();
+            std::thread::yield_now();
+        }
+        resting.join().unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! Read records back from the Parquet parts of a results folder.
 
 use super::decode::{Classes, DecodedRows};
+use super::journal::{self, JournalBatches};
+use super::lock;
 use super::parts::{self, RowFile, RowFiles};
 use super::schema;
 use crate::error::{Error, Result, caught};
@@ -92,6 +94,9 @@ const HALVES_ROWS: i64 = 1 << 16;
 /// The rows of a run in two halves, by whole row groups; the second has none when they are few.
 fn halves<'a>(live: &'a [RowFile], run: &str) -> (Vec<Piece<'a>>, Vec<Piece<'a>>) {
     let sizes = |part: &RowFile| -> Option<Vec<i64>> {
+        if part.journal {
+            return None;
+        }
         let footer = footer(&part.path).ok()?;
         let mine = value(&footer, schema::KEY_RUN).is_none_or(|of| of == run);
         mine.then(|| footer.row_groups().iter().map(|group| group.num_rows().max(0)).collect())
@@ -140,7 +145,8 @@ fn warnings(parts: &RowFiles, taken: &[Taken]) -> Vec<String> {
         };
         Some(format!("{rows} the part {}: {reason}", part.path.display()))
     });
-    let covered = parts.covered.iter().map(|part| {
+    let merged = parts.covered.iter().filter(|part| !part.journal);
+    let covered = merged.map(|part| {
         format!("{} was left over by a merge and not read again: delete it", part.path.display())
     });
     let unfinished = parts.unfinished.iter().map(|path| {
@@ -181,6 +187,9 @@ fn read_piece(
     each: &mut impl FnMut(&str, &mut Record),
 ) -> Result<Option<String>> {
     let path = &piece.part.path;
+    if piece.part.journal {
+        return read_journal(path, run, room, read, each);
+    }
     let mut builder = match open(path) {
         Ok(builder) => builder,
         Err(reason) => return Ok(Some(reason)),
@@ -208,6 +217,38 @@ fn read_piece(
         }
     }
     Ok(None)
+}
+
+/// The rows of a journal. The end of one that is being written is no fault.
+fn read_journal(
+    path: &Path,
+    run: Option<&str>,
+    room: &mut Room,
+    read: &mut u64,
+    each: &mut impl FnMut(&str, &mut Record),
+) -> Result<Option<String>> {
+    // A part may have come in its place since it was listed.
+    let Some(mut batches) = JournalBatches::open(path)? else { return Ok(None) };
+    if run.is_some_and(|wanted| wanted != batches.of.run) {
+        return Ok(None);
+    }
+    for batch in batches.by_ref() {
+        if let Err(reason) = read_batch(&batch, run, room, read, each) {
+            return Ok(Some(reason));
+        }
+    }
+    let results = path.parent().and_then(Path::parent).unwrap_or(path);
+    let torn = Some(batches.torn()).filter(|torn| *torn > 0 && !lock::is_live(results));
+    Ok(torn.map(journal::torn_end))
+}
+
+/// Every record of a batch that any version wrote.
+pub(super) fn records(
+    batch: &RecordBatch,
+    mut each: impl FnMut(&mut Record),
+) -> std::result::Result<(), String> {
+    let mut room = Room { fields: Fields::ALL, record: Record::blank(), classes: Classes::default() };
+    read_batch(batch, None, &mut room, &mut 0, &mut |_: &str, record: &mut Record| each(record))
 }
 
 fn read_batch(
@@ -240,6 +281,11 @@ fn batch_rows(metadata: &ParquetMetaData, fields: Fields) -> usize {
     let events: i64 = lists.map(|list| list.num_values().max(0)).sum();
     let each = (events / metadata.file_metadata().num_rows().max(1)).max(1);
     usize::try_from(BATCH_EVENTS / each).unwrap_or(1).clamp(1, most)
+}
+
+/// Rows of a part, or of a journal.
+pub fn rows_of(part: &RowFile) -> Result<u64> {
+    if part.journal { journal::rows(&part.path) } else { rows(&part.path) }
 }
 
 /// Rows of a Parquet file, from its footer.

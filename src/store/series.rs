@@ -8,11 +8,10 @@
 
 use super::aside::write_aside_with;
 use super::identity::RunIdentity;
-use super::merge::copy_row_groups;
 use super::parts::{parse, part_name, unfinished_name};
 use super::reader::{Batches, batches, cannot_read, open};
 use super::schema;
-use super::writer::cannot_write;
+use super::seal::{cannot_write, copy_row_groups};
 use crate::error::Result;
 use crate::record::{Nanos, Point, Source};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};

@@ -1,9 +1,9 @@
 //! `Table`: rows of named values as one Parquet file, types inferred over all rows.
 
 use super::folder::Folder;
-use super::merge;
 use super::reader::{Batches, cannot_read, open};
 use super::schema;
+use super::seal;
 use crate::error::{Error, Result};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
@@ -61,7 +61,7 @@ pub(super) fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
         let plain = Bytes::from(parquet.into_inner()?);
         let footer = ParquetMetaDataReader::new().parse_and_finish(&plain)?;
         let (mut sealed, _) = writer()?.into_serialized_writer()?;
-        merge::append(&plain, &footer, &mut sealed)?;
+        seal::append(&plain, &footer, &mut sealed)?;
         sealed.into_inner()
     };
     write().map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))

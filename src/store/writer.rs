@@ -1,106 +1,143 @@
-//! `RowWriter`: a thread that turns finished records into Parquet parts.
+//! `RowWriter`: a thread that puts finished records into the run's journal, and makes parts of it.
 
 use super::identity::RunIdentity;
-use super::merge;
-use super::parts::{self, part_name, requests_folder, unfinished_name};
+use super::journal::Journal;
+use super::parts::{self, requests_folder};
 use super::queue::{Queue, Taken};
+use super::saving::{Saving, Trouble};
+use super::seal::{self, cannot_write};
 use super::{encode, schema};
 use crate::error::{Error, Result};
 use crate::record::{PackedRecord, Record};
-use parquet::arrow::ArrowWriter;
-use std::fs::{self, File};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A row is in a finished part at most this long after it came.
-const PART_TIME: Duration = Duration::from_secs(5);
+/// A row is in the journal at most this long after it came.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// Records are turned into columns so many at a time ...
 const BATCH_ROWS: usize = 256;
 /// ... or as soon as they hold so many bytes.
 const BATCH_BYTES: usize = 128 << 10;
 /// An event in the lists of a record.
 const EVENT_BYTES: usize = 14;
-/// Bytes of records that may wait for the thread.
-const QUEUE_BYTES: usize = 16 << 20;
+/// A journal of so many bytes becomes a part, although it could hold more rows.
+const JOURNAL_BYTES: u64 = 256 << 20;
+/// Bytes of records that wait before [`RowWriter::write`] does.
+const WAITING_BYTES: usize = 16 << 20;
+/// How long a write that failed rests.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long writes that fail are tried again after the last row came.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a disk that does not answer is waited for at the end.
+const STALL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The writing side of one run. A part is closed every few seconds, so that a killed process
-/// loses little. Dropped without [`RowWriter::finish`], it still closes the last part.
+/// The writing side of one run. Nobody who hands rows over waits for the disk. Dropped without
+/// [`RowWriter::finish`], it still makes the last part.
 pub struct RowWriter {
     queue: Arc<Queue<Item>>,
-    thread: Option<JoinHandle<Result<RunParts>>>,
-    blocked: Duration,
+    saving: Arc<Saving>,
+    thread: Option<JoinHandle<Result<RowsWritten>>>,
+    folder: PathBuf,
+    handing: Duration,
 }
 
 impl RowWriter {
     /// Starts the thread. Parts go to `<folder>/requests/part-<run index>-<part>.parquet`.
     pub fn start(folder: &Path, of: RunIdentity) -> Result<RowWriter> {
-        let parts = RunParts::new(folder, of)?;
-        let queue = Arc::new(Queue::new(QUEUE_BYTES));
-        let thread = std::thread::Builder::new()
-            .name("results".to_string())
-            .spawn({
-                let queue = queue.clone();
-                move || write_all(&queue, parts)
-            })
-            .map_err(|error| Error::run(format!("cannot start the thread that writes results: {error}")))?;
-        Ok(RowWriter { queue, thread: Some(thread), blocked: Duration::ZERO })
+        let saving = Arc::new(Saving::default());
+        let queue = Arc::new(Queue::new());
+        let rows = RunRows::new(folder, of, queue.clone(), saving.clone())?;
+        let thread =
+            std::thread::Builder::new().name("results".to_string()).spawn(move || write_all(rows)).map_err(
+                |error| Error::run(format!("cannot start the thread that writes results: {error}")),
+            )?;
+        let (folder, handing) = (folder.to_path_buf(), Duration::ZERO);
+        Ok(RowWriter { queue, saving, thread: Some(thread), folder, handing })
+    }
+
+    /// How saving goes, for others to watch.
+    pub fn saving(&self) -> Arc<Saving> {
+        self.saving.clone()
     }
 
     /// Tells the wall clock of the run's zero, milliseconds since 1970. Comes before the first row:
     /// what was written earlier counts from 1970.
     pub fn begin(&mut self, zero_ms: i64) {
-        // A thread that has failed says so at the next row.
-        let _ = self.queue.push(Item::Zero(zero_ms), 0);
+        self.queue.push(Item::Zero(zero_ms), 0);
     }
 
-    /// Hands records over; blocks when the disk is slow (counted in [`RowsWritten::blocked_ms`]).
-    /// An error of the thread (disk full) comes back here.
+    /// Hands records over, and waits while many are waiting: for whoever has no time to lose. Fails when
+    /// they cannot be written for a while.
     pub fn write(&mut self, parcels: Vec<PackedRecord>) -> Result<()> {
-        if parcels.is_empty() {
-            return Ok(());
+        let start = Instant::now();
+        while self.queue.weight() >= WAITING_BYTES {
+            if self.queue.waited() >= PATIENCE {
+                let told = format!("cannot write results to {}: the disk takes none", self.folder.display());
+                return Err(self.saving.lost(Error::run(told)));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        let weight = parcels.iter().map(PackedRecord::weight).sum();
-        if !self.queue.full() {
-            return self.queue.push(Item::Rows(parcels), weight);
+        self.handing += start.elapsed();
+        self.hand_over(parcels);
+        Ok(())
+    }
+
+    /// Hands records over without waiting. Where they cannot be written they are held, up to a bound ([`Saving`]).
+    pub fn hand_over(&mut self, parcels: Vec<PackedRecord>) {
+        if parcels.is_empty() {
+            return;
         }
         let start = Instant::now();
-        let pushed = self.queue.push(Item::Rows(parcels), weight);
-        self.blocked += start.elapsed();
-        pushed
-    }
-
-    /// How long [`RowWriter::write`] has waited for the disk, milliseconds.
-    pub fn blocked_ms(&self) -> f64 {
-        self.blocked.as_secs_f64() * 1e3
-    }
-
-    /// Closes the last part, waits for the thread, and merges the run's parts into few.
-    /// [`RowsWritten::parts`] counts the files after that.
-    pub fn finish(self) -> Result<RowsWritten> {
-        self.end(true)
-    }
-
-    /// The same without the merge, for which there may be no time: parts are as good as they are.
-    pub fn finish_at_once(self) -> Result<RowsWritten> {
-        self.end(false)
-    }
-
-    fn end(mut self, merged: bool) -> Result<RowsWritten> {
-        let run = self.stop()?;
-        let mut written = run.written;
-        if written.parts > 1 && merged {
-            written.parts = merge::merge(&run.folder, run.of.index, run.from)?;
+        let weight = parcels.iter().map(PackedRecord::weight).sum();
+        let rows = parcels.len() as u64;
+        if self.saving.take(rows, self.queue.weight() + weight, self.queue.waited()) {
+            self.queue.push(Item::Rows(parcels), weight);
         }
+        self.handing += start.elapsed();
+    }
+
+    /// How long handing over has taken, milliseconds.
+    pub fn blocked_ms(&self) -> f64 {
+        self.handing.as_secs_f64() * 1e3
+    }
+
+    /// Waits until every row is in a part. Fails when some cannot be saved, or are safe in the journal and
+    /// cannot become a part: the sentence says how many are safe.
+    pub fn finish(self) -> Result<RowsWritten> {
+        self.end(PATIENCE, STALL_PATIENCE)
+    }
+
+    /// The same where nobody waits for a disk that is full.
+    pub fn finish_at_once(self) -> Result<RowsWritten> {
+        self.end(Duration::ZERO, PATIENCE)
+    }
+
+    fn end(mut self, patience: Duration, stalled: Duration) -> Result<RowsWritten> {
+        let mut written = self.stop(patience, stalled)?;
         written.blocked_ms = self.blocked_ms();
         Ok(written)
     }
 
-    fn stop(&mut self) -> Result<RunParts> {
+    fn stop(&mut self, patience: Duration, stalled: Duration) -> Result<RowsWritten> {
+        self.saving.end_by(Instant::now() + patience);
         self.queue.close();
         let thread = self.thread.take().expect("a writer is stopped once");
-        thread.join().unwrap_or_else(|_| Err(Error::run("the thread that writes results broke down")))
+        while !thread.is_finished() {
+            if self.saving.rests_for() > stalled {
+                // The thread hangs in the kernel, and is left there.
+                let told =
+                    format!("cannot write results to {}: the disk does not answer", self.folder.display());
+                return Err(self.saving.lost(Error::run(told)));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let done =
+            thread.join().unwrap_or_else(|_| Err(Error::run("the thread that writes results broke down")));
+        done.map_err(|error| self.saving.lost(error))
     }
 }
 
@@ -108,7 +145,7 @@ impl Drop for RowWriter {
     fn drop(&mut self) {
         if self.thread.is_some() {
             // Nobody is left to hear of an error.
-            let _ = self.stop();
+            let _ = self.stop(Duration::ZERO, PATIENCE);
         }
     }
 }
@@ -127,350 +164,217 @@ enum Item {
     Rows(Vec<PackedRecord>),
 }
 
-fn write_all(queue: &Queue<Item>, mut parts: RunParts) -> Result<RunParts> {
-    let mut work = || loop {
-        let patience = parts.due.map(|due| due.saturating_duration_since(Instant::now()));
-        match queue.take(patience) {
-            Taken::Item(Item::Zero(zero_ms)) => parts.zero_ms = zero_ms,
-            Taken::Item(Item::Rows(parcels)) => parts.add(parcels, Instant::now())?,
-            Taken::Nothing => parts.tick(Instant::now())?,
-            Taken::Closed => return parts.close(),
-        }
-    };
-    match work() {
-        Ok(()) => Ok(parts),
-        Err(error) => {
-            queue.fail(error.clone());
-            Err(error)
+fn write_all(mut rows: RunRows) -> Result<RowsWritten> {
+    loop {
+        let patience = rows.due.map(|due| due.saturating_duration_since(Instant::now()));
+        match rows.queue.take(patience) {
+            Taken::Item(Item::Zero(zero_ms)) => rows.zero_ms = zero_ms,
+            Taken::Item(Item::Rows(parcels)) => rows.add(parcels, Instant::now())?,
+            Taken::Nothing => rows.tick(Instant::now())?,
+            Taken::Closed => return rows.end(),
         }
     }
 }
 
-/// The parts of one run, as they are written. Is told the time.
-struct RunParts {
+/// The rows of one run, on their way into its journals. Is told the time.
+struct RunRows {
     folder: PathBuf,
     of: RunIdentity,
+    queue: Arc<Queue<Item>>,
+    saving: Arc<Saving>,
     /// Wall clock of the run's zero, milliseconds since 1970; 0 until it is told.
     zero_ms: i64,
-    /// Number of the first part: above 0 when the run index was used before.
-    from: u32,
+    /// Number of the next journal: above 0 at first when the run index was used before.
+    next: u32,
     waiting: Vec<Record>,
     waiting_bytes: usize,
-    open: Option<OpenPart>,
-    /// When the part with the first waiting row must be closed.
+    open: Option<Journal>,
+    /// When the first waiting row must be in the journal.
     due: Option<Instant>,
+    sealer: Option<Sealer>,
     written: RowsWritten,
 }
 
-struct OpenPart {
-    parquet: ArrowWriter<File>,
-    name: String,
-    unfinished: PathBuf,
-    rows: usize,
-}
-
-impl RunParts {
-    fn new(folder: &Path, of: RunIdentity) -> Result<RunParts> {
+impl RunRows {
+    fn new(folder: &Path, of: RunIdentity, queue: Arc<Queue<Item>>, saving: Arc<Saving>) -> Result<RunRows> {
         let requests = requests_folder(folder);
         fs::create_dir_all(&requests)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", requests.display())))?;
         let before = parts::list(folder)?.live.into_iter().filter(|part| part.run == of.index);
-        let from = before.map(|part| part.last + 1).max().unwrap_or(0);
-        Ok(RunParts {
+        let next = before.map(|part| part.last + 1).max().unwrap_or(0);
+        Ok(RunRows {
             folder: folder.to_path_buf(),
             of,
+            queue,
+            saving,
             zero_ms: 0,
-            from,
+            next,
             waiting: Vec::new(),
             waiting_bytes: 0,
             open: None,
             due: None,
+            sealer: None,
             written: RowsWritten::default(),
         })
     }
 
     fn add(&mut self, parcels: Vec<PackedRecord>, now: Instant) -> Result<()> {
         for parcel in parcels {
-            self.due.get_or_insert(now + PART_TIME);
+            self.due.get_or_insert(now + FLUSH_TIME);
             let record = parcel.open();
             self.waiting_bytes += size_of::<Record>() + EVENT_BYTES * record.timeline.events.len();
             self.waiting_bytes += record.text.as_ref().map_or(0, String::len);
             self.waiting.push(*record);
-            if self.waiting.len() >= BATCH_ROWS || self.waiting_bytes >= BATCH_BYTES {
-                self.encode()?;
-            }
-            let open = self.open.as_ref().map_or(0, |open| open.rows);
-            if open + self.waiting.len() >= schema::GROUP_ROWS {
-                self.close()?;
+            let full = self.open.as_ref().map_or(0, Journal::rows) as usize + self.waiting.len();
+            if self.waiting.len() >= BATCH_ROWS
+                || self.waiting_bytes >= BATCH_BYTES
+                || full >= schema::GROUP_ROWS
+            {
+                self.flush()?;
             }
         }
         self.tick(now)
     }
 
     fn tick(&mut self, now: Instant) -> Result<()> {
-        if self.due.is_some_and(|due| due <= now) { self.close() } else { Ok(()) }
+        if self.due.is_some_and(|due| due <= now) { self.flush() } else { Ok(()) }
     }
 
-    /// Turns what waits into columns of the open part.
-    fn encode(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
+    /// Puts what waits into the journal. A write that fails is told, and tried again until it succeeds; only at the
+    /// end of the run, after some time, that is given up.
+    fn flush(&mut self) -> Result<()> {
+        let mut told = false;
+        loop {
+            match self.try_flush() {
+                Ok(rows) => {
+                    self.saving.saved(rows);
+                    break;
+                }
+                Err(error) => {
+                    let sentence = cannot_write(&self.folder, error.into());
+                    if !std::mem::replace(&mut told, true) {
+                        self.saving.tell(Trouble::Failing(sentence.message.clone()));
+                    }
+                    if self.saving.is_over(Instant::now()) {
+                        return Err(sentence);
+                    }
+                    self.queue.rest(RETRY);
+                }
+            }
         }
-        let batch = encode::batch(&self.of, self.zero_ms, &self.waiting);
-        let mut part = match self.open.take() {
-            Some(part) => part,
-            None => self.open_part()?,
-        };
-        part.rows += batch.num_rows();
-        match part.parquet.write(&batch) {
-            Ok(()) => self.open = Some(part),
-            Err(error) => return Err(part.lost(error)),
-        }
-        self.waiting.clear();
-        self.waiting_bytes = 0;
-        Ok(())
-    }
-
-    fn open_part(&self) -> Result<OpenPart> {
-        let number = self.from + self.written.parts;
-        let name = part_name(self.of.index, number, number);
-        let unfinished = requests_folder(&self.folder).join(unfinished_name(&name));
-        let parquet = merge::create(&unfinished, &self.of.run, self.zero_ms)?;
-        Ok(OpenPart { parquet, name, unfinished, rows: 0 })
-    }
-
-    /// Closes the part that holds everything so far; without rows there is none.
-    fn close(&mut self) -> Result<()> {
-        self.encode()?;
         self.due = None;
-        let Some(mut part) = self.open.take() else { return Ok(()) };
-        let finished = requests_folder(&self.folder).join(&part.name);
-        if let Err(error) = part.parquet.finish() {
-            return Err(part.lost(error));
+        let full = |journal: &Journal| {
+            journal.rows() >= schema::GROUP_ROWS as u64 || journal.bytes() >= JOURNAL_BYTES
+        };
+        if self.open.as_ref().is_some_and(full) {
+            self.close_journal();
         }
-        self.seal(&part.unfinished, &finished)?;
-        self.written.rows += part.rows as u64;
-        self.written.parts += 1;
         Ok(())
     }
 
-    /// Gives the pages of a finished part their checksums, and the part its name.
-    fn seal(&self, plain: &Path, finished: &Path) -> Result<()> {
-        let sealed = plain.with_extension("sealed.tmp");
-        let done = merge::create(&sealed, &self.of.run, self.zero_ms)
-            .and_then(|parquet| merge::copy_row_groups(&[plain], parquet, &sealed))
-            .and_then(|_| {
-                fs::rename(&sealed, finished).map_err(|error| cannot_write(finished, error.into()))
-            });
-        let _ = fs::remove_file(plain);
-        done.inspect_err(|_| drop(fs::remove_file(&sealed)))
+    fn try_flush(&mut self) -> io::Result<u64> {
+        if self.waiting.is_empty() && self.open.is_none() {
+            return Ok(0);
+        }
+        if self.open.is_none() {
+            self.open = Some(Journal::create(&self.folder, &self.of, self.zero_ms, self.next)?);
+            self.next += 1;
+        }
+        let journal = self.open.as_mut().expect("it was just opened");
+        if !self.waiting.is_empty() {
+            journal.add(&encode::batch(&self.of, self.zero_ms, &self.waiting))?;
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+        }
+        journal.flush()
+    }
+
+    /// What is in the journal becomes a part, on a thread of its own: that takes a part of a second, in which
+    /// rows go on coming.
+    fn close_journal(&mut self) {
+        let Some(journal) = self.open.take() else { return };
+        let part = self.next - 1;
+        self.written.rows += journal.rows();
+        let sealer = match self.sealer.take() {
+            Some(sealer) => sealer,
+            None => Sealer::start(&self.folder, self.of.index, self.saving.clone()),
+        };
+        sealer.seal(part);
+        self.sealer = Some(sealer);
+    }
+
+    /// The last rows, and every part.
+    fn end(mut self) -> Result<RowsWritten> {
+        self.flush()?;
+        self.close_journal();
+        let Some(sealer) = self.sealer.take() else { return Ok(self.written) };
+        let unsealed = sealer.finish(&mut self.written.parts);
+        for part in unsealed {
+            // What it said while the run went on may not hold any more.
+            while let Err(error) = self.seal(part) {
+                if self.saving.is_over(Instant::now()) {
+                    return Err(error);
+                }
+                self.queue.rest(RETRY);
+            }
+        }
+        Ok(self.written)
+    }
+
+    fn seal(&mut self, part: u32) -> Result<()> {
+        let sealed = seal::seal(&self.folder, self.of.index, part)?;
+        self.saving.moves();
+        self.written.parts += u32::from(sealed.rows > 0);
+        Ok(())
     }
 }
 
-impl OpenPart {
-    /// The part cannot be completed: takes its file away, which nothing could read.
-    fn lost(self, error: parquet::errors::ParquetError) -> Error {
-        let error = cannot_write(&self.unfinished, error);
-        drop(self.parquet);
-        let _ = fs::remove_file(&self.unfinished);
-        error
-    }
+/// A thread that makes parts of journals, one after the other.
+struct Sealer {
+    journals: mpsc::Sender<u32>,
+    /// How many parts were made, and the journals of which none could be.
+    thread: Option<JoinHandle<(u32, Vec<u32>)>>,
+    /// Those that were given to no thread.
+    left: std::cell::RefCell<Vec<u32>>,
 }
 
-/// A sentence on a file that could not be written.
-pub(super) fn cannot_write(path: &Path, error: parquet::errors::ParquetError) -> Error {
-    let reason = match error {
-        parquet::errors::ParquetError::External(inner) => inner.to_string(),
-        other => other.to_string(),
-    };
-    Error::run(format!("cannot write results to {}: {reason}", path.display()))
-        .hint("free some space there, or name another place with --out")
+impl Sealer {
+    fn start(folder: &Path, run: u32, saving: Arc<Saving>) -> Sealer {
+        let (journals, inbox) = mpsc::channel::<u32>();
+        let folder = folder.to_path_buf();
+        let work = move || {
+            let (mut parts, mut failed) = (0, Vec::new());
+            for part in inbox {
+                match seal::seal(&folder, run, part) {
+                    Ok(sealed) => parts += u32::from(sealed.rows > 0),
+                    Err(_) => failed.push(part),
+                }
+                saving.moves();
+            }
+            (parts, failed)
+        };
+        // Without a thread the parts are made at the end.
+        let thread = std::thread::Builder::new().name("parts".to_string()).spawn(work).ok();
+        Sealer { journals, thread, left: Default::default() }
+    }
+
+    fn seal(&self, part: u32) {
+        if self.journals.send(part).is_err() {
+            self.left.borrow_mut().push(part);
+        }
+    }
+
+    /// Waits for the thread; returns the journals of which no part was made.
+    fn finish(self, parts: &mut u32) -> Vec<u32> {
+        drop(self.journals);
+        let mut left = self.left.into_inner();
+        if let Some((made, failed)) = self.thread.and_then(|thread| thread.join().ok()) {
+            *parts += made;
+            left.extend(failed);
+        }
+        left
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::sample;
-    use super::*;
-
-    const ZERO_MS: i64 = 1_764_000_000_123;
-
-    fn rows_of(folder: &Path) -> (Vec<u64>, Vec<String>) {
-        let mut rows = Vec::new();
-        let warnings =
-            super::super::reader::requests(folder, None, |_, record| rows.push(record.seq)).unwrap();
-        (rows, warnings)
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(requests_folder(folder))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_equal() {
-        let folder = tempfile::tempdir().unwrap();
-        let records = sample::records(3_000);
-        let mut writer = RowWriter::start(folder.path(), sample::identity("c8", 4)).unwrap();
-        writer.begin(ZERO_MS);
-        for some in records.chunks(700) {
-            writer.write(sample::parcels(some)).unwrap();
-        }
-        let written = writer.finish().unwrap();
-        assert_eq!((written.rows, written.parts), (3_000, 1));
-
-        let mut back = Vec::new();
-        let warnings = super::super::reader::requests(folder.path(), Some("c8"), |run, record| {
-            assert_eq!(run, "c8");
-            back.push(record);
-        });
-        assert_eq!(warnings.unwrap(), Vec::<String>::new());
-        assert_eq!(back.len(), records.len());
-        for (there, here) in records.iter().zip(&back) {
-            assert_eq!(format!("{there:?}"), format!("{here:?}"));
-        }
-        assert_eq!(names(folder.path()), ["part-004-0000.parquet"]);
-    }
-
-    #[test]
-    fn a_part_is_closed_five_seconds_after_its_first_row() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs_f64(seconds);
-        parts.add(sample::parcels(&sample::records(3)), start).unwrap();
-        parts.add(sample::parcels(&sample::records(3)), after(4.9)).unwrap();
-        assert!(rows_of(folder.path()).0.is_empty());
-        parts.tick(after(5.0)).unwrap();
-        assert_eq!(rows_of(folder.path()).0.len(), 6);
-        // The next part's time begins with its own first row.
-        parts.tick(after(60.0)).unwrap();
-        parts.add(sample::parcels(&sample::records(3)), after(61.0)).unwrap();
-        parts.tick(after(65.9)).unwrap();
-        assert_eq!(rows_of(folder.path()).0.len(), 6);
-        parts.add(sample::parcels(&sample::records(3)), after(66.1)).unwrap();
-        assert_eq!(rows_of(folder.path()).0.len(), 12);
-        assert_eq!(names(folder.path()), ["part-000-0000.parquet", "part-000-0001.parquet"]);
-    }
-
-    #[test]
-    fn a_part_holds_at_most_65536_rows() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
-        let few_bytes =
-            Record { timeline: crate::record::Timeline::planned(0, 0), ..sample::records(1)[0].clone() };
-        parts.add(sample::parcels(&vec![few_bytes; schema::GROUP_ROWS + 10]), Instant::now()).unwrap();
-        parts.close().unwrap();
-        let first = requests_folder(folder.path()).join("part-000-0000.parquet");
-        assert_eq!(super::super::reader::rows(&first).unwrap(), schema::GROUP_ROWS as u64);
-        assert_eq!(rows_of(folder.path()).0.len(), schema::GROUP_ROWS + 10);
-    }
-
-    #[test]
-    fn a_finished_run_is_merged_into_one_part_with_every_row_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let records = sample::records(900);
-        let mut parts = RunParts::new(folder.path(), sample::identity("a", 2)).unwrap();
-        for some in records.chunks(100) {
-            parts.add(sample::parcels(some), Instant::now()).unwrap();
-            parts.close().unwrap();
-        }
-        assert_eq!(names(folder.path()).len(), 9);
-        let before = rows_of(folder.path()).0;
-        assert_eq!(merge::merge(folder.path(), 2, 0).unwrap(), 1);
-        assert_eq!(names(folder.path()), ["part-002-0000-0008.parquet"]);
-        assert_eq!(rows_of(folder.path()), (before, vec![]));
-    }
-
-    #[test]
-    fn large_parts_are_merged_as_they_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let records = sample::records(10_000);
-        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
-        parts.zero_ms = ZERO_MS;
-        for some in records.chunks(5_000) {
-            parts.add(sample::parcels(some), Instant::now()).unwrap();
-            parts.close().unwrap();
-        }
-        assert_eq!(merge::merge(folder.path(), 0, 0).unwrap(), 1);
-        let merged = requests_folder(folder.path()).join("part-000-0000-0001.parquet");
-        let footer = super::super::reader::footer(&merged).unwrap();
-        assert_eq!(footer.num_row_groups(), 2);
-        assert_eq!(super::super::reader::identity(&merged).unwrap(), ("a".to_string(), ZERO_MS));
-        let mut back = Vec::new();
-        super::super::reader::requests(folder.path(), None, |_, record| back.push(record)).unwrap();
-        assert_eq!(format!("{back:?}"), format!("{records:?}"));
-    }
-
-    #[test]
-    fn a_merge_that_is_killed_before_it_deletes_doubles_no_row() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut parts = RunParts::new(folder.path(), sample::identity("a", 0)).unwrap();
-        for some in sample::records(200).chunks(100) {
-            parts.add(sample::parcels(some), Instant::now()).unwrap();
-            parts.close().unwrap();
-        }
-        let small = requests_folder(folder.path()).join("part-000-0001.parquet");
-        let kept = fs::read(&small).unwrap();
-        merge::merge(folder.path(), 0, 0).unwrap();
-        fs::write(&small, kept).unwrap();
-        let (rows, warnings) = rows_of(folder.path());
-        assert_eq!(rows, (0..200).collect::<Vec<u64>>());
-        assert!(warnings[0].contains("part-000-0001.parquet was left over by a merge"), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_run_index_that_was_used_before_overwrites_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        for _ in 0..2 {
-            let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
-            writer.begin(ZERO_MS);
-            writer.write(sample::parcels(&sample::records(5))).unwrap();
-            writer.finish().unwrap();
-        }
-        assert_eq!(names(folder.path()), ["part-000-0000.parquet", "part-000-0001.parquet"]);
-    }
-
-    #[test]
-    fn a_writer_that_is_dropped_closes_its_last_part() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
-        writer.begin(ZERO_MS);
-        writer.write(sample::parcels(&sample::records(7))).unwrap();
-        drop(writer);
-        assert_eq!(rows_of(folder.path()).0.len(), 7);
-    }
-
-    #[test]
-    fn a_run_without_requests_leaves_no_part() {
-        let folder = tempfile::tempdir().unwrap();
-        let written = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap().finish().unwrap();
-        assert_eq!((written.rows, written.parts), (0, 0));
-        assert!(names(folder.path()).is_empty());
-    }
-
-    #[test]
-    fn an_error_of_the_disk_comes_back_and_names_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
-        writer.begin(ZERO_MS);
-        fs::remove_dir(requests_folder(folder.path())).unwrap();
-        writer.write(sample::parcels(&sample::records(7))).unwrap();
-        let error = writer.finish().unwrap_err();
-        assert!(error.message.starts_with("cannot write results to "), "{error}");
-        assert!(error.message.contains(".part-000-0000.parquet.tmp: No such file"), "{error}");
-    }
-
-    #[test]
-    fn an_error_of_the_disk_stops_the_next_write() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), sample::identity("a", 0)).unwrap();
-        writer.begin(ZERO_MS);
-        fs::remove_dir(requests_folder(folder.path())).unwrap();
-        let failed = (0..10_000).find_map(|_| writer.write(sample::parcels(&sample::records(2_000))).err());
-        assert!(failed.expect("the thread gave up").message.contains("cannot write results"));
-    }
-}
+mod tests;

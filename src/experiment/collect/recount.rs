@@ -12,7 +12,7 @@ use crate::run::{self, Control, Message, Progress, Stop};
 use crate::schedule::{Process, Shape};
 use crate::stats::vllm::{Meta, VllmResult};
 use crate::stats::{Summary, Window, fixture};
-use crate::store::reader;
+use crate::store::{journal, parts, reader};
 use crate::tokens::Tokens;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -136,7 +136,10 @@ fn collecting(plan: &Arc<Plan>) -> (tempfile::TempDir, Folder, mpsc::Sender<Mess
     let parent = tempfile::tempdir().expect("a folder");
     let folder = Folder::create(parent.path(), "recount", "20260101_000000").expect("a folder");
     let (out, inbox) = mpsc::channel(4096);
-    let quota = (Arc::new(Quota::new(None, true)), folder.path().to_path_buf());
+    let quota = (
+        Arc::new(Quota::new(None, true)),
+        [parts::requests_folder(folder.path()), journal::folder(folder.path())],
+    );
     let of = folder.identity(0, &plan.name, &plan.traffic).expect("a folder");
     let collector =
         Collector::start(&folder, of, plan, Arc::new(Tokens::Words), quota, inbox).expect("it starts");

@@ -1,0 +1,262 @@
+//! `Journal`: the finished requests of a run that are in no part yet, as an Arrow IPC stream.
+//!
+//! `.journal/rows-003-0007.arrows` becomes `requests/part-003-0007.parquet`. No glob of a reader finds it,
+//! and a part stands in its place before it is deleted: whoever sees both, reads the part alone.
+//!
+//! **What survives what.** Rows are handed to the kernel at least every half second, and not synced to
+//! the disk: what the kernel has outlives the process, however it was killed, but not a power cut, for
+//! which a sync twice a second would be needed, on disks that take a tenth of a second for it. A
+//! power cut takes what the kernel had not written yet (Linux: some 30 s); file systems that write data before
+//! the length that covers it (ext4, xfs, btrfs) leave a journal that is shorter, and not one with holes. Its
+//! last batch may be torn: it is dropped, and told. Whoever writes a part syncs its bytes before its
+//! name, its name before the journal is deleted (`seal.rs`), so that at every moment, of every crash, each row is in a
+//! journal or in a whole part.
+
+use super::identity::RunIdentity;
+use super::reader::cannot_read;
+use super::schema;
+use crate::error::{Error, Result, caught};
+use arrow_array::RecordBatch;
+use arrow_ipc::MetadataVersion;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
+use arrow_schema::Schema;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Where journals are in a results folder, and what is written aside before it gets its name.
+const FOLDER: &str = ".journal";
+
+const KEY_EXPERIMENT_ID: &str = "rampant.experiment_id";
+const KEY_FOLDER: &str = "rampant.folder";
+const KEY_INDEX: &str = "rampant.run_index";
+const KEY_CELL: &str = "rampant.cell";
+const KEY_TRAFFIC: &str = "rampant.traffic";
+
+/// The hidden folder inside of a results folder.
+pub fn folder(results: &Path) -> PathBuf {
+    results.join(FOLDER)
+}
+
+/// The journal of a part.
+pub(super) fn path(results: &Path, run: u32, part: u32) -> PathBuf {
+    folder(results).join(format!("rows-{run:03}-{part:04}.arrows"))
+}
+
+/// Run and part of the journal with this name.
+pub(super) fn parse(name: &str) -> Option<(u32, u32)> {
+    let (run, part) = name.strip_prefix("rows-")?.strip_suffix(".arrows")?.split_once('-')?;
+    run.parse().ok().zip(part.parse().ok())
+}
+
+/// A journal that is being written.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    encoder: StreamEncoder,
+    /// Bytes, and rows, of whole batches in the file.
+    bytes: u64,
+    rows: u64,
+    /// Encoded, and not in the file yet.
+    ahead: Vec<u8>,
+    rows_ahead: u64,
+}
+
+impl Journal {
+    /// A new one. Fails when the file is there, or cannot be made.
+    pub fn create(results: &Path, of: &RunIdentity, zero_ms: i64, part: u32) -> io::Result<Journal> {
+        let path = path(results, of.index, part);
+        let file = new_file(&path)?;
+        let schema = Schema::new_with_metadata(schema::schema().fields().clone(), metadata(of, zero_ms));
+        let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5);
+        let encoder = options.and_then(|options| StreamEncoder::try_new_with_options(&schema, options));
+        let encoder = encoder.map_err(io::Error::other)?;
+        Ok(Journal { path, file, encoder, bytes: 0, rows: 0, ahead: Vec::new(), rows_ahead: 0 })
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes a batch. It is in the file after the next [`Journal::flush`] that does not fail.
+    pub fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for buffer in self.encoder.encode(batch).map_err(io::Error::other)? {
+            self.ahead.extend_from_slice(&buffer);
+        }
+        self.rows_ahead += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Writes what was taken; says how many rows. After an error the file ends with the last whole batch,
+    /// and what is ahead can be tried again.
+    pub fn flush(&mut self) -> io::Result<u64> {
+        if self.ahead.is_empty() {
+            return Ok(0);
+        }
+        self.look_for_file()?;
+        if let Err(error) = self.file.write_all_at(&self.ahead, self.bytes) {
+            // Gives back what a full disk had room for.
+            let _ = self.file.set_len(self.bytes);
+            return Err(error);
+        }
+        self.bytes += self.ahead.len() as u64;
+        self.ahead.clear();
+        self.rows += self.rows_ahead;
+        Ok(std::mem::take(&mut self.rows_ahead))
+    }
+
+    /// Writing goes on without an error when the file was deleted: only a look tells. Rows that are in the
+    /// deleted file are put into a new one where the results folder is still there.
+    fn look_for_file(&mut self) -> io::Result<()> {
+        let mine = self.file.metadata()?;
+        if let Ok(there) = fs::metadata(&self.path)
+            && (there.dev(), there.ino()) == (mine.dev(), mine.ino())
+        {
+            return Ok(());
+        }
+        let file = new_file(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::new(error.kind(), "the results folder is gone"),
+            _ => error,
+        })?;
+        let mut room = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < self.bytes {
+            let most = room.len().min((self.bytes - at) as usize);
+            let got = self.file.read_at(&mut room[..most], at)?;
+            if got == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            file.write_all_at(&room[..got], at)?;
+            at += got as u64;
+        }
+        self.file = file;
+        Ok(())
+    }
+}
+
+/// A file in the hidden folder, which is made; the results folder is not.
+fn new_file(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+fn metadata(of: &RunIdentity, zero_ms: i64) -> HashMap<String, String> {
+    let facts = [
+        (schema::KEY_VERSION, schema::VERSION.to_string()),
+        (schema::KEY_RUN, of.run.clone()),
+        (schema::KEY_ZERO_MS, zero_ms.to_string()),
+        (KEY_EXPERIMENT_ID, of.experiment_id.clone()),
+        (KEY_FOLDER, of.folder.clone()),
+        (KEY_INDEX, of.index.to_string()),
+        (KEY_CELL, of.cell.clone()),
+        (KEY_TRAFFIC, of.traffic.clone()),
+    ];
+    facts.map(|(key, value)| (key.to_string(), value)).into()
+}
+
+/// The batches of a journal, whose end may be torn.
+pub(super) struct JournalBatches {
+    reader: Option<StreamReader<Counted>>,
+    pub of: RunIdentity,
+    pub zero_ms: i64,
+    pub version: u32,
+    length: u64,
+    read: Rc<Cell<u64>>,
+    /// Bytes of whole batches that were read.
+    whole: u64,
+}
+
+impl JournalBatches {
+    /// `None` when not even its head is whole: it has no rows. Fails when it cannot be read, or when a newer
+    /// version wrote it.
+    pub fn open(path: &Path) -> Result<Option<JournalBatches>> {
+        let cannot = |error: io::Error| cannot_read(path, error);
+        let file = File::open(path).map_err(cannot)?;
+        let length = file.metadata().map_err(cannot)?.len();
+        let read = Rc::new(Cell::new(0));
+        let counted = Counted { file: BufReader::with_capacity(1 << 17, file), read: read.clone() };
+        let Ok(Ok(reader)) = caught(|| StreamReader::try_new(counted, None)) else { return Ok(None) };
+        let schema = reader.schema();
+        let text = |key: &str| schema.metadata().get(key).cloned().unwrap_or_default();
+        let of = RunIdentity {
+            experiment_id: text(KEY_EXPERIMENT_ID),
+            folder: text(KEY_FOLDER),
+            index: text(KEY_INDEX).parse().unwrap_or_default(),
+            run: text(schema::KEY_RUN),
+            cell: text(KEY_CELL),
+            traffic: text(KEY_TRAFFIC),
+        };
+        let version = text(schema::KEY_VERSION).parse().unwrap_or_default();
+        if version > schema::VERSION {
+            let told = format!("a newer rampant wrote it (schema version {version})");
+            return Err(Error { kind: crate::error::ErrorKind::Usage, ..cannot_read(path, told) }
+                .hint("update rampant"));
+        }
+        let zero_ms = text(schema::KEY_ZERO_MS).parse().unwrap_or_default();
+        let whole = read.get();
+        Ok(Some(JournalBatches { reader: Some(reader), of, zero_ms, version, length, read, whole }))
+    }
+
+    /// Bytes behind the last whole batch, once all were read.
+    pub fn torn(&self) -> u64 {
+        self.length.saturating_sub(self.whole)
+    }
+}
+
+impl Iterator for JournalBatches {
+    type Item = RecordBatch;
+
+    /// Ends with the last whole batch.
+    fn next(&mut self) -> Option<RecordBatch> {
+        let reader = self.reader.as_mut()?;
+        match caught(|| reader.next()) {
+            Ok(Some(Ok(batch))) => {
+                self.whole = self.read.get();
+                Some(batch)
+            }
+            _ => {
+                self.reader = None;
+                None
+            }
+        }
+    }
+}
+
+/// Counts what was taken of a file.
+struct Counted {
+    file: BufReader<File>,
+    read: Rc<Cell<u64>>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read(room)?;
+        self.read.set(self.read.get() + got as u64);
+        Ok(got)
+    }
+}
+
+/// Rows of whole batches.
+pub(super) fn rows(path: &Path) -> Result<u64> {
+    let batches = JournalBatches::open(path)?;
+    Ok(batches.into_iter().flatten().map(|batch| batch.num_rows() as u64).sum())
+}
+
+/// What is said of the end of a journal that is no whole batch.
+pub(super) fn torn_end(bytes: u64) -> String {
+    format!("its last {bytes} bytes were cut off while they were written, and are no whole rows")
+}
