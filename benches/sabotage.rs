@@ -326,7 +326,7 @@ fn results(parent: &Path) -> Result<Option<PathBuf>> {
 
 /// What the last run of a folder says of itself.
 fn verdict(folder: &Path) -> Result<String> {
-    let run = rampant::store::runs::read(folder)?.pop().ok_or("there is no run")?;
+    let run = rampant::experiment::recalled::rows(folder)?.pop().ok_or("there is no run")?;
     let text = |key: &str| run.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_string();
     let verdict = text("verdict");
     tell(format!("  {verdict} {}", text("verdict_reason")));

@@ -2,7 +2,6 @@
 
 use rampant::record::{Clock, EventKind, Nanos, Outcome, PackedRecord, Phase, Record, Timeline, Usage};
 use rampant::store::{Folder, RowWriter, runs};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The run's name.
@@ -29,8 +28,9 @@ pub fn folder(parent: &Path, requests: u64, tokens: u32) -> rampant::error::Resu
         writer.write(some.map(PackedRecord::from).collect())?;
     }
     let written = writer.finish()?;
-    let row = json!({"run": RUN, "rows": written.rows});
-    runs::append(folder.path(), row.as_object().expect("a map").clone())?;
+    let mut row = runs::blank(&folder.identity(0, RUN, RUN)?);
+    row.insert("rows_written".into(), written.rows.into());
+    runs::append(folder.path(), row)?;
     folder.manifest(|manifest| {
         manifest.insert("started_ms".into(), 1_764_000_000_000_i64.into());
     })?;

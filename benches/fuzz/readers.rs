@@ -192,7 +192,7 @@ fn requests(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn rows(bytes: &[u8]) -> Result<(), String> {
-    written(runs::FILE, bytes, |folder| quiet(runs::read(folder)))
+    written(runs::FILE, bytes, |folder| quiet(runs::rows(folder)))
 }
 
 fn points(bytes: &[u8]) -> Result<(), String> {

@@ -1,10 +1,11 @@
 //! From results folders to the aggregated CSV.
 
+use super::recalled;
 use crate::error::{Error, Result};
 use crate::lang::Lang;
 use crate::stats::csv::{self, RowOrigin};
 use crate::store::folder::FoundFolder;
-use crate::store::{parts, reader, runs};
+use crate::store::{parts, reader};
 use chrono::TimeZone;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ fn in_csv(key: &str, tags: &[String]) -> bool {
 
 /// One row for every run of a folder.
 pub fn rows(folder: &Path) -> Result<Vec<Row>> {
-    let runs = runs::read(folder)?;
+    let runs = recalled::rows(folder)?;
     if runs.is_empty() {
         return Err(no_run(folder));
     }

@@ -200,10 +200,12 @@ fn keep(
     written: RowsWritten,
 ) -> Result<()> {
     let requests = written.rows;
-    let row = row::row(finished, of, written);
+    let parameters = experiment.findings().params.iter().cloned().collect();
+    let row = row::row(finished, of, written, parameters);
     runs::append(finished.folder.path(), experiment.secrets.scrub_map(row))?;
     own_metrics::begin(finished.folder.path())?;
-    statistics::append(finished.folder.path(), of, &row::statistics(&finished.summary))?;
+    let numbers = row::statistics(&finished.summary);
+    statistics::append(finished.folder.path(), of, finished.ended.zero_ms, &numbers)?;
     if finished.plan.requests.is_none() {
         recorded::tell_of(&experiment.console, &finished.plan, requests);
     }

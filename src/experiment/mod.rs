@@ -31,6 +31,7 @@ pub(crate) mod portion;
 mod preflight;
 pub(crate) mod program;
 pub(crate) mod quota;
+pub mod recalled;
 pub(crate) mod recorded;
 mod row;
 mod said;

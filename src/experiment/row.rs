@@ -1,41 +1,55 @@
-//! One run as a row of `runs.parquet`.
+//! One run as a row of `runs.parquet`, and its numbers as rows of `statistics.parquet`.
 
 use super::finished::{Finished, facts};
 use super::vllm;
 use crate::stats::report::Report;
-use crate::stats::vllm::VllmResult;
 use crate::stats::{Number, Summary};
 use crate::store::RunIdentity;
 use crate::store::statistics::Statistic;
 use crate::store::writer::RowsWritten;
 use serde_json::{Map, Value};
 
-/// The keys of vLLM's JSON first, then what the aggregated CSV needs beside them, then every
-/// other number of the summary, then facts of the run.
-pub fn row(finished: &Finished, of: &RunIdentity, written: RowsWritten) -> Map<String, Value> {
+/// What the run was asked, what became of it, and what it is worth. Its numbers are in [`statistics`].
+pub fn row(
+    finished: &Finished,
+    of: &RunIdentity,
+    written: RowsWritten,
+    parameters: Map<String, Value>,
+) -> Map<String, Value> {
     let plan = &finished.plan;
+    let meta = vllm::meta(finished);
     let mut row = Map::new();
-    row.insert("experiment_id".into(), of.experiment_id.clone().into());
-    row.insert("run_id".into(), of.run_id().into());
-    row.insert("folder".into(), of.folder.clone().into());
-    row.insert("run".into(), of.run.clone().into());
-    row.insert("cell".into(), of.cell.clone().into());
-    row.insert("run_index".into(), of.index.into());
-    row.extend(VllmResult::new(&finished.summary, vllm::meta(finished)).into_map());
-    for (key, value) in &plan.tags {
-        row.entry(key.clone()).or_insert_with(|| plain(value));
-    }
-    row.insert("target".into(), plan.target.name.clone().into());
-    row.insert("traffic".into(), plan.traffic.clone().into());
-    row.insert("traffic_hash".into(), finished.traffic_hash.clone().into());
-    row.insert("seed".into(), plan.seed.to_string().into());
-    row.insert("salt".into(), format!("{:016x}", plan.salt).into());
-    for (key, value) in finished.summary.columns() {
-        row.entry(key).or_insert_with(|| value.into());
-    }
+    of.put(&mut row);
+    let mut put = |key: &str, value: Value| row.insert(key.into(), value);
+    put("run_index", of.index.into());
+    put("traffic", of.traffic.clone().into());
+    put("traffic_hash", finished.traffic_hash.clone().into());
+    put("target", plan.target.name.clone().into());
+    put("api", meta.endpoint_type.into());
+    put("backend", meta.backend.into());
+    put("model", meta.model_id.into());
+    put("tokenizer", meta.tokenizer_id.into());
+    put("seed", plan.seed.to_string().into());
+    put("salt", format!("{:016x}", plan.salt).into());
+    put("arrivals", plan.arrivals.to_string().into());
+    put("planned_requests", plan.requests.into());
+    let duration = plan.duration.and_then(|duration| i64::try_from(duration.as_nanos()).ok());
+    put("planned_duration_ns", duration.into());
+    put("request_rate", meta.request_rate.filter(|rate| rate.is_finite()).into());
+    put("burstiness", meta.burstiness.into());
+    put("max_concurrency", meta.max_concurrency.into());
+    put("ramp_up_strategy", meta.ramp.as_ref().map(|ramp| ramp.strategy.clone()).into());
+    put("ramp_up_start_rps", meta.ramp.as_ref().map(|ramp| ramp.start_rps).into());
+    put("ramp_up_end_rps", meta.ramp.as_ref().map(|ramp| ramp.end_rps).into());
+    put("tags", Value::Object(plan.tags.clone()));
+    put("parameters", Value::Object(parameters));
+    put("date", meta.date.into());
+    put("zero_at", (finished.ended.zero_ms * 1_000).into());
+    put("last_end_ns", finished.summary.last_end().into());
+    put("recovered", false.into());
+    put("rows_written", written.rows.into());
+    put("client_cpu_ms", (finished.ended.health.cpu as f64 / 1e6).into());
     row.extend(facts(finished));
-    row.insert("rows_written".into(), written.rows.into());
-    row.insert("client_cpu_ms".into(), (finished.ended.health.cpu as f64 / 1e6).into());
     row.extend(finished.summary.report().map(Report::columns).unwrap_or_default());
     row
 }
@@ -54,12 +68,4 @@ pub fn statistics(summary: &Summary) -> Vec<Statistic> {
         mark: None,
     };
     summary.all_numbers().into_iter().map(row).collect()
-}
-
-/// Lists and maps as text: a column has one type.
-fn plain(value: &Value) -> Value {
-    match value {
-        Value::Array(_) | Value::Object(_) => value.to_string().into(),
-        value => value.clone(),
-    }
 }

@@ -339,7 +339,7 @@ metrics! {
         .heads("errors", "失败")
         .says("requests that did not succeed", "未成功的请求"),
     Goodput = counts("goodput", Better::Higher, &[Count, Rate, Share])
-        .columns(40, &[Rate, Share])
+        .columns(40, &[Count, Rate, Share])
         .heads("goodput", "有效请求")
         .says("requests that met every limit of the objectives", "满足全部目标的请求"),
     CachedTokens = counts("cached_tokens", Better::Neither, &[Sum, Share])

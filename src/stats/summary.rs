@@ -218,6 +218,11 @@ impl Summary {
         Some((self.span()?.0, self.tally.last_end?))
     }
 
+    /// When the last measured request ended.
+    pub fn last_end(&self) -> Option<Nanos> {
+        self.tally.last_end
+    }
+
     pub(super) fn arrivals(&self) -> Cow<'_, Arrivals> {
         match self.span() {
             Some(span) if !self.waiting.is_empty() => {

@@ -21,10 +21,10 @@ pub(super) struct DecodedRows<'a> {
     times: Option<Times<'a>>,
     way: Option<Way<'a>>,
     counts: Option<ColumnCounts<'a>>,
-    at: Option<List<'a, UInt32Array>>,
-    kind: Option<List<'a, UInt16Array>>,
-    tokens: Option<List<'a, UInt32Array>>,
-    bytes: Option<List<'a, UInt32Array>>,
+    at: Option<List<'a>>,
+    kind: Option<List<'a>>,
+    tokens: Option<List<'a>>,
+    bytes: Option<List<'a>>,
     id: Option<&'a StringArray>,
     words: Option<[&'a StringArray; 2]>,
     text: Option<&'a StringArray>,
@@ -49,7 +49,7 @@ struct Times<'a> {
 }
 
 struct Way<'a> {
-    status: &'a Int32Array,
+    status: Whole<'a>,
     connect: [&'a Int64Array; 2],
     written: &'a Int64Array,
     head: &'a Int64Array,
@@ -80,9 +80,18 @@ struct ColumnCounts<'a> {
 }
 
 /// A list of numbers for each row.
-struct List<'a, A> {
+struct List<'a> {
     list: &'a ListArray,
-    values: &'a A,
+    values: Whole<'a>,
+}
+
+/// Whole numbers; those of the first version of the schema were as wide as they had to be.
+#[derive(Clone, Copy)]
+enum Whole<'a> {
+    Wide(&'a Int64Array),
+    Code(&'a Int32Array),
+    Old32(&'a UInt32Array),
+    Old16(&'a UInt16Array),
 }
 
 /// Classes that were seen, so that all records of a class share its text.
@@ -142,16 +151,16 @@ impl<'a> DecodedRows<'a> {
     fn events(&self, i: usize, events: &mut Events) -> Result<(), Broken> {
         events.clear();
         if let Some(at) = &self.at {
-            events.at_us.extend_from_slice(&at.values.values()[at.range(i)]);
+            at.extend(i, &mut events.at_us)?;
         }
         if let Some(kind) = &self.kind {
-            events.kind.extend(kind.values.values()[kind.range(i)].iter().map(|&bits| EventKind(bits)));
+            kind.kinds(i, &mut events.kind)?;
         }
         if let Some(tokens) = &self.tokens {
-            events.tokens.extend_from_slice(&tokens.values.values()[tokens.range(i)]);
+            tokens.extend(i, &mut events.tokens)?;
         }
         if let Some(bytes) = &self.bytes {
-            events.bytes.extend_from_slice(&bytes.values.values()[bytes.range(i)]);
+            bytes.extend(i, &mut events.bytes)?;
         }
         let lengths = [
             self.kind.is_some().then_some(events.kind.len()),
@@ -220,7 +229,7 @@ impl<'a> Times<'a> {
 impl<'a> Way<'a> {
     fn new(batch: &'a RecordBatch) -> Result<Way<'a>, Broken> {
         Ok(Way {
-            status: column(batch, "status")?,
+            status: whole(batch, "status")?,
             connect: [column(batch, "connect_started_ns")?, column(batch, "connected_ns")?],
             written: column(batch, "written_ns")?,
             head: column(batch, "head_ns")?,
@@ -257,7 +266,7 @@ impl<'a> Way<'a> {
         timeline.tcp_retransmits = tcp(self.tcp[0])?.flatten();
         timeline.tcp_out_of_order = tcp(self.tcp[1])?.flatten();
         timeline.tcp_min_rtt_us = tcp(self.tcp[2])?.flatten();
-        record.status = number(self.status.is_valid(i).then(|| i64::from(self.status.value(i))))?;
+        record.status = number(self.status.at(i))?;
         record.body_bytes = required(self.body_bytes, i)?;
         record.reused = self.reused.value(i);
         record.reconnects = required(self.reconnects, i)?;
@@ -309,11 +318,43 @@ impl<'a> ColumnCounts<'a> {
     }
 }
 
-impl<'a, A: Array + 'static> List<'a, A> {
-    fn new(batch: &'a RecordBatch, name: &str) -> Result<List<'a, A>, Broken> {
+impl<'a> List<'a> {
+    fn new(batch: &'a RecordBatch, name: &str) -> Result<List<'a>, Broken> {
         let list: &ListArray = column(batch, name)?;
-        let values = list.values().as_any().downcast_ref().ok_or_else(|| wrong_type(name))?;
+        let values = Whole::of(list.values()).ok_or_else(|| wrong_type(name))?;
         Ok(List { list, values })
+    }
+
+    /// Adds the numbers of row `i`. One that is too large for a record is the largest there.
+    fn extend(&self, i: usize, to: &mut Vec<u32>) -> Result<(), Broken> {
+        let range = self.range(i);
+        match self.values {
+            Whole::Wide(values) => {
+                let values = &values.values()[range];
+                if let Some(value) = values.iter().find(|value| **value < 0) {
+                    return Err(format!("a number out of range: {value}"));
+                }
+                to.extend(values.iter().map(|value| u32::try_from(*value).unwrap_or(u32::MAX)));
+            }
+            Whole::Old32(values) => to.extend_from_slice(&values.values()[range]),
+            Whole::Old16(values) => to.extend(values.values()[range].iter().map(|value| u32::from(*value))),
+            Whole::Code(_) => return Err("numbers of another type than ours".to_string()),
+        }
+        Ok(())
+    }
+
+    fn kinds(&self, i: usize, to: &mut Vec<EventKind>) -> Result<(), Broken> {
+        if let Whole::Old16(values) = self.values {
+            to.extend(values.values()[self.range(i)].iter().map(|bits| EventKind(*bits)));
+            return Ok(());
+        }
+        let Whole::Wide(values) = self.values else {
+            return Err("kinds of events of another type than ours".to_string());
+        };
+        for value in &values.values()[self.range(i)] {
+            to.push(EventKind(u16::try_from(*value).map_err(|_| format!("unknown kind of event {value}"))?));
+        }
+        Ok(())
     }
 
     fn range(&self, i: usize) -> Range<usize> {
@@ -336,6 +377,30 @@ impl Classes {
 fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A, Broken> {
     let column = batch.column_by_name(name).ok_or_else(|| format!("no column \"{name}\""))?;
     column.as_any().downcast_ref::<A>().ok_or_else(|| wrong_type(name))
+}
+
+impl<'a> Whole<'a> {
+    fn of(array: &'a dyn Array) -> Option<Whole<'a>> {
+        let any = array.as_any();
+        let wide = || any.downcast_ref().map(Whole::Wide);
+        let code = || any.downcast_ref().map(Whole::Code);
+        let old = || any.downcast_ref().map(Whole::Old32);
+        wide().or_else(code).or_else(old).or_else(|| any.downcast_ref().map(Whole::Old16))
+    }
+
+    fn at(self, i: usize) -> Option<i64> {
+        match self {
+            Whole::Wide(array) => array.is_valid(i).then(|| array.value(i)),
+            Whole::Code(array) => array.is_valid(i).then(|| array.value(i).into()),
+            Whole::Old32(array) => array.is_valid(i).then(|| array.value(i).into()),
+            Whole::Old16(array) => array.is_valid(i).then(|| array.value(i).into()),
+        }
+    }
+}
+
+fn whole<'a>(batch: &'a RecordBatch, name: &str) -> Result<Whole<'a>, Broken> {
+    let column = batch.column_by_name(name).ok_or_else(|| format!("no column \"{name}\""))?;
+    Whole::of(column).ok_or_else(|| wrong_type(name))
 }
 
 /// A column that files of an earlier version may lack.

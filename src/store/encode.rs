@@ -1,11 +1,11 @@
 //! `batch`: records as columns.
 
 use super::identity::RunIdentity;
-use super::schema;
+use super::{column, schema};
 use crate::record::{Connect, OutputSource, Record};
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt16Array, UInt32Array,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::OffsetBuffer;
 use std::sync::Arc;
@@ -55,7 +55,6 @@ fn who(columns: &mut Columns, of: &RunIdentity, records: &[Record]) {
 }
 
 fn how(columns: &mut Columns, zero_ms: i64, records: &[Record]) {
-    let status: Int32Array = records.iter().map(|r| r.status.map(i32::from)).collect();
     let sent_at: TimestampMicrosecondArray = records
         .iter()
         .map(|r| r.timeline.sent.map(|sent| zero_ms * 1_000 + sent.div_euclid(1_000)))
@@ -63,7 +62,7 @@ fn how(columns: &mut Columns, zero_ms: i64, records: &[Record]) {
     columns.extend([
         ("outcome", words(records, |r| Some(r.outcome.name()))),
         ("error", words(records, |r| r.error.as_deref())),
-        ("status", Arc::new(status) as ArrayRef),
+        ("status", maybe(records, |r| r.status.map(i64::from))),
         ("finish_reason", words(records, |r| r.finish.as_deref())),
         ("streamed", flags(records, |r| r.streamed)),
         ("sent_at", Arc::new(sent_at.with_timezone("UTC"))),
@@ -160,19 +159,20 @@ fn events(columns: &mut Columns, records: &[Record]) {
     let mut bytes = Vec::with_capacity(total);
     for record in records {
         let events = &record.timeline.events;
-        at.extend_from_slice(&events.at_us);
-        kind.extend(events.kind.iter().map(|kind| kind.0));
-        tokens.extend_from_slice(&events.tokens);
-        bytes.extend_from_slice(&events.bytes);
+        at.extend(events.at_us.iter().map(|us| i64::from(*us)));
+        kind.extend(events.kind.iter().map(|kind| i64::from(kind.0)));
+        tokens.extend(events.tokens.iter().map(|n| i64::from(*n)));
+        bytes.extend(events.bytes.iter().map(|n| i64::from(*n)));
     }
-    let list = |name, values: ArrayRef| -> (&'static str, ArrayRef) {
-        (name, Arc::new(ListArray::new(schema::element(name), offsets.clone(), values, None)))
+    let list = |name, values: Vec<i64>| -> (&'static str, ArrayRef) {
+        let values = Arc::new(Int64Array::from(values));
+        (name, Arc::new(ListArray::new(column::element(), offsets.clone(), values, None)))
     };
     columns.extend([
-        list("event_us", Arc::new(UInt32Array::from(at))),
-        list("event_kind", Arc::new(UInt16Array::from(kind))),
-        list("event_tokens", Arc::new(UInt32Array::from(tokens))),
-        list("event_bytes", Arc::new(UInt32Array::from(bytes))),
+        list("event_us", at),
+        list("event_kind", kind),
+        list("event_tokens", tokens),
+        list("event_bytes", bytes),
     ]);
 }
 

@@ -24,6 +24,19 @@ pub struct RunIdentity {
 }
 
 impl RunIdentity {
+    /// Puts it into a row of a table.
+    pub fn put(&self, row: &mut Map<String, Value>) {
+        for (name, value) in [
+            ("experiment_id", self.experiment_id.clone()),
+            ("run_id", self.run_id()),
+            ("folder", self.folder.clone()),
+            ("run", self.run.clone()),
+            ("cell", self.cell.clone()),
+        ] {
+            row.insert(name.to_string(), value.into());
+        }
+    }
+
     /// Unique for ever, as the id of the invocation is.
     pub fn run_id(&self) -> String {
         run_id(&self.experiment_id, self.index)

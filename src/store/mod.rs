@@ -1,11 +1,13 @@
 //! Results on disk: the folder of an invocation, Parquet parts of requests, `runs.parquet`,
 //! the manifest, and the readers of all of them. Column names live only here.
 
+pub mod column;
 pub mod folder;
 pub mod identity;
 pub(crate) mod lock;
 pub(crate) mod manifest;
 pub mod own_metrics;
+pub mod page;
 pub(crate) mod parts;
 pub mod reader;
 pub mod runs;
@@ -23,11 +25,12 @@ pub(crate) mod journal;
 mod queue;
 #[cfg(test)]
 mod sample;
+mod saved_table;
 mod seal;
 
 pub use folder::Folder;
 pub use identity::RunIdentity;
-pub use table::save_table;
+pub use saved_table::save_table;
 pub use writer::RowWriter;
 
 #[cfg(test)]
@@ -54,9 +57,9 @@ mod tests {
             writer.begin(started_ms);
             writer.write(sample::parcels(&sample::records(100))).unwrap();
             let written = writer.finish().unwrap();
-            let row =
-                json!({"run": run, "rows": written.rows, "ttft_ms_p99": 20.5 + index as f64, "gpus": null});
-            runs::append(folder.path(), row.as_object().unwrap().clone()).unwrap();
+            let mut row = runs::blank(&folder.identity(index as u32, run, run).unwrap());
+            row.insert("rows_written".into(), written.rows.into());
+            runs::append(folder.path(), row).unwrap();
         }
         let rows = [json!({"rate": 1, "ok": true, "note": "好"}), json!({"rate": 2.5, "ok": false})];
         save_table(&folder, "points", &rows.map(|row| row.as_object().unwrap().clone())).unwrap();
@@ -75,7 +78,7 @@ mod tests {
         assert_eq!(found[0].name, "Tiny-1B_20260102_030405");
         assert_eq!((found[0].runs, found[0].requests), (2, 200));
         assert_eq!(found[0].model.as_deref(), Some("org/Tiny-1B-AWQ"));
-        assert_eq!(runs::read(folder.path()).unwrap()[1]["run"], "c8");
+        assert_eq!(runs::rows(folder.path()).unwrap()[1]["run"], "c8");
         let mut ttft = Vec::new();
         reader::requests(folder.path(), Some("c8"), |_, record| ttft.extend(record.ttft_ms())).unwrap();
         assert!(ttft.len() > 50);

@@ -2,32 +2,22 @@
 //! the schema stays the same.
 
 use super::aside::write_aside;
-use super::schema;
-use crate::error::{Error, Result};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::KeyValue;
+use super::column::{Column, IDENTITY, Kind::*, column};
+use super::table;
+use crate::error::Result;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The file's name in a results folder.
 pub const FILE: &str = "metrics.parquet";
 
-fn schema() -> SchemaRef {
-    let field = |name: &str, of: DataType, null| Field::new(name, of, null);
-    Arc::new(Schema::new(vec![
-        field("experiment_id", DataType::Utf8, false),
-        field("run_id", DataType::Utf8, false),
-        field("folder", DataType::Utf8, false),
-        field("run", DataType::Utf8, false),
-        field("cell", DataType::Utf8, false),
-        field("seq", DataType::Int64, true),
-        field("turn", DataType::Int64, true),
-        field("branch", DataType::Int64, true),
-        field("name", DataType::Utf8, false),
-        field("value", DataType::Float64, true),
-    ]))
-}
+/// A value, behind what identifies its run.
+pub(super) const COLUMNS: &[Column] = &[
+    column("seq", Number, "the request that it is of").null("of the whole run"),
+    column("turn", Number, "its turn").null("of the whole run"),
+    column("branch", Number, "which of several ways on from its parent").null("always, so far"),
+    column("name", Word, "as the script calls it"),
+    column("value", Real, "a number").null("not observed"),
+];
 
 /// Makes the file where it is missing, without rows: a query over many folders then finds it in each.
 pub fn begin(folder: &Path) -> Result<()> {
@@ -35,12 +25,8 @@ pub fn begin(folder: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let empty = || {
-        let version = KeyValue::new(schema::KEY_VERSION.to_string(), schema::VERSION.to_string());
-        let packed = schema::packed().set_key_value_metadata(Some(vec![version])).build();
-        ArrowWriter::try_new(Vec::new(), schema(), Some(packed))?.into_inner()
-    };
-    let bytes = empty().map_err(|error| Error::run(format!("cannot write {}: {error}", path.display())))?;
+    let bytes = table::fixed(&[IDENTITY, COLUMNS], &[], &[])
+        .map_err(|error| error.context(format!("cannot write {}", path.display())))?;
     write_aside(&path, &bytes)
 }
 
@@ -56,6 +42,7 @@ mod tests {
         begin(folder.path()).unwrap();
         let path = folder.path().join(FILE);
         assert_eq!(reader::rows(&path).unwrap(), 0);
-        assert_eq!(reader::open(&path).unwrap().schema().fields(), schema().fields());
+        let columns = reader::open(&path).unwrap().schema().fields().len();
+        assert_eq!(columns, IDENTITY.len() + COLUMNS.len());
     }
 }

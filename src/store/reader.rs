@@ -393,7 +393,7 @@ pub(super) fn cannot_read(path: &Path, reason: impl Display) -> Error {
 mod tests {
     use super::super::parts::{part_name, requests_folder, unfinished_name};
     use super::super::writer::RowWriter;
-    use super::super::{encode, sample};
+    use super::super::{column, encode, sample};
     use super::*;
     use parquet::arrow::ArrowWriter;
     use parquet::file::metadata::KeyValue;
@@ -542,7 +542,7 @@ mod tests {
         let folder = folder_with_runs(&["c1"]);
         let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
         let newer = KeyValue::new(schema::KEY_VERSION.to_string(), (schema::VERSION + 1).to_string());
-        let properties = schema::packed().set_key_value_metadata(Some(vec![newer])).build();
+        let properties = column::packed().set_key_value_metadata(Some(vec![newer])).build();
         let file = File::create(&path).unwrap();
         let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
         parquet.write(&encode::batch(&sample::identity("c1", 0), 0, &sample::records(3))).unwrap();

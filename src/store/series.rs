@@ -7,22 +7,26 @@
 //! A process killed in between leaves both: then the parts are not read again.
 
 use super::aside::write_aside_with;
+use super::column::{
+    self, Column, IDENTITY,
+    Kind::{Instant, Number, Real, Word},
+    column,
+};
 use super::identity::RunIdentity;
 use super::parts::{parse, part_name, unfinished_name};
-use super::reader::{Batches, batches, cannot_read, open};
-use super::schema;
+use super::reader::{Batches, batches, cannot_read, footer, open};
 use super::seal::{cannot_write, copy_row_groups};
 use crate::error::Result;
 use crate::record::{Nanos, Point, Source};
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::{
+    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnPath;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -34,8 +38,6 @@ pub const PARTS: &str = "series";
 /// When a part is full.
 const PART_ROWS: usize = 65_536;
 const PART_SPAN: Nanos = 60_000_000_000;
-
-const KEY_TIMES: &str = "rampant.times";
 
 /// Writes the rows of one run.
 #[derive(Debug)]
@@ -73,13 +75,18 @@ impl SeriesWriter {
         }
         // Many small row groups become few, which are bytes to copy from now on.
         let joined = folder.join(unfinished_name("joined"));
-        let result = encode_again(&mine, &joined).and_then(|()| append(&self.folder.join(FILE), &joined));
+        let result = encode_again(&mine, &joined)
+            .and_then(|()| append(&self.folder.join(FILE), &joined, self.zeros()));
         let _ = fs::remove_file(&joined);
         result?;
         mine.iter().for_each(|part| drop(fs::remove_file(part)));
         // Fails, as it should, while another run's parts are in it.
         let _ = fs::remove_dir(&folder);
         Ok(())
+    }
+
+    fn zeros(&self) -> Vec<(String, i64)> {
+        vec![(self.of.run_id(), self.zero_us.div_euclid(1_000))]
     }
 
     fn close_part(&mut self) -> Result<()> {
@@ -92,7 +99,8 @@ impl SeriesWriter {
         fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, error.into()))?;
         let batch = batch(&self.of, self.zero_us, &self.waiting);
         let write = || {
-            let mut parquet = ArrowWriter::try_new(File::create(&unfinished)?, schema(), Some(properties()))?;
+            let mut parquet =
+                ArrowWriter::try_new(File::create(&unfinished)?, schema(), Some(properties(&self.zeros())))?;
             parquet.write(&batch)?;
             parquet.into_inner()?;
             fs::rename(&unfinished, &part).map_err(ParquetError::from)
@@ -111,7 +119,7 @@ fn parts_folder(folder: &Path) -> PathBuf {
 fn encode_again(parts: &[PathBuf], to: &Path) -> Result<()> {
     let written = |error| cannot_write(to, error);
     let file = File::create(to).map_err(|error| written(error.into()))?;
-    let mut parquet = ArrowWriter::try_new(file, schema(), Some(properties())).map_err(written)?;
+    let mut parquet = ArrowWriter::try_new(file, schema(), Some(properties(&[]))).map_err(written)?;
     for part in parts {
         for batch in batches(part)? {
             parquet.write(&batch.map_err(|error| cannot_read(part, error))?).map_err(written)?;
@@ -120,51 +128,48 @@ fn encode_again(parts: &[PathBuf], to: &Path) -> Result<()> {
     parquet.into_inner().map_err(written).map(drop)
 }
 
-/// Adds the row groups of `joined` to the file, which is made when missing.
-fn append(file: &Path, joined: &Path) -> Result<()> {
+/// Adds the row groups of `joined` to the file, which is made when missing. `zeros`: when their run began.
+fn append(file: &Path, joined: &Path, zeros: Vec<(String, i64)>) -> Result<()> {
+    let before =
+        if file.exists() { footer(file)?.file_metadata().key_value_metadata().cloned() } else { None };
+    let zeros = [column::zeros(before.as_ref()), zeros].concat();
     let sources: Vec<&Path> = if file.exists() { vec![file, joined] } else { vec![joined] };
     write_aside_with(file, |aside| {
         let parquet = File::create(aside)
             .map_err(ParquetError::from)
-            .and_then(|aside| ArrowWriter::try_new(aside, schema(), Some(properties())))
+            .and_then(|aside| ArrowWriter::try_new(aside, schema(), Some(properties(&zeros))))
             .map_err(|error| cannot_write(file, error))?;
         let copied = copy_row_groups(&sources, parquet, file)?;
         copied.sync_all().map_err(|error| cannot_write(file, error.into()))
     })
 }
 
+/// A value, behind what identifies its run.
+pub(super) const COLUMNS: &[Column] = &[
+    column(
+        "at_ns",
+        Number,
+        "since the run's zero, like the times of `requests/`: when the server's answer arrived, or where \
+         the second ends that a client's value is of",
+    )
+    .unit("ns"),
+    column("scraped_at", Instant, "the same moment"),
+    column("source", Word, "`server` or `client`"),
+    column("metric", Word, "a name of [the tables](series.md#names), or the server's own"),
+    column("labels", Word, "as the server wrote them").null("a name of the tables"),
+    column("value", Real, "a number; counters as they stood"),
+    column("raw_name", Word, "the server's name, or those that were added").null("the client's"),
+];
+
 fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let word = |name, null| Field::new(name, DataType::Utf8, null);
-        Arc::new(Schema::new(vec![
-            word("experiment_id", false),
-            word("run_id", false),
-            word("folder", false),
-            word("run", false),
-            word("cell", false),
-            Field::new("t_ms", DataType::Float64, false),
-            Field::new("scraped_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
-            word("source", false),
-            word("metric", false),
-            word("labels", true),
-            Field::new("value", DataType::Float64, false),
-            word("raw_name", true),
-        ]))
-    });
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| column::schema_of(&[IDENTITY, COLUMNS]));
     SCHEMA.clone()
 }
 
-fn properties() -> WriterProperties {
-    let at = ColumnPath::from("scraped_at");
-    let about = "t_ms counts from the run's zero: when the server's answer arrived, or where the \
-                 second ends that a client's value is of; scraped_at is the same moment in UTC";
-    let about = KeyValue::new(KEY_TIMES.to_string(), about.to_string());
-    let version = KeyValue::new(schema::KEY_VERSION.to_string(), schema::VERSION.to_string());
-    schema::packed()
+fn properties(zeros: &[(String, i64)]) -> WriterProperties {
+    column::packed_as(&[IDENTITY, COLUMNS])
         .set_max_row_group_row_count(Some(1 << 18))
-        .set_column_dictionary_enabled(at.clone(), false)
-        .set_column_encoding(at, Encoding::DELTA_BINARY_PACKED)
-        .set_key_value_metadata(Some(vec![version, about]))
+        .set_key_value_metadata(Some(column::about(zeros)))
         .build()
 }
 
@@ -181,7 +186,7 @@ fn batch(of: &RunIdentity, zero_us: i64, points: &[Point]) -> RecordBatch {
         same(&of.folder),
         same(&of.run),
         same(&of.cell),
-        Arc::new(points.iter().map(|point| Some(point.at as f64 / 1e6)).collect::<Float64Array>()),
+        Arc::new(points.iter().map(|point| Some(point.at)).collect::<Int64Array>()),
         Arc::new(at.with_timezone("UTC")),
         words(|point| Some(point.source.name())),
         words(|point| Some(&point.metric)),
@@ -243,6 +248,33 @@ fn may_hold(group: &RowGroupMetaData, run: &str) -> bool {
     }
 }
 
+/// When: the first version of the schema had real milliseconds.
+enum Times<'a> {
+    Ns(&'a Int64Array),
+    Ms(&'a Float64Array),
+}
+
+impl<'a> Times<'a> {
+    fn of(batch: &'a RecordBatch) -> parquet::errors::Result<Times<'a>> {
+        match batch.column_by_name("at_ns") {
+            Some(_) => whole_column(batch, "at_ns").map(Times::Ns),
+            None => whole_column(batch, "t_ms").map(Times::Ms),
+        }
+    }
+
+    fn at(&self, i: usize) -> Nanos {
+        match self {
+            Times::Ns(at) => at.value(i),
+            Times::Ms(at) => (at.value(i) * 1e6).round() as Nanos,
+        }
+    }
+}
+
+fn whole_column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> parquet::errors::Result<&'a T> {
+    let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
+    column.ok_or_else(|| ParquetError::General(format!("no column {name:?} as this version writes it")))
+}
+
 /// Text that was met before: a metric has one name in memory, not one for each of its points.
 #[derive(Default)]
 struct Words(std::collections::HashSet<Arc<str>>);
@@ -264,23 +296,19 @@ fn read_batch(
     words: &mut Words,
     each: &mut impl FnMut(Point),
 ) -> parquet::errors::Result<u64> {
-    fn column<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> parquet::errors::Result<&'a T> {
-        let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
-        column.ok_or_else(|| ParquetError::General(format!("no column {name:?} as this version writes it")))
-    }
-    let runs: &StringArray = column(batch, "run")?;
-    let at: &Float64Array = column(batch, "t_ms")?;
-    let source: &StringArray = column(batch, "source")?;
-    let metric: &StringArray = column(batch, "metric")?;
-    let labels: &StringArray = column(batch, "labels")?;
-    let value: &Float64Array = column(batch, "value")?;
-    let raw_name: &StringArray = column(batch, "raw_name")?;
+    let runs: &StringArray = whole_column(batch, "run")?;
+    let at = Times::of(batch)?;
+    let source: &StringArray = whole_column(batch, "source")?;
+    let metric: &StringArray = whole_column(batch, "metric")?;
+    let labels: &StringArray = whole_column(batch, "labels")?;
+    let value: &Float64Array = whole_column(batch, "value")?;
+    let raw_name: &StringArray = whole_column(batch, "raw_name")?;
     let mut found = 0;
     for i in (0..batch.num_rows()).filter(|i| runs.value(*i) == run) {
         found += 1;
         let mut word = |of: &StringArray| (!of.is_null(i)).then(|| words.word(of.value(i)));
         each(Point {
-            at: (at.value(i) * 1e6).round() as Nanos,
+            at: at.at(i),
             source: if source.value(i) == Source::Client.name() { Source::Client } else { Source::Server },
             labels: word(labels),
             raw_name: word(raw_name),

@@ -1,14 +1,22 @@
 //! `statistics.parquet`: every number of a run, one row each.
 
 use super::aside::write_aside;
+use super::column::{
+    self, Column, IDENTITY,
+    Kind::{Number, Real, Word},
+    column,
+};
 use super::identity::RunIdentity;
-use super::reader::{Batches, cannot_read, open};
-use super::schema;
+use super::reader::{Batches, batches, cannot_read, footer, open};
+use super::{seal, table};
 use crate::error::{Error, Result};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::KeyValue;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -37,138 +45,137 @@ pub struct Statistic {
     pub mark: Option<String>,
 }
 
-/// A number with the run that it is of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StatisticRow {
-    pub of: RunIdentity,
-    pub statistic: Statistic,
-}
-
-/// (name, type, may be null)
-const COLUMNS: [(&str, DataType, bool); 14] = [
-    ("experiment_id", DataType::Utf8, false),
-    ("run_id", DataType::Utf8, false),
-    ("folder", DataType::Utf8, false),
-    ("run", DataType::Utf8, false),
-    ("cell", DataType::Utf8, false),
-    ("part", DataType::Utf8, false),
-    ("metric", DataType::Utf8, false),
-    ("statistic", DataType::Utf8, false),
-    ("unit", DataType::Utf8, false),
-    ("value", DataType::Float64, true),
-    ("low", DataType::Float64, true),
-    ("high", DataType::Float64, true),
-    ("n", DataType::Int64, true),
-    ("mark", DataType::Utf8, true),
+/// The columns of a number, behind what identifies its run.
+pub(super) const COLUMNS: &[Column] = &[
+    column("part", Word, "of which requests: empty for the whole run, else such as `class=chat`"),
+    column("metric", Word, "[what is measured](metrics.md): `ttft`"),
+    column("statistic", Word, "how its values become a number: `p99`"),
+    column("unit", Word, "of the number: `ms`, `s`, `1/s`, `share` (from 0 to 1); empty for counts"),
+    column("value", Real, "the number").null("not observed"),
+    column("low", Real, "lower end of its 95 % interval").null("it has none"),
+    column("high", Real, "upper end of its 95 % interval").null("it has none"),
+    column("n", Number, "of how many values it was made").null("not counted"),
+    column("mark", Word, "why it is to be taken with care").null("it is sound"),
 ];
 
+/// Row groups of one run each that are left as they are.
+const SMALL_GROUPS: usize = 64;
+
 fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let field = |(name, of, null): &(&str, DataType, bool)| Field::new(*name, of.clone(), *null);
-        Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Vec<_>>()))
-    });
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| column::schema_of(&[IDENTITY, COLUMNS]));
     SCHEMA.clone()
 }
 
-/// Adds the numbers of a run and rewrites the file (aside, then rename).
-pub fn append(folder: &Path, of: &RunIdentity, statistics: &[Statistic]) -> Result<()> {
-    let mut rows = read(folder)?;
-    rows.extend(statistics.iter().cloned().map(|statistic| StatisticRow { of: of.clone(), statistic }));
+/// Adds the numbers of a run, which began at `zero_ms`, and rewrites the file (aside, then rename).
+pub fn append(folder: &Path, of: &RunIdentity, zero_ms: i64, numbers: &[Statistic]) -> Result<()> {
     let path = folder.join(FILE);
-    let bytes = encode(&rows)
-        .map_err(|error| Error::run(format!("cannot write numbers to {}: {error}", path.display())))?;
-    write_aside(&path, &bytes)
-}
-
-fn encode(rows: &[StatisticRow]) -> parquet::errors::Result<Vec<u8>> {
-    let version = KeyValue::new(schema::KEY_VERSION.to_string(), schema::VERSION.to_string());
-    let packed = schema::packed().set_key_value_metadata(Some(vec![version])).build();
-    let mut parquet = ArrowWriter::try_new(Vec::new(), schema(), Some(packed))?;
-    parquet.write(&batch(rows))?;
-    parquet.into_inner()
-}
-
-fn batch(rows: &[StatisticRow]) -> RecordBatch {
-    fn words<'a>(rows: &'a [StatisticRow], of: impl Fn(&'a StatisticRow) -> Option<&'a str>) -> ArrayRef {
-        Arc::new(rows.iter().map(of).collect::<StringArray>())
-    }
-    let reals = |of: fn(&Statistic) -> Option<f64>| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| of(&row.statistic)).collect::<Float64Array>())
+    let before = if path.exists() { Some(footer(&path)?) } else { None };
+    let metadata = before.as_ref().and_then(|footer| footer.file_metadata().key_value_metadata());
+    let zeros = [column::zeros(metadata), vec![(of.run_id(), zero_ms)]].concat();
+    let batch = batch(of, numbers);
+    let bytes = match before {
+        Some(footer) if footer.num_row_groups() >= SMALL_GROUPS => {
+            let all = batches(&path)?.chain([Ok(batch)]).collect::<std::result::Result<Vec<_>, _>>();
+            table::sealed(&all.map_err(|error| cannot_read(&path, error))?, &options(&zeros))
+        }
+        Some(footer) => {
+            let file = File::open(&path).map_err(|error| cannot_read(&path, error))?;
+            joined(&file, &footer, &batch, &options(&zeros))
+        }
+        None => table::sealed(&[batch], &options(&zeros)),
     };
-    let counts: Int64Array = rows.iter().map(|row| row.statistic.n.map(|n| n as i64)).collect();
-    let ids: StringArray = rows.iter().map(|row| Some(row.of.run_id())).collect();
-    let columns: Vec<ArrayRef> = vec![
-        words(rows, |row| Some(&row.of.experiment_id)),
-        Arc::new(ids),
-        words(rows, |row| Some(&row.of.folder)),
-        words(rows, |row| Some(&row.of.run)),
-        words(rows, |row| Some(&row.of.cell)),
-        words(rows, |row| Some(&row.statistic.part)),
-        words(rows, |row| Some(&row.statistic.metric)),
-        words(rows, |row| Some(&row.statistic.statistic)),
-        words(rows, |row| Some(&row.statistic.unit)),
-        reals(|statistic| statistic.value),
-        reals(|statistic| statistic.low),
-        reals(|statistic| statistic.high),
-        Arc::new(counts),
-        words(rows, |row| row.statistic.mark.as_deref()),
+    let failed = |error| Error::run(format!("cannot write numbers to {}: {error}", path.display()));
+    write_aside(&path, &bytes.map_err(failed)?)
+}
+
+fn options(zeros: &[(String, i64)]) -> ArrowWriterOptions {
+    let packed = column::packed_as(&[IDENTITY, COLUMNS]).set_key_value_metadata(Some(column::about(zeros)));
+    ArrowWriterOptions::new().with_properties(packed.build())
+}
+
+/// What is in the file, as it is, and a row group more.
+fn joined(
+    file: &File,
+    footer: &ParquetMetaData,
+    batch: &RecordBatch,
+    options: &ArrowWriterOptions,
+) -> parquet::errors::Result<Vec<u8>> {
+    let more = Bytes::from(table::sealed(std::slice::from_ref(batch), options)?);
+    let writer = ArrowWriter::try_new_with_options(Vec::new(), schema(), options.clone())?;
+    let (mut writer, _) = writer.into_serialized_writer()?;
+    seal::append(file, footer, &mut writer)?;
+    seal::append(&more, &ParquetMetaDataReader::new().parse_and_finish(&more)?, &mut writer)?;
+    writer.into_inner()
+}
+
+fn batch(of: &RunIdentity, numbers: &[Statistic]) -> RecordBatch {
+    let same = |word: &str| Arc::new(numbers.iter().map(|_| Some(word)).collect::<StringArray>()) as ArrayRef;
+    let words = |word: fn(&Statistic) -> Option<&str>| {
+        Arc::new(numbers.iter().map(word).collect::<StringArray>()) as ArrayRef
+    };
+    let reals = |real: fn(&Statistic) -> Option<f64>| {
+        Arc::new(numbers.iter().map(real).collect::<Float64Array>()) as ArrayRef
+    };
+    let columns = vec![
+        same(&of.experiment_id),
+        same(&of.run_id()),
+        same(&of.folder),
+        same(&of.run),
+        same(&of.cell),
+        words(|number| Some(&number.part)),
+        words(|number| Some(&number.metric)),
+        words(|number| Some(&number.statistic)),
+        words(|number| Some(&number.unit)),
+        reals(|number| number.value),
+        reals(|number| number.low),
+        reals(|number| number.high),
+        Arc::new(numbers.iter().map(|number| number.n.map(|n| n as i64)).collect::<Int64Array>()),
+        words(|number| number.mark.as_deref()),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are those of the schema")
 }
 
-/// All numbers of a folder; none when no run is finished yet, or when it is older than this file.
-pub fn read(folder: &Path) -> Result<Vec<StatisticRow>> {
+/// Shows `each` every number of a folder with the `run_id` of its run; none when no run is finished yet, or
+/// when the folder is older than this file.
+pub fn read(folder: &Path, mut each: impl FnMut(&str, Statistic)) -> Result<()> {
     let path = folder.join(FILE);
     if !path.exists() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let read = || -> std::result::Result<Vec<StatisticRow>, String> {
-        let mut rows = Vec::new();
+    let mut read = || -> std::result::Result<(), String> {
         for batch in Batches::new(open(&path)?)? {
-            decode(&batch?, &mut rows)?;
+            decode(&batch?, &mut each)?;
         }
-        Ok(rows)
+        Ok(())
     };
     read().map_err(|error| cannot_read(&path, error))
 }
 
-fn decode(batch: &RecordBatch, rows: &mut Vec<StatisticRow>) -> std::result::Result<(), String> {
+fn decode(batch: &RecordBatch, each: &mut impl FnMut(&str, Statistic)) -> std::result::Result<(), String> {
     fn column<'a, A: 'static>(batch: &'a RecordBatch, name: &str) -> std::result::Result<&'a A, String> {
         let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
         column.ok_or_else(|| format!("no column \"{name}\" as this version writes it"))
     }
     let words = |name: &str| column::<StringArray>(batch, name);
     let reals = |name: &str| column::<Float64Array>(batch, name);
-    let (experiment_id, run_id, folder) = (words("experiment_id")?, words("run_id")?, words("folder")?);
-    let (run, cell, part) = (words("run")?, words("cell")?, words("part")?);
-    let (metric, statistic, unit) = (words("metric")?, words("statistic")?, words("unit")?);
+    let (run_id, part, metric) = (words("run_id")?, words("part")?, words("metric")?);
+    let (statistic, unit, mark) = (words("statistic")?, words("unit")?, words("mark")?);
     let (value, low, high) = (reals("value")?, reals("low")?, reals("high")?);
-    let (n, mark) = (column::<Int64Array>(batch, "n")?, words("mark")?);
-    let text = |of: &StringArray, i: usize| of.value(i).to_string();
+    let n = column::<Int64Array>(batch, "n")?;
     let real = |of: &Float64Array, i: usize| of.is_valid(i).then(|| of.value(i));
     for i in 0..batch.num_rows() {
-        let index = run_id.value(i).rsplit_once('-').and_then(|(_, index)| index.parse().ok());
-        rows.push(StatisticRow {
-            of: RunIdentity {
-                experiment_id: text(experiment_id, i),
-                folder: text(folder, i),
-                index: index.ok_or_else(|| format!("\"{}\" is no id of a run", run_id.value(i)))?,
-                run: text(run, i),
-                cell: text(cell, i),
-                traffic: String::new(),
-            },
-            statistic: Statistic {
-                part: text(part, i),
-                metric: text(metric, i),
-                statistic: text(statistic, i),
-                unit: text(unit, i),
-                value: real(value, i),
-                low: real(low, i),
-                high: real(high, i),
-                n: n.is_valid(i).then(|| n.value(i).max(0) as u64),
-                mark: mark.is_valid(i).then(|| text(mark, i)),
-            },
-        });
+        let number = Statistic {
+            part: part.value(i).to_string(),
+            metric: metric.value(i).to_string(),
+            statistic: statistic.value(i).to_string(),
+            unit: unit.value(i).to_string(),
+            value: real(value, i),
+            low: real(low, i),
+            high: real(high, i),
+            n: n.is_valid(i).then(|| n.value(i).max(0) as u64),
+            mark: mark.is_valid(i).then(|| mark.value(i).to_string()),
+        };
+        each(run_id.value(i), number);
     }
     Ok(())
 }
@@ -181,7 +188,7 @@ mod tests {
     #[test]
     fn numbers_of_every_run_come_back_as_they_went() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(read(folder.path()).unwrap().is_empty());
+        assert!(all(folder.path()).is_empty());
         let p99 = Statistic {
             metric: "ttft".into(),
             statistic: "p99".into(),
@@ -195,15 +202,23 @@ mod tests {
         let none =
             Statistic { part: "class=聊天".into(), mark: Some("too_few".into()), ..Statistic::default() };
         let mut expected = Vec::new();
-        for index in 0..2 {
-            let of = RunIdentity { traffic: String::new(), ..sample::identity("c1", index) };
-            append(folder.path(), &of, &[p99.clone(), none.clone()]).unwrap();
-            let rows =
-                [&p99, &none].map(|statistic| StatisticRow { of: of.clone(), statistic: statistic.clone() });
-            expected.extend(rows);
+        // More than are left as row groups of their own.
+        for index in 0..SMALL_GROUPS as u32 + 3 {
+            let of = sample::identity("c1", index);
+            append(folder.path(), &of, 5, &[p99.clone(), none.clone()]).unwrap();
+            expected.extend([&p99, &none].map(|number| (of.run_id(), number.clone())));
         }
-        assert_eq!(read(folder.path()).unwrap(), expected);
+        assert_eq!(all(folder.path()), expected);
+        let footer = footer(&folder.path().join(FILE)).unwrap();
+        assert_eq!(footer.num_row_groups(), 3);
+        assert_eq!(column::zeros(footer.file_metadata().key_value_metadata()).len(), SMALL_GROUPS + 3);
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing is left aside");
+    }
+
+    fn all(folder: &Path) -> Vec<(String, Statistic)> {
+        let mut all = Vec::new();
+        read(folder, |run_id, number| all.push((run_id.to_string(), number))).unwrap();
+        all
     }
 }

@@ -1,35 +1,27 @@
 //! `Table`: rows of named values as one Parquet file, types inferred over all rows.
 
-use super::folder::Folder;
+use super::column::{self, Column, Kind};
 use super::reader::{Batches, cannot_read, open};
-use super::schema;
 use super::seal;
 use crate::error::{Error, Result};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, MapArray, RecordBatch, RecordBatchOptions,
+    StringArray, StructArray, TimestampMicrosecondArray,
 };
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::EnabledStatistics;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 type Row = Map<String, Value>;
-
-/// Writes `rows` as `<name>.parquet` into the folder. The columns are the union of all rows in order of
-/// first appearance; lists and maps become JSON text. Fails when there is no column, or when the name
-/// is taken or is no plain file name.
-pub fn save_table(folder: &Folder, name: &str, rows: &[Row]) -> Result<PathBuf> {
-    let file = if name.ends_with(".parquet") { name.to_string() } else { format!("{name}.parquet") };
-    let bytes =
-        to_parquet(rows).map_err(|error| error.context(format!("cannot save the table \"{name}\"")))?;
-    folder.save(&file, &bytes)
-}
 
 /// Rows as the bytes of a Parquet file.
 pub(super) fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
@@ -46,25 +38,101 @@ pub(super) fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
     }
     let schema = Arc::new(Schema::new(fields));
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    let write = || {
-        let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?;
-        // Plain types need no second schema, and a few rows no statistics: together two fifths of a
-        // `runs.parquet` with one row. Nor do they need dictionaries, 68 kB of memory a column.
-        let packed = schema::packed()
-            .set_statistics_enabled(EnabledStatistics::None)
-            .set_dictionary_enabled(rows.len() >= MANY_ROWS)
-            .build();
-        let options = ArrowWriterOptions::new().with_properties(packed).with_skip_arrow_metadata(true);
-        let writer = || ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options.clone());
-        let mut parquet = writer()?;
-        parquet.write(&batch)?;
-        let plain = Bytes::from(parquet.into_inner()?);
-        let footer = ParquetMetaDataReader::new().parse_and_finish(&plain)?;
-        let (mut sealed, _) = writer()?.into_serialized_writer()?;
-        seal::append(&plain, &footer, &mut sealed)?;
-        sealed.into_inner()
+    let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options);
+    // Plain types need no second schema, and a few rows no statistics: together two fifths of a
+    // file with one row. Nor do they need dictionaries, 68 kB of memory a column.
+    let packed = column::packed()
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_dictionary_enabled(rows.len() >= MANY_ROWS)
+        .build();
+    let options = ArrowWriterOptions::new().with_properties(packed).with_skip_arrow_metadata(true);
+    batch
+        .map_err(ParquetError::from)
+        .and_then(|batch| sealed(&[batch], &options))
+        .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
+}
+
+/// Batches, at least one, as the bytes of a file whose pages have checksums.
+pub(super) fn sealed(
+    batches: &[RecordBatch],
+    options: &ArrowWriterOptions,
+) -> std::result::Result<Vec<u8>, ParquetError> {
+    let writer = || ArrowWriter::try_new_with_options(Vec::new(), batches[0].schema(), options.clone());
+    let mut parquet = writer()?;
+    batches.iter().try_for_each(|batch| parquet.write(batch))?;
+    let plain = Bytes::from(parquet.into_inner()?);
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&plain)?;
+    let (mut sealed, _) = writer()?.into_serialized_writer()?;
+    seal::append(&plain, &footer, &mut sealed)?;
+    sealed.into_inner()
+}
+
+/// Rows as the bytes of a file with these columns, whatever the values; `zeros`: when the runs in it
+/// began. Fails for a value without a column, or of another type, and for one that is missing where
+/// there must be one.
+pub(super) fn fixed(columns: &[&[Column]], rows: &[Row], zeros: &[(String, i64)]) -> Result<Vec<u8>> {
+    let all = columns.concat();
+    if let Some(odd) =
+        rows.iter().flat_map(|row| row.keys()).find(|key| all.iter().all(|column| column.name != *key))
+    {
+        return Err(Error::run(format!("there is no column \"{odd}\"")));
+    }
+    let arrays = all.iter().map(|column| fixed_column(column, rows)).collect::<Result<Vec<_>>>()?;
+    let packed = column::packed_as(columns)
+        .set_dictionary_enabled(rows.len() >= MANY_ROWS)
+        .set_key_value_metadata(Some(column::about(zeros)))
+        .build();
+    RecordBatch::try_new(column::schema_of(columns), arrays)
+        .map_err(ParquetError::from)
+        .and_then(|batch| sealed(&[batch], &ArrowWriterOptions::new().with_properties(packed)))
+        .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
+}
+
+fn fixed_column(column: &Column, rows: &[Row]) -> Result<ArrayRef> {
+    fn read<T>(column: &Column, rows: &[Row], typed: impl Fn(&Value) -> Option<T>) -> Result<Vec<Option<T>>> {
+        let name = column.name;
+        let cell = |row: &Row| match row.get(name).filter(|value| !value.is_null()) {
+            None if column.null.is_empty() => Err(format!("the column \"{name}\" needs a value")),
+            None => Ok(None),
+            Some(value) => match typed(value) {
+                None => Err(format!("{value} is no value of the column \"{name}\"")),
+                typed => Ok(typed),
+            },
+        };
+        rows.iter().map(|row| cell(row).map_err(Error::run)).collect()
+    }
+    let whole = |value: &Value| {
+        let real = || value.as_f64().filter(|real| real.fract() == 0.0).map(|real| real as i64);
+        value.as_i64().or_else(real)
     };
-    write().map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
+    Ok(match column.kind {
+        Kind::Word | Kind::Text => {
+            let words = read(column, rows, |value| value.as_str().map(str::to_string))?;
+            Arc::new(StringArray::from(words))
+        }
+        Kind::Bool => Arc::new(BooleanArray::from(read(column, rows, Value::as_bool)?)),
+        Kind::Code | Kind::Number => Arc::new(Int64Array::from(read(column, rows, whole)?)),
+        Kind::Instant => {
+            let at = TimestampMicrosecondArray::from(read(column, rows, whole)?);
+            Arc::new(at.with_timezone("UTC"))
+        }
+        Kind::Real => Arc::new(Float64Array::from(read(column, rows, Value::as_f64)?)),
+        Kind::Map => Arc::new(maps(read(column, rows, |value| value.as_object().cloned())?)),
+        Kind::Times | Kind::Repeats => unreachable!("tables of rows have no lists"),
+    })
+}
+
+/// Values become JSON.
+fn maps(rows: Vec<Option<Row>>) -> MapArray {
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.as_ref().map_or(0, Row::len)));
+    let (keys, values): (Vec<String>, Vec<String>) =
+        rows.into_iter().flatten().flatten().map(|(key, value)| (key, value.to_string())).unzip();
+    let entries = column::entries();
+    let DataType::Struct(pair) = entries.data_type().clone() else {
+        unreachable!("the entries of a map are pairs");
+    };
+    let arrays: Vec<ArrayRef> = vec![Arc::new(StringArray::from(keys)), Arc::new(StringArray::from(values))];
+    MapArray::new(entries, offsets, StructArray::new(pair, arrays, None), None, false)
 }
 
 /// From so many rows on, words that repeat are worth a dictionary.
@@ -124,6 +192,10 @@ fn cell(array: &ArrayRef, i: usize) -> Value {
     }
     let any = array.as_any();
     match array.data_type() {
+        DataType::Map(..) => any.downcast_ref::<MapArray>().map(|array| map(&array.value(i))),
+        DataType::Timestamp(..) => {
+            any.downcast_ref::<TimestampMicrosecondArray>().map(|array| Value::from(array.value(i)))
+        }
         DataType::Int64 => any.downcast_ref::<Int64Array>().map(|array| Value::from(array.value(i))),
         DataType::Float64 => any.downcast_ref::<Float64Array>().map(|array| Value::from(array.value(i))),
         DataType::Boolean => any.downcast_ref::<BooleanArray>().map(|array| Value::from(array.value(i))),
@@ -131,6 +203,18 @@ fn cell(array: &ArrayRef, i: usize) -> Value {
         _ => None,
     }
     .unwrap_or(Value::Null)
+}
+
+/// A map with JSON as values; what is none is the text that it is.
+fn map(entries: &StructArray) -> Value {
+    let texts = |at: usize| entries.column(at).as_any().downcast_ref::<StringArray>();
+    let pairs = texts(0).zip(texts(1)).into_iter().flat_map(|(keys, values)| keys.iter().zip(values));
+    let pairs = pairs.filter_map(|(key, value)| {
+        let value =
+            value.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        Some((key?.to_string(), value))
+    });
+    Value::Object(pairs.collect())
 }
 
 #[cfg(test)]
@@ -178,23 +262,5 @@ mod tests {
     #[test]
     fn a_number_above_an_int64_becomes_a_real() {
         assert_eq!(there_and_back(json!([{"x": u64::MAX}]))[0]["x"], json!(u64::MAX as f64));
-    }
-
-    #[test]
-    fn a_table_without_columns_is_refused() {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::create(parent.path(), "m", "20260101_000000").unwrap();
-        let error = save_table(&folder, "empty", &[]).unwrap_err();
-        assert_eq!(error.message, "cannot save the table \"empty\": it has no columns");
-    }
-
-    #[test]
-    fn a_saved_table_gets_its_ending_and_overwrites_nothing() {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::create(parent.path(), "m", "20260101_000000").unwrap();
-        let path = save_table(&folder, "knees", &rows(json!([{"rate": 4.5}]))).unwrap();
-        assert_eq!(path.file_name().unwrap(), "knees.parquet");
-        assert_eq!(from_parquet(&path).unwrap()[0]["rate"], 4.5);
-        assert!(save_table(&folder, "knees.parquet", &rows(json!([{"rate": 1}]))).is_err());
     }
 }

@@ -320,7 +320,7 @@ pub fn outcomes(records: &[Record]) -> BTreeMap<&'static str, usize> {
 
 /// The rows of `runs.parquet`.
 pub fn runs(folder: &Path) -> Vec<Map<String, Value>> {
-    rampant::store::runs::read(folder).expect("runs.parquet is readable")
+    rampant::experiment::recalled::rows(folder).expect("runs.parquet is readable")
 }
 
 /// The manifest, and how the process said there that it ended.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rampant::store::{Folder, runs, table};
+use rampant::store::{Folder, runs, statistics};
 use serde_json::Value;
 
 use crate::lab::{Engine, Lab, files};
@@ -12,22 +12,27 @@ fn batch(lab: &Lab, cells: usize) -> PathBuf {
     let engine = Engine::start("ttft=5ms,itl=1ms");
     lab.single(&engine.url, &["--num-prompts", "4", "--max-concurrency", "2"]).exits(0);
     let folder = lab.result();
-    let measured = runs::read(&folder).expect("a run").remove(0);
+    let opened = Folder::open(&folder).expect("a folder of ours");
+    let measured = runs::rows(&folder).expect("a run").remove(0);
+    let mut numbers = Vec::new();
+    statistics::read(&folder, |_, number| numbers.push(number)).expect("its numbers");
     let rows: Vec<_> = (0..cells)
         .map(|cell| {
             let (length, users) = (16_usize << (cell % 10), 1 + cell / 10);
+            let name = format!("io{length}x8_mc{users}_np{}", 4 * users);
+            let of = opened.identity(cell as u32, &name, &name).expect("a manifest");
             let mut row = measured.clone();
-            row["run"] = format!("io{length}x8_mc{users}_np{}", 4 * users).into();
+            of.put(&mut row);
             row["run_index"] = cell.into();
-            for (key, value) in [("input_len", length), ("output_len", 8), ("max_concurrency", users)] {
-                row.insert(key.into(), value.into());
+            row["max_concurrency"] = users.into();
+            row["tags"] = serde_json::json!({ "input_len": length, "output_len": 8 });
+            if cell > 0 {
+                statistics::append(&folder, &of, 0, &numbers).expect("writable");
             }
             row
         })
         .collect();
-    let opened = Folder::open(&folder).expect("a folder of ours");
-    let cells = table::save_table(&opened, "cells", &rows).expect("a table");
-    std::fs::rename(cells, folder.join(runs::FILE)).expect("in place of the one run");
+    runs::save(&folder, &rows).expect("in place of the one run");
     let named = |manifest: &mut serde_json::Map<String, Value>| {
         let one = manifest["runs"][0].clone();
         let runs = rows.iter().map(|row| {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use rampant::experiment::recalled;
 use rampant::record::{Phase, Record};
 use rampant::store::reader;
-use rampant::store::runs;
 use serde_json::Value;
 
 use crate::lab::{Lab, manifest};
@@ -72,7 +72,7 @@ fn equal(left: &[Value], right: &[Value]) -> usize {
 }
 
 fn hashes(folder: &Path) -> Vec<String> {
-    let rows = runs::read(folder).expect("runs");
+    let rows = recalled::rows(folder).expect("runs");
     rows.iter().map(|row| row["traffic_hash"].as_str().expect("a hash").to_string()).collect()
 }
 
@@ -105,7 +105,8 @@ fn a_server_that_is_asked_again_gets_the_same_lengths_and_times_in_fresh_words()
         long.map(|body| prefix(body).expect("text")).collect::<std::collections::BTreeSet<_>>()
     };
     assert!(prefixes(first).is_disjoint(&prefixes(second)), "shared texts are fresh, too");
-    let salts: Vec<String> = runs::read(&folder).unwrap().iter().map(|row| row["salt"].to_string()).collect();
+    let salts: Vec<String> =
+        recalled::rows(&folder).unwrap().iter().map(|row| row["salt"].to_string()).collect();
     assert!(salts[0] != salts[1] && salts[0] == salts[2], "{salts:?}");
 }
 
@@ -127,7 +128,7 @@ fn without_the_key_a_run_is_its_own_traffic() {
     assert_eq!(equal(&sent.a, &sent.b), 0);
     let folder = sent.lab.result();
     assert_ne!(planned(&folder, "one"), planned(&folder, "two"));
-    let rows = runs::read(&folder).expect("runs");
+    let rows = recalled::rows(&folder).expect("runs");
     assert_eq!((rows[0]["traffic"].as_str(), rows[1]["traffic"].as_str()), (Some("one"), Some("two")));
     let manifest = manifest(&folder);
     assert_eq!(manifest["runs"][1]["traffic"], "two");
@@ -146,7 +147,7 @@ fn rows_say_what_kind_of_load_they_are() {
         reader::requests(&folder, None, |_, record| seen.push((record.forced_length, record.synthetic_text)))
             .expect("rows");
         seen.dedup();
-        let run = runs::read(&folder).expect("a run").remove(0);
+        let run = recalled::rows(&folder).expect("a run").remove(0);
         let shares = ["forced_length_share", "synthetic_text_share"].map(|share| run[share].as_f64());
         (seen, shares, done.out.contains("kind of load"))
     };

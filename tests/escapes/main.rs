@@ -281,7 +281,7 @@ fn rows_of(path: &Path) -> String {
     let mut text = String::new();
     let folder = path.parent().expect("in a folder");
     if path.ends_with("runs.parquet") {
-        text = format!("{:?}", rampant::store::runs::read(folder).expect("readable"));
+        text = format!("{:?}", rampant::experiment::recalled::rows(folder).expect("readable"));
     } else if folder.ends_with("requests") {
         let root = folder.parent().expect("in a folder");
         rampant::store::reader::requests(root, None, |_, record| text.push_str(&format!("{record:?}")))

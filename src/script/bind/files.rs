@@ -235,7 +235,7 @@ mod functions {
         let experiment = &state.experiment;
         let folder = results::need(experiment, None).map_err(raise)?;
         let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
-        let write = || crate::store::table::save_table(&folder, name, &rows);
+        let write = || crate::store::save_table(&folder, name, &rows);
         let path = state.experiment.quota.saving("save_table", write).map_err(raise)?;
         Ok(path.display().to_string())
     }
