@@ -13,7 +13,8 @@
 //! 8. [`stats`] computes every metric from records;
 //! 9. [`chart`] draws them.
 //!
-//! [`engine`] is the built-in simulated inference server. [`csv`], [`error`], [`host`], [`lang`], [`os`],
+//! [`engine`] is the built-in simulated inference server, and [`simulate`] a whole run against it without
+//! sockets and without waiting. [`csv`], [`error`], [`host`], [`lang`], [`os`],
 //! [`pages`], [`random`], [`scrub`], [`tokens`] are leaves that know nothing of the rest.
 
 pub mod cli;
@@ -37,6 +38,8 @@ pub mod stats;
 pub mod chart;
 
 pub mod engine;
+
+pub mod simulate;
 
 pub(crate) mod csv;
 pub mod error;

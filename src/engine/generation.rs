@@ -18,6 +18,17 @@ pub struct Generation {
     pub role_chunk: bool,
 }
 
+/// What happens at a deadline of a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is broken off, as its [`FailKind`] says.
+    BreakOff,
+    /// All tokens that are left come at once.
+    Burst,
+    /// Its next token is made.
+    Token,
+}
+
 impl Generation {
     /// The course of generation `number` (the first is 1); the same number always ends alike.
     pub fn new(ask: &GenerationRequest, config: &Config, number: u64) -> Self {
@@ -47,6 +58,20 @@ impl Generation {
     /// The reason that the reply gives for its end, if it gives one.
     pub fn finish(&self) -> Option<GenerationEnd> {
         (self.fail != Some(FailKind::NoFinish)).then_some(self.finish)
+    }
+
+    /// What the next deadline does, when so many tokens have been made.
+    pub fn step(&self, made: u32) -> Step {
+        match self.broken_at() {
+            Some(at) if at == made => Step::BreakOff,
+            _ if self.burst > 0 => Step::Burst,
+            _ => Step::Token,
+        }
+    }
+
+    /// The reason for its end that the event of token `index` tells.
+    pub fn finish_at(&self, index: u32) -> Option<GenerationEnd> {
+        self.finish().filter(|_| index + 1 == self.tokens)
     }
 
     /// After how many tokens the generation is broken off.

@@ -4,6 +4,9 @@
 //! `reply` into the `pace`; `server` plays each deadline when it is due, and the reply writes its
 //! `text` straight to the socket; the `books` keep the `metrics` and the `truth`.
 //!
+//! What decides when a token is made (`scheduler`) and what a generation will be (`generation`) knows
+//! neither clock nor socket: `virtual_engine` is the same server without both.
+//!
 //! Paths: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/health`, `/version`,
 //! `/metrics` (vLLM's names), `/truth` (finished requests by id; `?id=` for one) and `/reset`
 //! (forgets the truth).
@@ -25,6 +28,7 @@ mod scheduler;
 mod server;
 mod text;
 mod truth;
+mod virtual_engine;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +41,10 @@ use tokio::sync::oneshot;
 use crate::error::{Error, Result};
 
 pub use config::{Config, Fail, FailKind, parse};
+pub use generation_request::GenerationRequest;
 use server::Failure;
+pub use text::GenerationEnd;
+pub use virtual_engine::{Ending, Played, VirtualEngine, Written};
 
 /// Serves on 127.0.0.1:`port` (0: a free one) until the process is told to stop by SIGTERM or
 /// Ctrl-C, or, when the configuration says so, until standard input ends. Prints

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::engine::accounting::{Accounting, TokenProgress};
 use crate::engine::config::FailKind;
 use crate::engine::due::{Deadline, Next};
-use crate::engine::generation::Generation;
+use crate::engine::generation::{Generation, Step};
 use crate::engine::generation_request::BadRequest;
 use crate::engine::http;
 use crate::engine::nanos::Nanos;
@@ -136,13 +136,14 @@ impl StreamedReply {
         if state.progress.made == 0 {
             self.books.admit(&mut state.entry, due.admitted);
         }
-        if self.course.broken_at() == Some(state.progress.made) {
-            return self.break_off(state);
-        }
-        if self.course.burst > 0 {
-            state.phase = ReplyPhase::Burst;
-            self.wake.notify_one();
-            return Next::Hold;
+        match self.course.step(state.progress.made) {
+            Step::BreakOff => return self.break_off(state),
+            Step::Burst => {
+                state.phase = ReplyPhase::Burst;
+                self.wake.notify_one();
+                return Next::Hold;
+            }
+            Step::Token => {}
         }
         let index = state.progress.made;
         self.books.token(&state.entry, &mut state.progress, due.at);
@@ -277,7 +278,7 @@ impl StreamedReply {
         if index == 0 && self.course.role_chunk {
             self.text.role(out);
         }
-        let finish = self.course.finish().filter(|_| index + 1 == self.course.tokens);
+        let finish = self.course.finish_at(index);
         let has_text = index < self.course.tokens_with_text();
         match has_text {
             true => self.text.token(out, index, finish),

@@ -226,8 +226,13 @@ impl GeneratedText {
     }
 
     fn word(&self, index: u32) -> &'static str {
-        WORDS[(self.first_word + index as usize) % WORDS.len()]
+        word(self.first_word as u64, index)
     }
+}
+
+/// The text of token `index` of generation `number`.
+pub fn word(number: u64, index: u32) -> &'static str {
+    WORDS[((number % WORDS.len() as u64) as usize + index as usize) % WORDS.len()]
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub mod progress;
 mod rest;
 pub mod room;
 mod session;
-mod setback;
+pub(crate) mod setback;
 mod together;
 mod watch;
 

@@ -34,6 +34,27 @@ pub enum MaxErrors {
     Share(f64),
 }
 
+/// Finished requests before a share of failures is judged.
+const SHARE_JUDGED_FROM: u64 = 20;
+
+impl MaxErrors {
+    /// Why a run ends that has so many finished and failed requests, if it does.
+    pub fn passed(self, finished: u64, failed: u64) -> Option<String> {
+        match self {
+            MaxErrors::Count(most) if failed > most => {
+                Some(format!("{failed} failed requests, more than {most}"))
+            }
+            MaxErrors::Share(most)
+                if finished >= SHARE_JUDGED_FROM && failed as f64 > most * finished as f64 =>
+            {
+                let share = 100.0 * most;
+                Some(format!("{failed} of {finished} requests failed, more than {share}%"))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Which text is kept in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capture {
@@ -147,7 +168,7 @@ impl Plan {
 
     /// Measured requests to send. Those of all processes are the first so many slots after the
     /// warm-up.
-    pub(super) fn measured(&self) -> Option<u64> {
+    pub(crate) fn measured(&self) -> Option<u64> {
         let requests = self.requests?;
         if self.share == Share::WHOLE {
             return Some(requests);
@@ -173,13 +194,13 @@ impl Plan {
     }
 
     /// Every slot, warm-up first.
-    pub(super) fn schedule(&self) -> Schedule {
+    pub(crate) fn schedule(&self) -> Schedule {
         self.schedule_in_all().dealt(self.deal())
     }
 
     /// Where the measured window begins, if that is known before anything was sent. A warm-up of
     /// so many requests ends in a closed loop when the first request after it has a place.
-    pub(super) fn window_start(&self) -> Option<Nanos> {
+    pub(crate) fn window_start(&self) -> Option<Nanos> {
         match self.warmup {
             Warmup::None => Some(0),
             Warmup::Time(time) => Some(time.as_nanos() as Nanos),

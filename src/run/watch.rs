@@ -1,7 +1,7 @@
 //! `Watch`: looks whether a run must stop.
 
 use super::ended::Reason;
-use super::plan::{MaxErrors, Plan};
+use super::plan::Plan;
 use super::session::Shared;
 use super::{Control, Stop};
 use crate::os;
@@ -13,9 +13,6 @@ use tokio::time::Interval;
 
 /// Failures to connect in a row that end a run, once an outage has lasted too long.
 const CONNECT_FAILURES_MAX: u32 = 10;
-
-/// Finished requests before a share of failures is judged.
-const SHARE_JUDGED_FROM: u64 = 20;
 
 /// Looks whether the run must stop.
 pub(super) struct Watch<'a> {
@@ -83,17 +80,6 @@ impl Watch<'_> {
             });
         }
         let (finished, failed) = (progress.finished.load(Relaxed), progress.failed.load(Relaxed));
-        match self.plan.max_errors? {
-            MaxErrors::Count(most) if failed > most => {
-                Some(format!("{failed} failed requests, more than {most}"))
-            }
-            MaxErrors::Share(most)
-                if finished >= SHARE_JUDGED_FROM && failed as f64 > most * finished as f64 =>
-            {
-                let share = 100.0 * most;
-                Some(format!("{failed} of {finished} requests failed, more than {share}%"))
-            }
-            _ => None,
-        }
+        self.plan.max_errors?.passed(finished, failed)
     }
 }

@@ -131,6 +131,21 @@ impl Workload {
         self.asked_in(&self.draw(traffic, seq))
     }
 
+    /// The first request of the `seq`-th session without its words, where all that it asks is known
+    /// without them: many times as fast.
+    pub fn wordless(&self, traffic: &Traffic, seq: u64) -> Option<Request> {
+        self.wordless_in(&self.draw(traffic, seq))
+    }
+
+    fn wordless_in(&self, draw: &Draw) -> Option<Request> {
+        match self {
+            Workload::Prompts(prompts) => Some(prompts.wordless(draw)),
+            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.wordless_in(draw)),
+            Workload::Models(models) => models.workload.wordless_in(draw),
+            _ => None,
+        }
+    }
+
     fn draw<'a>(&self, traffic: &'a Traffic, seq: u64) -> Draw<'a> {
         let part = self.class().map_or(String::new(), |class| part_key(Some(class), 0));
         Draw { traffic, part, seq }

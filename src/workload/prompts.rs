@@ -73,14 +73,26 @@ impl Prompts {
                 ([shared.text.as_str(), &own.text].concat(), prefix.tokens.saturating_add(input), counted)
             }
         };
+        let prompt = Prompt::Text(text);
+        Request { prompt, counted_input: counted, ..self.asking(draw, asked, output) }
+    }
+
+    /// The same without its words.
+    pub(super) fn wordless(&self, draw: &Draw) -> Request {
+        let (input, output) = self.lengths(draw);
+        let prefix = self.prefix.as_ref().map_or(0, |prefix| prefix.tokens);
+        self.asking(draw, prefix.saturating_add(input), output)
+    }
+
+    fn asking(&self, draw: &Draw, input: u32, output: u32) -> Request {
         Request {
             seq: draw.seq,
             session: draw.seq,
             turn: 0,
             class: self.class.clone(),
-            prompt: Prompt::Text(text),
-            asked_input: Some(asked),
-            counted_input: counted,
+            prompt: Prompt::Text(String::new()),
+            asked_input: Some(input),
+            counted_input: None,
             max_tokens: output,
             synthetic: true,
             forced_length: false,
@@ -130,6 +142,21 @@ mod tests {
             for request in requests(&workload, &run, 200) {
                 let start: Vec<&str> = text(&request).split(' ').take(16).collect();
                 assert!(seen.insert(start.join(" ")), "two prompts share their first block");
+            }
+        }
+    }
+
+    #[test]
+    fn without_words_a_request_is_the_same() {
+        let prefix = Some(Prefix { tokens: 40, groups: 3 });
+        let workload = Workload::Prompts(Prompts { prefix, ..prompts(Tokens::Words) });
+        let mix =
+            Workload::Mix(vec![(1.0, workload.clone()), (2.0, Workload::Prompts(prompts(Tokens::Words)))]);
+        for workload in [workload, mix] {
+            for request in requests(&workload, &traffic("a", 1), 40) {
+                let wordless = workload.wordless(&traffic("a", 1), request.seq).expect("made of words");
+                let told = |r: &Request| (r.seq, r.class.clone(), r.asked_input, r.max_tokens, r.synthetic);
+                assert_eq!(told(&request), told(&wordless));
             }
         }
     }

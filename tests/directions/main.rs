@@ -56,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("stats", &["record", "lang", "csv", "error"]),
     ("chart", &["stats", "record", "lang", "error", "os"]),
     ("engine", &["error", "os"]),
+    ("simulate", &["run", "schedule", "workload", "client", "record", "engine", "random", "error"]),
     ("record", &[]),
     ("tokens", &["error", "os"]),
     ("csv", &[]),
