@@ -3,6 +3,7 @@
 //! `cargo bench --bench fold -- --requests 1000000 --tokens 128` makes the folder once (`--folder
 //! PARENT` says where, else `fold-data` in the folder for temporary files), reads it in a process of its
 //! own for each picture, and prints time and memory. A word such as `by` takes only what it is in.
+//! `-- write` writes the rows instead, without and with files: rows a CPU second, memory, bytes a token.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,6 +51,8 @@ const WORKS: [(&str, Work); 10] = [
 
 /// What a child is asked with.
 const ONE: &str = "--one";
+const WRITE: &str = "--write";
+const FILES: &str = "files";
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -60,7 +63,19 @@ fn main() -> Result<()> {
     {
         return child(place.parse()?, Path::new(folder));
     }
+    if let [word, what, parent, requests, tokens] = &given[..]
+        && word == WRITE
+    {
+        let (requests, tokens) = (requests.parse()?, tokens.parse()?);
+        return cost(|| match what.as_str() {
+            FILES => Ok(drop(generate::folder(Path::new(parent), requests, tokens)?)),
+            _ => Ok(generate::made(requests, tokens)),
+        });
+    }
     let asked = Asked::read(&given)?;
+    if asked.only == ["write"] {
+        return write(&asked);
+    }
     std::fs::create_dir_all(&asked.parent)?;
     let begun = Instant::now();
     let folder = generate::folder(&asked.parent, asked.requests, asked.tokens)?;
@@ -70,19 +85,53 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     for (place, (name, _)) in WORKS.iter().enumerate().filter(|(_, (name, _))| wanted(name)) {
         tell(name);
-        let one = Command::new(std::env::current_exe()?)
-            .args([ONE, &place.to_string()])
-            .arg(&folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .output()?;
-        let cost: Vec<f64> =
-            String::from_utf8(one.stdout)?.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [wall, cpu, peak] = cost[..] else { return Err(format!("{name} failed").into()) };
+        let [wall, cpu, peak] = of_child(&[ONE, &place.to_string(), &folder.to_string_lossy()])?;
         rows.push(vec![name.to_string(), digits(wall, 2), digits(cpu, 2), digits(peak, 0)]);
     }
     let title = format!("{} requests of {} tokens", asked.requests, asked.tokens);
     print_table(&title, &["", "seconds", "CPU seconds", "peak MiB"], &rows);
+    Ok(())
+}
+
+/// The cost of this program in a process of its own: seconds, CPU seconds, MiB.
+fn of_child(args: &[&str]) -> Result<[f64; 3]> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let done = command.args(args).stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
+    let out = String::from_utf8(done.stdout)?;
+    let cost: Vec<f64> = out.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    cost.try_into().map_err(|_| format!("{args:?} failed").into())
+}
+
+/// What it takes to write the rows, without what it takes to make them.
+fn write(asked: &Asked) -> Result<()> {
+    let parent = asked.parent.join("written");
+    let _ = std::fs::remove_dir_all(&parent);
+    std::fs::create_dir_all(&parent)?;
+    let (place, requests) = (parent.to_string_lossy().into_owned(), asked.requests.to_string());
+    let tokens = asked.tokens.to_string();
+    let of = |what| of_child(&[WRITE, what, &place, &requests, &tokens]);
+    let ([_, made, _], [wall, cpu, peak]) = (of("nothing")?, of(FILES)?);
+    let mut bytes = 0;
+    for folder in std::fs::read_dir(&parent)? {
+        for part in std::fs::read_dir(folder?.path().join("requests"))? {
+            bytes += part?.metadata()?.len();
+        }
+    }
+    std::fs::remove_dir_all(&parent)?;
+    let rows = asked.requests as f64;
+    let row = vec![
+        digits(wall, 2),
+        digits(cpu - made, 2),
+        digits(rows / (cpu - made), 0),
+        digits(peak, 0),
+        digits(bytes as f64 / (rows * f64::from(asked.tokens)), 2),
+    ];
+    let title = format!("writing {requests} requests of {tokens} tokens");
+    print_table(
+        &title,
+        &["seconds", "CPU seconds", "rows a CPU second", "peak MiB", "bytes a token"],
+        &[row],
+    );
     Ok(())
 }
 
@@ -118,8 +167,13 @@ impl Asked {
 
 /// Does one of the works and tells its cost: seconds, CPU seconds, MiB.
 fn child(place: usize, folder: &Path) -> Result<()> {
+    cost(|| (WORKS.get(place).ok_or("there is no such work")?.1)(folder))
+}
+
+/// Does something and tells what it took.
+fn cost(work: impl FnOnce() -> Result<()>) -> Result<()> {
     let begun = Instant::now();
-    (WORKS.get(place).ok_or("there is no such work")?.1)(folder)?;
+    work()?;
     let wall = begun.elapsed().as_secs_f64();
     // SAFETY: an all-zero value is a valid one, and the call fills it in.
     let usage = unsafe {

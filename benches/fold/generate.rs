@@ -37,6 +37,14 @@ pub fn folder(parent: &Path, requests: u64, tokens: u32) -> rampant::error::Resu
     Ok(folder.path().to_path_buf())
 }
 
+/// Makes the rows, and does nothing with them.
+pub fn made(requests: u64, tokens: u32) {
+    let mut ends = vec![0; USERS as usize];
+    for seq in 0..requests {
+        std::hint::black_box(PackedRecord::from(record(seq, requests, tokens, &mut ends)));
+    }
+}
+
 /// Request `seq`: one in a hundred fails, the first hundredth is warm-up.
 fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Record {
     let user = (seq % USERS) as usize;

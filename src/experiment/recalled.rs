@@ -18,14 +18,27 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
         // The first version had all of it in the same file.
         return Ok(runs);
     }
-    let mut numbers: HashMap<String, Vec<Statistic>> = HashMap::new();
-    statistics::read(folder, |run_id, number| match numbers.get_mut(run_id) {
-        _ if !number.part.is_empty() => {}
-        Some(of_run) => of_run.push(number),
-        None => drop(numbers.insert(run_id.to_string(), vec![number])),
+    let mut numbers: HashMap<String, Row> = HashMap::new();
+    // The same names in every run: each is found once.
+    let mut columns: HashMap<String, String> = HashMap::new();
+    statistics::read(folder, |run_id, number| {
+        if !number.part.is_empty() {
+            return;
+        }
+        let name = format!("{}.{}", number.metric, number.statistic);
+        let column = columns.entry(name).or_insert_with(|| column(&number)).clone();
+        if !numbers.contains_key(run_id) {
+            numbers.insert(run_id.to_string(), Row::new());
+        }
+        if let Some(of_run) = numbers.get_mut(run_id) {
+            of_run.insert(column, json!(number.value));
+        }
     })?;
-    let of = |run: &Row| run.get("run_id").and_then(Value::as_str).and_then(|id| numbers.get(id));
-    Ok(runs.iter().map(|run| wide(run, of(run).map(Vec::as_slice).unwrap_or_default())).collect())
+    let of = |run: &Row| {
+        let id = run.get("run_id").and_then(Value::as_str);
+        id.and_then(|id| numbers.get(id)).cloned().unwrap_or_default()
+    };
+    Ok(runs.iter().map(|run| wide(run, of(run))).collect())
 }
 
 /// The column of a number: `ttft_ms_p99`.
@@ -34,15 +47,15 @@ fn column(number: &Statistic) -> String {
     named.map_or_else(|_| format!("{}_{}", number.metric, number.statistic), Name::column)
 }
 
-fn wide(run: &Row, numbers: &[Statistic]) -> Row {
-    let columns: Row = numbers.iter().map(|number| (column(number), json!(number.value))).collect();
+/// `numbers`: by the names of their columns.
+fn wide(run: &Row, numbers: Row) -> Row {
     let tags = run.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut row = as_vllm(run, &columns, &tags);
+    let mut row = as_vllm(run, &numbers, &tags);
     let more = run.iter().filter(|(key, _)| *key != "tags" && *key != "parameters");
     for (key, value) in tags.iter().map(|(key, value)| (key, plain(value))).chain(more.map(owned)) {
         row.entry(key.clone()).or_insert(value);
     }
-    for (key, value) in columns {
+    for (key, value) in numbers {
         row.entry(key).or_insert(value);
     }
     row
