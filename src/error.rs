@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Run,
     /// The command line, a file or the script is wrong; no load was sent (exit 2).
     Usage,
+    /// A condition that chance may have decided; nothing failed (exit 95).
+    Undecided,
     /// `--strict`: a run whose verdict is not `valid` (exit 96).
     NotValid,
     /// The target never became ready (exit 97).
@@ -37,6 +39,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Run => 1,
             ErrorKind::Usage => 2,
+            ErrorKind::Undecided => 95,
             ErrorKind::NotValid => 96,
             ErrorKind::NotReady => 97,
             ErrorKind::Failed => 98,

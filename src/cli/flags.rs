@@ -162,6 +162,11 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
         lang("Language of tables and charts [default: from the environment, else en]"),
         set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
+        Arg::new("undecided")
+            .long("undecided")
+            .value_name("WHAT")
+            .value_parser(["pass", "fail"])
+            .help("What becomes of a condition that the run was too short to decide: fail ends with 95 [default: fail]"),
         set(
             "same-bytes",
             "No fresh words: the same traffic sends the same bytes, in every invocation and to a server that is asked again",
@@ -200,6 +205,7 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
         lang: language(found, host),
         quiet: is_set("quiet"),
         strict: is_set("strict"),
+        undecided_passes: one("undecided").map(String::as_str) == Some("pass"),
         same_bytes: is_set("same-bytes"),
         allow: texts("allow"),
         max_disk: found.try_get_one::<u64>("max-disk").ok().flatten().copied(),

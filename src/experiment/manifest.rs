@@ -91,7 +91,7 @@ fn target(ready: &Ready) -> Map<String, Value> {
 pub fn end(experiment: &Experiment, folder: &Folder, exit_code: u8) -> Result<()> {
     let findings = experiment.findings().clone();
     let checks: Vec<Value> =
-        findings.checks.iter().map(|(name, held)| json!({ "name": name, "held": held })).collect();
+        findings.checks.iter().map(|(name, held)| json!({ "name": name, "held": held.known() })).collect();
     let mut last = Map::new();
     let notes: Map<String, Value> = findings.notes.into_iter().collect();
     last.insert("notes".into(), Value::Object(notes));

@@ -57,7 +57,7 @@ use access::Access;
 use args::Args;
 use cells::Cells;
 use console::Console;
-use findings::Findings;
+use findings::{Findings, Held};
 use program::Program;
 use quota::Quota;
 use secret::Secrets;
@@ -128,9 +128,9 @@ impl Experiment {
     }
 
     /// Records a verdict and tells it; the invocation ends with 99 when one did not hold.
-    pub fn check(&self, name: &str, held: bool) {
+    pub fn check(&self, name: &str, held: Held) {
         let told = self.console.words().check(name, held);
-        if held {
+        if held == Held::Yes {
             self.console.mention(&told)
         } else {
             self.console.warn(&told)
@@ -164,7 +164,7 @@ impl Experiment {
 
     /// The error that the invocation ends with, if it has found one.
     pub fn verdict(&self) -> Result<()> {
-        self.findings().verdict(self.switches.strict, self.console.words())
+        self.findings().verdict(&self.switches)
     }
 
     /// From now on a mistake of the script is an error while running (exit 1), no longer a wrong

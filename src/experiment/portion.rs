@@ -102,6 +102,7 @@ impl Portion {
         warnings.iter().for_each(|warning| experiment.console.warn(warning));
         let portion = |(mark, mut summary): (Mark, Summary)| {
             summary.close();
+            summary.of_run(&self.run.summary);
             let (value, part) = (mark.value(), self.part.with(mark));
             (value, Portion { part, summary: Some(Arc::new(summary)), ..self.clone() })
         };

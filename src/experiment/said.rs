@@ -1,6 +1,7 @@
 //! What an invocation says of itself, in English and Chinese. What a run says stands in
 //! `stats::words`.
 
+use super::findings::Held;
 use crate::lang::Lang;
 use crate::record::Adaption;
 use crate::stats::words::grouped;
@@ -55,10 +56,11 @@ impl Lang {
         self.say(format!("chart: {path}"), format!("图表：{path}"))
     }
 
-    pub fn check(self, name: &str, held: bool) -> String {
+    pub fn check(self, name: &str, held: Held) -> String {
         match held {
-            true => self.say(format!("check passed: {name}"), format!("检查通过：{name}")),
-            false => self.say(format!("check failed: {name}"), format!("检查未通过：{name}")),
+            Held::Yes => self.say(format!("check passed: {name}"), format!("检查通过：{name}")),
+            Held::No => self.say(format!("check failed: {name}"), format!("检查未通过：{name}")),
+            Held::Undecided => self.say(format!("check undecided: {name}"), format!("检查无法判定：{name}")),
         }
     }
 
@@ -68,6 +70,22 @@ impl Lang {
         self.say(
             format!("{n} of {of} checks failed: {names}"),
             format!("{of} 项检查中 {n} 项未通过：{names}"),
+        )
+    }
+
+    /// The end of a session in which nothing failed, and these may be chance.
+    pub fn checks_undecided(self, undecided: &[&str], of: usize) -> String {
+        let (n, names) = (undecided.len(), undecided.join(if self == Lang::English { "; " } else { "；" }));
+        self.say(
+            format!("{n} of {of} checks are undecided: {names}"),
+            format!("{of} 项检查中 {n} 项无法判定：{names}"),
+        )
+    }
+
+    pub fn measure_longer(self) -> String {
+        self.say(
+            "measure longer, or move the limit; --undecided pass lets such checks pass".into(),
+            "请延长测量时间或调整限值；--undecided pass 可让此类检查通过".into(),
         )
     }
 

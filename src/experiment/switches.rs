@@ -17,6 +17,8 @@ pub struct Switches {
     pub quiet: bool,
     /// A run whose verdict is not `valid` ends the process with 96.
     pub strict: bool,
+    /// Conditions that cannot be decided pass.
+    pub undecided_passes: bool,
     /// Send the same prompts in every cell and in the warm-up.
     pub same_bytes: bool,
     /// Hosts that the script may reach: `host` or `host:port`.

@@ -103,15 +103,18 @@ impl<B: Joins> TimeBlocks<B> {
     /// Both as blocks of the same stretches of time: as many of the one as of the other.
     pub fn aligned(&self, other: &TimeBlocks<B>) -> (TimeBlocks<B>, TimeBlocks<B>) {
         let (mut a, mut b) = (self.clone(), other.clone());
-        a.reach(other);
-        b.reach(&a);
-        // What is empty began where the other does.
-        a.reach(&b);
+        a.beside(&mut b);
         (a, b)
     }
 
+    /// Gives both the same stretches of time, whatever they keep of them.
+    pub fn beside<C: Joins>(&mut self, other: &mut TimeBlocks<C>) {
+        self.reach(other);
+        other.reach(self);
+    }
+
     /// Gets blocks as wide as these, and covers their time.
-    fn reach(&mut self, other: &TimeBlocks<B>) {
+    fn reach<C: Joins>(&mut self, other: &TimeBlocks<C>) {
         let Some(last) = other.blocks.len().checked_sub(1) else { return };
         while self.doublings < other.doublings {
             self.double();

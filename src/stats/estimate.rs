@@ -29,6 +29,8 @@ pub enum Mark {
     FewBlocks { more_s: Option<f64> },
     /// Hardly a value is expected beyond this percentile.
     FewValues { more_s: Option<f64> },
+    /// Repeats are too few for their spread to say anything.
+    FewRepeats { more: usize },
     /// The run has no level that a value could be of.
     NotSteady,
     /// It never happened, or always: the interval is the bound that the number of requests allows, as
@@ -42,6 +44,7 @@ impl Mark {
         match self {
             Mark::FewBlocks { .. } => "few_blocks",
             Mark::FewValues { .. } => "few_values",
+            Mark::FewRepeats { .. } => "few_repeats",
             Mark::NotSteady => "not_steady",
             Mark::NoneSeen => "none_seen",
         }
@@ -59,6 +62,10 @@ impl Mark {
             (Mark::FewBlocks { more_s }, _) => more(more_s),
             (Mark::FewValues { more_s }, Lang::English) => format!("too few values: {}", more(more_s)),
             (Mark::FewValues { more_s }, Lang::Chinese) => format!("样本过少：{}", more(more_s)),
+            (Mark::FewRepeats { more }, Lang::English) => {
+                format!("cannot tell, needs {more} more repeats")
+            }
+            (Mark::FewRepeats { more }, Lang::Chinese) => format!("无法判断，还需重复 {more} 次"),
             (Mark::NotSteady, Lang::English) => "no interval, the run was not steady".into(),
             (Mark::NotSteady, Lang::Chinese) => "运行不平稳，没有区间".into(),
             (Mark::NoneSeen, Lang::English) => "none seen".into(),

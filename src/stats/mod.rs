@@ -9,6 +9,7 @@
 //! records is a [`Fold`].
 
 mod advice;
+mod block_counts;
 pub mod blocks;
 mod columns;
 pub(crate) mod counter;
@@ -25,15 +26,18 @@ pub(crate) mod fixture;
 mod flow;
 pub mod fold;
 mod gaps;
+pub mod intervals;
 pub mod latencies;
 pub(crate) mod levels;
 pub mod lines;
 mod load_stats;
+mod margin;
 pub(crate) mod metric;
 pub mod names;
 mod numbers;
 pub mod occupancy;
 pub mod page;
+pub mod pool;
 pub mod quotient;
 mod rates;
 pub(crate) mod remark;

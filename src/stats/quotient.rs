@@ -9,13 +9,41 @@ use super::sketch::{Sketch, SketchBlocks};
 pub struct Quotient {
     parts: Vec<f64>,
     wholes: Vec<f64>,
+    /// What is rare in it: that of which blocks must not have too little.
+    rare: Rare,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Rare {
+    /// Values, of which each counts.
+    #[default]
+    Nothing,
+    Parts,
+    /// The parts, or the rest of the wholes.
+    PartsOrRest,
 }
 
 impl Quotient {
-    /// Of pairs, one a block.
+    /// Of pairs, one a block. Blocks before the first whole that is not 0, and behind the last, are none.
     pub fn new(pairs: impl IntoIterator<Item = (f64, f64)>) -> Quotient {
-        let (parts, wholes) = pairs.into_iter().unzip();
-        Quotient { parts, wholes }
+        let (mut parts, mut wholes): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+        let end = wholes.iter().rposition(|whole| *whole > 0.0).map_or(0, |last| last + 1);
+        let start = wholes.iter().position(|whole| *whole > 0.0).unwrap_or(end);
+        Quotient {
+            parts: parts.drain(..end).skip(start).collect(),
+            wholes: wholes.drain(..end).skip(start).collect(),
+            rare: Rare::Nothing,
+        }
+    }
+
+    /// The same of what comes in seconds.
+    pub fn rate(pairs: impl IntoIterator<Item = (f64, f64)>) -> Quotient {
+        Quotient { rare: Rare::Parts, ..Quotient::new(pairs) }
+    }
+
+    /// The same of parts of wholes.
+    pub fn share(pairs: impl IntoIterator<Item = (f64, f64)>) -> Quotient {
+        Quotient { rare: Rare::PartsOrRest, ..Quotient::new(pairs) }
     }
 
     /// The mean of the values of a metric.
@@ -45,6 +73,26 @@ impl BlockStatistic for Quotient {
     fn filled(&self) -> usize {
         self.wholes.iter().filter(|whole| **whole > 0.0).count()
     }
+
+    fn carriers(&self) -> Option<f64> {
+        let parts = kish(self.parts.iter().copied());
+        match self.rare {
+            Rare::Nothing => None,
+            Rare::Parts => Some(parts),
+            Rare::PartsOrRest => {
+                let rest = self.wholes.iter().zip(&self.parts).map(|(whole, part)| whole - part);
+                Some(parts.min(kish(rest)))
+            }
+        }
+    }
+}
+
+/// How many blocks hold so much, those that hold less than others counting for less: the square of the
+/// sum over the sum of squares (Kish 1965).
+fn kish(amounts: impl Iterator<Item = f64>) -> f64 {
+    let (sum, squares) =
+        amounts.fold((0.0, 0.0), |(sum, squares), amount| (sum + amount, squares + amount * amount));
+    if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
 /// The values of a metric, ready to be asked for percentiles of any draw.
@@ -86,7 +134,12 @@ impl Tower {
         for place in n..upto.len() {
             upto[place] = upto[place].saturating_add(upto[place - n]);
         }
-        let edges = bins.iter().map(|bin| (sketches.start_of(*bin), sketches.start_of(bin + 1))).collect();
+        let edges = |bin: &u16| match sketches.start_of(*bin) {
+            // Nothing lies between 0 and the least value that is told from it.
+            0.0 => (0.0, 0.0),
+            start => (start, sketches.start_of(bin + 1)),
+        };
+        let edges = bins.iter().map(edges).collect();
         let mut above = above.to_vec();
         above.resize(n, 0);
         Tower { blocks: n, edges, upto, above }
@@ -171,6 +224,17 @@ impl BlockStatistic for Quantile<'_> {
 
     fn filled(&self) -> usize {
         (0..self.tower.blocks).filter(|block| self.tower.count(*block) > 0).count()
+    }
+
+    /// Those with values beyond it.
+    fn carriers(&self) -> Option<f64> {
+        let above = |(pull, block): (f64, usize)| {
+            let count = f64::from(self.tower.count(block));
+            // The pull is what a block has below the percentile, less than its share.
+            let beyond = count * (1.0 - self.share) + pull;
+            if self.share < 0.5 { count - beyond } else { beyond }
+        };
+        Some(kish(self.influence().into_iter().zip(0..).map(above)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `Arrivals` and `OpenIntervals`: what arrived per second, and how many requests were open.
 
+use super::block_counts::BlockArrivals;
+use super::blocks::TimeBlocks;
 use super::flow::Flow;
 use crate::record::{Nanos, Record};
 
@@ -45,6 +47,7 @@ pub struct Arrivals {
     pub uncached_tokens: u64,
     output: u64,
     bins: Bins,
+    blocks: TimeBlocks<BlockArrivals>,
 }
 
 impl Arrivals {
@@ -54,12 +57,19 @@ impl Arrivals {
         let inside = |at: Nanos| from < at && at <= to;
         let time = |at_us: u32| reply.sent + Nanos::from(at_us) * 1_000;
 
-        self.ended += u64::from(inside(reply.end));
+        if inside(reply.end) {
+            self.ended += 1;
+            self.blocks.at(reply.end).ended += 1;
+        }
         let answered = flow.at_us.first().map_or(reply.end, |at| time(*at));
         if let Some(input) = reply.input.filter(|_| inside(answered)) {
+            let block = self.blocks.at(answered);
             self.input_tokens += u64::from(input);
+            block.input_tokens += u64::from(input);
             if let Some(cached) = reply.cached {
-                self.uncached_tokens += u64::from(input.saturating_sub(cached));
+                let uncached = u64::from(input.saturating_sub(cached));
+                self.uncached_tokens += uncached;
+                block.uncached_tokens += uncached;
             }
         }
         let Some(tokens) = reply.output else { return };
@@ -89,6 +99,18 @@ impl Arrivals {
         self.output as f64 / FINE as f64
     }
 
+    /// By the time of arrival; output tokens apart.
+    pub fn blocks(&self) -> &TimeBlocks<BlockArrivals> {
+        &self.blocks
+    }
+
+    /// Output tokens as (nanoseconds, tokens), in short stretches of time.
+    pub fn output_over_time(&self) -> impl Iterator<Item = (Nanos, f64)> + '_ {
+        let width = WIDTHS_MS[self.bins.level] as Nanos * 1_000_000;
+        let bins = self.bins.parts.iter().enumerate().filter(|(_, parts)| **parts > 0);
+        bins.map(move |(i, parts)| ((self.bins.base + i as i64) * width, f64::from(*parts) / PARTS as f64))
+    }
+
     /// The most output tokens in any window of 1 s that begins on a whole millisecond.
     /// `None` when nothing arrived.
     pub fn peak(&self) -> Option<f64> {
@@ -101,6 +123,7 @@ impl Arrivals {
         self.uncached_tokens += other.uncached_tokens;
         self.output += other.output;
         self.bins.merge(&other.bins);
+        self.blocks.merge(&other.blocks);
     }
 }
 
@@ -308,6 +331,18 @@ impl OpenIntervals {
         }
         let open: i128 = inside().map(|(a, b)| i128::from(b - a)).sum();
         Some(Concurrency { mean: open as f64 / (end - start) as f64, max: max as u64 })
+    }
+
+    /// Seconds that requests were open between each pair of neighbouring times, which are in order.
+    pub fn open_between(&self, times: &[Nanos]) -> Vec<f64> {
+        let mut open = vec![0.0; times.len().saturating_sub(1)];
+        for (sent, end) in self.sent.iter().zip(&self.end) {
+            let first = times.partition_point(|time| time <= sent).saturating_sub(1);
+            for (i, pair) in times.windows(2).enumerate().skip(first).take_while(|(_, pair)| pair[0] < *end) {
+                open[i] += (pair[1].min(*end) - pair[0].max(*sent)).max(0) as f64 / 1e9;
+            }
+        }
+        open
     }
 
     /// From when `places` requests had been sent until the last was sent.

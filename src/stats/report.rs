@@ -24,6 +24,11 @@ impl Report {
         self.doubts.first().map_or(Verdict::Valid, Doubt::verdict)
     }
 
+    /// The run has no level that a mean or a percentile could be of.
+    pub fn is_unsteady(&self) -> bool {
+        self.doubts.iter().any(|doubt| doubt.verdict() == Verdict::NotSteady)
+    }
+
     /// `client_bound: ...`, with the advice of its worst doubt, for each verdict that holds, the
     /// worst first; `valid` where none does.
     pub fn sentences(&self, lang: Lang) -> Vec<String> {

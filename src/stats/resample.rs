@@ -5,14 +5,17 @@
 //! Three things make such an interval too short, and each is made good for what it is:
 //!
 //! - Neighbouring blocks resemble each other. The variance is widened by their autocorrelation, as in
-//!   the method of batch means (Law 2015, section 9.5.3): (1 + r) / (1 - r).
+//!   the method of batch means (Law 2015, section 9.5.3): by (1 + r) / (1 - r), or by what sums of four
+//!   neighbours vary more than four do, whichever is more.
 //! - The variance itself is an estimate from few blocks. Student's t stands in for the normal
 //!   distribution, with the degrees of freedom that the blocks are worth: as many as they are
 //!   independent, and fewer where few of them carry most of the variance (Satterthwaite's, by kurtosis).
 //! - Times are skewed. Intervals of what is positive are made of logarithms, those of shares of
 //!   log-odds: there the distance that chance moves a value depends least on the value.
 //!
-//! Below [`EFFECTIVE_MIN`] blocks' worth there is no interval, and the reply is how much more is needed.
+//! Below [`EFFECTIVE_MIN`] independent blocks there is no interval, and the reply is how many there are.
+//! What makes variance large must not withhold an interval by itself: runs that happen to see no burst
+//! look calm, and would be the ones that are left.
 
 use super::estimate::Interval;
 
@@ -22,6 +25,13 @@ pub const RESAMPLES: usize = 400;
 
 /// Below this a variance is itself known to no better than a third, and an autocorrelation hardly at all.
 pub const EFFECTIVE_MIN: f64 = 20.0;
+
+/// So many stretches of a run must hold what lies beyond a percentile: bursts of a queue make its tail,
+/// and how often they come is not known from a few of them.
+pub const CARRIERS_MIN: f64 = 10.0;
+
+/// Neighbours whose sums are looked at: the shortest that see what outlasts the next block.
+const TOGETHER: usize = 4;
 
 /// Every interval of every run is drawn with these numbers: the same records give the same interval.
 const SEED: u64 = 0x5EED_0F81_0C45;
@@ -98,6 +108,12 @@ pub trait BlockStatistic {
 
     /// Blocks with something in them.
     fn filled(&self) -> usize;
+
+    /// How many blocks hold what decides over it, where that is only part of the values; a block that
+    /// holds more than others counts for less. `None`: all values do.
+    fn carriers(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// Where distances are measured.
@@ -133,8 +149,10 @@ impl Scale {
 /// What the blocks of a statistic are worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Worth {
-    /// Blocks that are independent of each other, and as evenly filled as a normal distribution is.
+    /// Blocks that would say as much if they were independent of each other.
     pub effective: f64,
+    /// Degrees of freedom of the variance.
+    pub freedom: f64,
     /// The variance of a mean is so many times that of independent blocks.
     pub inflation: f64,
 }
@@ -148,20 +166,31 @@ pub fn worth(influence: &[f64], filled: usize) -> Worth {
     let size = influence.iter().fold(0.0, |most: f64, pull| most.max(pull.abs()));
     if influence.len() < 4 || spread.is_nan() || spread <= (size * 1e-9).powi(2) {
         // Every block says the same, so that each is worth one.
-        return Worth { effective: filled as f64, inflation: 1.0 };
+        return Worth { effective: filled as f64, freedom: filled as f64, inflation: 1.0 };
     }
     let shared: f64 = influence.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
     // A short series understates it by (1 + 3 r) / n (Kendall 1954).
     let r = ((shared / spread + 1.0) / (n - 3.0)).clamp(0.0, 0.99);
-    let inflation = (1.0 + r) / (1.0 - r);
+    let inflation = ((1.0 + r) / (1.0 - r)).max(of_sums(influence, mean, spread));
     // The variance of a variance is (kurtosis - 1) / n of its square: 2 / n where it is normal.
     let kurtosis = moment(4) / (spread * spread);
     let even = ((NORMAL_KURTOSIS - 1.0) / (kurtosis - 1.0)).min(1.0);
-    Worth { effective: (n / inflation * even).min(filled as f64), inflation }
+    let effective = (n / inflation).min(filled as f64);
+    Worth { effective, freedom: effective * even, inflation }
 }
 
-/// The interval of a statistic around its value, which is that of the whole run, or the effective blocks
-/// where they are too few for one.
+/// The variance of sums of neighbours over that of as many independent blocks; 1 at least.
+fn of_sums(influence: &[f64], mean: f64, spread: f64) -> f64 {
+    let (n, m) = (influence.len() as f64, TOGETHER as f64);
+    let sums = influence.windows(TOGETHER).map(|few| few.iter().map(|pull| pull - mean).sum::<f64>());
+    let count = influence.len().saturating_sub(TOGETHER - 1).max(1) as f64;
+    // All pulls together are nothing, so that sums of them are smaller than those of other runs.
+    let variance = sums.map(|sum| sum * sum).sum::<f64>() / count / (1.0 - m / n).max(0.1);
+    (variance / (m * spread)).max(1.0)
+}
+
+/// The interval of a statistic around its value, which is that of the whole run. Where the blocks are too
+/// few for one: how many of the [`EFFECTIVE_MIN`] there are.
 pub fn interval(
     statistic: &impl BlockStatistic,
     value: f64,
@@ -169,8 +198,9 @@ pub fn interval(
     resamples: &Resamples,
 ) -> Result<Interval, f64> {
     let worth = worth(&statistic.influence(), statistic.filled());
-    if worth.effective < EFFECTIVE_MIN {
-        return Err(worth.effective);
+    let carried = statistic.carriers().map_or(1.0, |carriers| (carriers / CARRIERS_MIN).min(1.0));
+    if worth.effective < EFFECTIVE_MIN || carried < 1.0 {
+        return Err(worth.effective.min(EFFECTIVE_MIN * carried));
     }
     let whole = statistic.of(&vec![1; statistic.blocks()]).ok_or(worth.effective)?;
     let scale = if whole > 0.0 && value > 0.0 { scale } else { Scale::Plain };
@@ -185,7 +215,7 @@ pub fn interval(
     }
     moves.sort_unstable_by(f64::total_cmp);
     let n = statistic.blocks() as f64;
-    let wider = student(worth.effective - 1.0) / Z * (worth.inflation * n / (n - 1.0)).sqrt();
+    let wider = student(worth.freedom - 1.0) / Z * (worth.inflation * n / (n - 1.0)).sqrt();
     let at = |share: f64| scale.back(scale.to(value) + wider * quantile(&moves, share));
     Ok(Interval { low: at(0.025).min(value), high: at(0.975).max(value) })
 }
@@ -197,10 +227,10 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     if below == above { below } else { below + (above - below) * place.fract() }
 }
 
-/// The 97.5th percentile of Student's t, by its expansion (Abramowitz and Stegun 26.7.5): right to three
-/// digits from five degrees of freedom on.
+/// The 97.5th percentile of Student's t, by its expansion (Abramowitz and Stegun 26.7.5): right to a
+/// hundredth from four degrees of freedom on, and never of fewer.
 pub fn student(freedom: f64) -> f64 {
-    let (z, v) = (Z, freedom.max(5.0));
+    let (z, v) = (Z, freedom.max(4.0));
     z + (z.powi(3) + z) / (4.0 * v)
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * v * v)
         + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * v.powi(3))

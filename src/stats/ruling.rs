@@ -1,5 +1,6 @@
 //! `Ruling`: what becomes of objectives when a run is over.
 
+use super::estimate::{Estimate, Interval, Mark};
 use super::names::{Name, Statistic, Unit};
 use super::numbers::Censored;
 use super::sample::supports;
@@ -13,22 +14,33 @@ use crate::lang::Lang;
 pub struct Ruling {
     /// In the value's own unit. `None`: not observed.
     pub measured: Option<f64>,
-    /// `None`: cannot be told, since the value was not observed.
+    /// By the interval of the value: all of it is within the bound, or none of it. Where there is no
+    /// interval, by the value alone, unless the run has no level. `None`: cannot be told, since the value
+    /// was not observed, or [`Ruling::is_undecided`].
     pub holds: Option<bool>,
+    /// By the value alone.
+    pub value_holds: Option<bool>,
     /// One line: the condition and what was measured.
     pub text: String,
     /// The parts of the line, for other languages.
     pub said: Said,
 }
 
+impl Ruling {
+    /// There is a value, and chance may have put it on this side of the bound.
+    pub fn is_undecided(&self) -> bool {
+        self.measured.is_some() && self.holds.is_none()
+    }
+}
+
 impl Slo {
     /// Whether a run as a whole is good: every overall condition holds, and no more than 1 % of
     /// its requests are over a limit or failed. What was not observed does not hold, and
-    /// objectives that ask for nothing are not met.
+    /// objectives that ask for nothing are not met. By values, not by intervals: a search has to go on.
     pub fn met(&self, summary: &Summary) -> bool {
         let response = summary.is_open() && !self.from_sent;
         let limits = self.limits.iter().map(|limit| limit.met_by_most(response, summary));
-        let overall = self.judge(summary).into_iter().map(|ruling| ruling.holds == Some(true));
+        let overall = self.judge(summary).into_iter().map(|ruling| ruling.value_holds == Some(true));
         let mut all = limits.chain(overall).peekable();
         all.peek().is_some() && all.all(|held| held)
     }
@@ -58,7 +70,7 @@ impl Limit {
         let name = Name { metric, statistic: Statistic::Percentile(99.0) };
         let text = format!("{} <= {}ms", name, self.ms);
         let condition = Condition { value: name.to_string(), text, op: Op::LessEqual, bound: self.ms };
-        condition.judge_as(name, summary).holds == Some(true)
+        condition.judge_as(name, summary).value_holds == Some(true)
     }
 }
 
@@ -70,7 +82,13 @@ impl Condition {
             Ok(name) => self.judge_as(name, summary),
             Err(fault) => {
                 let said = Said { condition: format!("{} ({fault})", self.text), ..Said::default() };
-                Ruling { measured: None, holds: None, text: said.text(Lang::English), said }
+                Ruling {
+                    measured: None,
+                    holds: None,
+                    value_holds: None,
+                    text: said.text(Lang::English),
+                    said,
+                }
             }
         }
     }
@@ -85,20 +103,49 @@ impl Condition {
         let above = matches!(censored, Some(Censored::Above(_)));
         // What is only known to be longer than `measured` cannot be shown to be short.
         let upward = matches!(self.op, Op::Greater | Op::GreaterEqual);
-        let holds = measured.map(|value| (!above || upward) && self.op.compares(value, self.bound));
+        let value_holds = measured.map(|value| (!above || upward) && self.op.compares(value, self.bound));
+        let estimate = match (name.statistic.percentile(), censored) {
+            (Some(p), Some(censored)) => summary.estimate_censored(name.metric, p, censored),
+            _ => summary.estimate_of(name),
+        };
+        let holds = self.decide(value_holds, &estimate);
         let count = summary.count_of(name.metric);
         let few = measured.is_some() && name.statistic.percentile().is_some_and(|p| !supports(count, p));
         let said = Said {
             condition: self.text.clone(),
             holds,
+            undecided: holds.is_none() && measured.is_some(),
+            interval: estimate.interval.map(|interval| between(interval, name)),
+            mark: estimate.mark.filter(|mark| !matches!(mark, Mark::NoneSeen)),
             other: (name.to_string() != self.value).then(|| name.to_string()),
             value: measured.map(|value| with_unit(value, name)),
             above,
             censored: censored.is_some(),
             few: few.then_some(count),
         };
-        Ruling { measured, holds, text: said.text(Lang::English), said }
+        Ruling { measured, holds, value_holds, text: said.text(Lang::English), said }
     }
+
+    /// By the whole interval, where there is one.
+    fn decide(&self, value_holds: Option<bool>, estimate: &Estimate) -> Option<bool> {
+        match (estimate.interval, estimate.mark) {
+            // What never happened in this run has happened to nobody who could complain: the bound that
+            // its number of requests allows is told, and does not decide.
+            (_, Some(Mark::NoneSeen)) => value_holds,
+            (_, Some(Mark::NotSteady)) => value_holds.filter(|holds| !holds),
+            (Some(interval), _) => {
+                let [low, high] = [interval.low, interval.high].map(|end| self.op.compares(end, self.bound));
+                (low == high).then_some(low)
+            }
+            (None, _) => value_holds,
+        }
+    }
+}
+
+/// `412 to 688 ms`, each with its unit.
+fn between(interval: Interval, name: Name) -> String {
+    let high = if interval.high.is_finite() { with_unit(interval.high, name) } else { "∞".into() };
+    format!("[{} .. {high}]", with_unit(interval.low, name))
 }
 
 fn with_unit(value: f64, name: Name) -> String {
@@ -135,10 +182,13 @@ mod tests {
         let mut slo = Slo { overall: vec![Condition::parse("ttft.p99 < 50ms").unwrap()], ..Slo::default() };
         let open = slo.judge(&summary(true, replies()));
         assert_eq!((open[0].measured, open[0].holds), (Some(110.0), Some(false)));
-        assert_eq!(open[0].text, "ttft.p99 < 50ms: fails, response_ttft.p99 110 ms");
+        assert_eq!(open[0].text, "ttft.p99 < 50ms: fails, response_ttft.p99 110 ms, no interval");
         assert_eq!(slo.judge(&summary(false, replies()))[0].holds, Some(true));
         slo.from_sent = true;
-        assert_eq!(slo.judge(&summary(true, replies()))[0].text, "ttft.p99 < 50ms: holds, 20 ms");
+        assert_eq!(
+            slo.judge(&summary(true, replies()))[0].text,
+            "ttft.p99 < 50ms: holds, 20 ms, no interval"
+        );
     }
 
     #[test]
@@ -203,7 +253,7 @@ mod tests {
         assert_eq!((p99.measured, p99.holds), (Some(60_000.0), Some(false)));
         assert_eq!(p99.text, "ttft.p99 < 50ms: fails, > 60 s with failures counted, too few values (97)");
         let p50 = Condition::parse("ttft.p50 < 50ms").unwrap().judge(&summary);
-        assert_eq!(p50.text, "ttft.p50 < 50ms: holds, 20 ms with failures counted");
+        assert_eq!(p50.text, "ttft.p50 < 50ms: holds, 20 ms with failures counted, no interval");
         assert_eq!(summary.value("ttft.p99"), Ok(Some(20.0)));
     }
 

@@ -20,6 +20,13 @@ const PARTS: f64 = 1e6;
 /// Bins of all blocks of a metric: 6 bytes each, so that the 17 metrics of a run stay below 2 MB.
 const ALL_BINS_MAX: usize = 18_000;
 
+/// Beyond the last bin there is none.
+const BINS_MAX: usize = (MOST_EXPONENT - LEAST_EXPONENT + 1) as usize * BINS as usize + 2;
+
+/// Where the values of a request are counted before they go where they belong.
+#[derive(Debug, Clone, Default)]
+pub struct Room(Vec<u32>);
+
 /// Bins with something in them, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sketch {
@@ -32,7 +39,7 @@ pub struct Sketch {
 impl Sketch {
     fn add(&mut self, value: f64, coarseness: u32) {
         self.count += 1;
-        self.sum += (value * PARTS).round() as i128;
+        self.sum += i128::from(parts_of(value));
         self.add_bin(bin_of(value) >> coarseness, 1);
     }
 
@@ -108,26 +115,27 @@ impl SketchBlocks {
         self.bound();
     }
 
-    /// Adds whole microseconds as milliseconds, all of one request. `room` is reused from one to the next.
-    pub fn add_all_us(&mut self, planned: i64, values_us: &[u32], room: &mut Vec<u32>) {
-        if values_us.is_empty() {
+    /// The same of many values of one request. `room` is reused from one to the next.
+    pub fn add_all(&mut self, planned: i64, values: impl Iterator<Item = f64>, room: &mut Room) {
+        // The gaps of a reply fill few bins: counted here first, each bin is looked for once.
+        room.0.resize(BINS_MAX, 0);
+        let (mut low, mut high, mut count, mut parts) = (BINS_MAX, 0, 0, 0_i64);
+        for value in values {
+            let bin = usize::from(bin_of(value));
+            room.0[bin] += 1;
+            (low, high) = (low.min(bin), high.max(bin));
+            count += 1;
+            parts = parts.saturating_add(parts_of(value));
+        }
+        if count == 0 {
             return;
         }
         let coarseness = self.coarseness;
         let block = self.blocks.at(planned);
         let before = block.bins.len();
-        block.count += values_us.len() as u64;
-        let sum_us: u64 = values_us.iter().map(|us| u64::from(*us)).sum();
-        block.sum += i128::from(sum_us) * 1_000;
-        // The gaps of a reply fill few bins: counted here first, each bin is looked for once.
-        room.resize(usize::from(bin_of(f64::from(u32::MAX) / 1e3)) + 1, 0);
-        let (mut low, mut high) = (usize::MAX, 0);
-        for us in values_us {
-            let bin = usize::from(bin_of(f64::from(*us) / 1e3));
-            room[bin] += 1;
-            (low, high) = (low.min(bin), high.max(bin));
-        }
-        for (bin, times) in room.iter_mut().enumerate().take(high + 1).skip(low) {
+        block.count += count;
+        block.sum += i128::from(parts);
+        for (bin, times) in room.0.iter_mut().enumerate().take(high + 1).skip(low) {
             if *times > 0 {
                 block.add_bin(bin as u16 >> coarseness, std::mem::take(times));
             }
@@ -165,6 +173,11 @@ impl SketchBlocks {
         (a, b)
     }
 
+    /// Lays these and other blocks of the same run side by side.
+    pub fn beside<B: Joins>(&mut self, other: &mut TimeBlocks<B>) {
+        self.blocks.beside(other);
+    }
+
     fn bound(&mut self) {
         while self.made > ALL_BINS_MAX {
             self.made = self.blocks.blocks().iter().map(|block| block.bins.len()).sum();
@@ -181,6 +194,13 @@ impl SketchBlocks {
             self.coarseness = coarseness;
         }
     }
+}
+
+/// No value that is a time is negative.
+#[inline]
+fn parts_of(value: f64) -> i64 {
+    // The conversion saturates, and rounds without a call of a function.
+    (value * PARTS + 0.5) as i64
 }
 
 /// The bin of a value: its logarithm, by way of the parabola through the mantissa that DDSketch uses
@@ -235,11 +255,11 @@ mod tests {
     fn gaps_added_together_are_gaps_added_one_by_one() {
         let gaps = [10_000, 0, 31_000, 10_005, 900_000, u32::MAX, 10_000];
         let (mut together, mut single, mut room) =
-            (SketchBlocks::default(), SketchBlocks::default(), Vec::new());
-        together.add_all_us(5 * MS, &gaps, &mut room);
+            (SketchBlocks::default(), SketchBlocks::default(), Room::default());
+        together.add_all(5 * MS, gaps.iter().map(|us| f64::from(*us) / 1e3), &mut room);
         gaps.iter().for_each(|us| single.add(5 * MS, f64::from(*us) / 1e3));
         assert_eq!(together.blocks, single.blocks);
-        assert!(room.iter().all(|times| *times == 0));
+        assert!(room.0.iter().all(|times| *times == 0));
     }
 
     #[test]

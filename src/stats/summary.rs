@@ -1,5 +1,7 @@
 //! `Summary`: all numbers of one run.
 
+use super::block_counts::BlockCounts;
+use super::blocks::TimeBlocks;
 use super::counts::{Counts, Failed};
 use super::flow::Flow;
 use super::fold::Fold;
@@ -9,6 +11,7 @@ use super::metric::{Metric, MetricReader};
 use super::rates::{Arrivals, Concurrency, CountedReply, OpenIntervals};
 use super::report::Report;
 use super::sample::Sample;
+use super::sketch::{Room, SketchBlocks};
 use super::slo::Slo;
 use super::window::{Waiting, Window};
 use crate::record::{Adaption, Fields, Nanos, PartOf, Phase, Record, Told};
@@ -30,7 +33,11 @@ pub struct Summary {
     /// By the number of the metric; empty where single requests have no values of it.
     pub(super) samples: Vec<Sample>,
     pub(super) itl: GapStats,
+    /// The same values by time, roughly: what chance could have made of them.
+    pub(super) sketches: Vec<SketchBlocks>,
     pub(super) tally: Counts,
+    /// Counts by time.
+    pub(super) blocks: TimeBlocks<BlockCounts>,
     arrivals: Arrivals,
     /// Replies of the warm-up of which it is not known yet what arrives in the window.
     waiting: Waiting,
@@ -44,8 +51,11 @@ pub struct Summary {
     pub(super) told: Option<Box<Told>>,
     /// What the run says of itself, once it has ended.
     pub(super) report: Option<Box<Report>>,
+    /// The run of which this is all, or a part, has no level.
+    pub(super) unsteady: bool,
     /// Reused from record to record.
     flow: Flow,
+    room: Room,
 }
 
 /// Tokens that a server may have looked up for each one that a run has sent: requests in flight
@@ -62,7 +72,9 @@ impl Summary {
             open,
             samples: vec![Sample::default(); Metric::ALL.len()],
             itl: GapStats::default(),
+            sketches: vec![SketchBlocks::default(); Metric::ALL.len()],
             tally: Counts::default(),
+            blocks: TimeBlocks::default(),
             arrivals: Arrivals::default(),
             waiting: Waiting::default(),
             in_flight: OpenIntervals::default(),
@@ -71,7 +83,9 @@ impl Summary {
             adaptions: Arc::default(),
             told: None,
             report: None,
+            unsteady: false,
             flow: Flow::default(),
+            room: Room::default(),
         }
     }
 
@@ -131,9 +145,9 @@ impl Summary {
         }
         self.tally.add(record);
         self.conduct.add(record, &self.flow, self.open);
-        if self.slo.as_ref().is_some_and(|slo| slo.good(record, self.open)) {
-            self.tally.good += 1;
-        }
+        let good = self.slo.as_ref().is_some_and(|slo| slo.good(record, self.open));
+        self.tally.good += u64::from(good);
+        self.blocks.at(record.timeline.planned).add(record, good);
         self.observe_each(record, true);
         if record.success() {
             self.add_success(record);
@@ -163,9 +177,16 @@ impl Summary {
     fn add_success(&mut self, record: &Record) {
         self.observe_each(record, false);
         self.itl.add(&self.flow.gaps_us);
-        self.observe(Metric::ItlRequest, self.flow.mean_gap_ms());
-        self.flow.token_gaps_ms().for_each(|gap| self.samples[Metric::ItlToken as usize].add(gap));
-        self.flow.stalls_ms().into_iter().for_each(|stall| self.samples[Metric::Stall as usize].add(stall));
+        let planned = record.timeline.planned;
+        self.observe(Metric::ItlRequest, planned, self.flow.mean_gap_ms());
+        for stall in self.flow.stalls_ms() {
+            self.observe(Metric::Stall, planned, Some(stall));
+        }
+        let (flow, room) = (&self.flow, &mut self.room);
+        flow.token_gaps_ms().for_each(|gap| self.samples[Metric::ItlToken as usize].add(gap));
+        let gaps_ms = flow.gaps_us.iter().map(|gap| f64::from(*gap) / 1e3);
+        self.sketches[Metric::Itl as usize].add_all(planned, gaps_ms, room);
+        self.sketches[Metric::ItlToken as usize].add_all(planned, flow.token_gaps_ms(), room);
     }
 
     /// The metrics that have one value of a request: those of all that were sent, or of successes.
@@ -175,14 +196,15 @@ impl Summary {
             if let MetricReader::Each(read) = metric.about().reader
                 && metric != Metric::ItlRequest
             {
-                self.observe(metric, read(record));
+                self.observe(metric, record.timeline.planned, read(record));
             }
         }
     }
 
-    fn observe(&mut self, metric: Metric, value: Option<f64>) {
+    fn observe(&mut self, metric: Metric, planned: Nanos, value: Option<f64>) {
         if let Some(value) = value {
             self.samples[metric as usize].add(value);
+            self.sketches[metric as usize].add(planned, value);
         }
     }
 
@@ -255,7 +277,13 @@ impl Summary {
 
     /// Puts the report of the finished run into the table.
     pub fn attach(&mut self, report: Report) {
+        self.unsteady = report.is_unsteady();
         self.report = Some(Box::new(report));
+    }
+
+    /// It is a part of this run: where the run has no level, its parts have none.
+    pub fn of_run(&mut self, whole: &Summary) {
+        self.unsteady = whole.unsteady;
     }
 
     /// What the run says of itself; `None` of a part of a run.
@@ -290,7 +318,11 @@ impl std::ops::AddAssign<&Summary> for Summary {
             mine.merge(theirs);
         }
         self.itl.merge(&other.itl);
+        for (mine, theirs) in self.sketches.iter_mut().zip(&other.sketches) {
+            mine.merge(theirs);
+        }
         self.tally.merge(&other.tally);
+        self.blocks.merge(&other.blocks);
         self.arrivals.merge(&other.arrivals);
         self.waiting.merge(&other.waiting);
         self.in_flight.merge(&other.in_flight);

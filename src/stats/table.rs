@@ -1,5 +1,7 @@
 //! The table of one run for the terminal: how it went, then its latencies.
 
+use super::intervals::Estimator;
+use super::margin::{MarginNotes, with_margin};
 use super::names::{Metric, Name, Statistic};
 use super::numbers::Censored;
 use super::sample::{View, supports};
@@ -110,11 +112,15 @@ fn overview(summary: &Summary, told: bool, lang: Lang, width: usize) -> Table {
     let seconds = summary.number(Name::new(Metric::Duration, Statistic::Sum));
     row(words.duration, seconds.map_or("-".into(), |s| format!("{} s", fixed(s, 2))));
     let rate = |metric| number(summary, metric, Statistic::Rate, 2);
-    row(words.request_throughput, lang.requests_per_s(&rate(Metric::Requests)));
+    let margin =
+        |metric, text: String| with_margin(&text, &summary.estimate_of(Name::new(metric, Statistic::Rate)));
+    row(words.request_throughput, margin(Metric::Requests, lang.requests_per_s(&rate(Metric::Requests))));
     let peak = number(summary, Metric::OutputTokens, Statistic::Peak, 0);
     let peak = if peak == "-" { String::new() } else { lang.peak(&peak) };
-    row(words.output_throughput, [lang.tokens_per_s(&rate(Metric::OutputTokens)), peak].concat());
-    row(words.total_token_throughput, lang.tokens_per_s(&rate(Metric::TotalTokens)));
+    let output = margin(Metric::OutputTokens, lang.tokens_per_s(&rate(Metric::OutputTokens)));
+    row(words.output_throughput, [output, peak].concat());
+    let total = margin(Metric::TotalTokens, lang.tokens_per_s(&rate(Metric::TotalTokens)));
+    row(words.total_token_throughput, total);
     let concurrency = summary.concurrency();
     let (mean, max) = (concurrency.map(|c| fixed(c.mean, 2)), concurrency.map(|c| grouped(c.max)));
     row(words.concurrency, lang.mean_and_max(mean.as_deref().unwrap_or("-"), max.as_deref().unwrap_or("-")));
@@ -227,6 +233,7 @@ struct Latencies<'a> {
     few_values: bool,
     rounded: bool,
     censored: bool,
+    margins: MarginNotes,
     thrift: Thrift,
 }
 
@@ -239,8 +246,16 @@ impl<'a> Latencies<'a> {
         table
             .set_content_arrangement(ContentArrangement::Disabled)
             .set_header(kept(heads.map(String::from).to_vec(), thrift));
-        let mut latencies =
-            Latencies { summary, lang, table, few_values: false, rounded: false, censored: false, thrift };
+        let mut latencies = Latencies {
+            summary,
+            lang,
+            table,
+            few_values: false,
+            rounded: false,
+            censored: false,
+            margins: MarginNotes::default(),
+            thrift,
+        };
         latencies.fill();
         latencies
     }
@@ -273,18 +288,33 @@ impl<'a> Latencies<'a> {
     /// `of`: how many requests could have had a value.
     fn row(&mut self, metric: Metric, of: Option<u64>, decimals: usize) {
         let decimals = decimals - usize::from(self.thrift >= Thrift::Digits);
-        let view = self.summary.view(metric);
+        let estimator = Estimator::new(self.summary, metric);
+        let view = estimator.view();
         let cell = |value: Option<f64>| value.map_or("-".into(), |value| latency(value, decimals));
         let mut cells = vec![metric.row_head(self.lang).to_string(), cell(view.mean())];
-        cells.push(self.percentile(&view, MEDIAN, &cell));
+        cells.push(self.percentile(view, MEDIAN, &cell));
         cells.push(cell(view.std()));
-        cells.extend(HIGH.map(|p| self.percentile(&view, p, &cell)));
+        cells.extend(HIGH.map(|p| self.percentile(view, p, &cell)));
         cells.push(cell(view.max()));
         let count = self.lang.part_of(view.count(), of.unwrap_or(view.count()));
         cells.push(if view.exact() { count } else { format!("{count}*") });
         self.rounded |= !view.exact();
         self.table.add_row(kept(cells, self.thrift));
-        self.row_with_failures(metric, &view, decimals);
+        self.row_of_margins(metric, &estimator);
+        self.row_with_failures(metric, view, decimals);
+    }
+
+    /// How far chance may have moved them. What the client does wrong is no sample of anything.
+    fn row_of_margins(&mut self, metric: Metric, estimator: &Estimator) {
+        if matches!(metric, Metric::QueueDelay | Metric::Lateness) || estimator.view().count() == 0 {
+            return;
+        }
+        let [p90, p99] = HIGH.map(Statistic::Percentile);
+        let estimates = [Statistic::Mean, Statistic::Median, p90, p99].map(|one| estimator.estimate(one));
+        let Some(margins) = self.margins.cells(&estimates) else { return };
+        let [mean, median, p90, p99] = &margins[..] else { return };
+        let cells = ["  ± 95%", mean, median, "", p90, p99, "", ""].map(String::from);
+        self.table.add_row(kept(cells.to_vec(), self.thrift));
     }
 
     fn percentile(&mut self, view: &View, p: f64, cell: &impl Fn(Option<f64>) -> String) -> String {
@@ -322,16 +352,15 @@ impl<'a> Latencies<'a> {
         self.table.add_row(kept(cells, self.thrift));
     }
 
-    fn notes(&self) -> Vec<&'static str> {
+    fn notes(&self) -> Vec<String> {
         let words = self.lang.words();
-        [
+        let notes = [
             (self.few_values, words.few_values),
             (self.rounded, words.histogram),
             (self.censored, words.failures_above),
-        ]
-        .into_iter()
-        .filter_map(|(needed, note)| needed.then_some(note))
-        .collect()
+        ];
+        let notes = notes.into_iter().filter_map(|(needed, note)| needed.then(|| note.to_string()));
+        notes.chain(self.margins.text(self.lang)).collect()
     }
 }
 

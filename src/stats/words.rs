@@ -1,6 +1,7 @@
 //! Words for people, in English and Chinese, and how numbers are written.
 
 use super::counts::{LengthCheck, TokenSources};
+use super::estimate::Mark;
 use super::statistic::Statistic;
 use crate::lang::Lang;
 use crate::record::Adaption;
@@ -9,12 +10,17 @@ use crate::record::Adaption;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Said {
     pub condition: String,
-    /// `None`: not observed.
+    /// `None`: not observed, or undecided.
     pub holds: Option<bool>,
+    pub undecided: bool,
     /// The name of the value, where it is another than the condition's.
     pub other: Option<String>,
     /// With its unit.
     pub value: Option<String>,
+    /// With the units of its ends.
+    pub interval: Option<String>,
+    /// Why there is none.
+    pub mark: Option<Mark>,
     /// The value is only known to be more than `value`.
     pub above: bool,
     /// Failed requests are counted in the value.
@@ -26,10 +32,13 @@ pub struct Said {
 impl Said {
     /// One line.
     pub fn text(&self, lang: Lang) -> String {
-        let (yes, no, unseen, with_failures, few) = match lang {
-            Lang::English => ("holds", "fails", "not observed", " with failures counted", "too few values"),
-            Lang::Chinese => ("满足", "不满足", "无数据", "（计入失败请求）", "样本不足"),
+        let (yes, no, unseen, with_failures, few, undecided) = match lang {
+            Lang::English => {
+                ("holds", "fails", "not observed", " with failures counted", "too few values", "undecided")
+            }
+            Lang::Chinese => ("满足", "不满足", "无数据", "（计入失败请求）", "样本不足", "无法判定"),
         };
+        let unseen = if self.undecided { undecided } else { unseen };
         let (colon, comma) = if lang == Lang::English { (": ", ", ") } else { ("：", "，") };
         let word = self.holds.map_or(unseen, |holds| if holds { yes } else { no });
         let mut text = format!("{}{colon}{word}", self.condition);
@@ -37,11 +46,20 @@ impl Said {
             let other = self.other.as_ref().map_or(String::new(), |name| format!("{name} "));
             text += &format!("{comma}{other}{}{value}", if self.above { "> " } else { "" });
         }
+        if let Some(interval) = &self.interval {
+            text += &format!(" {interval}");
+        }
         if self.censored {
             text += with_failures;
         }
         if let Some(count) = self.few {
             text += &format!("{comma}{few} ({})", grouped(count));
+        } else if let Some(mark) = self.mark {
+            text += &match (mark, lang) {
+                (Mark::NotSteady, _) => format!("{comma}{}", mark.text(lang)),
+                (_, Lang::English) => format!("{comma}no interval"),
+                (_, Lang::Chinese) => format!("{comma}没有区间"),
+            };
         }
         text
     }

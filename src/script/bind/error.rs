@@ -22,7 +22,7 @@ mod functions {
         fault.error.message.as_str().into()
     }
 
-    /// The kind of an error: `"run"`, `"usage"`, `"not ready"`, `"not valid"`, `"check"`.
+    /// The kind of an error: `"run"`, `"usage"`, `"not ready"`, `"not valid"`, `"check"`, `"undecided"`.
     #[rhai_fn(get = "kind", pure)]
     pub fn kind(fault: &mut ScriptFault) -> ImmutableString {
         match fault.error.kind {
@@ -32,6 +32,7 @@ mod functions {
             ErrorKind::NotReady => "not ready",
             ErrorKind::Failed => "failed",
             ErrorKind::Check => "check",
+            ErrorKind::Undecided => "undecided",
             ErrorKind::Interrupted => "interrupted",
         }
         .into()

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, ErrorKind};
 use crate::experiment::columns::columns;
+use crate::experiment::findings::Held;
 use crate::experiment::{limits, sentences};
 use crate::script::fault::{Fallible, raise, shown};
 use crate::script::json;
@@ -158,7 +159,7 @@ mod functions {
             let told = format!("check: {name:?} must be true or false, got {got}{advice}");
             return Err(raise(Error::usage(told)));
         };
-        state.experiment.check(&limits::shortened(name, limits::NAME_MAX), held);
+        state.experiment.check(&limits::shortened(name, limits::NAME_MAX), Held::of(held));
         Ok(held)
     }
 

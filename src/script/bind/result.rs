@@ -7,11 +7,13 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::experiment::findings::Held;
 use crate::experiment::finished::Finished;
 use crate::experiment::pictures;
 use crate::experiment::portion::Portion;
 use crate::experiment::series;
 use crate::experiment::vllm::save;
+use crate::lang::Lang;
 use crate::os::heap;
 use crate::script::fault::{Fallible, raise};
 use crate::script::options::vllm::SAVE_VLLM;
@@ -19,6 +21,7 @@ use crate::script::opts::{Opts, need};
 use crate::script::state::State;
 use crate::script::vllm;
 use crate::script::weight::need_room;
+use crate::stats::estimate::Estimate;
 use crate::stats::{Condition, Slo, Summary};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -58,6 +61,20 @@ impl ResultHandle {
     }
 }
 
+/// An estimate for a script.
+fn told(estimate: &Estimate, value: Dynamic, lang: Lang) -> Map {
+    let number = |number: Option<f64>| number.map_or(Dynamic::UNIT, Dynamic::from);
+    let words = |words: Option<String>| words.map_or(Dynamic::UNIT, Dynamic::from);
+    Map::from([
+        ("value".into(), value),
+        ("low".into(), number(estimate.low())),
+        ("high".into(), number(estimate.high())),
+        ("n".into(), (estimate.n as i64).into()),
+        ("mark".into(), words(estimate.mark.map(|mark| mark.name().into()))),
+        ("why".into(), words(estimate.mark.map(|mark| mark.text(lang)))),
+    ])
+}
+
 /// What a point of a series takes as a map.
 const POINT: usize = 700;
 
@@ -77,6 +94,18 @@ mod functions {
     #[rhai_fn(name = "get", name = "metric", pure, return_raw)]
     pub fn get(result: &mut ResultHandle, name: &str) -> Fallible<Dynamic> {
         result.value(name)
+    }
+
+    /// A value with its 95 % interval: `#{ value, low, high, n, mark, why }`. `n` is how many values stand
+    /// behind it. Without an interval `low` and `high` are `()`, and `mark` says why: `"few_blocks"` (too
+    /// short a run), `"few_values"` (of a percentile), `"not_steady"`, or `()` of what has none: a count,
+    /// a sum, a maximum. `"none_seen"`: it never happened, and the interval is what so many requests
+    /// can exclude. `why` is the same in words.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn ci(context: NativeCallContext, result: &mut ResultHandle, name: &str) -> Fallible<Map> {
+        let lang = State::of(&context).experiment.switches.lang;
+        let estimate = result.summary().estimate(name).map_err(|what| raise(Error::usage(what)))?;
+        Ok(super::told(&estimate, result.value(name)?, lang))
     }
 
     /// The summary as a table.
@@ -124,17 +153,24 @@ mod functions {
         Ok(line.into_iter().map(point).collect())
     }
 
-    /// Records whether a condition held, such as `r.require("ttft.p99 < 500ms")`, and goes on;
-    /// the process ends with exit code 99 when one did not hold.
+    /// Records whether a condition held, such as `r.require("ttft.p99 < 500ms")`, and goes on. It holds
+    /// when all of the value's interval is within the limit, and is broken when none of it is: the process
+    /// ends with exit code 99 when one was broken, and with 95 when one is undecided and none broken
+    /// (unless `--undecided pass`). Without an interval the value alone decides; a run that was not steady
+    /// never shows that a limit holds.
     #[rhai_fn(volatile, return_raw)]
     pub fn require(context: NativeCallContext, result: &mut ResultHandle, condition: &str) -> Fallible<bool> {
         let state = State::of(&context);
         let parsed =
             Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
         let verdict = parsed.judge(result.summary());
-        let held = verdict.holds == Some(true);
+        let held = match verdict.holds {
+            Some(true) => Held::Yes,
+            None if verdict.is_undecided() => Held::Undecided,
+            _ => Held::No,
+        };
         state.experiment.check(&format!("{}: {}", result.name(), verdict.text), held);
-        Ok(held)
+        Ok(held == Held::Yes || held == Held::Undecided && state.experiment.switches.undecided_passes)
     }
 
     /// Whether the run met the objectives: every overall condition, and no more than 1 % of

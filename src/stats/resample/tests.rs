@@ -102,7 +102,7 @@ fn intervals_of_independent_values_hold_the_truth_in_95_of_100_runs() {
 
 #[test]
 fn intervals_of_values_that_resemble_their_neighbours_hold_the_truth_too() {
-    for r in [0.5, 0.9] {
+    for r in [0.5, 0.9, 0.97] {
         let found = coverage(TRIALS, resembling(4_000, r), 100.0, mean_of);
         covers(found, &format!("mean, {r}"));
         assert!(found.1 > 0.5, "{r}: {}", found.1);
@@ -126,10 +126,11 @@ fn a_percentile_with_nothing_beyond_it_has_no_interval() {
 }
 
 #[test]
-fn a_mean_that_one_value_makes_has_no_interval() {
+fn a_mean_that_one_value_makes_has_a_wide_interval() {
     let mut sketches = SketchBlocks::default();
     (0..1_000).for_each(|i| sketches.add(i * MS, if i == 500 { 5_000.0 } else { 20.0 + (i % 7) as f64 }));
-    assert!(mean_of(&sketches).is_err());
+    let mean = mean_of(&sketches).unwrap();
+    assert!(mean.low < 22.0 && mean.high > 36.0, "one value moves it by 5: {mean:?}");
     assert!(percentile_of(&sketches, 50.0).is_ok());
 }
 
