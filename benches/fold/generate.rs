@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub const RUN: &str = "long";
 
 /// Users of the closed loop.
-const USERS: u64 = 1_000;
+pub const USERS: u64 = 1_000;
 
 const CLASSES: [&str; 4] = ["chat", "code", "summary", "agent"];
 
@@ -46,7 +46,7 @@ pub fn made(requests: u64, tokens: u32) {
 }
 
 /// Request `seq`: one in a hundred fails, the first hundredth is warm-up.
-fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Record {
+pub fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Record {
     let user = (seq % USERS) as usize;
     let mut chance = Chance(seq.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let planned = ends[user];

@@ -199,13 +199,14 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
     let secrets =
         texts("secret").iter().map(|text| secret::parse(text)).collect::<std::result::Result<_, _>>();
     let paths = found.try_get_many::<PathBuf>("allow-read").ok().flatten();
+    let undecided = found.try_get_one::<String>("undecided").ok().flatten();
     Ok(Switches {
         seed: found.try_get_one::<u64>("seed").ok().flatten().copied(),
         out: found.try_get_one::<PathBuf>("out").ok().flatten().cloned(),
         lang: language(found, host),
         quiet: is_set("quiet"),
         strict: is_set("strict"),
-        undecided_passes: one("undecided").map(String::as_str) == Some("pass"),
+        undecided_passes: undecided.map(String::as_str) == Some("pass"),
         same_bytes: is_set("same-bytes"),
         allow: texts("allow"),
         max_disk: found.try_get_one::<u64>("max-disk").ok().flatten().copied(),

@@ -61,11 +61,11 @@ pub fn statistics(summary: &Summary) -> Vec<Statistic> {
         metric: number.metric,
         statistic: number.statistic,
         unit: number.unit.symbol().to_string(),
-        value: number.value,
-        low: None,
-        high: None,
-        n: number.n,
-        mark: None,
+        value: number.estimate.value,
+        low: number.estimate.low(),
+        high: number.estimate.high(),
+        n: Some(number.estimate.n),
+        mark: number.estimate.mark.map(|mark| mark.name().to_string()),
     };
     summary.all_numbers().into_iter().map(row).collect()
 }

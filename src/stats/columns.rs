@@ -1,5 +1,7 @@
 //! The columns of `runs.parquet`: every number of a summary, in a fixed order.
 
+use super::estimate::Estimate;
+use super::intervals::Estimator;
 use super::names::{Metric, Name, Statistic, Unit};
 use super::summary::Summary;
 use crate::record::Outcome;
@@ -21,9 +23,8 @@ pub struct Number {
     pub metric: String,
     pub statistic: String,
     pub unit: Unit,
-    pub value: Option<f64>,
-    /// Of how many values it was made.
-    pub n: Option<u64>,
+    /// With how many values it was made of.
+    pub estimate: Estimate,
     /// As a column of a wide table.
     pub column: String,
 }
@@ -31,29 +32,33 @@ pub struct Number {
 impl Summary {
     /// Every number of a run, the same for every run, in a fixed order.
     pub fn all_numbers(&self) -> Vec<Number> {
+        self.numbers(|estimator, statistic| estimator.estimate(statistic))
+    }
+
+    /// Every number as (column name, value), in the same order.
+    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
+        let all = self.numbers(|estimator, statistic| estimator.value(statistic));
+        all.into_iter().map(|number| (number.column, number.estimate.value)).collect()
+    }
+
+    fn numbers(&self, of: impl Fn(&Estimator, Statistic) -> Estimate) -> Vec<Number> {
         let mut all = Vec::new();
         for (metric, statistics) in numbers() {
             // Sorted once for all of them.
-            let view = self.view(metric);
+            let estimator = Estimator::new(self, metric);
             for statistic in statistics {
                 let name = Name::new(metric, *statistic);
                 all.push(Number {
                     metric: metric.name().to_string(),
                     statistic: statistic.name(),
                     unit: name.unit(),
-                    value: self.number_of(name, &view),
-                    n: Some(self.count_of(metric)),
+                    estimate: of(&estimator, *statistic),
                     column: name.column(),
                 });
             }
         }
         all.extend(counts(self));
         all
-    }
-
-    /// Every number as (column name, value), in the same order.
-    pub fn columns(&self) -> Vec<(String, Option<f64>)> {
-        self.all_numbers().into_iter().map(|number| (number.column, number.value)).collect()
     }
 }
 
@@ -67,8 +72,7 @@ fn counts(summary: &Summary) -> Vec<Number> {
             metric: metric.to_string(),
             statistic,
             unit: Unit::Plain,
-            value: Some(count as f64),
-            n: Some(summary.tally().requests),
+            estimate: Estimate::plain(Some(count as f64), summary.tally().requests),
         });
     };
     for (source, count) in

@@ -53,10 +53,16 @@ impl<'a> Estimator<'a> {
         &self.view
     }
 
-    pub fn estimate(&self, statistic: Statistic) -> Estimate {
+    /// A number without its interval.
+    pub fn value(&self, statistic: Statistic) -> Estimate {
         let value = self.summary.number_of(Name::new(self.metric, statistic), &self.view);
-        let n = self.count(statistic);
-        let Some(value) = value else { return Estimate::plain(None, n) };
+        Estimate::plain(value, self.count(statistic))
+    }
+
+    pub fn estimate(&self, statistic: Statistic) -> Estimate {
+        let Estimate { value: Some(value), n, .. } = self.value(statistic) else {
+            return self.value(statistic);
+        };
         let sketches = &self.summary.sketches[self.metric as usize];
         match (statistic.percentile(), statistic) {
             (Some(p), _) => {

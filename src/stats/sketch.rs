@@ -148,6 +148,13 @@ impl SketchBlocks {
         &self.blocks
     }
 
+    /// Of memory, all blocks together.
+    pub fn bytes(&self) -> usize {
+        let blocks = self.blocks.blocks();
+        let bins = |block: &Sketch| block.bins.capacity() * 2 + block.counts.capacity() * 4;
+        blocks.iter().map(bins).sum::<usize>() + size_of_val(blocks)
+    }
+
     /// Where a bin begins; the next one begins where it ends.
     pub fn start_of(&self, bin: u16) -> f64 {
         start_of(u32::from(bin) << self.coarseness)

@@ -67,6 +67,28 @@ fn a_requirement_that_does_not_hold_exits_with_99() {
 }
 
 #[test]
+fn a_limit_within_the_interval_of_a_value_is_undecided() {
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=20ms,itl=1ms"));
+    let script = format!(
+        "let t = target(\"{}\");\n\
+         let r = run(#{{ target: t, workload: prompts(#{{ input: 8, output: 4 }}), \
+         arrivals: constant(200.0), requests: 400 }});\n\
+         let i = r.ci(\"ttft.mean\");\n\
+         print(`${{i.low < i.value && i.value < i.high}} ${{i.n}} ${{i.mark}}`);\n\
+         r.require(\"ttft.mean < \" + i.value + \"ms\");\nr.require(\"ttft.mean < 10s\");\n",
+        engine.url
+    );
+    lab.file("limit.rhai", &script);
+    let done = lab.run(&["run", "limit.rhai"]).exits(95);
+    assert!(done.out.starts_with("true 400 \n"), "{}", done.out);
+    assert!(done.err.contains("check undecided: run-1: ttft.mean < "), "{}", done.err);
+    assert!(done.err.contains("1 of 2 checks are undecided"), "{}", done.err);
+    let manifest = manifest(&lab.result());
+    assert!(manifest["checks"][0]["held"].is_null() && manifest["checks"][1]["held"] == true);
+    lab.run(&["run", "--undecided", "pass", "limit.rhai"]).exits(0);
+}
+
+#[test]
 fn fail_ends_the_script_with_98_and_its_own_words() {
     let lab = Lab::new();
     lab.file("fail.rhai", "try { fail(\"this server is too old\"); } catch { }\nprint(\"after\");\n");

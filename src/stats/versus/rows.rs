@@ -8,7 +8,7 @@ use crate::stats::flow::Flow;
 use crate::stats::fold::Fold;
 use crate::stats::gaps::GapStats;
 use crate::stats::metric::{Metric, MetricReader};
-use crate::stats::sketch::SketchBlocks;
+use crate::stats::sketch::{Room, SketchBlocks};
 
 /// Output tokens up to which a reply is timed, where events cannot be compared.
 pub const STEPS: [u32; 3] = [16, 64, 256];
@@ -87,7 +87,7 @@ pub struct ComparedRows {
     offset: Nanos,
     window: (Nanos, Nanos),
     flow: Flow,
-    room: Vec<u32>,
+    room: Room,
 }
 
 impl ComparedRows {
@@ -106,7 +106,7 @@ impl ComparedRows {
             offset,
             window,
             flow: Flow::default(),
-            room: Vec::new(),
+            room: Room::default(),
         }
     }
 
@@ -189,7 +189,8 @@ impl ComparedRows {
         }
         self.gaps.add(&self.flow.gaps_us);
         let at = self.offset + record.timeline.planned;
-        self.gap_blocks.add_all_us(at, &self.flow.gaps_us, &mut self.room);
+        let gaps_ms = self.flow.gaps_us.iter().map(|gap| f64::from(*gap) / 1e3);
+        self.gap_blocks.add_all(at, gaps_ms, &mut self.room);
     }
 }
 
