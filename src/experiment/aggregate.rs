@@ -19,15 +19,28 @@ fn in_csv(key: &str, tags: &[String]) -> bool {
     fixed.into_iter().any(|(column, _)| *column == key) || tags.iter().any(|tag| tag == key)
 }
 
+/// A run, as its folder has it and as a row of the CSV.
+pub struct RunRow {
+    /// Of `runs.parquet`.
+    pub run: Row,
+    pub row: Row,
+    pub tags: Vec<String>,
+}
+
 /// One row for every run of a folder.
 pub fn rows(folder: &Path) -> Result<Vec<Row>> {
+    Ok(runs(folder)?.into_iter().map(|run| run.row).collect())
+}
+
+/// The runs of a folder, in its order.
+pub fn runs(folder: &Path) -> Result<Vec<RunRow>> {
     let runs = recalled::rows(folder)?;
     if runs.is_empty() {
         return Err(no_run(folder));
     }
     let tags = tags(folder);
     let dir = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let row = |run: &Row| {
+    let row = |run: Row| {
         let whole = |key: &str| run.get(key).and_then(Value::as_u64);
         let name = run.get("run").and_then(Value::as_str).unwrap_or_default();
         let origin = RowOrigin {
@@ -38,13 +51,18 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
         };
         let kept = run.iter().filter(|(key, _)| in_csv(key, &tags));
         let mut row = csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin);
-        let percentiles: Vec<&str> =
-            row.keys().filter(|key| key.starts_with('p')).map(String::as_str).collect();
-        let marks = csv::marks(run, &percentiles);
-        row.insert("marks".into(), (!marks.is_empty()).then_some(marks).into());
-        row
+        let marks = marks(&run, &row);
+        row.insert("marks".into(), marks);
+        RunRow { run, row, tags: tags.clone() }
     };
-    Ok(runs.iter().map(row).collect())
+    Ok(runs.into_iter().map(row).collect())
+}
+
+/// What speaks against a row of the CSV.
+pub fn marks(run: &Row, row: &Row) -> Value {
+    let percentiles: Vec<&str> = row.keys().filter(|key| key.starts_with('p')).map(String::as_str).collect();
+    let marks = csv::marks(run, &percentiles);
+    (!marks.is_empty()).then_some(marks).into()
 }
 
 /// Why there is nothing to aggregate. A run that was killed has rows of requests, and no numbers.
@@ -73,22 +91,21 @@ fn tags(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Writes the CSV into a folder; a second one of the same day gets `-2`.
-pub fn save(folder: &Path, rows: &[Row]) -> Result<PathBuf> {
-    let bytes = csv::write(rows);
+/// Writes the rows into a folder; a second file of the same day gets `-2`.
+pub fn save(folder: &Path, bytes: &[u8], ending: &str) -> Result<PathBuf> {
     let date = chrono::Local::now().format("%Y%m%d");
     for n in 1.. {
         let name = if n == 1 {
-            format!("aggregate_results_{date}.csv")
+            format!("aggregate_results_{date}.{ending}")
         } else {
-            format!("aggregate_results_{date}-{n}.csv")
+            format!("aggregate_results_{date}-{n}.{ending}")
         };
         let path = folder.join(name);
         match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 use std::io::Write;
                 let failed = |error| Error::run(format!("cannot write {}: {error}", path.display()));
-                return file.write_all(&bytes).map_err(failed).map(|()| path);
+                return file.write_all(bytes).map_err(failed).map(|()| path);
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::run(format!("cannot write {}: {error}", path.display()))),
@@ -97,19 +114,23 @@ pub fn save(folder: &Path, rows: &[Row]) -> Result<PathBuf> {
     unreachable!("the numbers do not end")
 }
 
-/// The newest aggregated CSV: of the newest folder that has one, the last written.
+/// When the last aggregated CSV of a folder was written, and its path.
+fn last_csv(folder: &Path) -> Option<(std::time::SystemTime, PathBuf)> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let csv = files.filter(|file| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        name.starts_with("aggregate_results_") && name.ends_with(".csv")
+    });
+    csv.filter_map(|file| Some((file.metadata().and_then(|meta| meta.modified()).ok()?, file.path()))).max()
+}
+
+/// The newest aggregated CSV: of the newest folder that has one, the last written; of many folders, when it
+/// was written after that.
 pub fn newest_csv(found: &[FoundFolder], parent: &Path) -> Result<PathBuf> {
-    for folder in found {
-        let files = std::fs::read_dir(&folder.path).into_iter().flatten().flatten();
-        let newest = files
-            .filter(|file| {
-                let name = file.file_name().to_string_lossy().into_owned();
-                name.starts_with("aggregate_results_") && name.ends_with(".csv")
-            })
-            .max_by_key(|file| (file.metadata().and_then(|meta| meta.modified()).ok(), file.file_name()));
-        if let Some(file) = newest {
-            return Ok(file.path());
-        }
+    let of_one = found.iter().find_map(|folder| last_csv(&folder.path));
+    // One of many folders stands beside them.
+    if let Some((_, path)) = of_one.max(last_csv(parent)) {
+        return Ok(path);
     }
     let error = Error::usage(format!("there is no aggregated CSV in {}", parent.display()));
     Err(error.hint("run `rampant aggregate` first, or name a file with --csv"))

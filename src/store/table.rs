@@ -24,7 +24,7 @@ use std::sync::Arc;
 type Row = Map<String, Value>;
 
 /// Rows as the bytes of a Parquet file.
-pub(super) fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
+pub fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
     let names = column_names(rows);
     if names.is_empty() {
         return Err(Error::usage("it has no columns").hint("give it at least one row with a value"));

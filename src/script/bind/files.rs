@@ -7,15 +7,19 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
+use crate::experiment::chosen::Wanted;
+use crate::experiment::gathered::{Gathering, gather};
+use crate::experiment::table_formats::TableFormat;
 use crate::experiment::{aggregate, folder as results};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
-use crate::script::options::files::{KNOWN_KEYS, RESULTS};
+use crate::script::options::files::{AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS};
 use crate::script::opts::Opts;
 use crate::script::reading;
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
 use crate::script::weight::{need_room, weigh, weigh_all};
+use crate::stats::view::View;
 use crate::store::folder::{self, FoundFolder};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
@@ -100,6 +104,32 @@ pub fn rows(call: &str, rows: Array) -> Fallible<Vec<serde_json::Map<String, ser
         })
     };
     rows.into_iter().map(row).collect()
+}
+
+fn texts(list: Array) -> Vec<String> {
+    list.into_iter().map(|text| text.to_string()).collect()
+}
+
+/// `["tp=8"]` as names and values.
+fn tags_of(call: &str, list: Array) -> Fallible<Vec<(String, String)>> {
+    let pair = |text: String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
+        _ => {
+            Err(raise(Error::usage(format!("{call}: a tag is KEY=VALUE, got {text:?}")).hint("such as tp=8")))
+        }
+    };
+    texts(list).into_iter().map(pair).collect()
+}
+
+fn save_as(state: &State, call: &str, folder: &str, rows: Array, format: TableFormat) -> Fallible<String> {
+    let rows = self::rows(call, rows)?;
+    let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
+    let write = || {
+        let bytes = format.bytes(&rows, state.console.words())?;
+        aggregate::save(&state.experiment.may_write(folder)?, &bytes, format.ending())
+    };
+    let path = state.experiment.quota.saving(call, write).map_err(raise)?;
+    Ok(path.display().to_string())
 }
 
 #[export_module]
@@ -193,16 +223,95 @@ mod functions {
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 
+    /// The paths of results folders, oldest first: those that are named, the newest ones, or all.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn folders(context: NativeCallContext, options: Map) -> Fallible<Array> {
+        let state = State::of(&context);
+        let mut opts = Opts::of(&FOLDERS, options);
+        let mut wanted = Wanted {
+            names: texts(opts.take("names")?.unwrap_or_default()),
+            all: opts.get("all")?,
+            last: Some(opts.get::<u64>("last")?).filter(|last| *last > 0).map(|last| last as usize),
+            model: Some(opts.get::<String>("model")?).filter(|model| !model.is_empty()),
+            tags: Vec::new(),
+        };
+        wanted.tags = tags_of("folders", opts.take("tags")?.unwrap_or_default())?;
+        opts.finish()?;
+        let newest = wanted.names.is_empty() && !wanted.all && wanted.last.is_none();
+        let found = if newest { found_newest(&state) } else { found(&state) }.map_err(raise)?;
+        let experiment = &state.experiment;
+        let parent = experiment.switches.results(&experiment.host);
+        let paths = wanted.folders(&found, &parent, &experiment.host.cwd()).map_err(raise)?;
+        let mut shown = Array::new();
+        for path in paths {
+            let path = path.display().to_string();
+            experiment.access.may_read(&path).map_err(raise)?;
+            shown.push(path.into());
+        }
+        Ok(shown)
+    }
+
+    /// One map for every run of several results folders, or for every cell of repeats, with the columns of
+    /// the aggregated CSV.
+    #[rhai_fn(name = "aggregate", volatile, return_raw)]
+    pub fn aggregate_folders(context: NativeCallContext, folders: Array, options: Map) -> Fallible<Array> {
+        let state = State::of(&context);
+        let mut opts = Opts::of(&AGGREGATE, options);
+        let model = Some(opts.get::<String>("model")?).filter(|model| !model.is_empty());
+        let tags = tags_of("aggregate", opts.take("tags")?.unwrap_or_default())?;
+        let view = opts.take_word("view", &View::ALL)?.unwrap_or_default();
+        let fold_repeats = opts.take_word("repeats", &REPEATS)?.unwrap_or_default();
+        opts.finish()?;
+        let mut paths = Vec::new();
+        for folder in texts(folders) {
+            let folder = state.experiment.access.may_read(&folder).map_err(raise)?;
+            state.experiment.access.check_links(&folder).map_err(raise)?;
+            paths.push(folder);
+        }
+        let wanted = Wanted { model, tags, ..Wanted::default() };
+        let gathered = gather(&paths, &Gathering { wanted, view, fold_repeats }).map_err(raise)?;
+        gathered.warnings.iter().for_each(|warning| state.console.warn(warning));
+        Ok(gathered.rows.iter().map(|row| json::to_map(row).into()).collect())
+    }
+
+    /// Where the results folders are.
+    #[rhai_fn(volatile)]
+    pub fn results_parent(context: NativeCallContext) -> String {
+        let state = State::of(&context);
+        state.experiment.switches.results(&state.experiment.host).display().to_string()
+    }
+
     /// Writes rows of `aggregate` as `aggregate_results_<date>.csv` into a results folder, with
     /// English and Chinese headers. Returns the path.
     #[rhai_fn(volatile, return_raw)]
     pub fn save_csv(context: NativeCallContext, folder: &str, rows: Array) -> Fallible<String> {
-        let rows = self::rows("save_csv", rows)?;
+        save_as(&State::of(&context), "save_csv", folder, rows, TableFormat::Csv)
+    }
+
+    /// The same as a file of another format: `"csv"`, `"parquet"`, `"json"` or `"markdown"`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn save_rows(
+        context: NativeCallContext,
+        folder: &str,
+        rows: Array,
+        format: &str,
+    ) -> Fallible<String> {
+        let known = TableFormat::ALL.into_iter().find(|(name, _)| *name == format);
+        let Some((_, format)) = known else {
+            let names = TableFormat::ALL.map(|(name, _)| name).join(", ");
+            let told = format!("save_rows: the format must be one of {names}, got {format:?}");
+            return Err(raise(Error::usage(told)));
+        };
+        save_as(&State::of(&context), "save_rows", folder, rows, format)
+    }
+
+    /// Rows of `aggregate` as a Markdown table of the columns that one reads first.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn markdown(context: NativeCallContext, rows: Array) -> Fallible<String> {
+        let rows = self::rows("markdown", rows)?;
         let state = State::of(&context);
-        let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
-        let write = || aggregate::save(&state.experiment.may_write(folder)?, &rows);
-        let path = state.experiment.quota.saving("save_csv", write).map_err(raise)?;
-        Ok(path.display().to_string())
+        let bytes = TableFormat::Markdown.bytes(&rows, state.console.words()).map_err(raise)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The newest aggregated CSV among the results.

@@ -1,6 +1,7 @@
 //! The options of functions that read files and find results.
 
-use super::table::{OptionKind, OptionRow, Table, is_text};
+use super::table::{self, OptionKind, OptionRow, Table, is_text};
+use crate::stats::view::View;
 
 pub static KNOWN_KEYS: Table = Table::new(
     "known_keys",
@@ -28,3 +29,47 @@ pub static RESULTS: Table = Table::new(
             .or_else("all"),
     ],
 );
+
+pub static FOLDERS: Table = Table::new(
+    "folders",
+    &[
+        keys("names", "folders by name, path or pattern", "[\"llama_*\"]"),
+        OptionRow::new("all", OptionKind::Truth, "every folder with runs", "true").or(|| false.into()),
+        OptionRow::new("last", OptionKind::Whole(0, i64::MAX), "the newest so many; 0: the newest", "5")
+            .unit("folders")
+            .or(|| 0_i64.into()),
+        OptionRow::new(
+            "model",
+            OptionKind::Text,
+            "those of this model alone, by its whole or its short name",
+            "\"llama\"",
+        )
+        .or(|| "".into()),
+        keys("tags", "look into all folders for runs with these tags, KEY=VALUE", "[\"tp=8\"]"),
+    ],
+);
+
+pub static AGGREGATE: Table = Table::new(
+    "aggregate",
+    &[
+        OptionRow::new("model", OptionKind::Text, "runs of this model alone", "\"llama\"").or(|| "".into()),
+        keys("tags", "runs with these tags alone, KEY=VALUE", "[\"tp=8\"]"),
+        OptionRow::new(
+            "view",
+            OptionKind::Word(|| table::words(&View::ALL)),
+            "whose definitions the numbers follow; made again from the rows of requests",
+            "\"vllm\"",
+        )
+        .or(|| "rampant".into()),
+        OptionRow::new(
+            "repeats",
+            OptionKind::Word(|| table::words(&REPEATS)),
+            "\"fold\": runs of the same cell are one row of all their requests, with the spread between them",
+            "\"fold\"",
+        )
+        .or(|| "each".into()),
+    ],
+);
+
+/// Whether repeats are folded.
+pub const REPEATS: [(&str, bool); 2] = [("each", false), ("fold", true)];

@@ -48,6 +48,8 @@ pub static CALLS: &[Call] = &[
     call("comparison_charts", 1, 2, &chart::COMPARISON_CHARTS),
     call("known_keys", 2, 3, &files::KNOWN_KEYS),
     call("results", 0, 1, &files::RESULTS),
+    call("folders", 0, 1, &files::FOLDERS),
+    call("aggregate", 1, 2, &files::AGGREGATE),
 ];
 
 /// The function of this name that is called with so many arguments.

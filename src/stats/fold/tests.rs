@@ -10,6 +10,7 @@ use super::super::occupancy::Occupancy;
 use super::super::token_bins::TokenBins;
 use super::super::truth::{Errors, Truth};
 use super::super::values::Values;
+use super::super::view::{View, ViewStats};
 use super::super::vllm::{Detailed, Meta, VllmResult};
 use super::super::weighed::Weighed;
 use super::super::{ClientSeries, Limit, Slo, Summary, Window};
@@ -186,6 +187,22 @@ fn what_scripts_ask_for() {
         let json = VllmResult::new(&summary, Meta::default()).detailed(detailed);
         (serde_json::to_string(json.map()).expect("JSON"), Vec::new())
     });
+}
+
+#[test]
+fn the_views_of_other_tools() {
+    for (name, view) in View::ALL {
+        let of = |mut stats: ViewStats| {
+            stats.close(None);
+            numbers_of_map(&stats.columns())
+        };
+        holds(name, || ViewStats::new(view), of);
+    }
+}
+
+fn numbers_of_map(map: &serde_json::Map<String, serde_json::Value>) -> Said {
+    let numbers = map.values().map(serde_json::Value::as_f64);
+    (String::new(), numbers_of(numbers))
 }
 
 #[test]

@@ -1,0 +1,191 @@
+//! `TableFormat`: as what the rows of `aggregate` are written.
+
+use crate::error::Result;
+use crate::lang::Lang;
+use crate::stats::csv;
+use crate::store::table;
+use serde_json::{Map, Value};
+
+type Row = Map<String, Value>;
+
+/// What a file of rows can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableFormat {
+    /// With English and Chinese headers.
+    #[default]
+    Csv,
+    Parquet,
+    Json,
+    /// A table of the columns that one reads first.
+    Markdown,
+}
+
+impl TableFormat {
+    pub const ALL: [(&'static str, TableFormat); 4] = [
+        ("csv", TableFormat::Csv),
+        ("parquet", TableFormat::Parquet),
+        ("json", TableFormat::Json),
+        ("markdown", TableFormat::Markdown),
+    ];
+
+    pub fn ending(self) -> &'static str {
+        match self {
+            TableFormat::Csv => "csv",
+            TableFormat::Parquet => "parquet",
+            TableFormat::Json => "json",
+            TableFormat::Markdown => "md",
+        }
+    }
+
+    pub fn bytes(self, rows: &[Row], lang: Lang) -> Result<Vec<u8>> {
+        match self {
+            TableFormat::Csv => Ok(csv::write(rows)),
+            TableFormat::Parquet => table::to_parquet(&rows.iter().map(typed).collect::<Vec<_>>()),
+            TableFormat::Json => {
+                let mut text = serde_json::to_vec_pretty(rows).expect("maps of JSON values are JSON");
+                text.push(b'\n');
+                Ok(text)
+            }
+            TableFormat::Markdown => Ok(markdown(rows, lang).into_bytes()),
+        }
+    }
+}
+
+/// A column has one type, whatever is in it: `request_rate` is a number, null without a limit, and labels are
+/// text.
+fn typed(row: &Row) -> Row {
+    let whole = |key: &str| {
+        ["num_prompts", "max_concurrency", "completed", "failed", "input_len", "output_len", "repeats"]
+            .contains(&key)
+            || key.starts_with("total_") && key.ends_with("_tokens")
+    };
+    let known = |key: &str| csv::HEADER.iter().chain(&csv::LAST).any(|(name, _)| *name == key);
+    let label =
+        |key: &str| ["tp", "data_type", "batch", "date"].contains(&key) || !known(key) && !is_number(key);
+    let value = |key: &String, value: &Value| match value {
+        Value::Null => Value::Null,
+        Value::String(_) if is_number(key) => Value::Null,
+        Value::Number(number) if is_number(key) => number.as_f64().into(),
+        Value::Number(number) if whole(key) => number.as_f64().map(|number| number as i64).into(),
+        Value::String(_) => value.clone(),
+        other if label(key) => other.to_string().into(),
+        other => other.clone(),
+    };
+    row.iter().map(|(key, of)| (key.clone(), value(key, of))).collect()
+}
+
+/// A column of numbers with a fraction.
+fn is_number(key: &str) -> bool {
+    let spread = ["_min", "_max", "_std_between"].iter().find_map(|ending| key.strip_suffix(ending));
+    let key = spread.unwrap_or(key);
+    [
+        "request_rate",
+        "burstiness",
+        "duration",
+        "request_goodput",
+        "prompt_tokens",
+        "completion_tokens",
+        "rtfx",
+    ]
+    .contains(&key)
+        || key.ends_with("_ms")
+        || key.ends_with("_throughput")
+}
+
+/// The columns of the table, each with its decimals.
+const SHOWN: [(&str, usize); 15] = [
+    ("date", 0),
+    ("model_id", 0),
+    ("filename", 0),
+    ("max_concurrency", 0),
+    ("request_rate", 2),
+    ("completed", 0),
+    ("failed", 0),
+    ("request_throughput", 3),
+    ("output_throughput", 1),
+    ("mean_ttft_ms", 2),
+    ("p99_ttft_ms", 2),
+    ("mean_tpot_ms", 2),
+    ("mean_itl_ms", 2),
+    ("mean_e2el_ms", 1),
+    ("repeats", 0),
+];
+
+fn markdown(rows: &[Row], lang: Lang) -> String {
+    let there = |key: &str| rows.iter().any(|row| row.get(key).is_some_and(|value| !value.is_null()));
+    let last = csv::LAST.iter().map(|(key, _)| (*key, 0)).chain([("view", 0)]);
+    let columns: Vec<(&str, usize)> =
+        SHOWN.into_iter().chain(last).filter(|(key, _)| there(key) || *key == "verdict").collect();
+    let head = |key: &str| {
+        let known = csv::HEADER.iter().chain(&csv::LAST).find(|(english, _)| *english == key);
+        known.map_or(key, |(english, chinese)| lang.pick(english, chinese)).to_string()
+    };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(columns.iter().map(|(key, _)| head(key)).collect());
+    let rule = |(key, _): &(&str, usize)| if is_text(key) { "---" } else { "---:" }.to_string();
+    text += &line(columns.iter().map(rule).collect());
+    for row in rows {
+        text += &line(columns.iter().map(|(key, decimals)| shown(row.get(*key), *decimals)).collect());
+    }
+    text
+}
+
+fn is_text(key: &str) -> bool {
+    ["date", "model_id", "filename", "verdict", "marks", "view"].contains(&key)
+}
+
+/// A value that belongs into a cell: no bar and no line break may leave it.
+fn shown(value: Option<&Value>, decimals: usize) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.replace('|', "\\|").replace(['\n', '\r'], " "),
+        Some(Value::Number(number)) => match number.as_f64() {
+            Some(number) => format!("{number:.decimals$}"),
+            None => number.to_string(),
+        },
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rows() -> Vec<Row> {
+        let rows = json!([
+            {"date": "d", "filename": "a|b", "request_rate": "inf", "mean_ttft_ms": 12.345, "tp": 8, "failed": 0,
+             "verdict": "client_bound", "marks": "~p99_ttft_ms"},
+            {"date": "d", "filename": "c", "request_rate": 4, "mean_ttft_ms": null, "tp": "8", "failed": 2,
+             "verdict": "valid", "marks": null},
+        ]);
+        rows.as_array().unwrap().iter().map(|row| row.as_object().unwrap().clone()).collect()
+    }
+
+    #[test]
+    fn verdicts_and_marks_are_in_every_format() {
+        for (name, format) in TableFormat::ALL {
+            let bytes = format.bytes(&rows(), Lang::English).unwrap();
+            assert!(bytes.windows(12).any(|part| part == b"client_bound"), "{name}");
+            assert!(bytes.windows(12).any(|part| part == b"~p99_ttft_ms"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_markdown_table_has_one_line_a_row() {
+        let text = markdown(&rows(), Lang::English);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[0], "| date | filename | request_rate | failed | mean_ttft_ms | verdict | marks |");
+        assert_eq!(lines[2], "| d | a\\|b | inf | 0 | 12.35 | client_bound | ~p99_ttft_ms |");
+        assert!(markdown(&rows(), Lang::Chinese).contains("结论"));
+    }
+
+    #[test]
+    fn a_column_has_one_type_whatever_is_in_it() {
+        let typed: Vec<Row> = rows().iter().map(typed).collect();
+        assert_eq!((&typed[0]["request_rate"], &typed[1]["request_rate"]), (&Value::Null, &json!(4.0)));
+        assert_eq!((&typed[0]["tp"], &typed[1]["tp"]), (&json!("8"), &json!("8")));
+        assert_eq!(typed[1]["failed"], json!(2));
+    }
+}
