@@ -127,6 +127,7 @@ mod tests {
             "request" => "target(\"http://127.0.0.1:8000\"), ",
             "comparison_charts" => "[#{ a: 1 }], ",
             "known_keys" => "#{}, \"plan.yaml\", ",
+            "aggregate" => "[\"results/a\"], ",
             _ => "",
         };
         format!("{function}({before}{map});\n")
