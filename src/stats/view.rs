@@ -58,6 +58,20 @@ impl View {
     }
 }
 
+/// When the events of a reply came that vLLM's client takes for tokens, microseconds since `sent`.
+pub fn choices_us(record: &Record) -> impl Iterator<Item = u32> + '_ {
+    let events = &record.timeline.events;
+    let known = record.streamed && record.timeline.sent.is_some();
+    let pairs =
+        events.at_us.iter().zip(&events.kind).filter(move |(_, kind)| known && kind.has(EventKind::CHOICES));
+    pairs.map(|(at, _)| *at)
+}
+
+/// Whether vLLM's client calls a request a success that had so many of those events.
+pub fn is_vllm_success(record: &Record, events: usize) -> bool {
+    record.timeline.sent.is_some() && View::Vllm.takes(record, events)
+}
+
 /// The numbers of a run, or of several, by the definitions of a [`View`].
 #[derive(Debug, Clone, Default)]
 pub struct ViewStats {

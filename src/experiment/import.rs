@@ -1,0 +1,191 @@
+//! `rampant import`: results of other tools as a results folder.
+
+mod aiperf;
+mod found;
+mod guidellm;
+mod reply;
+mod source;
+mod vllm;
+
+use crate::error::{Error, Result};
+use crate::os;
+use crate::record::{PackedRecord, Record};
+use crate::stats::{Summary, Window};
+use crate::store::folder::{self, short_model_name};
+use crate::store::manifest::{sha256, versions};
+use crate::store::{Folder, RowWriter, RunIdentity, identity, runs, statistics};
+use chrono::TimeZone;
+use found::Found;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// What an import made.
+#[derive(Debug, Default)]
+pub struct Imported {
+    pub folder: PathBuf,
+    pub experiment_id: String,
+    pub runs: usize,
+    pub requests: usize,
+    /// The folder was there: the same files were imported before.
+    pub before: bool,
+    pub notes: Vec<String>,
+}
+
+/// Reads the files and puts their results into one folder below `parent`. The folder's id follows from what is
+/// in the files: importing them again finds it.
+pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut read = Vec::new();
+    for path in files {
+        let bytes = std::fs::read(path)
+            .map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
+        let results = source::read(path, &bytes)?;
+        if results.is_empty() {
+            return Err(Error::usage(format!("{} holds no result", path.display())));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        read.push((name, sha256(&bytes), results[0].tool));
+        found.extend(results);
+    }
+    let mut hashes: Vec<&str> = read.iter().map(|(_, hash, _)| hash.as_str()).collect();
+    hashes.sort_unstable();
+    let hash = sha256(hashes.join("\n"));
+    let began_ms = found.iter().filter_map(|one| one.began_ms).min().unwrap_or_default();
+    let experiment_id = identity::new_id(began_ms, chance(&hash));
+    let mut imported = Imported { experiment_id, runs: found.len(), ..Imported::default() };
+    if let Some(there) = imported_before(parent, &imported.experiment_id)? {
+        return Ok(Imported { folder: there, before: true, ..imported });
+    }
+    let model = found.iter().find_map(|one| one.text("model_id")).unwrap_or_default();
+    let began = chrono::Local.timestamp_millis_opt(began_ms).single().unwrap_or_default();
+    let folder =
+        Folder::create(parent, &short_model_name(&model), &began.format("%Y%m%d_%H%M%S").to_string())?;
+    let name = folder.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let sources: Vec<Value> =
+        read.iter().map(|(file, hash, tool)| json!({"file": file, "sha256": hash, "tool": tool})).collect();
+    let about = json!({
+        "experiment_id": imported.experiment_id,
+        "folder": name,
+        "versions": versions(),
+        "started_ms": began_ms,
+        "started": began.to_rfc3339(),
+        "model": model,
+        "imported": {"at_ms": os::wall() / 1_000_000, "files": sources},
+        "runs": [],
+    });
+    folder.manifest(|map| map.extend(about.as_object().cloned().unwrap_or_default()))?;
+    let mut names: Vec<String> = Vec::new();
+    let mut entries = Vec::new();
+    for (index, mut one) in found.into_iter().enumerate() {
+        let run = free(&one.run_name(), &mut names);
+        let of = RunIdentity {
+            experiment_id: imported.experiment_id.clone(),
+            folder: name.clone(),
+            index: index as u32,
+            cell: run.clone(),
+            traffic: run.clone(),
+            run,
+        };
+        imported.requests += one.records.len();
+        imported.notes.extend(one.note.take().map(|note| format!("{}: {note}", of.run)));
+        if one.records.is_empty() {
+            imported.notes.push(format!(
+                "{}: it has no single requests: a row of the run alone, no view and no series",
+                of.run
+            ));
+        }
+        entries.push(json!({"name": of.run, "index": index, "tags": one.tags(), "zero_ms": one.began_ms}));
+        write_run(&folder, &of, one)?;
+    }
+    folder.manifest(|map| {
+        map.insert("runs".into(), entries.into());
+        map.insert("ended_ms".into(), (os::wall() / 1_000_000).into());
+        map.insert("exit_code".into(), 0.into());
+    })?;
+    imported.folder = folder.path().to_path_buf();
+    Ok(imported)
+}
+
+fn write_run(folder: &Folder, of: &RunIdentity, mut one: Found) -> Result<()> {
+    let records = std::mem::take(&mut one.records);
+    let mut row = Map::new();
+    row.insert("experiment_id".into(), of.experiment_id.clone().into());
+    row.insert("run_id".into(), of.run_id().into());
+    row.insert("folder".into(), of.folder.clone().into());
+    row.insert("run".into(), of.run.clone().into());
+    row.insert("cell".into(), of.cell.clone().into());
+    row.insert("run_index".into(), of.index.into());
+    let summary = (!records.is_empty()).then(|| summed(&records));
+    for (key, value) in one.row() {
+        row.insert(key, value);
+    }
+    if let Some(summary) = &summary {
+        for (key, value) in summary.columns() {
+            row.entry(key).or_insert_with(|| value.into());
+        }
+        let span = summary.span();
+        row.insert("window_start_ns".into(), span.map(|(start, _)| start).into());
+        row.insert("window_end_ns".into(), span.map(|(_, end)| end).into());
+    }
+    row.insert("zero_ms".into(), one.began_ms.unwrap_or_default().into());
+    row.insert("traffic".into(), of.traffic.clone().into());
+    row.insert("rows_written".into(), records.len().into());
+    // No run of ours: nobody watched the client that made it.
+    let marks = one.text("marks").unwrap_or_default();
+    let remarks: Vec<&str> = std::iter::once("imported").chain(marks.split_whitespace()).collect();
+    row.insert("remarks".into(), remarks.join(",").into());
+    if let Some(summary) = &summary {
+        write_rows(folder, of, one.began_ms.unwrap_or_default(), records)?;
+        statistics::append(folder.path(), of, &super::row::statistics(summary))?;
+    }
+    runs::append(folder.path(), row)
+}
+
+fn summed(records: &[Record]) -> Summary {
+    let mut summary = Summary::new(Window::UNKNOWN, None, false);
+    records.iter().for_each(|record| summary.add(record));
+    summary.close();
+    summary
+}
+
+fn write_rows(folder: &Folder, of: &RunIdentity, zero_ms: i64, records: Vec<Record>) -> Result<()> {
+    let mut writer = RowWriter::start(folder.path(), of.clone())?;
+    writer.begin(zero_ms);
+    for batch in records.chunks(256) {
+        writer.write(batch.iter().cloned().map(PackedRecord::from).collect())?;
+    }
+    writer.finish().map(drop)
+}
+
+/// A name that no other run has.
+fn free(wanted: &str, names: &mut Vec<String>) -> String {
+    let mut name = wanted.to_string();
+    for n in 2.. {
+        if !names.contains(&name) {
+            break;
+        }
+        name = format!("{wanted}-{n}");
+    }
+    names.push(name.clone());
+    name
+}
+
+fn chance(hash: &str) -> [u8; 10] {
+    let mut chance = [0; 10];
+    for (byte, digits) in chance.iter_mut().zip(hash.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(&String::from_utf8_lossy(digits), 16).unwrap_or_default();
+    }
+    chance
+}
+
+/// The folder into which the same files went before.
+fn imported_before(parent: &Path, experiment_id: &str) -> Result<Option<PathBuf>> {
+    let same = |path: &PathBuf| {
+        let manifest = Folder::open(path).and_then(|folder| folder.read_manifest()).unwrap_or_default();
+        manifest.get("exit_code").is_some() && identity::experiment_id(&manifest) == experiment_id
+    };
+    Ok(folder::look(parent)?.found.into_iter().map(|found| found.path).find(same))
+}
+
+#[cfg(test)]
+mod tests;

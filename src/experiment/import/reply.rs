@@ -1,0 +1,68 @@
+//! A request of another tool as a record.
+
+use crate::record::{EventKind, Outcome, Record, Timeline};
+
+/// What a tool says of one request; times in seconds, those of events since the start.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub seq: u64,
+    pub start: f64,
+    pub events: Vec<f64>,
+    /// End of the body since the start, where it is known.
+    pub end: Option<f64>,
+    pub input: Option<u64>,
+    pub output: Option<u64>,
+    pub error: Option<String>,
+    pub id: String,
+    pub turn: u32,
+    pub text: Option<String>,
+}
+
+impl Told {
+    pub fn record(self) -> Record {
+        let nanos = |seconds: f64| (seconds * 1e9).round() as i64;
+        let start = nanos(self.start);
+        let mut timeline = Timeline::planned(start, start);
+        timeline.sent = Some(start);
+        for at in &self.events {
+            timeline.events.push(
+                (at * 1e6).round() as u32,
+                EventKind::CONTENT.with(EventKind::CHOICES),
+                0,
+                0,
+            );
+        }
+        let last = self.events.last().copied().unwrap_or_default();
+        timeline.end = start + nanos(self.end.unwrap_or(last).max(last));
+        let mut record = Record::blank();
+        record.seq = self.seq;
+        record.session = self.seq;
+        record.turn = self.turn;
+        record.id = self.id;
+        // What a tool did not stream has no first event.
+        record.streamed = !self.events.is_empty() || self.end.is_none();
+        record.timeline = timeline;
+        record.outcome = if self.error.is_none() { Outcome::Success } else { Outcome::Aborted };
+        record.error = self.error.map(|words| words.chars().take(500).collect());
+        let count = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
+        record.usage.input = count(self.input);
+        record.asked_input = record.usage.input;
+        record.usage.output = count(self.output);
+        record.asked_output = record.usage.output.unwrap_or_default();
+        record.text = self.text.filter(|text| !text.is_empty());
+        record
+    }
+}
+
+/// Times of `n` events from the first to the last, evenly apart.
+pub fn spread(first: f64, last: f64, n: u64) -> Vec<f64> {
+    match n {
+        0 => Vec::new(),
+        1 => vec![first],
+        // More than any reply has.
+        n => {
+            let n = n.min(1 << 20);
+            (0..n).map(|i| first + (last - first) * i as f64 / (n - 1) as f64).collect()
+        }
+    }
+}
