@@ -27,6 +27,7 @@ use rampant::stats::lines::Lines;
 use rampant::stats::names::Metric;
 use rampant::stats::occupancy::Occupancy;
 use rampant::stats::values::Values;
+use rampant::stats::view::{View, ViewStats};
 use rampant::stats::{ClientSeries, Fold, Summary, Window};
 use rig::{Result, digits, print_table, tell};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ use std::time::Instant;
 type Work = fn(&Path) -> Result<()>;
 
 /// Name and work; each is a process of its own.
-const WORKS: [(&str, Work); 10] = [
+const WORKS: [(&str, Work); 15] = [
     ("charts(), all pictures", all),
     ("picture of distributions", distributions),
     ("picture over time", over_time),
@@ -47,6 +48,11 @@ const WORKS: [(&str, Work); 10] = [
     ("chart of kind cdf, ttft", |folder| cdf(folder, "ttft")),
     ("chart of kind cdf, itl", |folder| cdf(folder, "itl")),
     ("chart of kind cdf, queue_delay", |folder| cdf(folder, "queue_delay")),
+    ("aggregate --view rampant", |folder| viewed(folder, View::Rampant)),
+    ("aggregate --view vllm", |folder| viewed(folder, View::Vllm)),
+    ("aggregate --view guidellm", |folder| viewed(folder, View::Guidellm)),
+    ("aggregate --view aiperf", |folder| viewed(folder, View::Aiperf)),
+    ("aggregate --view inference-perf", |folder| viewed(folder, View::InferencePerf)),
 ];
 
 /// What a child is asked with.
@@ -247,6 +253,15 @@ fn by(folder: &Path, label: Label) -> Result<()> {
             value("output_tokens.rate")?
         ));
     }
+    Ok(())
+}
+
+/// What the rows of requests are read for.
+fn viewed(folder: &Path, view: View) -> Result<()> {
+    let mut stats = fold(folder, ViewStats::new(view))?;
+    stats.close(None);
+    let columns = stats.columns();
+    tell(format!("mean_ttft_ms {}, p99_itl_ms {}", columns["mean_ttft_ms"], columns["p99_itl_ms"]));
     Ok(())
 }
 

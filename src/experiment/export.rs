@@ -7,9 +7,9 @@ mod vllm;
 
 pub use files::{Export, ExportFormat, Exported};
 
+use super::recalled;
 use crate::error::{Error, Result, nearest};
 use crate::store::folder::MANIFEST;
-use crate::store::runs;
 use files::Run;
 use std::fs;
 
@@ -18,7 +18,7 @@ pub fn export(asked: &Export) -> Result<Exported> {
         let told = format!("{} is no results folder: it has no {MANIFEST}", asked.folder.display());
         return Err(Error::usage(told).hint("`rampant aggregate --list` shows the folders"));
     }
-    let all: Vec<Run> = runs::read(&asked.folder)?.into_iter().map(Run).collect();
+    let all: Vec<Run> = recalled::rows(&asked.folder)?.into_iter().map(Run).collect();
     if all.is_empty() {
         return Err(Error::usage(format!("{} holds no finished run", asked.folder.display())));
     }

@@ -16,7 +16,7 @@ use crate::store::manifest::{sha256, versions};
 use crate::store::{Folder, RowWriter, RunIdentity, identity, runs, statistics};
 use chrono::TimeZone;
 use found::Found;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// What an import made.
@@ -108,37 +108,35 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
 
 fn write_run(folder: &Folder, of: &RunIdentity, mut one: Found) -> Result<()> {
     let records = std::mem::take(&mut one.records);
-    let mut row = Map::new();
-    row.insert("experiment_id".into(), of.experiment_id.clone().into());
-    row.insert("run_id".into(), of.run_id().into());
-    row.insert("folder".into(), of.folder.clone().into());
-    row.insert("run".into(), of.run.clone().into());
-    row.insert("cell".into(), of.cell.clone().into());
-    row.insert("run_index".into(), of.index.into());
+    let zero_ms = one.began_ms.unwrap_or_default();
     let summary = (!records.is_empty()).then(|| summed(&records));
-    for (key, value) in one.row() {
-        row.insert(key, value);
-    }
-    if let Some(summary) = &summary {
-        for (key, value) in summary.columns() {
-            row.entry(key).or_insert_with(|| value.into());
-        }
-        let span = summary.span();
-        row.insert("window_start_ns".into(), span.map(|(start, _)| start).into());
-        row.insert("window_end_ns".into(), span.map(|(_, end)| end).into());
-    }
-    row.insert("zero_ms".into(), one.began_ms.unwrap_or_default().into());
-    row.insert("traffic".into(), of.traffic.clone().into());
+    let mut row = runs::blank(of);
+    row.extend(one.row());
+    let span = summary.as_ref().and_then(Summary::span);
+    let told = one.seconds().map(|seconds| (0, (seconds * 1e9).round() as i64));
+    // What the file says of its time is by its tool's definition, as are its throughputs.
+    let window = match (span, told) {
+        (Some((start, _)), Some((_, told))) => Some((start, start + told)),
+        (span, told) => told.or(span),
+    };
+    row.insert("window_start_ns".into(), window.map(|(start, _)| start).into());
+    row.insert("window_end_ns".into(), window.map(|(_, end)| end).into());
+    row.insert("last_end_ns".into(), window.map(|(_, end)| end).into());
+    row.insert("zero_ms".into(), zero_ms.into());
+    row.insert("zero_at".into(), (zero_ms * 1_000).into());
+    row.insert("stopped_by".into(), "imported".into());
     row.insert("rows_written".into(), records.len().into());
     // No run of ours: nobody watched the client that made it.
     let marks = one.text("marks").unwrap_or_default();
     let remarks: Vec<&str> = std::iter::once("imported").chain(marks.split_whitespace()).collect();
     row.insert("remarks".into(), remarks.join(",").into());
-    if let Some(summary) = &summary {
-        write_rows(folder, of, one.began_ms.unwrap_or_default(), records)?;
-        statistics::append(folder.path(), of, &super::row::statistics(summary))?;
-    }
-    runs::append(folder.path(), row)
+    let numbers = match &summary {
+        Some(summary) => super::row::statistics(summary),
+        None => one.numbers(),
+    };
+    write_rows(folder, of, zero_ms, records)?;
+    runs::append(folder.path(), row)?;
+    statistics::append(folder.path(), of, zero_ms, &numbers)
 }
 
 fn summed(records: &[Record]) -> Summary {
@@ -149,6 +147,9 @@ fn summed(records: &[Record]) -> Summary {
 }
 
 fn write_rows(folder: &Folder, of: &RunIdentity, zero_ms: i64, records: Vec<Record>) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
     let mut writer = RowWriter::start(folder.path(), of.clone())?;
     writer.begin(zero_ms);
     for batch in records.chunks(256) {

@@ -1,6 +1,7 @@
 //! `Found`: one result of another tool, as far as it says.
 
 use crate::record::Record;
+use crate::store::statistics::Statistic;
 use chrono::TimeZone;
 use serde_json::{Map, Value};
 
@@ -72,19 +73,93 @@ impl Found {
         self.values.iter().filter(label).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// As columns of `runs.parquet`, with the lengths that a name such as `io512x512_mc1_np10` tells.
+    fn number(&self, key: &str) -> Option<f64> {
+        self.values.get(key)?.as_f64()
+    }
+
+    /// How long it took, or what its throughputs say of that; that of tokens has more digits.
+    pub fn seconds(&self) -> Option<f64> {
+        let by =
+            |amount: Option<f64>, rate: &str| Some(amount? / self.number(rate).filter(|rate| *rate > 0.0)?);
+        let told = self.number("duration").filter(|seconds| *seconds > 0.0);
+        told.or_else(|| by(self.number("total_output_tokens"), "output_throughput"))
+            .or_else(|| by(self.completed(), "request_throughput"))
+    }
+
+    fn completed(&self) -> Option<f64> {
+        self.number("completed").or(self.number("num_prompts"))
+    }
+
+    /// As columns of `runs.parquet`: what was asked. The lengths that a name such as `io512x512_mc1_np10`
+    /// tells are labels, as those of a batch are.
     pub fn row(&self) -> Map<String, Value> {
-        let mut row = self.values.clone();
-        for key in ["filename", "result_dir", "prompt_tokens", "completion_tokens", "marks"] {
-            row.remove(key);
-        }
+        let mut tags = self.tags();
         let (input, output) = lengths(&self.name).unzip();
-        for (key, value) in [("input_len", input), ("output_len", output)] {
-            if row.get(key).is_none_or(Value::is_null) {
-                row.insert(key.into(), value.into());
-            }
+        for (key, of_name) in [("input_len", input), ("output_len", output)] {
+            let told = self.number(key).map(|number| number as u64).or(of_name);
+            tags.extend(told.map(|length| (key.to_string(), Value::from(length))));
+        }
+        if let Some(label) = self.values.get("label").filter(|label| !label.is_null()) {
+            tags.insert("label".into(), label.clone());
+        }
+        let text = |key: &str| Value::from(self.text(key).unwrap_or_default());
+        let whole = |key: &str| Value::from(self.number(key).map(|number| number as i64));
+        let mut row = Map::new();
+        for (ours, value) in [
+            ("date", text("date")),
+            ("api", text("endpoint_type")),
+            ("backend", text("backend")),
+            ("model", text("model_id")),
+            ("tokenizer", text("tokenizer_id")),
+            ("planned_requests", whole("num_prompts")),
+            ("max_concurrency", whole("max_concurrency")),
+            ("request_rate", self.number("request_rate").into()),
+            ("burstiness", self.number("burstiness").unwrap_or(1.0).into()),
+            ("tags", Value::Object(tags)),
+            ("verdict", self.text("verdict").filter(|verdict| !verdict.is_empty()).into()),
+            ("verdicts", self.text("verdict").filter(|verdict| !verdict.is_empty()).into()),
+        ] {
+            row.insert(ours.into(), value);
         }
         row
+    }
+
+    /// Its numbers, where there are no requests to make them from.
+    pub fn numbers(&self) -> Vec<Statistic> {
+        let mut numbers = Vec::new();
+        let mut put = |metric: &str, statistic: &str, unit: &str, value: Option<f64>| {
+            numbers.extend(value.map(|value| Statistic {
+                metric: metric.into(),
+                statistic: statistic.into(),
+                unit: unit.into(),
+                value: Some(value),
+                ..Statistic::default()
+            }));
+        };
+        let completed = self.completed();
+        let asked =
+            self.number("num_prompts").zip(completed).map(|(asked, completed)| (asked - completed).max(0.0));
+        let failed = self.number("failed").or(asked);
+        put("requests", "count", "", completed.map(|n| n + failed.unwrap_or_default()));
+        put("errors", "count", "", completed.and(Some(failed.unwrap_or_default())));
+        put("input_tokens", "sum", "", self.number("total_input_tokens"));
+        put("output_tokens", "sum", "", self.number("total_output_tokens"));
+        put("output_tokens", "peak", "1/s", self.number("max_output_tokens_per_s"));
+        put("concurrency", "max", "", self.number("max_concurrent_requests"));
+        let good = self.number("request_goodput").zip(self.seconds()).map(|(rate, seconds)| rate * seconds);
+        put("goodput", "count", "", good);
+        for metric in ["ttft", "tpot", "itl", "e2el"] {
+            for (theirs, ours) in [("mean", "mean"), ("median", "p50"), ("std", "std")] {
+                put(metric, ours, "ms", self.number(&format!("{theirs}_{metric}_ms")));
+            }
+            let percentile = |key: &str| key.strip_suffix(&format!("_{metric}_ms")).map(String::from);
+            let percentiles =
+                self.values.iter().filter_map(|(key, value)| Some((percentile(key)?, value.as_f64()?)));
+            for (statistic, value) in percentiles.filter(|(name, _)| name.starts_with('p')) {
+                put(metric, &statistic, "ms", Some(value));
+            }
+        }
+        numbers
     }
 
     /// Reads when it began from `date`, as vLLM writes it.

@@ -1,5 +1,7 @@
+use super::super::recalled;
 use super::*;
 use crate::stats::view::{View, ViewStats};
+use serde_json::Map;
 
 fn files(parent: &Path, named: &[(&str, &str)]) -> Vec<PathBuf> {
     let write = |(name, text): &(&str, &str)| {
@@ -22,7 +24,7 @@ fn the_lists_of_vllm_become_requests_of_which_its_view_says_the_same() {
     let files = files(parent.path(), &[("bench_io8x3_mc2_np3.json", DETAILED)]);
     let imported = import(&files, &parent.path().join("results")).unwrap();
     assert_eq!((imported.runs, imported.requests, imported.before), (1, 3, false));
-    let row = &runs::read(&imported.folder).unwrap()[0];
+    let row = &recalled::rows(&imported.folder).unwrap()[0];
     assert_eq!((&row["run"], &row["input_len"]), (&json!("io8x3_mc2_np3"), &json!(8)));
     assert_eq!((&row["mean_ttft_ms"], &row["request_goodput"]), (&json!(15.0), &Value::Null));
     let fold = super::super::part::Part::default().fold(
@@ -62,14 +64,19 @@ fn importing_twice_gives_one_id_and_one_folder() {
 #[test]
 fn results_that_were_appended_are_runs_and_those_without_lists_have_no_requests() {
     let parent = tempfile::tempdir().unwrap();
-    let one = r#"{"date": "20250301-101010", "model_id": "m", "completed": 4, "mean_ttft_ms": 5.5}"#;
+    let one = r#"{"date": "20250301-101010", "model_id": "m", "completed": 4, "mean_ttft_ms": 5.5,
+        "request_throughput": 2.0, "total_output_tokens": 80, "gpu": "H200"}"#;
     let files = files(parent.path(), &[("r.json", &format!("{one}\n{one}\n"))]);
     let imported = import(&files, parent.path()).unwrap();
     assert_eq!((imported.runs, imported.requests), (2, 0));
     assert!(imported.notes[0].contains("no single requests"), "{:?}", imported.notes);
     let names: Vec<Value> =
-        runs::read(&imported.folder).unwrap().into_iter().map(|row| row["run"].clone()).collect();
+        recalled::rows(&imported.folder).unwrap().into_iter().map(|row| row["run"].clone()).collect();
     assert_eq!(names, ["r", "r-2"]);
+    let row = &super::super::aggregate::rows(&imported.folder).unwrap()[0];
+    assert_eq!((&row["mean_ttft_ms"], &row["request_throughput"]), (&json!(5.5), &json!(2.0)));
+    assert_eq!((&row["output_throughput"], &row["completed"]), (&json!(40.0), &json!(4)));
+    assert_eq!((&row["gpu"], &row["marks"]), (&json!("H200"), &json!("imported")));
 }
 
 #[test]
