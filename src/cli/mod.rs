@@ -1,6 +1,7 @@
 //! The command line: argv -> which script, its arguments, and a few switches.
 
 mod command;
+mod compare;
 mod data;
 mod flags;
 mod help;
@@ -80,6 +81,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         (Some(("script", found)), _) => show_script(found.get_one::<String>("name"), host),
         (Some(("docs", found)), _) => show_docs(found, host),
         (Some(("explain", found)), _) => data::run_explain(found, host),
+        (Some(("compare", found)), _) => compare::run(found, host),
         (Some(("engine", found)), _) => serve(found),
         _ => Err(Error::usage("no command was given").hint("rampant --help")),
     }
