@@ -1,26 +1,14 @@
 //! `Cell`: the runs of one cell on both sides, read and matched.
 
-use super::Comparison;
+use super::loaded::{Loaded, load};
 use super::numbers::{self, Number};
 use super::source::{self, RunOnDisk, Runs};
+use super::wanted::Comparison;
 use crate::error::Result;
-use crate::experiment::part::Part;
 use crate::stats::metric::Metric;
-use crate::stats::names::{Name, Statistic};
 use crate::stats::versus::pairs::Pairing;
 use crate::stats::versus::rounds::{self, Design};
-use crate::stats::versus::rows::{ComparedRows, Habits};
-use crate::stats::{Summary, Window};
-
-/// A run with its requests.
-pub struct Loaded {
-    pub rows: ComparedRows,
-    /// Of requests, output tokens and all tokens: in a second.
-    pub rates: [Option<f64>; 3],
-}
-
-/// Rates that a comparison knows, as names and in this order.
-pub const RATES: [Metric; 3] = [Metric::Requests, Metric::OutputTokens, Metric::TotalTokens];
+use crate::stats::versus::rows::Habits;
 
 /// What both sides have of a cell, compared.
 pub struct Cell {
@@ -149,19 +137,6 @@ impl Cell {
     pub fn same_traffic(&self) -> bool {
         !self.differs.iter().any(Differs::matters)
     }
-}
-
-fn load(run: &RunOnDisk, metrics: &[Metric], offset: i64) -> Result<(Loaded, Vec<String>)> {
-    let (start, end) = run.window;
-    let summary = Summary::new(Window::Over { start, end }, None, false);
-    let rows = ComparedRows::new(metrics, run.window, offset);
-    let ((mut rows, mut summary), warnings) = Part::default()
-        .fold(&run.folder, &run.name, (rows, summary))
-        .map_err(|error| error.context("compare"))?;
-    summary.close();
-    rows.sort();
-    let rates = RATES.map(|metric| summary.number(Name::new(metric, Statistic::Rate)));
-    Ok((Loaded { rows, rates }, warnings))
 }
 
 /// Requests left when they were planned, whatever became of those before.

@@ -1,49 +1,27 @@
 //! `rampant compare A B`: two results, or several of each, side by side: by how much every number
 //! differs, how sure that is, and what may be said of it.
 //!
-//! [`source`] finds the runs, [`cell`] reads and matches those of one cell, [`numbers`] makes the rows of
+//! [`wanted`] is what was asked; [`source`] finds the runs, [`loaded`] reads one, [`cell`] matches those of a cell, [`numbers`] makes the rows of
 //! its table, [`verdict`] judges them, [`table`] and [`say`] write them down.
 
 mod cell;
+mod loaded;
 mod numbers;
 mod say;
 mod source;
 mod table;
 mod verdict;
+mod wanted;
+
+pub use wanted::Comparison;
 
 use crate::chart::forest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
-use crate::lang::Lang;
 use crate::stats::names::Name;
 use cell::Cell;
 use source::Side;
-use std::path::PathBuf;
 use verdict::Outcome;
-
-/// What is compared, and how.
-pub struct Comparison {
-    /// `FOLDER` or `FOLDER:RUN`, of each side.
-    pub a: Vec<String>,
-    pub b: Vec<String>,
-    /// Where folders are looked for by their names.
-    pub results: PathBuf,
-    /// As a share; `None`: 3 % of pairs, 5 % else.
-    pub margin: Option<f64>,
-    /// Fail when the second side is worse by more than this.
-    pub fail_if_worse: Option<Option<f64>>,
-    pub undecided_fails: bool,
-    /// Every run was made on a server that was started for it.
-    pub restarted: bool,
-    /// The first side is the past.
-    pub history: bool,
-    /// Empty: those that everybody asks for.
-    pub metrics: Vec<Name>,
-    /// Where the picture goes; `None`: into the second side's folder.
-    pub save: Option<PathBuf>,
-    pub lang: Lang,
-    pub quiet: bool,
-}
 
 /// Reads the name of a number that can be compared; the error is a sentence.
 pub fn name(text: &str) -> std::result::Result<Name, String> {

@@ -1,6 +1,6 @@
 //! `Number`: one row of a comparison: a statistic of both sides, and by how much it differs.
 
-use super::cell::{Loaded, RATES};
+use super::loaded::{Loaded, RATES};
 use crate::lang::Lang;
 use crate::stats::blocks::{Joins, TimeBlocks};
 use crate::stats::metric::{Better, Metric, MetricReader};

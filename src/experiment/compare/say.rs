@@ -1,11 +1,11 @@
 //! What a comparison says in words: of its sides, of pairs, of what differs, and the conclusion.
 
-use super::Comparison;
 use super::cell::{Cell, Differs, PairsSeen, WhyUnpaired};
 use super::numbers::Refused;
 use super::source::{MatchedCells, Side};
 use super::table;
 use super::verdict::{OnlyRuns, Outcome};
+use super::wanted::Comparison;
 use crate::lang::Lang;
 use crate::stats::names::Statistic;
 use crate::stats::versus::judge::Word;

@@ -69,6 +69,8 @@ pub struct Side {
     pub runs: Vec<RunOnDisk>,
     /// Each was named by itself, so that all are runs of one thing.
     named: bool,
+    /// Each thing that was given has one run.
+    single: bool,
 }
 
 impl Side {
@@ -91,7 +93,8 @@ impl Side {
         let mut folders: Vec<String> = self.runs.iter().map(|run| run.folder.display().to_string()).collect();
         folders.dedup();
         let run = self.runs.first().filter(|_| self.named && self.runs.len() == 1);
-        folders.join(", ") + &run.map_or_else(String::new, |run| format!(":{}", run.name))
+        let run = run.map_or_else(String::new, |run| format!(":{}", run.name));
+        format!("{}{run}", folders.join(", "))
     }
 
     /// The name by which it goes in a table: that of its only folder, else how many.
@@ -119,11 +122,12 @@ pub fn file_name(side: &Side) -> String {
 
 /// Reads what the folders of a side say of their runs. Folders are paths, or names of results folders.
 pub fn read(texts: &[String], results: &Path, host: &Host) -> Result<Side> {
-    let mut side = Side { runs: Vec::new(), named: true };
+    let mut side = Side { runs: Vec::new(), named: true, single: true };
     for text in texts {
         let (folder, run) = locate(text, results, host)?;
         side.named &= run.is_some();
         let found = of_folder(&folder, run.as_deref())?;
+        side.single &= found.len() == 1;
         for run in found {
             if side.runs.contains(&run) {
                 return Err(Error::usage(format!("compare: {text:?} is named twice on one side")));
@@ -190,7 +194,8 @@ pub struct MatchedCells {
     pub only_b: Vec<String>,
 }
 
-/// Matches the cells of both sides by their names; where each side has one, those, whatever their names.
+/// Matches the cells of both sides by their names; where each side has one, or where none has the name of
+/// another and each folder has one run, those, whatever their names.
 pub fn cells(a: &Side, b: &Side) -> Result<MatchedCells> {
     let names = |side: &Side| {
         let mut names: Vec<String> = Vec::new();
@@ -202,7 +207,9 @@ pub fn cells(a: &Side, b: &Side) -> Result<MatchedCells> {
         names
     };
     let (in_a, in_b) = (names(a), names(b));
-    if a.named && b.named || in_a.len() == 1 && in_b.len() == 1 {
+    let no_name_meets = !in_a.iter().any(|name| in_b.contains(name));
+    let one_thing = a.named && b.named || in_a.len() == 1 && in_b.len() == 1;
+    if one_thing || no_name_meets && a.single && b.single {
         let cells = vec![(in_b[0].clone(), (a.runs.clone(), b.runs.clone()))];
         return Ok(MatchedCells { cells, only_a: Vec::new(), only_b: Vec::new() });
     }
@@ -242,7 +249,7 @@ mod tests {
     }
 
     fn side(runs: Vec<RunOnDisk>, named: bool) -> Side {
-        Side { runs, named }
+        Side { runs, named, single: false }
     }
 
     #[test]

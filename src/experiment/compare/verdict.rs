@@ -1,8 +1,8 @@
 //! `Outcome`: what the rows of a comparison come to, each and all together.
 
-use super::Comparison;
 use super::cell::Cell;
 use super::numbers::{Number, What};
+use super::wanted::Comparison;
 use crate::stats::metric::Better;
 use crate::stats::versus::change::{Change, Missing, Span};
 use crate::stats::versus::judge::{self, Word};
