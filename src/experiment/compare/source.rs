@@ -165,7 +165,7 @@ fn locate(text: &str, results: &Path, host: &Host) -> Result<(PathBuf, Option<St
 fn of_folder(folder: &Path, run: Option<&str>) -> Result<Vec<RunOnDisk>> {
     let doing = |error: Error| error.context("compare");
     Folder::open(folder).map_err(doing)?;
-    let rows = runs::read(folder).map_err(doing)?;
+    let rows = runs::rows(folder).map_err(doing)?;
     let all: Vec<RunOnDisk> = rows.iter().map(|row| RunOnDisk::of(folder, row)).collect();
     if all.is_empty() {
         let told = format!("compare: {} holds no finished run", folder.display());
