@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod figure;
+pub mod forest;
 pub mod generic;
 pub mod run;
 pub mod server;

@@ -1,6 +1,7 @@
 //! The command line: argv -> which script, its arguments, and a few switches.
 
 mod command;
+mod compare;
 mod data;
 mod flags;
 mod help;
@@ -82,6 +83,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         (Some(("explain", found)), _) => data::run_explain(found, host),
         (Some(("import", found)), _) => data::run_import(found, host),
         (Some(("export", found)), _) => data::run_export(found, host),
+        (Some(("compare", found)), _) => compare::run(found, host),
         (Some(("engine", found)), _) => serve(found),
         _ => Err(Error::usage("no command was given").hint("rampant --help")),
     }

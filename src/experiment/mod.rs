@@ -15,6 +15,7 @@ pub(crate) mod child;
 pub mod chosen;
 pub(crate) mod collect;
 pub(crate) mod columns;
+pub(crate) mod compare;
 pub(crate) mod console;
 mod display;
 mod expected_load;

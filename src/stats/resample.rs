@@ -69,7 +69,8 @@ impl Resamples {
         self.blocks
     }
 
-    fn runs(&self) -> impl Iterator<Item = &[u8]> {
+    /// Each run that is drawn: how often each block occurs in it.
+    pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
         self.times.chunks_exact(self.blocks.max(1))
     }
 }

@@ -16,6 +16,7 @@ mod balancer;
 mod batch;
 mod calibrate;
 mod chinese;
+mod compare;
 mod data_sets;
 mod faults;
 mod interrupts;

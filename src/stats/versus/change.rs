@@ -4,13 +4,16 @@
 //! and falls out of their ratio. What is not paired is two intervals, from which that of the difference
 //! is recovered (MOVER: Zou and Donner 2008).
 
-use super::judge::critical;
+use super::student::critical;
 use crate::stats::estimate::Interval;
 use crate::stats::quotient::{Quotient, Tower};
-use crate::stats::resample::{BlockStatistic, EFFECTIVE_MIN, Resamples, Scale, interval, worth};
+use crate::stats::resample::{BlockStatistic, EFFECTIVE_MIN, RESAMPLES, Resamples, Scale, interval, worth};
 use crate::stats::sample::supports;
 use crate::stats::sketch::SketchBlocks;
 use crate::stats::statistic::Statistic;
+
+/// The 97.5th percentile of the normal distribution.
+const Z: f64 = 1.959_964;
 
 /// A value, the interval that holds the true one in 95 of 100 cases, and the degrees of freedom behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,19 +100,35 @@ pub fn of<S: BlockStatistic>((a, b): (&S, &S), values: (f64, f64), joint: bool) 
 
 fn together<S: BlockStatistic>(a: &S, b: &S, (va, vb): (f64, f64)) -> Result<Change, Missing> {
     let resamples = Resamples::of(a.blocks());
-    let few = |effective| Missing::FewBlocks { effective };
-    let span = |kind: Kind, value: f64, scale: Scale| -> Result<Span, Missing> {
-        let joint = Joint { a, b, kind };
-        let freedom = worth(&joint.influence(), joint.filled()).effective - 1.0;
-        let Interval { low, high } = interval(&joint, value, scale, &resamples).map_err(few)?;
-        Ok(Span { value, low, high, freedom })
-    };
-    let difference = span(Kind::Difference, vb - va, Scale::Plain)?;
+    let span = |kind: Kind, value: f64| drawn(&Joint { a, b, kind }, value, &resamples);
+    let difference = span(Kind::Difference, vb - va)?;
     let log_ratio = match va > 0.0 && vb > 0.0 {
-        true => Some(logarithm(span(Kind::Ratio, vb / va, Scale::Log)?)),
+        true => Some(span(Kind::LogRatio, (vb / va).ln())?),
         false => None,
     };
     Ok(Change { log_ratio, difference })
+}
+
+/// The interval of a joint statistic. What pairs share falls out, and what is left comes in lumps: a stall
+/// of one side is a block like no other. Their share of the variance lowers the degrees of freedom, down
+/// to 1, and so widens the interval; only likeness of neighbours takes it away.
+fn drawn<S: BlockStatistic>(joint: &Joint<S>, value: f64, resamples: &Resamples) -> Result<Span, Missing> {
+    let worth = worth(&joint.influence(), joint.filled());
+    let n = joint.blocks() as f64;
+    let independent = (n / worth.inflation).min(joint.filled() as f64);
+    let few = Missing::FewBlocks { effective: independent };
+    let whole = joint.of(&vec![1; joint.blocks()]).ok_or(few)?;
+    let mut moves: Vec<f64> =
+        resamples.runs().filter_map(|times| joint.of(times)).map(|drawn| drawn - whole).collect();
+    if independent < EFFECTIVE_MIN || moves.len() < RESAMPLES / 2 {
+        return Err(few);
+    }
+    moves.sort_unstable_by(f64::total_cmp);
+    let freedom = (worth.effective - 1.0).max(1.0);
+    let wider = critical(freedom) / Z * (worth.inflation * n / (n - 1.0)).sqrt();
+    let at = |share: f64| moves[(share * (moves.len() - 1) as f64).round() as usize];
+    let (low, high) = (value + wider * at(0.025), value + wider * at(0.975));
+    Ok(Span { value, low: low.min(value), high: high.max(value), freedom })
 }
 
 fn apart<S: BlockStatistic>(a: &S, b: &S, (va, vb): (f64, f64)) -> Result<Change, Missing> {
@@ -168,7 +187,7 @@ pub fn share(part: f64, whole: f64, blocks: &[(f64, f64)]) -> Option<Span> {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    Ratio,
+    LogRatio,
     Difference,
 }
 
@@ -187,7 +206,7 @@ impl<S: BlockStatistic> BlockStatistic for Joint<'_, S> {
     fn of(&self, times: &[u8]) -> Option<f64> {
         let (a, b) = (self.a.of(times)?, self.b.of(times)?);
         let value = match self.kind {
-            Kind::Ratio => b / a,
+            Kind::LogRatio => (b / a).ln(),
             Kind::Difference => b - a,
         };
         value.is_finite().then_some(value)
@@ -199,7 +218,7 @@ impl<S: BlockStatistic> BlockStatistic for Joint<'_, S> {
             return vec![0.0; self.blocks()];
         };
         let (by_a, by_b) = match self.kind {
-            Kind::Ratio if a != 0.0 && b != 0.0 => (1.0 / a, 1.0 / b),
+            Kind::LogRatio if a != 0.0 && b != 0.0 => (1.0 / a, 1.0 / b),
             _ => (1.0, 1.0),
         };
         let pulls = scaled(self.a).into_iter().zip(scaled(self.b));

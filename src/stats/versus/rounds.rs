@@ -2,7 +2,7 @@
 //! than requests do within one. A verdict about a server is drawn from rounds, never from one run a side.
 
 use super::change::{Change, Span};
-use super::judge::critical;
+use super::student::critical;
 
 /// Fewer rounds have no variance that could be told.
 pub const ROUNDS_MIN: usize = 3;

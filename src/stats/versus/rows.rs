@@ -44,12 +44,14 @@ impl Place {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ended {
     pub requests: u64,
+    pub input_tokens: u64,
     pub output_tokens: u64,
 }
 
 impl Joins for Ended {
     fn join(&mut self, other: &Ended) {
         self.requests += other.requests;
+        self.input_tokens += other.input_tokens;
         self.output_tokens += other.output_tokens;
     }
 }
@@ -67,6 +69,28 @@ pub struct Habits {
     pub forced_kept: u64,
     /// Sums over the requests whose length is known.
     pub asked: [u64; 2],
+}
+
+impl Habits {
+    pub fn merge(&mut self, other: &Habits) {
+        self.requests += other.requests;
+        self.successes += other.successes;
+        self.tokens += other.tokens;
+        self.events += other.events;
+        self.forced += other.forced;
+        self.forced_kept += other.forced_kept;
+        self.asked.iter_mut().zip(other.asked).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Tokens that come in one event; `None`: nothing was streamed.
+    pub fn tokens_an_event(&self) -> Option<f64> {
+        (self.events > 0).then(|| self.tokens as f64 / self.events as f64)
+    }
+
+    /// Replies were as long as they were forced to be.
+    pub fn keeps_forced_lengths(&self) -> bool {
+        self.successes > 0 && self.forced_kept as f64 >= 0.99 * self.successes as f64
+    }
 }
 
 /// The measured requests of a run, in any order until [`ComparedRows::sort`].
@@ -205,6 +229,7 @@ impl Fold for ComparedRows {
         if record.success() && record.timeline.end > start && record.timeline.end <= end {
             let ended = self.ended.at(self.offset + record.timeline.end);
             ended.requests += 1;
+            ended.input_tokens += u64::from(record.input_tokens().unwrap_or(0));
             ended.output_tokens += u64::from(record.output_tokens().map_or(0, |(n, _)| n));
         }
         if record.phase == Phase::Measured {
@@ -220,14 +245,7 @@ impl Fold for ComparedRows {
         self.gaps.merge(&other.gaps);
         self.gap_blocks.merge(&other.gap_blocks);
         self.ended.merge(&other.ended);
-        let (mine, theirs) = (&mut self.habits, other.habits);
-        mine.requests += theirs.requests;
-        mine.successes += theirs.successes;
-        mine.tokens += theirs.tokens;
-        mine.events += theirs.events;
-        mine.forced += theirs.forced;
-        mine.forced_kept += theirs.forced_kept;
-        mine.asked.iter_mut().zip(theirs.asked).for_each(|(sum, more)| *sum += more);
+        self.habits.merge(&other.habits);
     }
 
     fn fresh(&self) -> Self {

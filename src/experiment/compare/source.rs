@@ -1,0 +1,296 @@
+//! `Side`: the runs that one side of a comparison is made of.
+
+use crate::error::{Error, Result, nearest};
+use crate::experiment::finished;
+use crate::host::Host;
+use crate::stats::versus::rounds::ROUNDS_MIN;
+use crate::store::{Folder, runs};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// A run on disk, with what its row says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunOnDisk {
+    pub folder: PathBuf,
+    pub name: String,
+    /// Runs of one cell are repeats of each other.
+    pub cell: String,
+    /// When its zero was, milliseconds since 1970.
+    pub began_ms: i64,
+    /// Since its zero, nanoseconds.
+    pub window: (i64, i64),
+    pub traffic: String,
+    pub traffic_hash: String,
+    /// The worst, and all that hold.
+    pub verdict: String,
+    pub verdicts: String,
+    pub asked_rate: Option<f64>,
+    pub asked_concurrency: Option<f64>,
+}
+
+impl RunOnDisk {
+    fn of(folder: &Path, row: &Map<String, Value>) -> RunOnDisk {
+        let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+        let whole = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or_default() as i64;
+        let real = |key: &str| row.get(key).and_then(Value::as_f64);
+        let name = text("run");
+        let cell = Some(text("cell")).filter(|cell| !cell.is_empty());
+        RunOnDisk {
+            folder: folder.to_path_buf(),
+            cell: without_repeat(&cell.unwrap_or_else(|| name.clone())),
+            name,
+            began_ms: whole("zero_ms"),
+            window: (whole("window_start_ns"), whole("window_end_ns")),
+            traffic: text("traffic"),
+            traffic_hash: text("traffic_hash"),
+            verdict: text("verdict"),
+            verdicts: text("verdicts"),
+            asked_rate: real("asked_rate"),
+            asked_concurrency: real("asked_concurrency"),
+        }
+    }
+
+    pub fn is_steady(&self) -> bool {
+        !self.verdicts.split(',').any(|verdict| verdict.trim() == "not_steady")
+    }
+}
+
+/// A batch calls the second run of a cell `..._r2`.
+fn without_repeat(name: &str) -> String {
+    match name.rsplit_once("_r") {
+        Some((cell, n)) if !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit()) => cell.into(),
+        _ => name.into(),
+    }
+}
+
+/// The runs of one side, in the order of their starts.
+#[derive(Debug, Clone)]
+pub struct Side {
+    pub runs: Vec<RunOnDisk>,
+    /// Each was named by itself, so that all are runs of one thing.
+    named: bool,
+    /// Each thing that was given has one run.
+    single: bool,
+}
+
+impl Side {
+    /// The folder that was named last.
+    pub fn folder(&self) -> PathBuf {
+        self.runs.last().map(|run| run.folder.clone()).unwrap_or_default()
+    }
+
+    /// Of each cell only the last runs.
+    pub fn keep_latest(&mut self, most: usize) {
+        let runs = std::mem::take(&mut self.runs);
+        let later = |run: &RunOnDisk| {
+            runs.iter().filter(|other| other.cell == run.cell && other.began_ms > run.began_ms).count()
+        };
+        self.runs = runs.iter().filter(|run| later(run) < most).cloned().collect();
+    }
+
+    /// Where its runs lie.
+    pub fn place(&self) -> String {
+        let mut folders: Vec<String> = self.runs.iter().map(|run| run.folder.display().to_string()).collect();
+        folders.dedup();
+        let run = self.runs.first().filter(|_| self.named && self.runs.len() == 1);
+        let run = run.map_or_else(String::new, |run| format!(":{}", run.name));
+        format!("{}{run}", folders.join(", "))
+    }
+
+    /// The name by which it goes in a table: that of its only folder, else how many.
+    pub fn name(&self) -> String {
+        let mut folders: Vec<String> = Vec::new();
+        for run in &self.runs {
+            let name = run.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = name.unwrap_or_default();
+            if !folders.contains(&name) {
+                folders.push(name);
+            }
+        }
+        match (folders.as_slice(), self.runs.as_slice()) {
+            ([folder], [run]) if self.named => format!("{folder}:{}", run.name),
+            ([folder], _) => folder.clone(),
+            (folders, _) => format!("{} +{}", folders[0], folders.len() - 1),
+        }
+    }
+}
+
+/// A part of a file's name that tells which comparison a picture is of.
+pub fn file_name(side: &Side) -> String {
+    finished::file_name(&side.name().replace(' ', "_"))
+}
+
+/// Reads what the folders of a side say of their runs. Folders are paths, or names of results folders.
+pub fn read(texts: &[String], results: &Path, host: &Host) -> Result<Side> {
+    let mut side = Side { runs: Vec::new(), named: true, single: true };
+    for text in texts {
+        let (folder, run) = locate(text, results, host)?;
+        side.named &= run.is_some();
+        let found = of_folder(&folder, run.as_deref())?;
+        side.single &= found.len() == 1;
+        for run in found {
+            if side.runs.contains(&run) {
+                return Err(Error::usage(format!("compare: {text:?} is named twice on one side")));
+            }
+            side.runs.push(run);
+        }
+    }
+    side.runs.sort_by_key(|run| run.began_ms);
+    Ok(side)
+}
+
+/// A folder, and the run behind its colon.
+fn locate(text: &str, results: &Path, host: &Host) -> Result<(PathBuf, Option<String>)> {
+    let found = |name: &str| {
+        let places = [host.cwd().join(name), results.join(name)];
+        places.into_iter().find(|path| !name.is_empty() && path.is_dir())
+    };
+    if let Some(folder) = found(text) {
+        return Ok((folder, None));
+    }
+    if let Some((folder, run)) = text.rsplit_once(':').and_then(|(name, run)| Some((found(name)?, run))) {
+        return Ok((folder, Some(run.to_string())));
+    }
+    let error = Error::usage(format!("compare: there is no results folder {text:?}"));
+    let listed = crate::store::folder::look(results).map(|listing| listing.found).unwrap_or_default();
+    let name = text.split(':').next().unwrap_or(text);
+    Err(match nearest(name, listed.iter().map(|folder| folder.name.as_str())) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(
+            "name a folder, or FOLDER:RUN for one of its runs; `rampant aggregate --list` lists folders",
+        ),
+    })
+}
+
+fn of_folder(folder: &Path, run: Option<&str>) -> Result<Vec<RunOnDisk>> {
+    let doing = |error: Error| error.context("compare");
+    Folder::open(folder).map_err(doing)?;
+    let rows = runs::rows(folder).map_err(doing)?;
+    let all: Vec<RunOnDisk> = rows.iter().map(|row| RunOnDisk::of(folder, row)).collect();
+    if all.is_empty() {
+        let told = format!("compare: {} holds no finished run", folder.display());
+        return Err(Error::usage(told));
+    }
+    let Some(wanted) = run else { return Ok(all) };
+    let names = all.iter().map(|run| run.name.clone()).collect::<Vec<_>>();
+    let found: Vec<RunOnDisk> = all.into_iter().filter(|run| run.name == wanted).collect();
+    if found.is_empty() {
+        let told = format!("compare: {} has no run {wanted:?}", folder.display());
+        let near = nearest(wanted, names.iter().map(String::as_str));
+        let near = near.map_or_else(|| names.join(", "), |near| format!("did you mean {near}?"));
+        return Err(Error::usage(told).hint(near));
+    }
+    Ok(found)
+}
+
+/// Runs that belong together, of either side.
+pub type Runs = (Vec<RunOnDisk>, Vec<RunOnDisk>);
+
+/// The cells that both sides have, and those that only one has.
+#[derive(Debug)]
+pub struct MatchedCells {
+    pub cells: Vec<(String, Runs)>,
+    pub only_a: Vec<String>,
+    pub only_b: Vec<String>,
+}
+
+/// Matches the cells of both sides by their names; where each side has one, or where none has the name of
+/// another and each folder has one run, those, whatever their names.
+pub fn cells(a: &Side, b: &Side) -> Result<MatchedCells> {
+    let names = |side: &Side| {
+        let mut names: Vec<String> = Vec::new();
+        for run in &side.runs {
+            if !names.contains(&run.cell) {
+                names.push(run.cell.clone());
+            }
+        }
+        names
+    };
+    let (in_a, in_b) = (names(a), names(b));
+    let no_name_meets = !in_a.iter().any(|name| in_b.contains(name));
+    let one_thing = a.named && b.named || in_a.len() == 1 && in_b.len() == 1;
+    if one_thing || no_name_meets && a.single && b.single {
+        let cells = vec![(in_b[0].clone(), (a.runs.clone(), b.runs.clone()))];
+        return Ok(MatchedCells { cells, only_a: Vec::new(), only_b: Vec::new() });
+    }
+    let of = |side: &Side, cell: &str| -> Vec<RunOnDisk> {
+        side.runs.iter().filter(|run| run.cell == cell).cloned().collect()
+    };
+    let (both, only_a): (Vec<String>, Vec<String>) =
+        in_a.iter().cloned().partition(|name| in_b.contains(name));
+    if both.is_empty() {
+        let told = format!(
+            "compare: the sides have no run of the same name: A has {}, B has {}",
+            in_a.join(", "),
+            in_b.join(", ")
+        );
+        return Err(Error::usage(told).hint("name one run of each: FOLDER:RUN"));
+    }
+    let only_b = in_b.into_iter().filter(|name| !both.contains(name)).collect();
+    let cells = both.into_iter().map(|name| {
+        let runs = (of(a, &name), of(b, &name));
+        (name, runs)
+    });
+    Ok(MatchedCells { cells: cells.collect(), only_a, only_b })
+}
+
+/// Whether there are enough runs on both sides for a verdict about a server.
+pub fn enough(a: usize, b: usize, history: bool) -> bool {
+    a >= ROUNDS_MIN && (b >= ROUNDS_MIN || history && b >= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(folder: &str, name: &str, began_ms: i64) -> RunOnDisk {
+        let row = serde_json::json!({"run": name, "zero_ms": began_ms});
+        RunOnDisk::of(Path::new(folder), row.as_object().unwrap())
+    }
+
+    fn side(runs: Vec<RunOnDisk>, named: bool) -> Side {
+        Side { runs, named, single: false }
+    }
+
+    #[test]
+    fn repeats_of_a_batch_are_runs_of_one_cell() {
+        for (name, cell) in
+            [("io8x8_mc1_np4_r2", "io8x8_mc1_np4"), ("c8", "c8"), ("x_rate", "x_rate"), ("a_r", "a_r")]
+        {
+            assert_eq!(without_repeat(name), cell);
+        }
+    }
+
+    #[test]
+    fn cells_meet_by_name_and_single_ones_whatever_they_are_called() {
+        let a = side(vec![run("f", "c1", 1), run("f", "c8", 2), run("f", "c8_r2", 3)], false);
+        let b = side(vec![run("g", "c8", 4), run("g", "c64", 5)], false);
+        let matched = cells(&a, &b).unwrap();
+        assert_eq!((matched.only_a, matched.only_b), (vec!["c1".to_string()], vec!["c64".to_string()]));
+        assert_eq!(matched.cells.len(), 1);
+        assert_eq!((matched.cells[0].1.0.len(), matched.cells[0].1.1.len()), (2, 1));
+        let one =
+            cells(&side(vec![run("f", "old", 1)], false), &side(vec![run("g", "new", 2)], false)).unwrap();
+        assert_eq!(one.cells[0].0, "new");
+        let none = cells(&a, &side(vec![run("g", "x", 1), run("g", "y", 2)], false)).unwrap_err();
+        assert!(none.message.contains("A has c1, c8, B has x, y"), "{none}");
+        let named = cells(
+            &side(vec![run("f", "a1", 1), run("f", "a2", 3)], true),
+            &side(vec![run("f", "b1", 2)], true),
+        );
+        assert_eq!(named.unwrap().cells[0].1.0.len(), 2);
+    }
+
+    #[test]
+    fn a_gate_keeps_the_last_ten_of_the_past() {
+        let mut past = side((0..14).map(|i| run("f", "c8", i)).collect(), false);
+        past.keep_latest(10);
+        assert_eq!(past.runs.iter().map(|run| run.began_ms).collect::<Vec<_>>(), (4..14).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn how_many_runs_a_verdict_takes() {
+        assert!(enough(3, 3, false) && enough(3, 1, true));
+        assert!(!enough(1, 1, false) && !enough(3, 2, false) && !enough(2, 1, true));
+    }
+}
