@@ -50,12 +50,13 @@ pub fn root(built_in: Option<&Script>) -> Command {
                 ),
         )
         .subcommand(data::explain())
+        .subcommand(data::recover())
         .subcommand(engine())
 }
 
 /// The names of all commands.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let rest = ["run", "check", "params", "script", "docs", "explain", "engine", "help"];
+    let rest = ["run", "check", "params", "script", "docs", "explain", "recover", "engine", "help"];
     embedded::COMMANDS.iter().map(|(name, _)| *name).chain(rest)
 }
 

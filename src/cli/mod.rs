@@ -80,6 +80,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         (Some(("script", found)), _) => show_script(found.get_one::<String>("name"), host),
         (Some(("docs", found)), _) => show_docs(found, host),
         (Some(("explain", found)), _) => data::run_explain(found, host),
+        (Some(("recover", found)), _) => data::run_recover(found, host),
         (Some(("engine", found)), _) => serve(found),
         _ => Err(Error::usage("no command was given").hint("rampant --help")),
     }
