@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{compare, data, flags};
+use super::{compare, data, flags, recover};
 use crate::script::{Script, embedded};
 
 /// All commands. A built-in command has its own flags only when it is the one that was asked for,
@@ -53,12 +53,16 @@ pub fn root(built_in: Option<&Script>) -> Command {
         .subcommand(data::import())
         .subcommand(data::export())
         .subcommand(compare::command())
+        .subcommand(recover::command())
         .subcommand(engine())
 }
 
 /// The names of all commands.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let rest = ["run", "check", "params", "script", "docs", "compare", "explain", "import", "export", "engine", "help"];
+    let rest = [
+        "run", "check", "params", "script", "docs", "explain", "import", "export", "compare", "recover",
+        "engine", "help",
+    ];
     embedded::COMMANDS.iter().map(|(name, _)| *name).chain(rest)
 }
 

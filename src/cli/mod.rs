@@ -6,6 +6,7 @@ mod data;
 mod flags;
 mod help;
 mod pasted;
+mod recover;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,6 +85,7 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         (Some(("import", found)), _) => data::run_import(found, host),
         (Some(("export", found)), _) => data::run_export(found, host),
         (Some(("compare", found)), _) => compare::run(found, host),
+        (Some(("recover", found)), _) => recover::run(found, host),
         (Some(("engine", found)), _) => serve(found),
         _ => Err(Error::usage("no command was given").hint("rampant --help")),
     }

@@ -77,6 +77,12 @@ fn no_run(folder: &Path) -> Error {
     }
 }
 
+/// How many runs the sweeps of a folder were to make; `None` when it has no sweep.
+pub fn cells(folder: &Path) -> Option<u64> {
+    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).ok()?;
+    manifest.get("cells")?.as_u64().filter(|cells| *cells > 0)
+}
+
 /// Names of the metadata that the runs of a folder were given.
 fn tags(folder: &Path) -> Vec<String> {
     let manifest =

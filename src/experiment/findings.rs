@@ -37,6 +37,10 @@ pub struct Findings {
     pub notes: Vec<(String, Value)>,
     /// Parameters as the script read them.
     pub params: Vec<(String, Value)>,
+    /// Files that gave parameters: name and text.
+    pub presets: Vec<(String, String)>,
+    /// How many runs the sweeps so far were to make.
+    pub cells: u64,
     /// Runs whose verdict is not `valid`: name and worst verdict.
     pub doubts: Vec<(String, String)>,
     /// Runs that ended early or in which nothing succeeded, as sentences.

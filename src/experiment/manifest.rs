@@ -13,6 +13,7 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     let script = &experiment.program;
     let file = script.file_name();
     folder.save_in("script", &file, script.text.as_bytes())?;
+    save_presets(experiment, folder)?;
     let params: Map<String, Value> = experiment.findings().params.iter().cloned().collect();
     let mut whole = Map::new();
     whole.insert("versions".into(), Value::Object(manifest::versions()));
@@ -30,9 +31,37 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     whole.insert("seed_switch".into(), experiment.switches.seed.into());
     whole.insert("salt".into(), format!("{:016x}", experiment.salt).into());
     whole.insert("host".into(), manifest::Machine::here().to_json());
+    whole.insert("cells".into(), experiment.findings().cells.into());
     whole.insert("targets".into(), json!({}));
     whole.insert("runs".into(), json!([]));
     folder.manifest(|map| *map = experiment.secrets.scrub_map(whole))
+}
+
+/// The files that gave parameters stand beside the script, as they were.
+fn save_presets(experiment: &Experiment, folder: &Folder) -> Result<()> {
+    let presets = experiment.findings().presets.clone();
+    for (path, text) in presets {
+        let name = std::path::Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.filter(|name| !folder.path().join("script").join(name).exists());
+        if let Some(name) = name {
+            folder.save_in("script", &name, experiment.secrets.scrub(&text).as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// A sweep is to make so many runs, so that whoever reads the folder of a process that was killed knows
+/// what is missing.
+pub fn plan_cells(experiment: &Experiment, cells: u64) -> Result<()> {
+    let all = {
+        let mut findings = experiment.findings();
+        findings.cells += cells;
+        findings.cells
+    };
+    match experiment.folder() {
+        Some(folder) => folder.manifest(|map| drop(map.insert("cells".into(), all.into()))),
+        None => Ok(()),
+    }
 }
 
 /// Adds a finished run, its place and number of requests (warm-up too), and what is known of its
@@ -57,6 +86,11 @@ pub fn add_run(
     run.insert("seed".into(), plan.seed.to_string().into());
     run.insert("salt".into(), format!("{:016x}", plan.salt).into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
+    run.insert("requests".into(), plan.requests.into());
+    run.insert("duration_s".into(), plan.duration.map(|duration| duration.as_secs_f64()).into());
+    run.insert("warmup".into(), format!("{:?}", plan.warmup).to_lowercase().into());
+    let limits = plan.slo.iter().flat_map(|slo| &slo.limits);
+    run.insert("slo".into(), limits.map(|limit| json!({ "metric": limit.metric, "ms": limit.ms })).collect());
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());

@@ -6,7 +6,7 @@ use super::expected_load::intent;
 use super::finished::Finished;
 use super::scraping::Scraping;
 use super::server::Ready;
-use super::{Experiment, folder, manifest, recorded, row};
+use super::{Experiment, folder, manifest, recorded, recover, row, vllm};
 use crate::client::{Client, Http, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::os;
@@ -19,6 +19,7 @@ use crate::stats::words::unbroken;
 use crate::store::saving::{Saving, Trouble};
 use crate::store::writer::RowsWritten;
 use crate::store::{Folder, RunIdentity, journal, own_metrics, parts, runs, statistics};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -129,6 +130,8 @@ impl<'a> Underway<'a> {
         let of = folder.identity(index, &plan.name, &plan.traffic)?;
         let collector = Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, inbox)?;
         tell_troubles(experiment, &plan, collector.saving());
+        let note = note(experiment, &plan, ready, &of, &traffic_hash);
+        journal::begin(folder.path(), of.index, &experiment.secrets.scrub_map(note))?;
         let progress = Arc::new(Progress::of(client.live()));
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), of.clone())?;
         let underway =
@@ -209,7 +212,29 @@ fn keep(
     if finished.plan.requests.is_none() {
         recorded::tell_of(&experiment.console, &finished.plan, requests);
     }
-    manifest::add_run(experiment, finished, ready, (of, requests))
+    manifest::add_run(experiment, finished, ready, (of, requests))?;
+    journal::end(finished.folder.path(), of.index);
+    Ok(())
+}
+
+/// What is known of a run before it begins, for whoever completes its folder should we be killed.
+fn note(
+    experiment: &Experiment,
+    plan: &Plan,
+    ready: &Ready,
+    of: &RunIdentity,
+    traffic_hash: &str,
+) -> Map<String, Value> {
+    let meta = vllm::meta_of_plan(
+        plan,
+        &ready.tokens.name(),
+        os::wall() / 1_000_000,
+        plan.requests.unwrap_or_default(),
+    );
+    let parameters = experiment.findings().params.iter().cloned().collect();
+    let latest = plan.duration.map(|duration| duration.as_nanos() as i64);
+    let asked = row::asked(plan, meta, of, traffic_hash, parameters);
+    recover::note(asked, plan.open(), latest, &intent(plan))
 }
 
 /// What the end of a run means for the process.

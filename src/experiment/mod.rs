@@ -38,6 +38,7 @@ pub(crate) mod program;
 pub(crate) mod quota;
 pub mod recalled;
 pub(crate) mod recorded;
+pub(crate) mod recover;
 mod row;
 mod said;
 mod scraping;

@@ -1,6 +1,7 @@
 //! `rows`: what the runs of a folder came to, one wide row each: what `runs.parquet` says of them, their
 //! numbers as columns, and the keys of vLLM's result, from which the CSV is made.
 
+use super::recover;
 use crate::error::Result;
 use crate::stats::names::Name;
 use crate::store::runs;
@@ -11,8 +12,18 @@ use std::path::Path;
 
 type Row = Map<String, Value>;
 
-/// One row for every run of a folder, of this version of the schema or of an earlier one.
+/// One row for every run of a folder, of this version of the schema or of an earlier one. What a killed
+/// process left is completed first.
 pub fn rows(folder: &Path) -> Result<Vec<Row>> {
+    let recovered = recover::recover(folder)?;
+    let mut rows = kept(folder)?;
+    // What could not be written, or else it is among those.
+    let unwritten = recovered.runs.iter().filter(|_| recovered.unwritten.is_some());
+    rows.extend(unwritten.map(|run| wide(&run.row, &run.numbers)));
+    Ok(rows)
+}
+
+fn kept(folder: &Path) -> Result<Vec<Row>> {
     let runs = runs::rows(folder)?;
     if runs.iter().all(|run| !run.contains_key("run_id")) {
         // The first version had all of it in the same file.

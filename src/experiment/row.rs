@@ -2,12 +2,15 @@
 
 use super::finished::{Finished, facts};
 use super::vllm;
+use crate::run::Plan;
+use crate::stats::counts::Failed;
 use crate::stats::report::Report;
+use crate::stats::vllm::Meta;
 use crate::stats::{Number, Summary};
 use crate::store::RunIdentity;
 use crate::store::statistics::Statistic;
 use crate::store::writer::RowsWritten;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What the run was asked, what became of it, and what it is worth. Its numbers are in [`statistics`].
 pub fn row(
@@ -16,14 +19,32 @@ pub fn row(
     written: RowsWritten,
     parameters: Map<String, Value>,
 ) -> Map<String, Value> {
-    let plan = &finished.plan;
-    let meta = vllm::meta(finished);
+    let (plan, meta) = (&finished.plan, vllm::meta(finished));
+    let mut row = asked(plan, meta, of, &finished.traffic_hash, parameters);
+    row.insert("zero_at".into(), (finished.ended.zero_ms * 1_000).into());
+    row.insert("last_end_ns".into(), finished.summary.last_end().into());
+    row.insert("recovered".into(), false.into());
+    row.insert("rows_written".into(), written.rows.into());
+    row.insert("client_cpu_ms".into(), (finished.ended.health.cpu as f64 / 1e6).into());
+    row.extend(facts(finished));
+    row.extend(finished.summary.report().map(Report::columns).unwrap_or_default());
+    row
+}
+
+/// What is known of a run before it begins.
+pub fn asked(
+    plan: &Plan,
+    meta: Meta,
+    of: &RunIdentity,
+    traffic_hash: &str,
+    parameters: Map<String, Value>,
+) -> Map<String, Value> {
     let mut row = Map::new();
     of.put(&mut row);
     let mut put = |key: &str, value: Value| row.insert(key.into(), value);
     put("run_index", of.index.into());
     put("traffic", of.traffic.clone().into());
-    put("traffic_hash", finished.traffic_hash.clone().into());
+    put("traffic_hash", traffic_hash.into());
     put("target", plan.target.name.clone().into());
     put("api", meta.endpoint_type.into());
     put("backend", meta.backend.into());
@@ -44,14 +65,28 @@ pub fn row(
     put("tags", Value::Object(plan.tags.clone()));
     put("parameters", Value::Object(parameters));
     put("date", meta.date.into());
-    put("zero_at", (finished.ended.zero_ms * 1_000).into());
-    put("last_end_ns", finished.summary.last_end().into());
-    put("recovered", false.into());
-    put("rows_written", written.rows.into());
-    put("client_cpu_ms", (finished.ended.health.cpu as f64 / 1e6).into());
-    row.extend(facts(finished));
-    row.extend(finished.summary.report().map(Report::columns).unwrap_or_default());
     row
+}
+
+/// What the rows of a run say of it that was cut off.
+pub fn found(summary: &Summary, zero_ms: i64, rows: u64) -> Map<String, Value> {
+    let span = summary.span();
+    let failures: Vec<String> = summary.failures().iter().map(Failed::to_string).collect();
+    let Value::Object(map) = json!({
+        "zero_ms": zero_ms,
+        "zero_at": zero_ms * 1_000,
+        "date": vllm::date(zero_ms),
+        "window_start_ns": span.map(|(start, _)| start),
+        "window_end_ns": span.map(|(_, end)| end),
+        "last_end_ns": summary.last_end(),
+        "stopped_by": "killed",
+        "recovered": true,
+        "failures": failures.join(", "),
+        "rows_written": rows,
+    }) else {
+        unreachable!("a JSON object literal is an object")
+    };
+    map
 }
 
 /// The numbers of a run, as the rows that it gets in `statistics.parquet`.

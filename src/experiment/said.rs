@@ -2,6 +2,7 @@
 //! `stats::words`.
 
 use super::findings::Held;
+use super::recover::Recovered;
 use crate::lang::Lang;
 use crate::record::Adaption;
 use crate::stats::words::grouped;
@@ -46,6 +47,57 @@ impl Lang {
                 format!("已有 {held} 的完成请求在等待磁盘，无法再暂存：停止负载"),
             ),
         }
+    }
+
+    /// What became of a folder that a killed process left.
+    pub fn recovered(self, folder: &str, done: &Recovered) -> String {
+        if done.live {
+            return self.say(
+                format!("a run is still going on in {folder}: nothing was changed, and what it has saved so far is read"),
+                format!("{folder} 中仍有运行在进行：未作改动，读取目前已保存的内容"),
+            );
+        }
+        let runs: Vec<&str> = done.runs.iter().map(|run| run.of.run.as_str()).collect();
+        let (names, n) = (runs.join(self.pick(", ", "、")), runs.len());
+        let requests = grouped(done.runs.iter().map(|run| run.requests).sum());
+        if let Some(why) = &done.unwritten {
+            return self.say(
+                format!("{folder} was left by a killed process and cannot be completed ({why}); it is read as if it were"),
+                format!("{folder} 由被终止的进程遗留，无法补全（{why}）；按已补全读取"),
+            );
+        }
+        if done.is_nothing() {
+            return self.say(format!("nothing is missing in {folder}"), format!("{folder} 没有缺失"));
+        }
+        let mut en = format!("completed {folder}, which was left by a killed process");
+        let mut zh = format!("已补全被终止的进程遗留的 {folder}");
+        if done.rows > 0 {
+            let (rows, parts) = (grouped(done.rows), done.parts);
+            en += &format!("; {rows} finished requests of its journal are in requests/ now ({parts} parts)");
+            zh += &format!("；日志中的 {rows} 个已完成请求已写入 requests/（{parts} 个文件）");
+        }
+        if n > 0 {
+            en += &format!(
+                "; numbers of {names} by the {requests} requests that had finished, marked recovered"
+            );
+            zh += &format!("；{names} 的数值由已完成的 {requests} 个请求算出，标记为 recovered");
+        }
+        if done.torn > 0 {
+            en += &format!(
+                "; {} bytes at the end were cut off while they were written, and are dropped",
+                done.torn
+            );
+            zh += &format!("；末尾 {} 字节在写入时中断，已舍弃", done.torn);
+        }
+        self.say(en, zh)
+    }
+
+    /// A sweep that has not as many runs as it has cells.
+    pub fn cells_missing(self, runs: usize, cells: u64) -> String {
+        self.say(
+            format!("{runs} of {cells} runs are there: the others were never made, or failed"),
+            format!("共 {cells} 次运行，只有 {runs} 次：其余未进行或失败"),
+        )
     }
 
     pub fn charts(self, folder: &str) -> String {

@@ -5,7 +5,7 @@ use super::portion::Portion;
 use super::{Experiment, append};
 use crate::error::{Error, Result};
 use crate::os::{file, heap};
-use crate::run::Reason;
+use crate::run::{Plan, Reason};
 use crate::schedule::{Process, Shape};
 use crate::stats::metric::Metric;
 use crate::stats::vllm::{Detailed, Meta, RampUpMeta, VllmResult};
@@ -35,6 +35,19 @@ pub struct VllmOptions {
 /// What was run, in vLLM's words.
 pub fn meta(finished: &Finished) -> Meta {
     let plan = &finished.plan;
+    let tally = finished.summary.tally();
+    let requests = plan.requests.unwrap_or(tally.succeeded + tally.failed());
+    meta_of_plan(plan, &finished.tokenizer, finished.ended.zero_ms, requests)
+}
+
+/// Local time, as in vLLM's results.
+pub fn date(ms: i64) -> String {
+    let zero = chrono::Local.timestamp_millis_opt(ms).single();
+    zero.map(|zero| zero.format("%Y%m%d-%H%M%S").to_string()).unwrap_or_default()
+}
+
+/// The same of a plan; `zero_ms`: when it began, milliseconds since 1970.
+pub fn meta_of_plan(plan: &Plan, tokenizer: &str, zero_ms: i64, requests: u64) -> Meta {
     let mut metadata = plan.tags.clone();
     let burstiness = metadata.shift_remove("burstiness").and_then(|value| value.as_f64());
     let backend = metadata.shift_remove("backend").and_then(|value| value.as_str().map(str::to_string));
@@ -63,16 +76,14 @@ pub fn meta(finished: &Finished) -> Meta {
         }
         _ => None,
     };
-    let zero = chrono::Local.timestamp_millis_opt(finished.ended.zero_ms).single();
-    let tally = finished.summary.tally();
     Meta {
-        date: zero.map(|zero| zero.format("%Y%m%d-%H%M%S").to_string()).unwrap_or_default(),
+        date: date(zero_ms),
         endpoint_type: plan.target.api.name().to_string(),
         backend: backend.unwrap_or_else(|| plan.target.api.name().to_string()),
         label,
         model_id: plan.target.model.clone(),
-        tokenizer_id: finished.tokenizer.clone(),
-        num_prompts: plan.requests.unwrap_or(tally.succeeded + tally.failed()),
+        tokenizer_id: tokenizer.to_string(),
+        num_prompts: requests,
         metadata,
         request_rate: rate,
         burstiness: burstiness.unwrap_or(by_shape),

@@ -16,6 +16,7 @@ pub fn read(state: &State, path: &str, required: &[String]) -> Result<Map> {
     let real = state.experiment.access.may_read(path)?;
     let text = reading::text(state, path)?;
     let plan = yaml::parse(&text, path).map_err(Error::usage)?;
+    state.experiment.findings().presets.push((path.to_string(), text.clone()));
     let Node::Map(items) = &plan.node else {
         let told =
             format!("{path}: it must be keys with values, such as `model: NAME`, got {}", kind_of(&plan));

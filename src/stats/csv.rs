@@ -107,6 +107,7 @@ pub fn marks(run: &Map<String, Value>, percentiles: &[&str]) -> String {
     marks.extend(listed.filter(|word| !word.is_empty() && *word != verdict).map(String::from));
     match text("stopped_by") {
         "interrupted" => marks.push("interrupted".into()),
+        "killed" => marks.push("recovered".into()),
         stopped if stopped.starts_with("ended early") => marks.push("ended_early".into()),
         _ => {}
     }
@@ -339,6 +340,7 @@ mod tests {
         let valid =
             [("verdict", json!("valid")), ("verdicts", json!("valid")), ("stopped_by", json!("requests"))];
         assert_eq!(marks(&map(&valid), &percentiles), "");
+        assert_eq!(marks(&map(&[("stopped_by", json!("killed"))]), &percentiles), "recovered");
         let early = [("stopped_by", json!("ended early: 5 requests failed"))];
         assert_eq!(marks(&map(&early), &percentiles), "ended_early");
         assert_eq!(marks(&Map::new(), &percentiles), "", "a folder of an old version");

@@ -37,6 +37,20 @@ impl RunIdentity {
         }
     }
 
+    /// That of a row of `runs.parquet`; `None` when it has none.
+    pub fn from_row(row: &Map<String, Value>) -> Option<RunIdentity> {
+        let text = |key: &str| row.get(key).and_then(Value::as_str).map(str::to_string);
+        let index = row.get("run_index").and_then(Value::as_u64)?;
+        Some(RunIdentity {
+            experiment_id: text("experiment_id")?,
+            folder: text("folder")?,
+            index: u32::try_from(index).ok()?,
+            run: text("run")?,
+            cell: text("cell")?,
+            traffic: text("traffic")?,
+        })
+    }
+
     /// Unique for ever, as the id of the invocation is.
     pub fn run_id(&self) -> String {
         run_id(&self.experiment_id, self.index)

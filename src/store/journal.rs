@@ -12,6 +12,7 @@
 //! name, its name before the journal is deleted (`seal.rs`), so that at every moment, of every crash, each row is in a
 //! journal or in a whole part.
 
+use super::aside::write_aside;
 use super::identity::RunIdentity;
 use super::reader::cannot_read;
 use super::schema;
@@ -21,6 +22,7 @@ use arrow_ipc::MetadataVersion;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use arrow_schema::Schema;
+use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -52,6 +54,43 @@ pub(super) fn path(results: &Path, run: u32, part: u32) -> PathBuf {
 pub(super) fn parse(name: &str) -> Option<(u32, u32)> {
     let (run, part) = name.strip_prefix("rows-")?.strip_suffix(".arrows")?.split_once('-')?;
     run.parse().ok().zip(part.parse().ok())
+}
+
+/// The note of a run that has begun and has no row in `runs.parquet` yet.
+fn note(results: &Path, run: u32) -> PathBuf {
+    folder(results).join(format!("run-{run:03}.json"))
+}
+
+/// Notes what is known of a run before its first row, so that it can be completed by others.
+pub fn begin(results: &Path, run: u32, known: &Map<String, Value>) -> Result<()> {
+    let path = note(results, run);
+    let cannot = |error| Error::run(format!("cannot write results to {}: {error}", path.display()));
+    fs::create_dir_all(folder(results)).map_err(cannot)?;
+    let text = serde_json::to_string_pretty(known).expect("a map of JSON values is JSON");
+    write_aside(&path, text.as_bytes())
+}
+
+/// The run has its row.
+pub fn end(results: &Path, run: u32) {
+    let _ = fs::remove_file(note(results, run));
+    // Fails, as it should, while another run is in it.
+    let _ = fs::remove_dir(folder(results));
+}
+
+/// The notes that are there, by the places of their runs. One that is no whole note is left out: its run has no row.
+pub fn begun(results: &Path) -> Result<Vec<(u32, Map<String, Value>)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder(results)).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let run = name.strip_prefix("run-").and_then(|rest| rest.strip_suffix(".json")?.parse().ok());
+        let Some(run) = run else { continue };
+        let text = fs::read_to_string(entry.path()).map_err(|error| cannot_read(&entry.path(), error))?;
+        if let Ok(known) = serde_json::from_str(&text) {
+            found.push((run, known));
+        }
+    }
+    found.sort_by_key(|(run, _)| *run);
+    Ok(found)
 }
 
 /// A journal that is being written.

@@ -10,6 +10,7 @@ pub mod own_metrics;
 pub mod page;
 pub(crate) mod parts;
 pub mod reader;
+pub mod rest;
 pub mod runs;
 pub mod saving;
 pub mod schema;

@@ -1,6 +1,7 @@
 //! Read records back from the Parquet parts of a results folder.
 
 use super::decode::{Classes, DecodedRows};
+use super::identity::RunIdentity;
 use super::journal::{self, JournalBatches};
 use super::lock;
 use super::parts::{self, RowFile, RowFiles};
@@ -308,6 +309,19 @@ pub(super) fn identity(path: &Path) -> Result<(String, i64)> {
     let found = value(&footer, schema::KEY_RUN).zip(zero_ms);
     let (run, zero_ms) = found.ok_or_else(|| cannot_read(path, "its metadata names no run"))?;
     Ok((run.to_string(), zero_ms))
+}
+
+/// When a run began, milliseconds since 1970, by its first file of rows. Fails when that names none.
+pub fn zero_ms(folder: &Path, of: &RunIdentity) -> Result<i64> {
+    let files = parts::list(folder)?.live;
+    let first = files.iter().find(|file| file.run == of.index);
+    match first {
+        Some(file) if file.journal => {
+            Ok(JournalBatches::open(&file.path)?.map_or(0, |batches| batches.zero_ms))
+        }
+        Some(file) => Ok(identity(&file.path)?.1),
+        None => Ok(0),
+    }
 }
 
 /// Every batch of a Parquet file, all columns.

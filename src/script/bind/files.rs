@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::chosen::Wanted;
 use crate::experiment::gathered::{Gathering, gather};
 use crate::experiment::table_formats::TableFormat;
-use crate::experiment::{aggregate, folder as results};
+use crate::experiment::{aggregate, folder as results, recover};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::options::files::{AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS};
@@ -219,7 +219,15 @@ mod functions {
         let state = State::of(&context);
         let folder = state.experiment.access.may_read(folder).map_err(raise)?;
         state.experiment.access.check_links(&folder).map_err(raise)?;
+        let words = state.console.words();
+        let recovered = recover::recover(&folder).map_err(raise)?;
+        if !recovered.is_nothing() {
+            state.console.warn(&words.recovered(&folder.display().to_string(), &recovered));
+        }
         let rows = aggregate::rows(&folder).map_err(raise)?;
+        if let Some(cells) = aggregate::cells(&folder).filter(|cells| *cells > rows.len() as u64) {
+            state.console.warn(&words.cells_missing(rows.len(), cells));
+        }
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 

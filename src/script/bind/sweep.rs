@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 use super::result::ResultHandle;
 use super::run::Draft;
 use crate::error::{Error, ErrorKind};
+use crate::experiment::manifest;
 use crate::script::explain::explain;
 use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
@@ -103,6 +104,7 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     for point in &points {
         plan_of(context, &make, point)?;
     }
+    manifest::plan_cells(&state.experiment, points.len() as u64).map_err(raise)?;
     let mut runs = Vec::new();
     for (i, point) in points.iter().enumerate() {
         state.experiment.cells.set(i + 1, points.len(), crate::os::now());
