@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::lang::Lang;
 use crate::stats::csv::{self, RowOrigin};
 use crate::store::folder::FoundFolder;
-use crate::store::{parts, reader};
+use crate::store::{parts, reader, runs};
 use chrono::TimeZone;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value};
@@ -78,9 +78,16 @@ fn no_run(folder: &Path) -> Error {
 }
 
 /// How many runs the sweeps of a folder were to make; `None` when it has no sweep.
-pub fn cells(folder: &Path) -> Option<u64> {
+fn cells(folder: &Path) -> Option<u64> {
     let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).ok()?;
     manifest.get("cells")?.as_u64().filter(|cells| *cells > 0)
+}
+
+/// Runs that are there, and those that its sweeps were to make, where some are missing.
+pub fn missing(folder: &Path) -> Option<(usize, u64)> {
+    let cells = cells(folder)?;
+    let there = runs::rows(folder).ok()?.len();
+    (cells > there as u64).then_some((there, cells))
 }
 
 /// Names of the metadata that the runs of a folder were given.

@@ -19,7 +19,7 @@ pub fn rows(folder: &Path) -> Result<Vec<Row>> {
     let mut rows = kept(folder)?;
     // What could not be written, or else it is among those.
     let unwritten = recovered.runs.iter().filter(|_| recovered.unwritten.is_some());
-    rows.extend(unwritten.map(|run| wide(&run.row, &run.numbers)));
+    rows.extend(unwritten.map(|run| wide(&run.row, named(&run.numbers))));
     Ok(rows)
 }
 
@@ -56,6 +56,12 @@ fn kept(folder: &Path) -> Result<Vec<Row>> {
 fn column(number: &Statistic) -> String {
     let named = Name::parse(&format!("{}.{}", number.metric, number.statistic));
     named.map_or_else(|_| format!("{}_{}", number.metric, number.statistic), Name::column)
+}
+
+/// The numbers of a whole run, by the names of their columns.
+fn named(numbers: &[Statistic]) -> Row {
+    let whole = numbers.iter().filter(|number| number.part.is_empty());
+    whole.map(|number| (column(number), json!(number.value))).collect()
 }
 
 /// `numbers`: by the names of their columns.

@@ -1,6 +1,6 @@
 //! Files: read what was granted, find earlier results, save tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rhai::plugin::*;
@@ -104,6 +104,19 @@ pub fn rows(call: &str, rows: Array) -> Fallible<Vec<serde_json::Map<String, ser
         })
     };
     rows.into_iter().map(row).collect()
+}
+
+/// Completes a folder that a killed process left, and says so, and which of its runs are missing.
+fn complete(state: &State, folder: &Path) -> Fallible<()> {
+    let words = state.console.words();
+    let recovered = recover::recover(folder).map_err(raise)?;
+    if !recovered.is_nothing() {
+        state.console.warn(&words.recovered(&folder.display().to_string(), &recovered));
+    }
+    if let Some((there, cells)) = aggregate::missing(folder) {
+        state.console.warn(&words.cells_missing(there, cells));
+    }
+    Ok(())
 }
 
 fn texts(list: Array) -> Vec<String> {
@@ -219,15 +232,8 @@ mod functions {
         let state = State::of(&context);
         let folder = state.experiment.access.may_read(folder).map_err(raise)?;
         state.experiment.access.check_links(&folder).map_err(raise)?;
-        let words = state.console.words();
-        let recovered = recover::recover(&folder).map_err(raise)?;
-        if !recovered.is_nothing() {
-            state.console.warn(&words.recovered(&folder.display().to_string(), &recovered));
-        }
+        complete(&state, &folder)?;
         let rows = aggregate::rows(&folder).map_err(raise)?;
-        if let Some(cells) = aggregate::cells(&folder).filter(|cells| *cells > rows.len() as u64) {
-            state.console.warn(&words.cells_missing(rows.len(), cells));
-        }
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 
@@ -274,6 +280,7 @@ mod functions {
         for folder in texts(folders) {
             let folder = state.experiment.access.may_read(&folder).map_err(raise)?;
             state.experiment.access.check_links(&folder).map_err(raise)?;
+            complete(&state, &folder)?;
             paths.push(folder);
         }
         let wanted = Wanted { model, tags, ..Wanted::default() };
