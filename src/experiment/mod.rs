@@ -14,6 +14,7 @@ pub(crate) mod cells;
 pub(crate) mod child;
 pub(crate) mod collect;
 pub(crate) mod columns;
+pub mod configurations;
 pub(crate) mod console;
 mod display;
 mod expected_load;

@@ -7,7 +7,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, Result};
-use crate::experiment::{aggregate, folder as results};
+use crate::experiment::{aggregate, configurations, folder as results};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::options::files::{KNOWN_KEYS, RESULTS};
@@ -190,6 +190,17 @@ mod functions {
         let folder = state.experiment.access.may_read(folder).map_err(raise)?;
         state.experiment.access.check_links(&folder).map_err(raise)?;
         let rows = aggregate::rows(&folder).map_err(raise)?;
+        Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
+    }
+
+    /// As `aggregate`, with the ends of each value's 95 % interval beside it, such as
+    /// `mean_ttft_ms_low` and `mean_ttft_ms_high`, where the run has one: for `comparison_charts`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn aggregate_with_intervals(context: NativeCallContext, folder: &str) -> Fallible<Array> {
+        let state = State::of(&context);
+        let folder = state.experiment.access.may_read(folder).map_err(raise)?;
+        state.experiment.access.check_links(&folder).map_err(raise)?;
+        let rows = configurations::with_intervals(&folder).map_err(raise)?;
         Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 

@@ -46,6 +46,8 @@ pub static CALLS: &[Call] = &[
     call("request", 1, 2, &request::REQUEST),
     call("chart", 0, 1, &chart::CHART),
     call("comparison_charts", 1, 2, &chart::COMPARISON_CHARTS),
+    call("comparison_report", 1, 2, &chart::COMPARISON_REPORT),
+    call("terminal_charts", 1, 2, &chart::TERMINAL_CHARTS),
     call("known_keys", 2, 3, &files::KNOWN_KEYS),
     call("results", 0, 1, &files::RESULTS),
 ];
@@ -123,7 +125,7 @@ mod tests {
             "sweep" => "[[\"a\", [1]]], |p| p, ",
             "save_vllm" => "(), ",
             "request" => "target(\"http://127.0.0.1:8000\"), ",
-            "comparison_charts" => "[#{ a: 1 }], ",
+            "comparison_charts" | "comparison_report" | "terminal_charts" => "[#{ a: 1 }], ",
             "known_keys" => "#{}, \"plan.yaml\", ",
             _ => "",
         };
