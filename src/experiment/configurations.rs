@@ -6,9 +6,9 @@ use crate::chart::compare::{ComparedRow, PER_GPU};
 use crate::error::Result;
 use crate::stats::metric::{Better, Metric};
 use crate::store::folder::short_model_name;
-use crate::store::statistics;
+use crate::store::{runs, statistics};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 type Row = Map<String, Value>;
@@ -32,16 +32,16 @@ pub fn configurations(rows: &[Row], gpus: Option<f64>) -> Vec<ComparedRow> {
 /// interval beside it, such as `mean_ttft_ms_low` and `mean_ttft_ms_high`, where the run has one.
 pub fn with_intervals(folder: &Path) -> Result<Vec<Row>> {
     let mut rows = aggregate::rows(folder)?;
-    for told in statistics::read(folder)? {
-        let of = &told.statistic;
-        let (Some(low), Some(high), true) = (of.low, of.high, of.part.is_empty()) else { continue };
-        let Some(column) = column(&of.metric, &of.statistic) else { continue };
-        let file = format!("bench_{}.json", told.of.run);
-        for row in rows.iter_mut().filter(|row| text(row, "filename") == file) {
-            row.insert(format!("{column}_low"), low.into());
-            row.insert(format!("{column}_high"), high.into());
-        }
-    }
+    let runs = runs::rows(folder)?;
+    let ids: HashMap<&str, usize> =
+        runs.iter().enumerate().map(|(place, run)| (text(run, "run_id"), place)).collect();
+    statistics::read(folder, |run_id, of| {
+        let (Some(low), Some(high), true) = (of.low, of.high, of.part.is_empty()) else { return };
+        let row = ids.get(run_id).and_then(|place| rows.get_mut(*place));
+        let Some((row, column)) = row.zip(column(&of.metric, &of.statistic)) else { return };
+        row.insert(format!("{column}_low"), low.into());
+        row.insert(format!("{column}_high"), high.into());
+    })?;
     Ok(rows)
 }
 
