@@ -9,7 +9,7 @@ pub(super) const TICK: f64 = 12.0;
 /// Height of a line of tick labels.
 pub(super) const TICK_LINE: f64 = 15.0;
 /// Names longer than this are cut.
-const NAME_WIDTH: f64 = 230.0;
+const NAME_WIDTH: f64 = 290.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AxisSide {
@@ -81,7 +81,7 @@ impl AxisPlan {
             Scale::Names(names) => self.name_x(names, width),
             _ => {
                 let fits = |plan: &AxisPlan, ticks: &[Tick]| plan.side_by_side(ticks, width);
-                self.choose(((width / 56.0) as usize).clamp(3, 10), fits);
+                self.choose(axis, ((width / 56.0) as usize).clamp(3, 10), fits);
             }
         }
     }
@@ -95,19 +95,24 @@ impl AxisPlan {
             }
             _ => {
                 let fits = |plan: &AxisPlan, ticks: &[Tick]| plan.nearest(ticks) * height >= 20.0;
-                self.choose(((height / 42.0) as usize).clamp(2, 8), fits);
+                self.choose(axis, ((height / 42.0) as usize).clamp(2, 8), fits);
             }
         }
     }
 
-    fn choose(&mut self, most: usize, fits: impl Fn(&AxisPlan, &[Tick]) -> bool) {
+    fn choose(&mut self, axis: &Axis, most: usize, fits: impl Fn(&AxisPlan, &[Tick]) -> bool) {
         let (lo, hi) = (self.lo.min(self.hi), self.lo.max(self.hi));
-        let sets: Vec<Vec<Tick>> = if self.log {
+        let mut sets: Vec<Vec<Tick>> = if self.log {
             self.minor = ticks::log_minor(lo, hi);
             ticks::log(lo, hi, self.format)
         } else {
             (1..=most).rev().map(|count| ticks::linear(lo, hi, count, self.format)).collect()
         };
+        let asked = self.asked(axis);
+        if !asked.is_empty() {
+            self.minor.clear();
+            sets.splice(0..0, (0..5).map(|halved| asked.iter().step_by(1 << halved).cloned().collect()));
+        }
         let chosen = sets.iter().position(|set| set.len() >= 2 && fits(self, set));
         self.ticks = match chosen {
             Some(i) => sets[i].clone(),
@@ -116,6 +121,14 @@ impl AxisPlan {
         if chosen.is_none() {
             self.ticks.truncate(1);
         }
+    }
+
+    /// The places that the axis is to be labelled at.
+    fn asked(&self, axis: &Axis) -> Vec<Tick> {
+        let (lo, hi) = (self.lo.min(self.hi), self.lo.max(self.hi));
+        let places = axis.at.iter().filter_map(|value| Some((self.unit(*value)?, *value)));
+        let seen = places.filter(|(at, _)| (lo..=hi).contains(at));
+        seen.map(|(at, value)| Tick { at, label: axis.format.tick(value, 0.0) }).collect()
     }
 
     /// Distance of the two nearest ticks, as a share of the axis.
@@ -214,7 +227,11 @@ fn reach<'a>(series: &'a Series, panel: &'a Panel, side: AxisSide) -> Box<dyn It
         return Box::new(std::iter::empty());
     }
     let values = series.points.iter().map(move |point| if side == AxisSide::X { point.0 } else { point.1 });
-    Box::new(values.chain(based.then_some(0.0)))
+    let bars = matches!(series.style, Style::Bars);
+    let along = if bars && lying { AxisSide::X } else { AxisSide::Y };
+    let spread = if side == along { &series.spread } else { &series.spread_x };
+    let whiskers = spread.iter().flatten().flat_map(|(low, high)| [*low, *high]);
+    Box::new(values.chain(whiskers).chain(based.then_some(0.0)))
 }
 
 /// At least one decade, so that there are several labels.
@@ -224,7 +241,7 @@ fn padded_log(lo: f64, hi: f64) -> (f64, f64) {
 }
 
 fn padded(panel: &Panel, side: AxisSide, lo: f64, hi: f64) -> (f64, f64) {
-    let scattered = panel.series.iter().any(|series| matches!(series.style, Style::Points));
+    let scattered = panel.series.iter().any(|series| matches!(series.style, Style::Points | Style::Dots(_)));
     // A y axis that begins near zero begins at zero; a bar always does.
     let lo = if side == AxisSide::Y && lo > 0.0 && lo < 0.5 * hi { 0.0 } else { lo };
     if lo == hi {

@@ -1,6 +1,6 @@
 //! `Canvas`: a picture as a list of shapes, which [`super::svg`] writes and [`super::png`] paints.
 
-use super::palette::Color;
+use super::palette::{Color, Palette, Theme};
 use super::text;
 
 /// A place, or a size, in pixels.
@@ -14,6 +14,7 @@ pub(super) struct Canvas {
     pub shapes: Vec<CanvasShape>,
     /// The place of every text drawn so far.
     pub texts: Vec<TextBox>,
+    pub theme: Theme,
 }
 
 /// One thing on a canvas; all of it in pixels.
@@ -121,7 +122,11 @@ impl Ink {
 
 impl Canvas {
     pub fn new(width: f64, height: f64) -> Self {
-        Canvas { width, height, shapes: Vec::new(), texts: Vec::new() }
+        Canvas { width, height, shapes: Vec::new(), texts: Vec::new(), theme: Theme::default() }
+    }
+
+    pub fn palette(&self) -> &'static Palette {
+        self.theme.palette()
     }
 
     /// Draws `text` with the middle of its letters at height `y`.

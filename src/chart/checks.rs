@@ -1,9 +1,9 @@
 //! What holds for every picture, checked over a gallery of ordinary and awkward ones.
 
 use super::canvas::{Anchor, Canvas, CanvasShape, Fill, Ink, TextBox};
-use super::compare::{self, ComparedRow};
+use super::compare::{self, ComparedRow, Comparison, Look};
 use super::generic::{self, Chart};
-use super::palette::Color;
+use super::palette::{Color, Theme};
 use super::{Figure, TickFormat, draw, has_glyph, png, run};
 use crate::lang::Lang;
 use crate::record::{Connect, EventKind, Events, Outcome, Phase, Record, Timeline, Timeout, Usage};
@@ -113,7 +113,8 @@ fn row(label: &str, values: [f64; 9]) -> ComparedRow {
     let mut values: std::collections::BTreeMap<String, f64> =
         COLUMNS.iter().map(|name| (*name).to_owned()).zip(values).collect();
     values.insert("p99_ttft_ms".into(), values["mean_ttft_ms"] * 1.7);
-    ComparedRow { label: label.into(), values }
+    let shape = label.trim_start_matches("io").split('_').next().unwrap_or_default().to_string();
+    ComparedRow { label: label.into(), values, shape, repeats: 1, ..ComparedRow::default() }
 }
 
 /// Numbers that were once measured on DeepSeek-R1-AWQ.
@@ -264,21 +265,92 @@ fn run_figures() -> Vec<(String, Figure)> {
     all
 }
 
+fn look(lang: Lang, theme: Theme) -> Look {
+    Look { title: "DeepSeek-R1".into(), lang, theme, weights: compare::WEIGHTS }
+}
+
+/// Two models on two dates, with long names.
+fn two_models() -> Vec<ComparedRow> {
+    let of = |model: &str| {
+        many(8)
+            .into_iter()
+            .map(move |mut row| {
+                row.group = format!("{model} 2026-11-30 06:55:01");
+                row.label = format!("{} {}", row.group, row.label);
+                row
+            })
+            .collect::<Vec<_>>()
+    };
+    [of("Llama-3.3-70B-Instruct"), of("Qwen2.5-72B-Instruct")].concat()
+}
+
+/// With intervals, some of what was measured not valid, some percentiles of too few values, and GPUs.
+fn doubted(n: usize) -> Vec<ComparedRow> {
+    let mut rows = many(n);
+    for (i, row) in rows.iter_mut().enumerate() {
+        for (column, value) in row.values.clone() {
+            row.intervals.insert(column, (value * 0.9, if i == 2 { f64::INFINITY } else { value * 1.2 }));
+        }
+        let output = row.value("output_throughput");
+        row.values.insert(compare::PER_GPU.into(), output / 8.0);
+        row.weak.insert("p99_ttft_ms".into());
+        if i % 5 == 1 {
+            row.verdict = Some(if i == 1 { "cache_contaminated" } else { "client_bound" }.into());
+        }
+    }
+    rows
+}
+
 fn compare_figures() -> Vec<(String, Figure)> {
-    let sets = [
+    let mut repeated = measured();
+    for row in &mut repeated {
+        row.repeats = 3;
+        row.intervals =
+            row.values.iter().map(|(name, value)| (name.clone(), (value * 0.9, value * 1.1))).collect();
+    }
+    let mut failed = measured()[..2].to_vec();
+    failed[1].values.clear();
+    failed[1].verdict = Some("all_failed".into());
+    let odd = |n: usize| -> Vec<ComparedRow> {
+        let rows = many(40).into_iter().cycle().take(n).enumerate();
+        rows.map(|(i, row)| ComparedRow { label: format!("{} {i}", row.label), ..row }).collect()
+    };
+    let mut sets = vec![
         ("1", measured()[..1].to_vec()),
         ("4", measured()),
         ("12", many(12)),
-        ("30", many(30)),
+        ("40", many(40)),
+        ("odd40", odd(40)),
         ("0", vec![]),
+        ("failed", failed),
+        ("all_failed", vec![ComparedRow { verdict: Some("all_failed".into()), ..row("io", [f64::NAN; 9]) }]),
+        ("models", two_models()),
+        ("repeats", repeated),
+        ("doubted", doubted(12)),
+        ("doubted40", doubted(40)),
     ];
+    for (_, rows) in &mut sets {
+        for row in rows {
+            let users = row.label.split("_mc").nth(1).and_then(|rest| rest.split('_').next()?.parse().ok());
+            row.values.extend(users.map(|users: f64| ("max_concurrency".to_string(), users)));
+        }
+    }
     let mut all = Vec::new();
-    for (n, rows) in sets {
-        all.push((format!("throughput_{n}"), compare::throughput(&rows, "DeepSeek-R1-AWQ")));
-        all.push((format!("latency_{n}"), compare::latency(&rows, "DeepSeek-R1-AWQ")));
-        all.push((format!("heatmap_{n}"), compare::heatmap(&rows, "DeepSeek-R1-AWQ")));
+    for (lang, theme) in [(Lang::English, Theme::Light), (Lang::Chinese, Theme::Dark)] {
+        for (name, rows) in &sets {
+            for kind in Comparison::ALL {
+                for (page, figure) in compare::pages(kind, rows, &look(lang, theme)).into_iter().enumerate() {
+                    all.push((format!("{}_{name}_{}-{page}", kind.name(), lang.name()), figure));
+                }
+            }
+        }
     }
     all
+}
+
+/// One of the pictures over what was once measured.
+fn of_measured(kind: Comparison) -> Figure {
+    compare::pages(kind, &measured(), &look(Lang::English, Theme::Light)).remove(0)
 }
 
 fn gallery() -> Vec<(String, Figure)> {
@@ -318,8 +390,26 @@ fn no_text_leaves_the_picture_and_no_two_overlap() {
 }
 
 #[test]
+fn pictures_over_configurations_are_slides_whatever_there_is() {
+    for (name, figure) in compare_figures() {
+        let canvas = draw::figure(&figure);
+        assert_eq!((canvas.width, canvas.height), (1280.0, 720.0), "{name}");
+    }
+}
+
+#[test]
+fn a_picture_speaks_one_language() {
+    let chinese = |c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c);
+    for (name, figure) in compare_figures() {
+        let texts: String = draw::figure(&figure).texts.into_iter().map(|text| text.text).collect();
+        assert_eq!(texts.contains(chinese), name.contains("_zh"), "{name}: {texts}");
+        assert!(!texts.contains(" · "), "{name}: {texts}");
+    }
+}
+
+#[test]
 fn a_picture_that_is_too_small_grows_before_texts_overlap() {
-    for (name, mut figure) in gallery() {
+    for (name, mut figure) in gallery().into_iter().filter(|(name, _)| !name.contains("_zh-")) {
         figure.width = 560;
         figure.height = 200;
         assert_eq!(faults(&figure), Vec::<String>::new(), "{name}");
@@ -347,7 +437,7 @@ fn every_built_in_text_has_glyphs() {
 
 #[test]
 fn a_measured_text_is_as_wide_as_it_is_drawn() {
-    let figure = compare::heatmap(&measured(), "DeepSeek-R1");
+    let figure = of_measured(Comparison::HeatMap);
     let canvas = draw::figure(&figure);
     let drawn = canvas.shapes.iter().filter_map(|shape| match shape {
         CanvasShape::Text { text, ink, .. } => {
@@ -370,7 +460,7 @@ fn a_measured_text_is_as_wide_as_it_is_drawn() {
 
 #[test]
 fn a_png_is_twice_the_size_and_shows_something() {
-    let figure = compare::throughput(&measured(), "DeepSeek-R1-AWQ");
+    let figure = of_measured(Comparison::Throughput);
     let picture = png::paint(&draw::figure(&figure)).unwrap();
     assert_eq!((picture.width(), picture.height()), (2 * figure.width, 2 * figure.height));
     let white = picture.pixels().iter().filter(|p| (p.red(), p.green(), p.blue()) == (255, 255, 255)).count();

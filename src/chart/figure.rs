@@ -1,6 +1,6 @@
 //! `Figure`: a grid of panels as plain data.
 
-use super::palette::{ColourRamp, Tone};
+use super::palette::{ColourRamp, Theme, Tone};
 use super::ticks::TickFormat;
 
 /// A picture: a title above a grid of panels.
@@ -11,6 +11,9 @@ pub struct Figure {
     pub subtitle: String,
     pub columns: usize,
     pub panels: Vec<Panel>,
+    /// A panel below all others, as wide as the picture: a table.
+    pub below: Option<Panel>,
+    pub theme: Theme,
     /// Pixels of the whole picture at scale 1 (PNG is drawn at twice that). The picture
     /// becomes larger than this when its texts leave too little room for the plots.
     pub width: u32,
@@ -37,6 +40,8 @@ pub struct Axis {
     pub scale: Scale,
     /// Fixed ends; else from the data. The first may be the larger one: the axis is turned.
     pub range: Option<(f64, f64)>,
+    /// The values that are labelled, as far as there is room; else round ones.
+    pub at: Vec<f64>,
     pub format: TickFormat,
 }
 
@@ -59,11 +64,32 @@ pub struct Series {
     /// A value that is not a number is a gap.
     pub points: Vec<(f64, f64)>,
     pub tone: Tone,
+    /// From where to where each value may lie, drawn as a whisker along its axis: of bars the axis that
+    /// they lie along, else y. Shorter than `points`: the others have none.
+    pub spread: Vec<Option<(f64, f64)>>,
+    /// The same of x, where a point has one of each.
+    pub spread_x: Vec<Option<(f64, f64)>>,
+    /// Bars that are hatched: numbers that should not be quoted.
+    pub hatched: Vec<bool>,
+}
+
+/// How one point of [`Style::Dots`] is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dot {
+    Full,
+    Ring,
+    Cross,
 }
 
 #[derive(Debug, Clone)]
 pub enum Style {
     Line,
+    /// A thin line without its points, in front of nothing.
+    Rule,
+    /// Points, each as it is to be drawn.
+    Dots(Vec<Dot>),
+    /// A text beside each point, where there is room; an empty one is none.
+    Labels(Vec<String>),
     /// Staircase: each value holds until the next x.
     Step,
     Area,
@@ -81,10 +107,26 @@ pub enum Style {
     Cells(Vec<(f64, String)>),
 }
 
+impl Default for Figure {
+    /// An empty slide.
+    fn default() -> Self {
+        Figure {
+            title: String::new(),
+            subtitle: String::new(),
+            columns: 1,
+            panels: Vec::new(),
+            below: None,
+            theme: Theme::Light,
+            width: 1280,
+            height: 720,
+        }
+    }
+}
+
 impl Figure {
     /// One picture of `panels` in `columns` columns, of the size of a slide.
     pub fn new(title: impl Into<String>, columns: usize, panels: Vec<Panel>) -> Figure {
-        Figure { title: title.into(), subtitle: String::new(), columns, panels, width: 1280, height: 720 }
+        Figure { title: title.into(), columns, panels, ..Figure::default() }
     }
 }
 
@@ -106,15 +148,39 @@ impl Axis {
         self
     }
 
+    pub fn at(mut self, at: Vec<f64>) -> Axis {
+        self.at = at;
+        self
+    }
+
     pub fn range(mut self, from: f64, to: f64) -> Axis {
         self.range = Some((from, to));
         self
     }
 }
 
+impl Default for Series {
+    fn default() -> Self {
+        Series {
+            name: String::new(),
+            style: Style::Line,
+            points: Vec::new(),
+            tone: Tone::Auto,
+            spread: Vec::new(),
+            spread_x: Vec::new(),
+            hatched: Vec::new(),
+        }
+    }
+}
+
 impl Series {
     pub fn new(name: impl Into<String>, style: Style, points: Vec<(f64, f64)>) -> Series {
-        Series { name: name.into(), style, points, tone: Tone::Auto }
+        Series { name: name.into(), style, points, ..Series::default() }
+    }
+
+    /// The far end of the whisker of value `i`.
+    pub(super) fn end(&self, i: usize) -> Option<f64> {
+        self.spread.get(i).copied().flatten().map(|(_, high)| high)
     }
 
     pub fn tone(mut self, tone: Tone) -> Series {

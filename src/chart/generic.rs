@@ -136,8 +136,18 @@ impl Chart {
         }
         let scale = |log: bool| if log { Scale::Log } else { Scale::Linear };
         let panel = Panel {
-            x: Axis { label: self.x_label, scale: scale(self.log_x), range: None, format: self.x_format },
-            y: Axis { label: self.y_label, scale: scale(self.log_y), range: None, format: self.y_format },
+            x: Axis {
+                label: self.x_label,
+                scale: scale(self.log_x),
+                format: self.x_format,
+                ..Axis::default()
+            },
+            y: Axis {
+                label: self.y_label,
+                scale: scale(self.log_y),
+                format: self.y_format,
+                ..Axis::default()
+            },
             series,
             note: empty.then(|| "no data".into()),
             ..Panel::default()

@@ -2,7 +2,7 @@
 //! anything is drawn, so that nothing is clipped and nothing lies over another.
 
 use super::axis::{AxisPlan, AxisSide};
-use super::figure::{Figure, Panel, Scale, Style};
+use super::figure::{Figure, Panel, Scale, Series, Style};
 use super::marks::{self, Mark};
 use super::palette::ColourRamp;
 use super::text;
@@ -25,6 +25,8 @@ pub(super) const TICK_GAP: f64 = 8.0;
 pub(super) const SWATCH: f64 = 17.0;
 const ENTRY_GAP: f64 = 18.0;
 const LEGEND_LINES: usize = 4;
+/// Height of a row of a table below the panels.
+const TABLE_ROW: f64 = 20.0;
 const RAMP_KEY: f64 = 34.0;
 const COLUMN_GAP: f64 = 30.0;
 const ROW_GAP: f64 = 26.0;
@@ -106,13 +108,26 @@ impl Layout {
         let mut layout =
             Layout { width, height: f64::from(figure.height), title, subtitle, panels: Vec::new() };
         let header = layout.header();
-        let grid = Grid::new(figure);
+        let grid = Grid::new(figure.columns, figure.panels.len());
+        let below = figure.below.as_slice();
+        let foot: f64 = below.iter().map(table_height).sum();
         // How many ticks fit depends on the plot's size, and the plot's size on the ticks'
         // labels: the first round guesses the size, the second starts from its result.
-        let mut size = grid.guess(layout.width, layout.height - header);
+        let mut size = grid.guess(layout.width, layout.height - header - foot);
+        let mut end = (header, layout.height - MARGIN * 0.7 - foot);
+        let (mut panels, from) = (Vec::new(), end);
         for _ in 0..2 {
-            size = layout.arrange(figure, &grid, header, size);
+            (panels, size, end.0) = layout.arrange(&figure.panels, &grid, from, size);
         }
+        let top = end.0 + if below.is_empty() { 0.0 } else { ROW_GAP };
+        let (one, mut size) = (Grid::new(1, below.len()), (layout.width - 2.0 * MARGIN, foot));
+        let (mut table, mut bottom) = (Vec::new(), end.0);
+        for _ in 0..if below.is_empty() { 0 } else { 2 } {
+            (table, size, bottom) = layout.arrange(below, &one, (top, top + foot - ROW_GAP), size);
+        }
+        panels.append(&mut table);
+        layout.panels = panels;
+        layout.height = layout.height.max((bottom + MARGIN * 0.7).ceil());
         layout
     }
 
@@ -122,32 +137,38 @@ impl Layout {
         MARGIN * 0.8 + lines + if lines > 0.0 { 18.0 } else { 0.0 }
     }
 
-    /// Plans every panel for plots of about `size`; returns the size that the plots got.
-    fn arrange(&mut self, figure: &Figure, grid: &Grid, header: f64, size: (f64, f64)) -> (f64, f64) {
-        let mut plans: Vec<PanelPlan> =
-            (0..figure.panels.len()).map(|i| grid.plan(&figure.panels, i, size)).collect();
-        let cells: Vec<Margins> =
-            figure.panels.iter().zip(&plans).map(|(panel, plan)| plan.sides(panel)).collect();
+    /// Plans every panel for plots of about `size`, between two heights of the picture; returns the
+    /// size that the plots got, and where they end.
+    fn arrange(
+        &mut self,
+        panels: &[Panel],
+        grid: &Grid,
+        (from, to): (f64, f64),
+        size: (f64, f64),
+    ) -> (Vec<PanelPlan>, (f64, f64), f64) {
+        let mut plans: Vec<PanelPlan> = (0..panels.len()).map(|i| grid.plan(panels, i, size)).collect();
+        let cells: Vec<Margins> = panels.iter().zip(&plans).map(|(panel, plan)| plan.sides(panel)).collect();
         let columns = grid.sum(grid.columns, |i| i % grid.columns, &cells);
         let taken: f64 = columns.iter().map(|side| side.left + side.right).sum();
         let taken_width = 2.0 * MARGIN + taken + COLUMN_GAP * (grid.columns - 1) as f64;
         let plot_width = ((self.width - taken_width) / grid.columns as f64).max(PLOT_WIDTH_MIN);
 
         for (i, plan) in plans.iter_mut().enumerate() {
-            plan.fill_width(&figure.panels[i], plot_width, columns[i % grid.columns]);
+            plan.fill_width(&panels[i], plot_width, columns[i % grid.columns]);
         }
         let cells: Vec<Margins> =
-            figure.panels.iter().zip(&plans).map(|(panel, plan)| plan.above_and_below(panel)).collect();
+            panels.iter().zip(&plans).map(|(panel, plan)| plan.above_and_below(panel)).collect();
         let rows = grid.sum(grid.rows, |i| i / grid.columns, &cells);
         let taken: f64 = rows.iter().map(|side| side.top + side.bottom).sum();
         let gaps = ROW_GAP * (grid.rows.max(1) - 1) as f64;
-        let free = self.height - header - MARGIN * 0.7 - taken - gaps;
-        let plot_height = (free / grid.rows.max(1) as f64).max(PLOT_HEIGHT_MIN);
+        let free = to - from - taken - gaps;
+        let least = panels.iter().map(least_height).fold(PLOT_HEIGHT_MIN, f64::max);
+        let plot_height = (free / grid.rows.max(1) as f64).max(least);
 
         // Texts come first: a picture that is too small grows.
         let widths = taken_width + plot_width * grid.columns as f64;
         self.width = self.width.max(widths.ceil());
-        let mut top = header;
+        let mut top = from;
         for (row, sides) in rows.iter().enumerate() {
             let mut left = MARGIN;
             for (column, around) in columns.iter().enumerate() {
@@ -167,10 +188,7 @@ impl Layout {
             }
             top += sides.top + plot_height + sides.bottom + ROW_GAP;
         }
-        self.panels = plans;
-        let wanted = top - ROW_GAP + MARGIN * 0.7;
-        self.height = self.height.max(wanted.ceil());
-        (plot_width, plot_height)
+        (plans, (plot_width, plot_height), top - ROW_GAP)
     }
 }
 
@@ -181,9 +199,9 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(figure: &Figure) -> Grid {
-        let columns = figure.columns.clamp(1, figure.panels.len().max(1));
-        Grid { columns, rows: figure.panels.len().div_ceil(columns) }
+    fn new(columns: usize, panels: usize) -> Grid {
+        let columns = columns.clamp(1, panels.max(1));
+        Grid { columns, rows: panels.div_ceil(columns) }
     }
 
     fn guess(&self, width: f64, height: f64) -> (f64, f64) {
@@ -233,6 +251,20 @@ impl Grid {
     }
 }
 
+/// Height of a table below the panels, its heading and the space above.
+fn table_height(panel: &Panel) -> f64 {
+    let rows = if let Scale::Names(names) = &panel.y.scale { names.len() } else { 0 };
+    ROW_GAP + HEADING_LINE + 2.0 * super::axis::TICK_LINE + TICK_GAP + 18.0 + rows as f64 * TABLE_ROW
+}
+
+/// Height that the rows of a table need.
+fn least_height(panel: &Panel) -> f64 {
+    match &panel.y.scale {
+        Scale::Names(names) if panel.ramp == ColourRamp::Table => names.len() as f64 * (TABLE_ROW - 3.0),
+        _ => 0.0,
+    }
+}
+
 /// (value, share of the axis that its text takes beyond the bar's end) of every bar.
 fn bar_texts(panel: &Panel, side: AxisSide, size: (f64, f64)) -> Vec<(f64, f64)> {
     let format = if side == AxisSide::X { panel.x.format } else { panel.y.format };
@@ -246,7 +278,8 @@ fn bar_texts(panel: &Panel, side: AxisSide, size: (f64, f64)) -> Vec<(f64, f64)>
             AxisSide::Y => (VALUE + 8.0) / size.1,
         };
         let shares = format.column(&values).iter().map(share).collect::<Vec<f64>>();
-        room.extend(values.into_iter().zip(shares));
+        let ends = values.iter().enumerate().map(|(i, value)| series.end(i).unwrap_or(*value));
+        room.extend(ends.zip(shares));
     }
     room
 }
@@ -314,7 +347,7 @@ impl PanelPlan {
 
 /// Cells that are judged: read column by column.
 fn is_table(panel: &Panel) -> bool {
-    panel.ramp == ColourRamp::Verdict
+    panel.ramp != ColourRamp::Amount
         && panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)))
 }
 
@@ -331,7 +364,8 @@ fn heading(title: &str, width: f64) -> Vec<String> {
 /// Names of the series in lines of at most `width`; what does not fit in the allowed lines
 /// is counted in a last entry.
 fn legend(panel: &Panel, width: f64) -> Vec<Vec<Entry>> {
-    let drawn = panel.series.iter().filter(|series| !matches!(series.style, Style::Marks(_))).count();
+    let is_text = |series: &&Series| matches!(series.style, Style::Marks(_) | Style::Labels(_));
+    let drawn = panel.series.iter().filter(|series| !is_text(series)).count();
     let named = panel.series.iter().enumerate().filter(|(_, series)| !series.name.is_empty());
     let named: Vec<(usize, &str)> = named.map(|(i, series)| (i, series.name.as_str())).collect();
     if named.is_empty() || drawn < 2 {

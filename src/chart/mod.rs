@@ -12,17 +12,18 @@ mod canvas;
 mod draw;
 mod layout;
 mod marks;
+mod overlay;
 mod palette;
 mod png;
-mod save;
+pub mod save;
 mod series;
 mod sheet;
 mod svg;
 mod text;
 mod ticks;
 
-pub use figure::{Axis, Figure, Panel, Scale, Series, Style};
-pub use palette::{ColourRamp, Tone};
+pub use figure::{Axis, Dot, Figure, Panel, Scale, Series, Style};
+pub use palette::{ColourRamp, Theme, Tone};
 #[cfg(test)]
 pub use text::has_glyph;
 pub use ticks::TickFormat;

@@ -60,7 +60,8 @@ pub(super) fn paint(canvas: &Canvas) -> Result<Pixmap> {
         Error::run(format!("a picture of {width} x {height} pixels is too large for a PNG"))
             .hint("save it as .svg")
     })?;
-    pixmap.fill(tiny_skia::Color::WHITE);
+    let Color(red, green, blue) = canvas.palette().paper;
+    pixmap.fill(tiny_skia::Color::from_rgba8(red, green, blue, 255));
     let mut painter = Painter { pixmap, mask: None };
     canvas.shapes.iter().for_each(|shape| painter.shape(shape));
     Ok(painter.pixmap)

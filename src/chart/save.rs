@@ -19,29 +19,12 @@ impl Figure {
     /// Writes `path`, which must be free; the ending says which (`.svg`, `.png`; anything else is
     /// an error).
     pub fn save(&self, path: &Path) -> Result<()> {
-        use std::io::Write;
-        let bytes = self.bytes(path)?;
-        let file = std::fs::File::options().write(true).create_new(true).open(path);
-        match file.and_then(|mut file| file.write_all(&bytes)) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::usage(format!(
-                "cannot write the chart \"{}\": it exists, and nothing is overwritten",
-                path.display()
-            ))
-            .hint("choose another folder or another name")),
-            written => written.map_err(|error| cannot_write(path, &error)),
-        }
+        save(path, &self.bytes(path)?)
     }
 
     /// As [`Figure::save`], in the place of a file that may be there.
     pub fn replace(&self, path: &Path) -> Result<()> {
-        let bytes = self.bytes(path)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let aside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&aside);
-            cannot_write(path, &error)
-        })
+        replace(path, &self.bytes(path)?)
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
@@ -53,6 +36,34 @@ impl Figure {
                 .hint("end the name with .svg or .png")),
         }
     }
+}
+
+/// Writes the text that belongs to pictures, in the place of one that may be there only if `anew`.
+pub fn text(path: &Path, text: &str, anew: bool) -> Result<()> {
+    if anew { replace(path, text.as_bytes()) } else { save(path, text.as_bytes()) }
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let file = std::fs::File::options().write(true).create_new(true).open(path);
+    match file.and_then(|mut file| file.write_all(bytes)) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::usage(format!(
+            "cannot write the chart \"{}\": it exists, and nothing is overwritten",
+            path.display()
+        ))
+        .hint("choose another folder or another name")),
+        written => written.map_err(|error| cannot_write(path, &error)),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&aside);
+        cannot_write(path, &error)
+    })
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Error {

@@ -4,7 +4,7 @@ use super::axis::AxisPlan;
 use super::canvas::Canvas;
 use super::figure::{Panel, Series, Style};
 use super::layout::Area;
-use super::palette::Color;
+use super::palette::{Color, Palette};
 use super::sheet::{FINE, Sheet};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -74,11 +74,17 @@ impl Frame<'_> {
 
 /// Every series of a panel, in order.
 pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
-    draw_on(&Sheet::over(canvas), panel, frame)
+    let palette = canvas.palette();
+    draw_on(&Sheet::over(canvas), palette, panel, frame)
         .expect("a canvas takes every shape, and is lent to one alone");
 }
 
-fn draw_on<'a>(sheet: &DrawingArea<Sheet<'a>, Shift>, panel: &Panel, frame: &Frame<'_>) -> Drawn<'a> {
+fn draw_on<'a>(
+    sheet: &DrawingArea<Sheet<'a>, Shift>,
+    palette: &Palette,
+    panel: &Panel,
+    frame: &Frame<'_>,
+) -> Drawn<'a> {
     let fine = |pixels: f64| (pixels * FINE).round() as i32;
     let plot = frame.plot;
     let plane: Plane<'a> = sheet.apply_coord_spec(Cartesian2d::new(
@@ -87,17 +93,18 @@ fn draw_on<'a>(sheet: &DrawingArea<Sheet<'a>, Shift>, panel: &Panel, frame: &Fra
         (fine(plot.left)..fine(plot.right()), fine(plot.bottom())..fine(plot.top)),
     ));
     for (i, series) in panel.series.iter().enumerate() {
-        let color = series.tone.color(i);
+        let color = palette.tone(series.tone, i);
         match &series.style {
-            Style::Line => line(&plane, frame, &series.points, color, series.points.len() <= DOTTED)?,
-            Style::Step => line(&plane, frame, &staircase(&series.points), color, false)?,
+            Style::Line => line(&plane, frame, &series.points, (color, 2.0), series.points.len() <= DOTTED)?,
+            Style::Rule => line(&plane, frame, &series.points, (color, 1.4), false)?,
+            Style::Step => line(&plane, frame, &staircase(&series.points), (color, 2.0), false)?,
             Style::Area => area(&plane, frame, &series.points, color)?,
             Style::Points => dots(&plane, frame, &series.points, color)?,
             Style::Bars => bars(&plane, panel, i, frame, color)?,
             Style::Spans => spans(&plane, panel, series, frame, color)?,
             Style::Band => band(&plane, frame, &series.points, color)?,
-            Style::Cells(values) => cells(&plane, panel, series, values, frame)?,
-            Style::Marks(_) => {}
+            Style::Cells(values) => cells(&plane, palette, panel, series, values, frame)?,
+            Style::Marks(_) | Style::Dots(_) | Style::Labels(_) => {}
         }
     }
     Ok(())
@@ -116,7 +123,7 @@ fn line<'a>(
     plane: &Plane<'a>,
     frame: &Frame<'_>,
     points: &[(f64, f64)],
-    color: Color,
+    (color, thick): (Color, f64),
     dotted: bool,
 ) -> Drawn<'a> {
     for piece in frame.pieces(points) {
@@ -124,7 +131,7 @@ fn line<'a>(
         let thinned = thin(frame, piece);
         let size = if dotted { (2.8 * FINE) as u32 } else { 0 };
         // Plotters fills the points of a series only when its style is filled.
-        for element in LineSeries::new(thinned, pen(color, 2.0).filled()).point_size(size) {
+        for element in LineSeries::new(thinned, pen(color, thick).filled()).point_size(size) {
             plane.draw(&element)?;
         }
     }
@@ -259,6 +266,7 @@ fn spans<'a>(
 
 fn cells<'a>(
     plane: &Plane<'a>,
+    palette: &Palette,
     panel: &Panel,
     series: &Series,
     values: &[(f64, String)],
@@ -270,7 +278,7 @@ fn cells<'a>(
     for (point, (share, _)) in series.points.iter().zip(values) {
         let Some((x, y)) = frame.unit(*point) else { continue };
         let corners = [(x - 0.5 + gap_x, y - 0.5 + gap_y), (x + 0.5 - gap_x, y + 0.5 - gap_y)];
-        plane.draw(&Rectangle::new(corners, paint(panel.ramp.color(*share), 1.0).filled()))?;
+        plane.draw(&Rectangle::new(corners, paint(palette.ramp(panel.ramp, *share), 1.0).filled()))?;
     }
     Ok(())
 }

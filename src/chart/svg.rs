@@ -10,8 +10,9 @@ pub(super) fn write(canvas: &Canvas) -> String {
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"{}\">\n\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n",
-        text::FAMILY
+         <rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
+        text::FAMILY,
+        canvas.palette().paper.hex()
     );
     for shape in &canvas.shapes {
         element(&mut out, shape);

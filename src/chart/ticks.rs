@@ -47,7 +47,7 @@ impl TickFormat {
     /// The values of one column or one kind of bars, with as many decimals as any of them
     /// needs, so that they look alike: `45.8`, `46.0`.
     pub(super) fn column(self, values: &[f64]) -> Vec<String> {
-        let plain = |value: f64| self == TickFormat::Number && (1.0..999.95).contains(&value.abs());
+        let plain = |value: f64| self == TickFormat::Number && (0.1..999.95).contains(&value.abs());
         let shown = values.iter().filter(|value| plain(**value)).map(|value| short(*value));
         let decimals = shown.map(|text| text.split_once('.').map_or(0, |(_, digits)| digits.len()));
         let decimals = decimals.max().unwrap_or(0);

@@ -16,6 +16,7 @@ pub mod chosen;
 pub(crate) mod collect;
 pub(crate) mod columns;
 pub(crate) mod compare;
+pub mod configurations;
 pub(crate) mod console;
 mod display;
 mod expected_load;

@@ -148,8 +148,11 @@ impl Secrets {
                 *text = beginning;
             }
         };
-        [&mut figure.title, &mut figure.subtitle].into_iter().for_each(clean);
-        for panel in &mut figure.panels {
+        clean(&mut figure.title);
+        let mut lines: Vec<String> = figure.subtitle.lines().map(String::from).collect();
+        lines.iter_mut().for_each(clean);
+        figure.subtitle = lines.join("\n");
+        for panel in figure.panels.iter_mut().chain(&mut figure.below) {
             clean(&mut panel.title);
             panel.note.iter_mut().for_each(clean);
             for axis in [&mut panel.x, &mut panel.y] {
@@ -161,7 +164,7 @@ impl Secrets {
             for series in &mut panel.series {
                 clean(&mut series.name);
                 match &mut series.style {
-                    Style::Marks(marks) => marks.iter_mut().for_each(clean),
+                    Style::Marks(texts) | Style::Labels(texts) => texts.iter_mut().for_each(clean),
                     Style::Cells(cells) => cells.iter_mut().for_each(|(_, text)| clean(text)),
                     _ => {}
                 }

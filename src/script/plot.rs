@@ -8,7 +8,6 @@ use super::opts::{Opts, number};
 use super::state::State;
 use super::weight::{need_room, weigh_all};
 use crate::chart::Figure;
-use crate::chart::compare::ComparedRow;
 use crate::chart::generic::{self, Chart};
 use crate::error::{Error, Result};
 use crate::stats::names::{Metric, Name, Unit};
@@ -16,8 +15,6 @@ use crate::stats::values::Values;
 use crate::stats::weighed::Weighed;
 use crate::store::Folder;
 use rhai::{Array, Dynamic, Map};
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a chart is made of: runs, or rows of named values.
@@ -259,55 +256,6 @@ pub fn place(folder: &Folder, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The configurations of an aggregated CSV; one that is there again, as with repeats, is numbered.
-pub fn configurations(rows: &[serde_json::Map<String, Value>]) -> Vec<ComparedRow> {
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    let mut numbered = |mut row: ComparedRow| {
-        let times = seen.entry(row.label.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            row.label += &format!(" #{times}");
-        }
-        row
-    };
-    rows.iter().map(|row| numbered(configuration(row))).collect()
-}
-
-/// `io512x512_mc4_np40` and its numbers.
-fn configuration(row: &serde_json::Map<String, Value>) -> ComparedRow {
-    let whole = |key: &str| match row.get(key) {
-        Some(Value::Number(n)) => n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string()),
-        Some(Value::String(text)) if !text.is_empty() => text.clone(),
-        _ => "-".to_string(),
-    };
-    // A data set has lengths of its own: its runs are known by their names.
-    let run = row.get("filename").and_then(Value::as_str);
-    let run = run.and_then(|name| name.strip_prefix("bench_")?.strip_suffix(".json"));
-    let mut label = match run.filter(|_| whole("input_len") == "-") {
-        Some(run) => run.to_string(),
-        None => format!(
-            "io{}x{}_mc{}_np{}",
-            whole("input_len"),
-            whole("output_len"),
-            whole("max_concurrency"),
-            whole("num_prompts")
-        ),
-    };
-    if let Some(rate) = row.get("request_rate").and_then(Value::as_f64) {
-        label = format!("{label}_r{rate}");
-    }
-    let values: BTreeMap<String, f64> =
-        row.iter().filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).collect();
-    ComparedRow { label, values }
-}
-
-/// The model of all rows, or nothing when there are several.
-pub fn model_of(rows: &[serde_json::Map<String, Value>]) -> String {
-    let mut models = rows.iter().filter_map(|row| row.get("model_id")?.as_str());
-    let first = models.next().unwrap_or_default();
-    if models.all(|model| model == first) { first.to_string() } else { String::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,16 +268,5 @@ mod tests {
         assert_eq!(label(&["output_tokens.rate"]), "output_tokens.rate (per second)");
         assert_eq!(label(&["ttft.p50", "output_tokens.rate"]), "ttft.p50, output_tokens.rate");
         assert_eq!([label(&["users"]), label(&["errors.share"])], ["users", "errors.share"]);
-    }
-
-    #[test]
-    fn repeats_of_a_configuration_are_told_apart() {
-        let row = |requests: u32| {
-            let row = serde_json::json!({"input_len": 16, "output_len": 8, "max_concurrency": 2, "num_prompts": requests});
-            row.as_object().expect("a map").clone()
-        };
-        let labels: Vec<String> =
-            configurations(&[row(5), row(9), row(5), row(5)]).into_iter().map(|row| row.label).collect();
-        assert_eq!(labels, ["io16x8_mc2_np5", "io16x8_mc2_np9", "io16x8_mc2_np5 #2", "io16x8_mc2_np5 #3"]);
     }
 }

@@ -28,7 +28,7 @@ const OPTIONS: [(&str, &[&str]); 17] = [
 ];
 
 /// Calls whose names say nothing to somebody who has typed flags.
-const CALLS: [&str; 9] = [
+const CALLS: [&str; 11] = [
     "run",
     "sweep",
     "plan",
@@ -38,6 +38,8 @@ const CALLS: [&str; 9] = [
     "dataset",
     "prompts",
     "comparison_charts",
+    "comparison_report",
+    "terminal_charts",
 ];
 
 /// The error with the flag that was typed, or the place in the file, in place of a call and its option.

@@ -7,12 +7,14 @@ use rhai::plugin::*;
 use rhai::{Array, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::files;
-use crate::chart::Figure;
-use crate::chart::compare::{self, ComparedRow, Comparison};
+use crate::chart::compare::{self, ComparedRow, Comparison, Look};
+use crate::chart::{Figure, Theme};
 use crate::error::{Error, Result};
-use crate::experiment::folder;
+use crate::experiment::{configurations, folder};
 use crate::script::fault::{Fallible, raise};
-use crate::script::options::chart::{COMPARISON_CHARTS, MODES, Mode};
+use crate::script::options::chart::{
+    self, COMPARISON_CHARTS, COMPARISON_REPORT, MODES, Mode, TERMINAL_CHARTS, THEMES,
+};
 use crate::script::opts::Opts;
 use crate::script::plot;
 use crate::script::state::State;
@@ -25,32 +27,73 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
-fn draw(state: &State, rows: &[ComparedRow], title: &str, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
-    let folder = state.experiment.may_write(output)?;
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
-    let mut kinds =
-        vec![("throughput_comparison", Comparison::Throughput), ("latency_comparison", Comparison::Latency)];
-    if mode != Mode::Simple {
-        kinds.push(("performance_heatmap", Comparison::HeatMap));
+/// What is compared, and how it is to look.
+struct Compared {
+    rows: Vec<ComparedRow>,
+    look: Look,
+}
+
+impl Compared {
+    /// The rows and the options that all pictures and texts over configurations have.
+    fn of(
+        call: &'static str,
+        state: &State,
+        rows: Array,
+        opts: &mut Opts,
+        has: &[&str],
+    ) -> Fallible<Compared> {
+        let title = opts.take::<String>("title")?;
+        let gpus = if has.contains(&"gpus") { opts.take::<f64>("gpus")? } else { None };
+        let weights = if has.contains(&"weights") { opts.take_judged("weights")? } else { None };
+        let weights = weights.map(|value| chart::weights(&value)).transpose();
+        let weights = weights.map_err(|told| opts.error("weights", &told))?.unwrap_or(compare::WEIGHTS);
+        let rows = files::rows(call, rows)?;
+        if rows.is_empty() {
+            return Err(raise(Error::usage(format!("{call}: there are no configurations to draw"))));
+        }
+        let title = title.unwrap_or_else(|| configurations::model_of(&rows));
+        let rows = configurations::configurations(&rows, gpus);
+        if !compare::drawable(&rows) {
+            let told = format!(
+                "{call}: none of the columns that are drawn, such as request_throughput or mean_ttft_ms, holds a number"
+            );
+            return Err(raise(Error::usage(told).hint("name a CSV of `rampant aggregate`")));
+        }
+        let lang = state.experiment.switches.lang;
+        Ok(Compared { rows, look: Look { title, lang, theme: Theme::Light, weights } })
     }
-    let mut paths = Vec::new();
-    for (name, kind) in kinds {
-        for (number, mut figure) in compare::pages(kind, rows, title).into_iter().enumerate() {
-            state.experiment.secrets.scrub_figure(&mut figure);
-            let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
-            for ending in ["svg", "png"] {
-                let path = folder.join(format!("{name}{page}.{ending}"));
-                // The same command as yesterday draws the same pictures anew; a script overwrites nothing.
-                let anew = state.experiment.program.built_in;
-                let write = || if anew { figure.replace(&path) } else { figure.save(&path) };
-                paths.push(
-                    state.experiment.quota.saving("comparison_charts", || write().map(|()| path.clone()))?,
-                );
+
+    /// Draws the pictures, and writes the report, into `output`.
+    fn draw(&self, state: &State, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
+        let folder = state.experiment.may_write(output)?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
+        let kinds: &[Comparison] = if mode == Mode::Simple { &Comparison::SIMPLE } else { &Comparison::ALL };
+        // The same command as yesterday draws the same pictures anew; a script overwrites nothing.
+        let anew = state.experiment.program.built_in;
+        let quota = &state.experiment.quota;
+        let mut paths = Vec::new();
+        for kind in kinds {
+            for (number, mut figure) in compare::pages(*kind, &self.rows, &self.look).into_iter().enumerate()
+            {
+                state.experiment.secrets.scrub_figure(&mut figure);
+                let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
+                for ending in ["svg", "png"] {
+                    let path = folder.join(format!("{}{page}.{ending}", kind.name()));
+                    let write = || if anew { figure.replace(&path) } else { figure.save(&path) };
+                    paths.push(quota.saving("comparison_charts", || write().map(|()| path.clone()))?);
+                }
             }
         }
+        if mode != Mode::Simple {
+            let path = folder.join("performance_report.txt");
+            let report = compare::report(&self.rows, &self.look);
+            let report = state.experiment.secrets.scrub(&report).into_owned();
+            let write = || crate::chart::save::text(&path, &report, anew).map(|()| path.clone());
+            paths.push(quota.saving("comparison_charts", write)?);
+        }
+        Ok(paths)
     }
-    Ok(paths)
 }
 
 #[export_module]
@@ -75,30 +118,43 @@ mod functions {
         Ok(path.display().to_string())
     }
 
-    /// Charts over the configurations of an aggregated CSV (rows of `read` or `aggregate`):
-    /// throughput, latency, and in the advanced mode a heat map. A picture has at most 100 of them;
-    /// further pages are numbered from 2. Returns the paths.
+    /// Pictures over configurations (rows of `read`, `aggregate` or `aggregate_with_intervals`):
+    /// throughput and latency; in the modes "advanced" and "both" also throughput against latency, a
+    /// heat map, a dashboard, a ranking, and the report as text. More configurations than fit on a slide
+    /// go to further pages, numbered from 2, or become curves where they are a sweep. Returns the paths.
     #[rhai_fn(volatile, return_raw)]
     pub fn comparison_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<Array> {
+        let state = State::of(&context);
         let mut opts = Opts::of(&COMPARISON_CHARTS, options);
         let output: String = opts.get("output")?;
         let mode = opts.take_word("mode", &MODES)?.unwrap_or(Mode::Advanced);
-        let title = opts.take::<String>("title")?;
+        let theme = opts.take_word("theme", &THEMES)?.unwrap_or_default();
+        let mut compared = Compared::of("comparison_charts", &state, rows, &mut opts, &["gpus", "weights"])?;
         opts.finish()?;
-        let rows = files::rows("comparison_charts", rows)?;
-        if rows.is_empty() {
-            return Err(raise(Error::usage("comparison_charts: there are no configurations to draw")));
-        }
-        let title = title.unwrap_or_else(|| plot::model_of(&rows));
-        let rows: Vec<ComparedRow> = plot::configurations(&rows);
-        if !compare::drawable(&rows) {
-            let told = "comparison_charts: none of the columns that are drawn, such as request_throughput or \
-                        mean_ttft_ms, holds a number";
-            return Err(raise(Error::usage(told).hint("name a CSV of `rampant aggregate`")));
-        }
-        let state = State::of(&context);
-        let paths = draw(&state, &rows, &title, mode, &output).map_err(raise)?;
+        compared.look.theme = theme;
+        let paths = compared.draw(&state, mode, &output).map_err(raise)?;
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
+    }
+
+    /// What the pictures say, as text: the best configurations with all that cannot be told from them,
+    /// the ranking, the Pareto front, and what not to quote.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn comparison_report(context: NativeCallContext, rows: Array, options: Map) -> Fallible<String> {
+        let state = State::of(&context);
+        let mut opts = Opts::of(&COMPARISON_REPORT, options);
+        let compared = Compared::of("comparison_report", &state, rows, &mut opts, &["gpus", "weights"])?;
+        opts.finish()?;
+        Ok(compare::report(&compared.rows, &compared.look))
+    }
+
+    /// Bars of characters for the terminal: output throughput, TTFT and TPOT of each configuration.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn terminal_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<String> {
+        let state = State::of(&context);
+        let mut opts = Opts::of(&TERMINAL_CHARTS, options);
+        let compared = Compared::of("terminal_charts", &state, rows, &mut opts, &[])?;
+        opts.finish()?;
+        Ok(compare::terminal(&compared.rows, &compared.look))
     }
 
     /// The chart's title, for printing.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::chosen::Wanted;
 use crate::experiment::gathered::{Gathering, gather};
 use crate::experiment::table_formats::TableFormat;
-use crate::experiment::{aggregate, folder as results, recover};
+use crate::experiment::{aggregate, configurations, folder as results, recover};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::options::files::{AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS};
@@ -294,6 +294,18 @@ mod functions {
     pub fn results_parent(context: NativeCallContext) -> String {
         let state = State::of(&context);
         state.experiment.switches.results(&state.experiment.host).display().to_string()
+    }
+
+    /// As `aggregate`, with the ends of each value's 95 % interval beside it, such as
+    /// `mean_ttft_ms_low` and `mean_ttft_ms_high`, where the run has one: for `comparison_charts`.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn aggregate_with_intervals(context: NativeCallContext, folder: &str) -> Fallible<Array> {
+        let state = State::of(&context);
+        let folder = state.experiment.access.may_read(folder).map_err(raise)?;
+        state.experiment.access.check_links(&folder).map_err(raise)?;
+        complete(&state, &folder)?;
+        let rows = configurations::with_intervals(&folder).map_err(raise)?;
+        Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
     }
 
     /// Writes rows of `aggregate` as `aggregate_results_<date>.csv` into a results folder, with

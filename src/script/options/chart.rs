@@ -1,6 +1,8 @@
-//! The options of `chart` and `comparison_charts`.
+//! The options of `chart`, and of the pictures and texts over configurations.
 
 use rhai::{Array, Dynamic};
+
+use crate::chart::Theme;
 
 use super::table::{self, OptionKind, OptionRow, Table, is_number};
 
@@ -68,14 +70,62 @@ pub static COMPARISON_CHARTS: Table = Table::new(
         OptionRow::new(
             "mode",
             OptionKind::Word(|| table::words(&MODES)),
-            "\"simple\": throughput and latency; \"advanced\": the heat map too",
+            "\"simple\": throughput and latency; \"advanced\" and \"both\": all pictures and the text report",
             "\"simple\"",
         )
         .or(|| "advanced".into()),
-        OptionRow::new("title", OptionKind::Text, "what stands above", "\"Before and after\"")
-            .or_else("the model"),
+        OptionRow::new(
+            "theme",
+            OptionKind::Word(|| table::words(&THEMES)),
+            "colours for paper or for a dark slide",
+            "\"dark\"",
+        )
+        .or(|| "light".into()),
+        TITLE,
+        GPUS,
+        WEIGHTS_ROW,
     ],
 );
+
+pub static COMPARISON_REPORT: Table = Table::new("comparison_report", &[TITLE, GPUS, WEIGHTS_ROW]);
+
+pub static TERMINAL_CHARTS: Table = Table::new("terminal_charts", &[TITLE]);
+
+const TITLE: OptionRow =
+    OptionRow::new("title", OptionKind::Text, "what stands above", "\"Before and after\"")
+        .or_else("the model's short name");
+
+const GPUS: OptionRow = OptionRow::new(
+    "gpus",
+    OptionKind::Above0,
+    "how many GPUs served: throughput is also told for one of them, as `output_tps_per_gpu`",
+    "8",
+)
+.or_else("the tag `gpus` of each run");
+
+const WEIGHTS_ROW: OptionRow = OptionRow::new(
+    "weights",
+    OptionKind::Own("three numbers, none below 0 and not all 0", |value| weights(value).map(drop)),
+    "of output throughput, mean TTFT and mean TPOT in the ranking",
+    "[0.5, 0.25, 0.25]",
+)
+.or_else("`[0.5, 0.25, 0.25]`");
+
+pub const THEMES: [(&str, Theme); 2] = [("light", Theme::Light), ("dark", Theme::Dark)];
+
+/// The weights of a ranking, as shares of their sum.
+pub fn weights(value: &Dynamic) -> Result<[f64; 3], String> {
+    let list = value.read_lock::<Array>();
+    let numbers: Vec<f64> = list.iter().flat_map(|list| list.iter().filter_map(table::number)).collect();
+    let whole = list.is_some_and(|list| list.len() == numbers.len());
+    let sum: f64 = numbers.iter().sum();
+    match numbers[..] {
+        [a, b, c] if whole && [a, b, c].iter().all(|one| *one >= 0.0) && sum > 0.0 && sum.is_finite() => {
+            Ok([a / sum, b / sum, c / sum])
+        }
+        _ => Err("must be three numbers, none below 0 and not all 0, such as [0.5, 0.25, 0.25]".into()),
+    }
+}
 
 const DATA: &str = "a run, a list of runs, a sweep, or a list of maps";
 
