@@ -261,8 +261,12 @@ fn visualize_draws_the_newest_csv_and_one_that_is_named() {
     let csv = files(&folder).into_iter().find(|path| path.extension().is_some_and(|e| e == "csv")).unwrap();
     let csv = csv.to_str().unwrap();
     lab.run(&["visualize", "--csv", csv, "--output", "drawn", "--mode", "both", "--lang", "zh"]).exits(0);
-    let both = files(&lab.path().join("drawn"));
+    let (report, both): (Vec<_>, Vec<_>) = files(&lab.path().join("drawn"))
+        .into_iter()
+        .partition(|path| path.ends_with("performance_report.txt"));
     assert!(both.len() > simple.len() && both.iter().all(|path| is_picture(path)), "{both:?}");
+    let report = std::fs::read_to_string(report.first().expect("a report")).expect("text");
+    assert!(report.contains("性能报告") && report.contains("综合排名"), "{report}");
 }
 
 #[test]
