@@ -27,7 +27,6 @@ pub fn run(found: &ArgMatches, host: &Host) -> Result<()> {
     let named: &Path = found.get_one::<PathBuf>("folder").expect("clap asks for it");
     let path = host.cwd().join(named);
     let shown = named.display().to_string();
-    crate::store::Folder::open(&path)?;
     let recovered = recover::recover(&path)?;
     let told = lang.recovered(&shown, &recovered);
     if recovered.unwritten.is_some() {

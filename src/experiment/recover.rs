@@ -53,6 +53,7 @@ impl Recovered {
 
 /// Completes a results folder. A second time it does nothing. Fails when it cannot be read.
 pub fn recover(path: &Path) -> Result<Recovered> {
+    Folder::open(path)?;
     if !rest::is_there(path)? {
         return Ok(Recovered::default());
     }
