@@ -73,9 +73,12 @@ fn main() -> Result<()> {
         && word == WRITE
     {
         let (requests, tokens) = (requests.parse()?, tokens.parse()?);
-        return cost(|| match what.as_str() {
-            FILES => Ok(drop(generate::folder(Path::new(parent), requests, tokens)?)),
-            _ => Ok(generate::made(requests, tokens)),
+        return cost(|| {
+            match what.as_str() {
+                FILES => drop(generate::folder(Path::new(parent), requests, tokens)?),
+                _ => generate::made(requests, tokens),
+            }
+            Ok(())
         });
     }
     let asked = Asked::read(&given)?;

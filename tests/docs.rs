@@ -470,7 +470,7 @@ fn results_of_every_version_of_the_schema_are_read() {
     for (folder, version) in [("tests/data/results/version-1", 1), ("results/sample", schema::VERSION)] {
         let path = root().join(folder);
         let manifest: serde_json::Value =
-            serde_json::from_str(&read(&format!("{folder}/manifest.json"))).unwrap();
+            serde_json::from_str(&read(format!("{folder}/manifest.json"))).unwrap();
         assert_eq!(manifest["versions"]["schema"], version, "{folder}");
         let rows = recalled::rows(&path).expect("readable");
         let run = &rows[0];

@@ -224,6 +224,7 @@ mod tests {
     }
 
     /// Plays all; (who, when in us, bytes) of each token, and who ended how.
+    #[allow(clippy::type_complexity, reason = "three lists, taken apart at once")]
     fn play(engine: &mut VirtualEngine<char>) -> (Vec<(char, i64)>, Vec<(char, Ending)>, Vec<u64>) {
         let (mut tokens, mut ends, mut stalls) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(at) = engine.next() {

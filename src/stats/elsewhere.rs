@@ -201,8 +201,8 @@ pub static ELSEWHERE: &[Definition] = &[
     Definition {
         metric: Metric::ResponseTtft,
         definition: [
-            "First output event - planned: what a user waits whose request was due then, the wait for a place \
-             under the cap included. In an open loop objectives judge this one.",
+            "First output event - planned: what a user waits whose request was due then, the wait under \
+             `max_in_flight` included. In an open loop objectives judge this one.",
             "首输出事件 - 计划时刻：按计划到来的用户所等的时间，含并发上限处的等待。开环时目标以此评判。",
         ],
         tools: &[vllm("", "the wait for its semaphore is in no latency", "信号量处的等待不计入任何延迟")],
@@ -222,7 +222,7 @@ pub static ELSEWHERE: &[Definition] = &[
     Definition {
         metric: Metric::QueueDelay,
         definition: [
-            "Sent - planned: waiting at the cap, connecting and our own lateness.",
+            "Sent - planned: waiting under `max_in_flight`, connecting and our own lateness.",
             "发出 - 计划：含并发上限处的等待、建立连接与自身滞后。",
         ],
         tools: &[
@@ -409,7 +409,8 @@ pub static ELSEWHERE: &[Definition] = &[
     Definition {
         metric: Metric::Concurrency,
         definition: [
-            "Requests between `sent` and `end`, by a sweep over real times; waiting at the cap is not in it.",
+            "Requests between `sent` and `end`, by a sweep over real times; \
+             waiting under `max_in_flight` is not in it.",
             "处于发出与结束之间的请求数，按真实时间扫描；不含并发上限处的等待。",
         ],
         tools: &[

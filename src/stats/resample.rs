@@ -58,7 +58,7 @@ impl Resamples {
         for run in times.chunks_exact_mut(blocks.max(1)) {
             for _ in 0..blocks {
                 // The upper half of a product is an even draw below `blocks`, to 2^-32.
-                let draw = (next(&mut state) >> 32) * blocks as u64 >> 32;
+                let draw = ((next(&mut state) >> 32) * blocks as u64) >> 32;
                 run[draw as usize] += 1;
             }
         }

@@ -359,7 +359,7 @@ impl<'a> Latencies<'a> {
             (self.rounded, words.histogram),
             (self.censored, words.failures_above),
         ];
-        let notes = notes.into_iter().filter_map(|(needed, note)| needed.then(|| note.to_string()));
+        let notes = notes.into_iter().filter(|(needed, _)| *needed).map(|(_, note)| note.to_string());
         notes.chain(self.margins.text(self.lang)).collect()
     }
 }

@@ -99,7 +99,8 @@ fn ctrl_c_in_a_terminal_lets_the_built_in_engine_finish_what_is_in_flight() {
     let running = lab.start_as_leader(&["run", "long.rhai"]);
     until(|| {
         let rows = |folder: &std::path::PathBuf| {
-            std::fs::read_dir(folder.join("requests")).into_iter().flatten().count() > 0
+            let journals = std::fs::read_dir(folder.join(".journal")).into_iter().flatten().flatten();
+            journals.into_iter().any(|file| file.metadata().is_ok_and(|file| file.len() > 0))
         };
         lab.results().iter().any(rows)
     });

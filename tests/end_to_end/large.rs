@@ -63,7 +63,8 @@ fn a_batch_of_a_thousand_cells_is_aggregated_and_drawn() {
     for kind in ["throughput_comparison", "latency_comparison", "performance_heatmap"] {
         let pictures = ending(&lab.path().join("charts"), ".png");
         let of_kind = pictures.iter().filter(|path| path.to_string_lossy().contains(kind));
-        assert_eq!(of_kind.count(), 10, "{kind}: {}", done.err);
+        // Curves over the concurrency, or bars on pages.
+        assert!((1..=10).contains(&of_kind.count()), "{kind}: {}", done.err);
     }
 }
 

@@ -89,7 +89,7 @@ fn of_traffic(differs: &Differs, lang: Lang) -> String {
         ),
         Differs::Concurrency(a, b) => say(
             lang,
-            format!("the traffic differs: A had {} places, B {}", rate(a), rate(b)),
+            format!("the traffic differs: A kept {} requests in flight, B {}", rate(a), rate(b)),
             format!("流量不同：A 并发 {}，B 并发 {}", rate(a), rate(b)),
         ),
         Differs::Input(a, b) => say(
