@@ -99,8 +99,7 @@ fn ctrl_c_in_a_terminal_lets_the_built_in_engine_finish_what_is_in_flight() {
     let running = lab.start_as_leader(&["run", "long.rhai"]);
     until(|| {
         let rows = |folder: &std::path::PathBuf| {
-            let journals = std::fs::read_dir(folder.join(".journal")).into_iter().flatten().flatten();
-            journals.into_iter().any(|file| file.metadata().is_ok_and(|file| file.len() > 0))
+            folder.join("manifest.json").exists() && !readable_rows(folder).0.is_empty()
         };
         lab.results().iter().any(rows)
     });
