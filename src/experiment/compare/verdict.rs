@@ -6,6 +6,7 @@ use super::wanted::Comparison;
 use crate::stats::metric::Better;
 use crate::stats::versus::change::{Change, Missing, Span};
 use crate::stats::versus::judge::{self, Word};
+use crate::stats::versus::needed::Aim;
 use crate::stats::versus::rounds;
 
 /// How large a difference is one, where nobody says: of pairs, and else.
@@ -190,13 +191,14 @@ fn judge_rows(rows: &mut [Row], cells: &[Cell]) {
     let seconds = cells.iter().map(|cell| cell.seconds).fold(f64::INFINITY, f64::min);
     let tested = |row: &Row| if row.fixed_by_arrivals { None } else { chance(row) };
     let chances: Vec<f64> = rows.iter().filter_map(tested).collect();
+    let tests = chances.len();
     let mut adjusted = judge::holm(&chances).into_iter();
     for row in rows.iter_mut() {
         row.chance = tested(row).and_then(|_| adjusted.next());
         match (row.shown(), row.chance) {
             (Some(span), Some(chance)) => {
                 row.word = judge::word(&span, row.margin, row.what.better(), chance);
-                row.more_s = more(&span, row.margin, seconds).filter(|_| row.word == Word::Unclear);
+                row.more_s = more(&span, row.margin, tests, seconds).filter(|_| row.word == Word::Unclear);
             }
             _ => {
                 let times = row.change.err().and_then(Missing::times_as_long);
@@ -223,13 +225,11 @@ fn shown(what: What, values: &[Option<f64>; 2], change: &Change) -> Option<Span>
     change.log_ratio.map(|span| span.as_share()).or_else(of_first)
 }
 
-/// Seconds that a side must go on for until an interval is narrow enough to lie on one side of the margin:
-/// it narrows with the square root of the time.
-fn more(span: &Span, margin: f64, seconds: f64) -> Option<f64> {
-    let half = (span.high - span.low) / 2.0;
-    let room = (span.value.abs() - margin).abs();
-    // Nearer to the margin than a tenth of it no length of a run decides.
-    (room > 0.1 * margin && half > room).then(|| seconds * ((half / room).powi(2) - 1.0))
+/// Seconds that a side must go on for, so that this change, if it is the true one, is told in 80 of 100
+/// comparisons.
+fn more(span: &Span, margin: f64, rows: usize, seconds: f64) -> Option<f64> {
+    let times = Aim { change: span.value, margin, rows }.times_as_long(span)?;
+    (times > 1.0).then(|| seconds * (times - 1.0))
 }
 
 #[cfg(test)]
@@ -270,11 +270,16 @@ mod tests {
 
     #[test]
     fn what_is_unclear_says_how_much_longer_it_takes() {
-        let more = more(&Span { value: 0.0, low: -0.06, high: 0.06, freedom: 30.0 }, 0.03, 100.0).unwrap();
-        assert!((more - 300.0).abs() < 1e-9, "half as wide takes four times as long");
+        let of = |value: f64| {
+            let span = Span { value, low: value - 0.06, high: value + 0.06, freedom: 1e6 };
+            more(&span, 0.03, 1, 100.0)
+        };
+        let same = of(0.0).unwrap();
+        assert!((same - 100.0 * ((2.0 * 3.241_5_f64 / 1.96).powi(2) - 1.0)).abs() < 5.0, "{same}");
         assert_eq!(
-            super::more(&Span { value: 0.03, low: 0.0, high: 0.06, freedom: 30.0 }, 0.03, 100.0),
-            None
+            (of(0.03), of(0.5)),
+            (None, None),
+            "at the margin none helps, and far from it none is needed"
         );
         assert!(judged(-0.06, 0.06).word == Word::Unclear);
     }

@@ -4,6 +4,7 @@
 //! and falls out of their ratio. What is not paired is two intervals, from which that of the difference
 //! is recovered (MOVER: Zou and Donner 2008).
 
+use super::needed::BLOCKS_SAFE;
 use super::student::critical;
 use crate::stats::estimate::Interval;
 use crate::stats::quotient::{Quotient, Tower};
@@ -62,7 +63,7 @@ impl Missing {
     /// How many times as long the runs must be. `None`: that would not help.
     pub fn times_as_long(self) -> Option<f64> {
         match self {
-            Missing::FewBlocks { effective } => Some(EFFECTIVE_MIN / effective.max(1.0)),
+            Missing::FewBlocks { effective } => Some(BLOCKS_SAFE / effective.max(1.0)),
             Missing::FewValues { count, needed } => Some(needed as f64 / (count.max(1)) as f64),
             Missing::NotSteady | Missing::NotObserved => None,
         }
