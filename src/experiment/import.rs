@@ -9,14 +9,15 @@ mod vllm;
 
 use crate::error::{Error, Result};
 use crate::os;
-use crate::record::{PackedRecord, Record};
+use crate::record::Record;
 use crate::stats::{Summary, Window};
 use crate::store::folder::{self, short_model_name};
 use crate::store::manifest::{sha256, versions};
-use crate::store::{Folder, RowWriter, RunIdentity, identity, runs, statistics};
+use crate::store::statistics::{RunNumbers, Statistic};
+use crate::store::{Folder, KnownRows, RunIdentity, identity, runs, statistics};
 use chrono::TimeZone;
 use found::Found;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 /// What an import made.
@@ -76,6 +77,8 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
     folder.manifest(|map| map.extend(about.as_object().cloned().unwrap_or_default()))?;
     let mut names: Vec<String> = Vec::new();
     let mut entries = Vec::new();
+    let mut requests = KnownRows::new(folder.path());
+    let (mut rows, mut numbers) = (Vec::new(), Vec::new());
     for (index, mut one) in found.into_iter().enumerate() {
         let run = free(&one.run_name(), &mut names);
         let of = RunIdentity {
@@ -95,8 +98,16 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
             ));
         }
         entries.push(json!({"name": of.run, "index": index, "tags": one.tags(), "zero_ms": one.began_ms}));
-        write_run(&folder, &of, one)?;
+        let zero_ms = one.began_ms.unwrap_or_default();
+        requests.add(&of, zero_ms, &one.records)?;
+        let (row, of_run) = told(&of, &one);
+        rows.push(row);
+        numbers.push((of, zero_ms, of_run));
     }
+    requests.finish()?;
+    runs::append_all(folder.path(), &rows)?;
+    let numbers = numbers.iter().map(|(of, zero_ms, numbers)| RunNumbers { of, zero_ms: *zero_ms, numbers });
+    statistics::append_all(folder.path(), &numbers.collect::<Vec<_>>())?;
     folder.manifest(|map| {
         map.insert("runs".into(), entries.into());
         map.insert("ended_ms".into(), (os::wall() / 1_000_000).into());
@@ -106,10 +117,10 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
     Ok(imported)
 }
 
-fn write_run(folder: &Folder, of: &RunIdentity, mut one: Found) -> Result<()> {
-    let records = std::mem::take(&mut one.records);
+/// The row of a run, and its numbers.
+fn told(of: &RunIdentity, one: &Found) -> (Map<String, Value>, Vec<Statistic>) {
     let zero_ms = one.began_ms.unwrap_or_default();
-    let summary = (!records.is_empty()).then(|| summed(&records));
+    let summary = (!one.records.is_empty()).then(|| summed(&one.records));
     let mut row = runs::blank(of);
     row.extend(one.row());
     let span = summary.as_ref().and_then(Summary::span);
@@ -125,7 +136,7 @@ fn write_run(folder: &Folder, of: &RunIdentity, mut one: Found) -> Result<()> {
     row.insert("zero_ms".into(), zero_ms.into());
     row.insert("zero_at".into(), (zero_ms * 1_000).into());
     row.insert("stopped_by".into(), "imported".into());
-    row.insert("rows_written".into(), records.len().into());
+    row.insert("rows_written".into(), one.records.len().into());
     // No run of ours: nobody watched the client that made it.
     let marks = one.text("marks").unwrap_or_default();
     let remarks: Vec<&str> = std::iter::once("imported").chain(marks.split_whitespace()).collect();
@@ -134,9 +145,7 @@ fn write_run(folder: &Folder, of: &RunIdentity, mut one: Found) -> Result<()> {
         Some(summary) => super::row::statistics(summary),
         None => one.numbers(),
     };
-    write_rows(folder, of, zero_ms, records)?;
-    runs::append(folder.path(), row)?;
-    statistics::append(folder.path(), of, zero_ms, &numbers)
+    (row, numbers)
 }
 
 fn summed(records: &[Record]) -> Summary {
@@ -144,18 +153,6 @@ fn summed(records: &[Record]) -> Summary {
     records.iter().for_each(|record| summary.add(record));
     summary.close();
     summary
-}
-
-fn write_rows(folder: &Folder, of: &RunIdentity, zero_ms: i64, records: Vec<Record>) -> Result<()> {
-    if records.is_empty() {
-        return Ok(());
-    }
-    let mut writer = RowWriter::start(folder.path(), of.clone())?;
-    writer.begin(zero_ms);
-    for batch in records.chunks(256) {
-        writer.write(batch.iter().cloned().map(PackedRecord::from).collect())?;
-    }
-    writer.finish().map(drop)
 }
 
 /// A name that no other run has.

@@ -23,6 +23,7 @@ mod aside;
 mod decode;
 mod encode;
 pub(crate) mod journal;
+mod known_rows;
 mod queue;
 #[cfg(test)]
 mod sample;
@@ -31,6 +32,7 @@ mod seal;
 
 pub use folder::Folder;
 pub use identity::RunIdentity;
+pub use known_rows::KnownRows;
 pub use saved_table::save_table;
 pub use writer::RowWriter;
 

@@ -25,7 +25,9 @@ pub fn begin(folder: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let bytes = table::fixed(&[IDENTITY, COLUMNS], &[], &[])
+    let columns = [IDENTITY, COLUMNS];
+    let bytes = table::fixed(&columns, &[])
+        .and_then(|none| table::file_of(&columns, vec![none], &[]))
         .map_err(|error| error.context(format!("cannot write {}", path.display())))?;
     write_aside(&path, &bytes)
 }

@@ -3,13 +3,14 @@
 
 use super::aside::write_aside;
 use super::column::{
-    Column, IDENTITY,
+    self, Column, IDENTITY,
     Kind::{self, Bool, Instant, Number, Real, Text, Word},
     column,
 };
 use super::identity::RunIdentity;
-use super::table;
+use super::{reader, table};
 use crate::error::Result;
+use arrow_array::RecordBatch;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -133,20 +134,42 @@ pub fn blank(of: &RunIdentity) -> Map<String, Value> {
 /// Adds a row and rewrites the file (aside, then rename). What the row lacks is null; fails when it has
 /// more than there are columns, or a value of another type.
 pub fn append(folder: &Path, row: Map<String, Value>) -> Result<()> {
-    let mut all = rows(folder)?;
-    all.push(row);
-    save(folder, &all)
+    append_all(folder, &[row])
 }
 
-/// Writes all rows of a folder in place of those that are there.
-pub fn save(folder: &Path, rows: &[Map<String, Value>]) -> Result<()> {
+/// The same for many rows, of which the file is written once.
+pub fn append_all(folder: &Path, more: &[Map<String, Value>]) -> Result<()> {
     let path = file(folder);
-    let zeros = rows
-        .iter()
-        .filter_map(|row| Some((row.get("run_id")?.as_str()?.into(), row.get("zero_ms")?.as_i64()?)));
-    let bytes = table::fixed(&[IDENTITY, COLUMNS], rows, &zeros.collect::<Vec<_>>())
-        .map_err(|error| error.context(format!("cannot write a run to {}", path.display())))?;
+    let columns = [IDENTITY, COLUMNS];
+    let (mut batches, mut zeros) = before(&path)?;
+    zeros.extend(
+        more.iter().filter_map(|row| {
+            Some((row.get("run_id")?.as_str()?.to_string(), row.get("zero_ms")?.as_i64()?))
+        }),
+    );
+    let bytes = table::fixed(&columns, more).and_then(|more| {
+        batches.push(more);
+        table::file_of(&columns, batches, &zeros)
+    });
+    let bytes = bytes.map_err(|error| error.context(format!("cannot write a run to {}", path.display())))?;
     write_aside(&path, &bytes)
+}
+
+/// The rows that are in the file, and when their runs began.
+fn before(path: &Path) -> Result<(Vec<RecordBatch>, Vec<(String, i64)>)> {
+    if !path.exists() {
+        return Ok(Default::default());
+    }
+    let footer = reader::footer(path)?;
+    let batches = reader::batches(path)?.collect::<std::result::Result<Vec<_>, _>>();
+    let batches = batches.map_err(|error| reader::cannot_read(path, error))?;
+    let schema = column::schema_of(&[IDENTITY, COLUMNS]);
+    let batches = match batches.iter().all(|batch| batch.schema().fields() == schema.fields()) {
+        true => batches,
+        // Of a version without some of the columns.
+        false => vec![table::fixed(&[IDENTITY, COLUMNS], &table::from_parquet(path)?)?],
+    };
+    Ok((batches, column::zeros(footer.file_metadata().key_value_metadata())))
 }
 
 /// All rows of a folder; none when no run is finished yet. A folder of the first version of the schema has

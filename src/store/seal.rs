@@ -16,7 +16,7 @@ use crate::record::Record;
 use parquet::arrow::ArrowWriter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 use std::fs::{self, File};
@@ -108,18 +108,18 @@ pub(super) fn copy_row_groups(from: &[&Path], parquet: ArrowWriter<File>, to: &P
     for path in from {
         let footer = reader::footer(path)?;
         let source = File::open(path).map_err(|error| reader::cannot_read(path, error))?;
-        append(&source, &footer, &mut parquet).map_err(written)?;
+        append(&source, footer.row_groups(), &mut parquet).map_err(written)?;
     }
     parquet.into_inner().map_err(written)
 }
 
-/// Appends all row groups of a file to another one of the same columns.
+/// Appends row groups of a file to another one of the same columns.
 pub(super) fn append<W: Write + Send>(
     source: &impl ChunkReader,
-    footer: &ParquetMetaData,
+    groups: &[RowGroupMetaData],
     parquet: &mut SerializedFileWriter<W>,
 ) -> parquet::errors::Result<()> {
-    for row_group in footer.row_groups() {
+    for row_group in groups {
         let mut copy = parquet.next_row_group()?;
         for column in row_group.columns() {
             let (chunk, metadata) = pages::with_checksums(source, column)?;

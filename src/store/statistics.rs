@@ -7,7 +7,7 @@ use super::column::{
     column,
 };
 use super::identity::RunIdentity;
-use super::reader::{Batches, batches, cannot_read, footer, open};
+use super::reader::{Batches, cannot_read, footer, open};
 use super::{seal, table};
 use crate::error::{Error, Result};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -15,8 +15,9 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -58,31 +59,58 @@ pub(super) const COLUMNS: &[Column] = &[
     column("mark", Word, "why it is to be taken with care").null("it is sound"),
 ];
 
-/// Row groups of one run each that are left as they are.
+/// Row groups at the end of the file that are left as they are ...
 const SMALL_GROUPS: usize = 64;
+/// ... as long as each has fewer rows.
+const SMALL_ROWS: i64 = 8_192;
 
 fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| column::schema_of(&[IDENTITY, COLUMNS]));
     SCHEMA.clone()
 }
 
+/// The numbers of a run, which began at `zero_ms`.
+pub struct RunNumbers<'a> {
+    pub of: &'a RunIdentity,
+    pub zero_ms: i64,
+    pub numbers: &'a [Statistic],
+}
+
 /// Adds the numbers of a run, which began at `zero_ms`, and rewrites the file (aside, then rename).
 pub fn append(folder: &Path, of: &RunIdentity, zero_ms: i64, numbers: &[Statistic]) -> Result<()> {
+    append_all(folder, &[RunNumbers { of, zero_ms, numbers }])
+}
+
+/// Adds the numbers of several runs, and rewrites the file once. Row groups that are there are copied as bytes;
+/// many small ones become one, so that what a run costs does not grow with the runs before it.
+pub fn append_all(folder: &Path, runs: &[RunNumbers]) -> Result<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
     let path = folder.join(FILE);
     let before = if path.exists() { Some(footer(&path)?) } else { None };
     let metadata = before.as_ref().and_then(|footer| footer.file_metadata().key_value_metadata());
-    let zeros = [column::zeros(metadata), vec![(of.run_id(), zero_ms)]].concat();
-    let batch = batch(of, numbers);
+    let mut zeros = column::zeros(metadata);
+    zeros.extend(runs.iter().map(|run| (run.of.run_id(), run.zero_ms)));
+    let options = options(&zeros);
+    let mut more: Vec<RecordBatch> = Vec::new();
+    let mut kept = 0;
+    if let Some(footer) = &before {
+        kept = footer.num_row_groups();
+        let small =
+            footer.row_groups().iter().rev().take_while(|group| group.num_rows() < SMALL_ROWS).count();
+        if small >= SMALL_GROUPS {
+            kept -= small;
+            more = groups(&path, kept..kept + small).map_err(|error| cannot_read(&path, error))?;
+        }
+    }
+    more.extend(runs.iter().map(|run| batch(run.of, run.numbers)));
     let bytes = match before {
-        Some(footer) if footer.num_row_groups() >= SMALL_GROUPS => {
-            let all = batches(&path)?.chain([Ok(batch)]).collect::<std::result::Result<Vec<_>, _>>();
-            table::sealed(&all.map_err(|error| cannot_read(&path, error))?, &options(&zeros))
-        }
-        Some(footer) => {
+        Some(footer) if kept > 0 => {
             let file = File::open(&path).map_err(|error| cannot_read(&path, error))?;
-            joined(&file, &footer, &batch, &options(&zeros))
+            joined(&file, &footer.row_groups()[..kept], more, &options)
         }
-        None => table::sealed(&[batch], &options(&zeros)),
+        _ => table::sealed(schema(), more, &options),
     };
     let failed = |error| Error::run(format!("cannot write numbers to {}: {error}", path.display()));
     write_aside(&path, &bytes.map_err(failed)?)
@@ -93,18 +121,23 @@ fn options(zeros: &[(String, i64)]) -> ArrowWriterOptions {
     ArrowWriterOptions::new().with_properties(packed.build())
 }
 
-/// What is in the file, as it is, and a row group more.
+fn groups(path: &Path, of: Range<usize>) -> std::result::Result<Vec<RecordBatch>, String> {
+    Batches::new(open(path)?.with_row_groups(of.collect()))?.collect()
+}
+
+/// Row groups of the file, as they are, and behind them those of what is added.
 fn joined(
     file: &File,
-    footer: &ParquetMetaData,
-    batch: &RecordBatch,
+    kept: &[RowGroupMetaData],
+    more: Vec<RecordBatch>,
     options: &ArrowWriterOptions,
 ) -> parquet::errors::Result<Vec<u8>> {
-    let more = Bytes::from(table::sealed(std::slice::from_ref(batch), options)?);
+    let more = Bytes::from(table::sealed(schema(), more, options)?);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), schema(), options.clone())?;
     let (mut writer, _) = writer.into_serialized_writer()?;
-    seal::append(file, footer, &mut writer)?;
-    seal::append(&more, &ParquetMetaDataReader::new().parse_and_finish(&more)?, &mut writer)?;
+    seal::append(file, kept, &mut writer)?;
+    let added = ParquetMetaDataReader::new().parse_and_finish(&more)?;
+    seal::append(&more, added.row_groups(), &mut writer)?;
     writer.into_inner()
 }
 
@@ -214,6 +247,22 @@ mod tests {
         assert_eq!(column::zeros(footer.file_metadata().key_value_metadata()).len(), SMALL_GROUPS + 3);
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn a_large_row_group_is_never_encoded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let numbers = vec![Statistic::default(); SMALL_ROWS as usize];
+        let runs: Vec<RunIdentity> = (0..2).map(|index| sample::identity("c1", index)).collect();
+        let several = |of| RunNumbers { of, zero_ms: 5, numbers: &numbers };
+        append_all(folder.path(), &runs.iter().map(several).collect::<Vec<_>>()).unwrap();
+        for index in 2..SMALL_GROUPS as u32 + 4 {
+            append(folder.path(), &sample::identity("c1", index), 5, &numbers[..1]).unwrap();
+        }
+        let footer = footer(&folder.path().join(FILE)).unwrap();
+        let rows: Vec<i64> = footer.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+        assert_eq!(rows, [2 * SMALL_ROWS, SMALL_GROUPS as i64 + 1, 1]);
+        assert_eq!(all(folder.path()).len(), 2 * numbers.len() + SMALL_GROUPS + 2);
     }
 
     fn all(folder: &Path) -> Vec<(String, Statistic)> {

@@ -9,7 +9,7 @@ use arrow_array::{
     StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -48,29 +48,29 @@ pub fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
     let options = ArrowWriterOptions::new().with_properties(packed).with_skip_arrow_metadata(true);
     batch
         .map_err(ParquetError::from)
-        .and_then(|batch| sealed(&[batch], &options))
+        .and_then(|batch| sealed(batch.schema(), [batch], &options))
         .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
 }
 
-/// Batches, at least one, as the bytes of a file whose pages have checksums.
+/// Batches of a schema as the bytes of a file whose pages have checksums.
 pub(super) fn sealed(
-    batches: &[RecordBatch],
+    schema: SchemaRef,
+    batches: impl IntoIterator<Item = RecordBatch>,
     options: &ArrowWriterOptions,
 ) -> std::result::Result<Vec<u8>, ParquetError> {
-    let writer = || ArrowWriter::try_new_with_options(Vec::new(), batches[0].schema(), options.clone());
+    let writer = || ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options.clone());
     let mut parquet = writer()?;
-    batches.iter().try_for_each(|batch| parquet.write(batch))?;
+    batches.into_iter().try_for_each(|batch| parquet.write(&batch))?;
     let plain = Bytes::from(parquet.into_inner()?);
     let footer = ParquetMetaDataReader::new().parse_and_finish(&plain)?;
     let (mut sealed, _) = writer()?.into_serialized_writer()?;
-    seal::append(&plain, &footer, &mut sealed)?;
+    seal::append(&plain, footer.row_groups(), &mut sealed)?;
     sealed.into_inner()
 }
 
-/// Rows as the bytes of a file with these columns, whatever the values; `zeros`: when the runs in it
-/// began. Fails for a value without a column, or of another type, and for one that is missing where
-/// there must be one.
-pub(super) fn fixed(columns: &[&[Column]], rows: &[Row], zeros: &[(String, i64)]) -> Result<Vec<u8>> {
+/// Rows as a batch with these columns, whatever the values. Fails for a value without a column, or of another
+/// type, and for one that is missing where there must be one.
+pub(super) fn fixed(columns: &[&[Column]], rows: &[Row]) -> Result<RecordBatch> {
     let all = columns.concat();
     if let Some(odd) =
         rows.iter().flat_map(|row| row.keys()).find(|key| all.iter().all(|column| column.name != *key))
@@ -78,13 +78,22 @@ pub(super) fn fixed(columns: &[&[Column]], rows: &[Row], zeros: &[(String, i64)]
         return Err(Error::run(format!("there is no column \"{odd}\"")));
     }
     let arrays = all.iter().map(|column| fixed_column(column, rows)).collect::<Result<Vec<_>>>()?;
+    RecordBatch::try_new(column::schema_of(columns), arrays)
+        .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
+}
+
+/// Batches of [`fixed`] as the bytes of a file; `zeros`: when the runs in it began.
+pub(super) fn file_of(
+    columns: &[&[Column]],
+    batches: Vec<RecordBatch>,
+    zeros: &[(String, i64)],
+) -> Result<Vec<u8>> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let packed = column::packed_as(columns)
-        .set_dictionary_enabled(rows.len() >= MANY_ROWS)
+        .set_dictionary_enabled(rows >= MANY_ROWS)
         .set_key_value_metadata(Some(column::about(zeros)))
         .build();
-    RecordBatch::try_new(column::schema_of(columns), arrays)
-        .map_err(ParquetError::from)
-        .and_then(|batch| sealed(&[batch], &ArrowWriterOptions::new().with_properties(packed)))
+    sealed(column::schema_of(columns), batches, &ArrowWriterOptions::new().with_properties(packed))
         .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
 }
 
