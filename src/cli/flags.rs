@@ -24,9 +24,24 @@ pub fn add(mut command: Command, params: &[Param]) -> Command {
     for param in params {
         command = command.arg(flag(param));
     }
+    if RESUMABLE.contains(&command.get_name()) {
+        command = command.arg(resume());
+    }
     let taken: Vec<&str> = params.iter().map(|param| param.flag.as_str()).collect();
     // Of a flag that is given twice the last one counts, as people know it.
     add_switches(command, &taken).args_override_self(true)
+}
+
+/// The commands that can go on where an earlier invocation was cut off.
+const RESUMABLE: [&str; 1] = ["batch"];
+
+fn resume() -> Arg {
+    Arg::new("resume")
+        .long("resume")
+        .value_name("FOLDER")
+        .num_args(0..=1)
+        .default_missing_value("")
+        .help("Go on in this results folder (default: the newest of this command): what is there and whole is skipped, what was cut off is measured again")
 }
 
 fn flag(param: &Param) -> Arg {
@@ -213,6 +228,8 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
         allow_read: paths.into_iter().flatten().cloned().collect(),
         lib: libraries(found, host),
         secrets: secrets.map_err(|told| Error::usage(format!("--secret: {told}")))?,
+        resume: found.try_get_one::<String>("resume").ok().flatten().cloned(),
+        argv: Vec::new(),
     })
 }
 

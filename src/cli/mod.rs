@@ -47,6 +47,7 @@ pub fn run() -> ExitCode {
 /// Does what `argv` says; its first item is the name of the program.
 pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
     let names: Vec<&str> = command::names().collect();
+    let typed = argv.clone();
     let (mut argv, origin) = pasted::command(&argv, &names)?;
     let wanted = argv.get(1).cloned().unwrap_or_default();
     let wanted = wanted.as_str();
@@ -71,8 +72,8 @@ pub fn execute(argv: Vec<String>, host: &Host) -> Result<()> {
         Err(error) => return refused(error, wanted, host),
     };
     match (matches.subcommand(), built_in) {
-        (Some((_, found)), Some(session)) => run_built_in(session, found, host),
-        (Some(("run", found)), _) => run_file(found, host),
+        (Some((_, found)), Some(session)) => run_built_in(session, found, host, typed),
+        (Some(("run", found)), _) => run_file(found, host, typed),
         (Some(("check", found)), _) => check_file(found, host),
         (Some(("params", found)), _) => {
             let session = open(found, host)?;
@@ -117,15 +118,15 @@ fn refused(error: clap::Error, wanted: &str, host: &Host) -> Result<()> {
     })
 }
 
-fn run_built_in(session: Script, found: &ArgMatches, host: &Host) -> Result<()> {
+fn run_built_in(session: Script, found: &ArgMatches, host: &Host, argv: Vec<String>) -> Result<()> {
     let name = session.state.experiment.program.name.clone();
     let given = flags::given(&session.params, found);
-    let switches = flags::switches(found, host)?;
+    let switches = Switches { argv, ..flags::switches(found, host)? };
     let source = embedded::program(&name).expect("the session was made from it");
     script::run(source, Args { given }, switches, host.clone())
 }
 
-fn run_file(found: &ArgMatches, host: &Host) -> Result<()> {
+fn run_file(found: &ArgMatches, host: &Host, argv: Vec<String>) -> Result<()> {
     let file = found.get_one::<PathBuf>("file");
     if found.get_flag("help") {
         let text = match file {
@@ -137,7 +138,8 @@ fn run_file(found: &ArgMatches, host: &Host) -> Result<()> {
     }
     let file = file.ok_or_else(|| Error::usage("run: no script was named").hint("rampant run FILE"))?;
     let source = Program::file(file, host)?;
-    script::run(source, flags::assignments(found)?, flags::switches(found, host)?, host.clone())
+    let switches = Switches { argv, ..flags::switches(found, host)? };
+    script::run(source, flags::assignments(found)?, switches, host.clone())
 }
 
 /// Reads, compiles and checks; sends nothing.

@@ -11,6 +11,8 @@ pub struct Child {
     process: std::process::Child,
     /// `http://127.0.0.1:PORT`
     pub url: String,
+    /// What it was started with.
+    pub config: String,
 }
 
 impl Child {
@@ -31,7 +33,7 @@ impl Child {
         let out = process.stdout.take().expect("its output was asked for");
         BufReader::new(out).read_line(&mut line).map_err(failed)?;
         match line.trim().strip_prefix("listening on ") {
-            Some(url) => Ok(Child { url: url.to_string(), process }),
+            Some(url) => Ok(Child { url: url.to_string(), config: config.to_string(), process }),
             None => {
                 let _ = process.kill();
                 let _ = process.wait();

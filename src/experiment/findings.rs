@@ -1,5 +1,6 @@
 //! `Findings`: what an invocation came to so far, for its exit code and for the manifest.
 
+use super::cell_plan::CellPlan;
 use super::switches::Switches;
 use crate::error::{Error, ErrorKind, Result};
 use serde_json::Value;
@@ -39,8 +40,8 @@ pub struct Findings {
     pub params: Vec<(String, Value)>,
     /// Files that gave parameters: name and text.
     pub presets: Vec<(String, String)>,
-    /// How many runs the sweeps so far were to make.
-    pub cells: u64,
+    /// The runs that the sweeps so far were to make.
+    pub plans: Vec<CellPlan>,
     /// Runs whose verdict is not `valid`: name and worst verdict.
     pub doubts: Vec<(String, String)>,
     /// Runs that ended early or in which nothing succeeded, as sentences.

@@ -1,7 +1,9 @@
 //! What ran: the manifest of a results folder, filled as the session goes on.
 
 use super::Experiment;
+use super::cell_plan::{self, CellPlan};
 use super::finished::{Finished, facts};
+use super::resume::PLANS;
 use super::server::Ready;
 use crate::error::Result;
 use crate::stats::report::Report;
@@ -14,6 +16,7 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     let file = script.file_name();
     folder.save_in("script", &file, script.text.as_bytes())?;
     save_presets(experiment, folder)?;
+    save_plans(experiment, folder)?;
     let params: Map<String, Value> = experiment.findings().params.iter().cloned().collect();
     let mut whole = Map::new();
     whole.insert("versions".into(), Value::Object(manifest::versions()));
@@ -31,7 +34,8 @@ pub fn begin(experiment: &Experiment, folder: &Folder, now: chrono::DateTime<chr
     whole.insert("seed_switch".into(), experiment.switches.seed.into());
     whole.insert("salt".into(), format!("{:016x}", experiment.salt).into());
     whole.insert("host".into(), manifest::Machine::here().to_json());
-    whole.insert("cells".into(), experiment.findings().cells.into());
+    whole.insert("invocations".into(), json!([invocation(experiment, now)]));
+    whole.insert("cells".into(), experiment.findings().plans.len().into());
     whole.insert("targets".into(), json!({}));
     whole.insert("runs".into(), json!([]));
     folder.manifest(|map| *map = experiment.secrets.scrub_map(whole))
@@ -50,19 +54,60 @@ fn save_presets(experiment: &Experiment, folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-/// A sweep is to make so many runs, so that whoever reads the folder of a process that was killed knows
-/// what is missing.
-pub fn plan_cells(experiment: &Experiment, cells: u64) -> Result<()> {
-    let all = {
-        let mut findings = experiment.findings();
-        findings.cells += cells;
-        findings.cells
-    };
-    match experiment.folder() {
-        Some(folder) => folder.manifest(|map| drop(map.insert("cells".into(), all.into()))),
-        None => Ok(()),
+/// Every run that the sweeps so far were to make, in full: whoever reads the folder of a process that was killed
+/// knows what is missing, and whoever goes on there, what was asked.
+fn save_plans(experiment: &Experiment, folder: &Folder) -> Result<()> {
+    let plans: Vec<Value> = experiment.findings().plans.iter().map(CellPlan::to_json).collect();
+    if plans.is_empty() {
+        return Ok(());
     }
+    let mut text = serde_json::to_string_pretty(&plans).expect("a list of JSON values is JSON");
+    text.push('\n');
+    folder.replace_in("script", PLANS, text.as_bytes())
 }
+
+/// A sweep is to make these runs.
+pub fn plan_cells(experiment: &Experiment, plans: Vec<CellPlan>) -> Result<()> {
+    let cells = {
+        let mut findings = experiment.findings();
+        findings.plans.extend(plans);
+        findings.plans.len()
+    };
+    let Some(folder) = experiment.folder() else { return Ok(()) };
+    save_plans(experiment, &folder)?;
+    folder.manifest(|map| drop(map.insert("cells".into(), cells.into())))
+}
+
+/// This process, as the manifest lists it.
+fn invocation(experiment: &Experiment, now: chrono::DateTime<chrono::Local>) -> Value {
+    json!({
+        "started": now.to_rfc3339(),
+        "started_ms": now.timestamp_millis(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "argv": experiment.switches.argv,
+        "hostname": manifest::Machine::here().hostname,
+    })
+}
+
+/// This invocation goes on in a folder: it skips some of its runs, and makes others again.
+pub fn go_on(experiment: &Experiment, folder: &Folder, skipped: &[String], again: &[String]) -> Result<()> {
+    let mut entry = invocation(experiment, chrono::Local::now());
+    entry["skipped"] = json!(skipped);
+    entry["measured_again"] = json!(again);
+    let entry = experiment.secrets.scrub_map(Map::from_iter([("of".into(), entry)]))["of"].take();
+    folder.manifest(|map| {
+        // Those of the process before: it is not known yet how this one ends.
+        for key in LAST {
+            map.shift_remove(key);
+        }
+        if let Some(list) = map.entry("invocations").or_insert_with(|| json!([])).as_array_mut() {
+            list.push(entry);
+        }
+    })
+}
+
+/// What is known when an invocation has ended.
+const LAST: [&str; 5] = ["notes", "checks", "problems", "ended_ms", "exit_code"];
 
 /// Adds a finished run, its place and number of requests (warm-up too), and what is known of its
 /// target.
@@ -92,6 +137,8 @@ pub fn add_run(
     let limits = plan.slo.iter().flat_map(|slo| &slo.limits);
     run.insert("slo".into(), limits.map(|limit| json!({ "metric": limit.metric, "ms": limit.ms })).collect());
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
+    run.insert("plan_hash".into(), cell_plan::hash(&plan.definition).into());
+    run.insert("plan".into(), Value::Object(plan.definition.clone()));
     run.extend(facts(finished));
     run.insert("verdict".into(), finished.summary.report().map(Report::to_json).into());
     let run = experiment.secrets.scrub_map(run);
@@ -134,5 +181,13 @@ pub fn end(experiment: &Experiment, folder: &Folder, exit_code: u8) -> Result<()
     last.insert("ended_ms".into(), (crate::os::wall() / 1_000_000).into());
     last.insert("exit_code".into(), exit_code.into());
     let last = experiment.secrets.scrub_map(last);
-    folder.manifest(|map| map.extend(last))
+    folder.manifest(|map| {
+        let invocations = map.get_mut("invocations").and_then(Value::as_array_mut);
+        if let Some(mine) = invocations.and_then(|list| list.last_mut()?.as_object_mut()) {
+            let kept =
+                last.iter().filter(|(key, _)| ["problems", "ended_ms", "exit_code"].contains(&key.as_str()));
+            mine.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        map.extend(last);
+    })
 }

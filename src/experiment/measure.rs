@@ -203,17 +203,18 @@ fn keep(
     written: RowsWritten,
 ) -> Result<()> {
     let requests = written.rows;
+    let path = finished.folder.path();
     let parameters = experiment.findings().params.iter().cloned().collect();
     let row = row::row(finished, of, written, parameters);
-    runs::append(finished.folder.path(), experiment.secrets.scrub_map(row))?;
-    own_metrics::begin(finished.folder.path())?;
-    let numbers = row::statistics(&finished.summary);
-    statistics::append(finished.folder.path(), of, finished.ended.zero_ms, &numbers)?;
+    own_metrics::begin(path)?;
+    statistics::append(path, of, finished.ended.zero_ms, &row::statistics(&finished.summary))?;
     if finished.plan.requests.is_none() {
         recorded::tell_of(&experiment.console, &finished.plan, requests);
     }
     manifest::add_run(experiment, finished, ready, (of, requests))?;
-    journal::end(finished.folder.path(), of.index);
+    // Last: a run that has its row has all the rest, too, and one that has none is completed by others.
+    runs::append(path, experiment.secrets.scrub_map(row))?;
+    journal::end(path, of.index);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod aggregate;
 mod append;
 pub(crate) mod args;
 mod bound;
+pub(crate) mod cell_plan;
 pub(crate) mod cells;
 pub(crate) mod child;
 pub mod chosen;
@@ -26,8 +27,10 @@ pub(crate) mod findings;
 pub(crate) mod finished;
 pub(crate) mod folder;
 pub mod gathered;
+pub(crate) mod going_on;
 mod hints;
 pub(crate) mod import;
+pub(crate) mod kept_run;
 pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod measure;
@@ -40,6 +43,7 @@ pub(crate) mod quota;
 pub mod recalled;
 pub(crate) mod recorded;
 pub(crate) mod recover;
+pub(crate) mod resume;
 mod row;
 mod said;
 mod scraping;
@@ -69,6 +73,7 @@ use console::Console;
 use findings::{Findings, Held};
 use program::Program;
 use quota::Quota;
+use resume::Resumed;
 use secret::Secrets;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -98,6 +103,8 @@ pub struct Experiment {
     load_sent: AtomicBool,
     runs: AtomicU32,
     names: Mutex<HashSet<String>>,
+    /// The folder in which it goes on, with `--resume`.
+    pub resumed: Option<Resumed>,
     /// Runs so far of a traffic on a server.
     asked: Mutex<HashMap<(String, String), u64>>,
 }
@@ -105,6 +112,15 @@ pub struct Experiment {
 impl Experiment {
     /// Fails when a secret cannot be had, so that nobody learns it after an hour.
     pub fn new(program: Program, args: &Args, switches: Switches, host: Host) -> Result<Experiment> {
+        let resumed = match &switches.resume {
+            Some(named) => Some(Resumed::open(named, &program, &switches, &host)?),
+            None => None,
+        };
+        // As the earlier invocation had it.
+        let switches = match &resumed {
+            Some(resumed) => Switches { seed: switches.seed.or(resumed.seed), ..switches },
+            None => switches,
+        };
         let access = Access::new(&program, args, &switches, &host);
         let secrets = Arc::new(Secrets::read(&switches.secrets, &host)?);
         let texts = args.given.iter().flat_map(|given| &given.texts);
@@ -112,7 +128,11 @@ impl Experiment {
         let fresh = os::wall() as u64 ^ u64::from(std::process::id()).rotate_left(40);
         Ok(Experiment {
             started: os::now(),
-            salt: if switches.same_bytes { 0 } else { fresh },
+            salt: match &resumed {
+                _ if switches.same_bytes => 0,
+                Some(resumed) => resumed.salt,
+                None => fresh,
+            },
             quota: Arc::new(Quota::new(switches.max_disk, program.built_in)),
             console: Arc::new(Console::new(host.clone(), &switches, secrets.clone())),
             cells: Cells::default(),
@@ -125,8 +145,9 @@ impl Experiment {
             runtime: OnceLock::new(),
             folder: Mutex::new(None),
             load_sent: AtomicBool::new(false),
-            runs: AtomicU32::new(0),
+            runs: AtomicU32::new(resumed.as_ref().map_or(0, |resumed| resumed.next_run)),
             names: Mutex::default(),
+            resumed,
             asked: Mutex::default(),
         })
     }
@@ -220,30 +241,46 @@ impl Experiment {
     }
 
     /// The salt of the next run of a traffic on a server: two servers get the same words, and one
-    /// that is asked again gets fresh ones, or its prefix cache would answer.
-    pub fn salt_of(&self, traffic: &str, target: &Target) -> u64 {
+    /// that is asked again gets fresh ones, or its prefix cache would answer; also by a run that was cut off.
+    pub fn salt_of(&self, name: &str, traffic: &str, target: &Target) -> u64 {
+        let before = self.resumed.as_ref().map_or(0, |resumed| resumed.earlier(name));
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = asked.entry((traffic.into(), target.base.to_string())).or_default();
-        let earlier = std::mem::replace(runs, *runs + 1);
+        let earlier = *runs + before;
+        *runs = earlier + 1;
         if self.switches.same_bytes { 0 } else { self.salt.wrapping_add(earlier) }
     }
 
     /// `name`, or `run-1`; with a number behind it when an earlier run has that name.
     pub fn free_name(&self, name: Option<String>) -> String {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = name.unwrap_or_else(|| format!("run-{}", names.len() + 1));
-        let mut free = wanted.clone();
-        for n in 2.. {
-            if names.insert(free.clone()) {
-                break;
-            }
-            free = format!("{wanted}-{n}");
-        }
-        free
+        take_name(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner), name)
+    }
+
+    /// The names that [`Experiment::free_name`] will give to runs that come one after the other.
+    pub fn names_to_come(&self, wanted: impl Iterator<Item = Option<String>>) -> Vec<String> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        wanted.map(|name| take_name(&mut names, name)).collect()
+    }
+
+    /// From now on the folder of an earlier invocation is the one of this one, too.
+    pub fn go_on(&self, folder: Arc<Folder>) {
+        *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
     }
 
     /// The number of the next run, from 0 on.
     fn next_run(&self) -> u32 {
         self.runs.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+fn take_name(names: &mut HashSet<String>, name: Option<String>) -> String {
+    let wanted = name.unwrap_or_else(|| format!("run-{}", names.len() + 1));
+    let mut free = wanted.clone();
+    for n in 2.. {
+        if names.insert(free.clone()) {
+            break;
+        }
+        free = format!("{wanted}-{n}");
+    }
+    free
 }

@@ -71,7 +71,8 @@ pub fn recover(path: &Path) -> Result<Recovered> {
     }
 }
 
-fn complete(path: &Path) -> Result<Recovered> {
+/// The same for whoever holds the folder's lock. Fails where nothing can be written.
+pub fn complete(path: &Path) -> Result<Recovered> {
     let rest::Sealed { rows, parts, torn } = rest::seal(path)?;
     let mut recovered = Recovered { rows, parts, torn, ..Recovered::default() };
     let kept = runs::rows(path)?;

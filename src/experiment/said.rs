@@ -3,6 +3,7 @@
 
 use super::findings::Held;
 use super::recover::Recovered;
+use super::resume::CutOff;
 use crate::lang::Lang;
 use crate::record::Adaption;
 use crate::stats::words::grouped;
@@ -90,6 +91,56 @@ impl Lang {
             zh += &format!("；末尾 {} 字节在写入时中断，已舍弃", done.torn);
         }
         self.say(en, zh)
+    }
+
+    /// An invocation goes on in a folder, of whose `cells` it skips some.
+    pub fn going_on(self, folder: &str, skipped: &[String], cells: usize) -> String {
+        let (n, names) = (skipped.len(), skipped.join(self.pick(", ", "、")));
+        match n {
+            0 => self.say(
+                format!("going on in {folder}: none of its {cells} runs is there and whole"),
+                format!("继续写入 {folder}：{cells} 次运行均不完整"),
+            ),
+            _ if n == cells => self.say(
+                format!("all {cells} runs of {folder} are there and whole: nothing is sent"),
+                format!("{folder} 的 {cells} 次运行均已完整：不发送任何请求"),
+            ),
+            _ => self.say(
+                format!(
+                    "going on in {folder}: skipped {n} of {cells} runs, which are there and whole: {names}"
+                ),
+                format!("继续写入 {folder}：跳过 {cells} 次运行中已完整的 {n} 次：{names}"),
+            ),
+        }
+    }
+
+    /// Why what there is of a run is not all of it.
+    pub fn cut_off(self, why: &CutOff) -> String {
+        match why {
+            CutOff::Killed => self.say("its process was killed".into(), "进程被终止".into()),
+            CutOff::Interrupted => self.say("it was interrupted".into(), "被中断".into()),
+            CutOff::Early(why) => {
+                let why = self.early(why);
+                self.say(format!("it ended early: {why}"), format!("提前结束：{why}"))
+            }
+            CutOff::NothingSucceeded => {
+                self.say("none of its requests succeeded".into(), "没有请求成功".into())
+            }
+            CutOff::Rows { there, of } => {
+                self.say(format!("{there} of its {of} rows are there"), format!("{of} 行中只有 {there} 行"))
+            }
+        }
+    }
+
+    /// What becomes of a run that was cut off.
+    pub fn measured_again(self, name: &str, why: &CutOff, rows: u64, place: &str) -> String {
+        let (why, rows) = (self.cut_off(why), grouped(rows));
+        self.say(
+            format!(
+                "{name} is measured again ({why}); its {rows} rows are kept in {place}, and count no more"
+            ),
+            format!("{name} 重新测量（{why}）；原有 {rows} 行保存在 {place}，不再计入"),
+        )
     }
 
     /// A sweep that has not as many runs as it has cells.

@@ -9,10 +9,11 @@ use super::hints::Hints;
 use super::preflight::{Learnt, Preflight};
 use crate::client::Target;
 use crate::client::control::{Again, ModelListing, Patience, ServerControl, Unlisted};
+use crate::client::target::{HeaderValue, Timeouts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Adaption;
 use crate::tokens::Tokens;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +34,6 @@ pub struct TargetServer {
     preflight: bool,
     temperature_given: bool,
     /// A built-in engine that lives as long as this target.
-    #[allow(dead_code, reason = "it ends when it is dropped")]
     engine: Option<super::child::Child>,
     known: Mutex<Option<Known>>,
 }
@@ -93,6 +93,44 @@ impl TargetServer {
     /// The target as it was asked for; its model may not be known yet.
     pub fn asked(&self) -> &Target {
         &self.asked
+    }
+
+    /// What of it defines a load, for the manifest: as it was asked for. Secrets have no values in it.
+    pub fn definition(&self) -> Value {
+        let target = &self.asked;
+        let header = |(name, value): &(String, HeaderValue)| match value {
+            HeaderValue::Text(text) => (name.clone(), text.as_str().into()),
+            HeaderValue::Secret(_) => (name.clone(), Value::from("<secret>")),
+        };
+        let Timeouts { connect, first_token, idle, total, reconnect } = target.timeouts;
+        // A built-in engine has another port each time.
+        let url = self.engine.as_ref().map(|engine| format!("builtin:{}", engine.config));
+        let timeouts = [connect, first_token, idle, total, reconnect].map(|time| time.as_secs_f64());
+        json!({
+            "base_url": url.unwrap_or_else(|| target.base.to_string()),
+            "api": target.api.name(),
+            "endpoint": target.endpoint,
+            "model": self.model,
+            "tokenizer": self.tokenizer,
+            "stream": target.stream,
+            "exact": target.exact_length,
+            "temperature": target.temperature,
+            "extra_body": target.extra_body,
+            "headers": target.headers.iter().map(header).collect::<Map<_, _>>(),
+            "connections": format!("{:?}", target.connections),
+            "timeouts_s": timeouts,
+        })
+    }
+
+    /// The target of a run that was measured before, of a model that is known; nobody is asked.
+    pub fn of_model(&self, model: &str) -> Ready {
+        Ready {
+            target: Arc::new(Target { model: model.to_string(), ..self.asked.clone() }),
+            tokens: Arc::new(Tokens::Words),
+            facts: Arc::default(),
+            notes: Arc::default(),
+            adaptions: Arc::default(),
+        }
     }
 
     /// The model's name is known without asking the server.

@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, PromptRows};
 use crate::workload::{
-    self, Ask, Clips, Dataset, Length, Models, Prompts, RowOrder, Sonnet, Workload, clips,
+    self, Ask, Clips, Dataset, Length, Models, PromptRow, Prompts, RowOrder, Sonnet, Workload, clips,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,6 +74,55 @@ impl WorkloadSource {
         }
         let model = |model: &String| Map::from_iter([("model".into(), model.as_str().into())]);
         models.iter().map(|name| workload::merged(extra, &Some(Arc::new(model(name))))).collect()
+    }
+
+    /// What of it defines a load, for the manifest; a file is known by its prompts.
+    pub fn definition(&self) -> Value {
+        let of_common = |common: &Common, mut map: Value| {
+            map["class"] = (*common.class).into();
+            map["body"] = json!(common.extra.as_deref());
+            map["models"] = json!(common.models);
+            map
+        };
+        match self {
+            WorkloadSource::Prompts { shape, models } => json!({
+                "prompts": "random words",
+                "class": &*shape.class,
+                "input": length(&shape.input),
+                "output": length(&shape.output),
+                "prefix_tokens": shape.prefix.as_ref().map(|prefix| prefix.tokens),
+                "prefix_groups": shape.prefix.as_ref().map(|prefix| prefix.groups),
+                "body": shape.extra.as_deref(),
+                "models": models,
+            }),
+            WorkloadSource::Dataset { rows, order, output, common } => of_common(
+                common,
+                json!({
+                    "prompts": &*rows.name,
+                    "rows": rows.rows.len(),
+                    "rows_sha256": rows_hash(&rows.rows),
+                    "order": format!("{order:?}").to_lowercase(),
+                    "output": output,
+                }),
+            ),
+            WorkloadSource::Sonnet { path, input, prefix, output, common } => of_common(
+                common,
+                json!({
+                    "prompts": path.display().to_string(),
+                    "input": input,
+                    "prefix_tokens": prefix,
+                    "output": output,
+                }),
+            ),
+            WorkloadSource::Audio { path, micros, output, common } => of_common(
+                common,
+                json!({ "prompts": path.display().to_string(), "audio_us": micros, "output": output }),
+            ),
+            WorkloadSource::Mix(parts) => {
+                let part = |(weight, part): &(f64, WorkloadSource)| json!({ "weight": weight, "of": part.definition() });
+                json!({ "mix": parts.iter().map(part).collect::<Vec<_>>() })
+            }
+        }
     }
 
     /// Prompts that a file has, where it is read for them.
@@ -148,6 +198,23 @@ impl WorkloadSource {
         workload.check().map_err(Error::usage)?;
         Ok(workload)
     }
+}
+
+/// A number, or a distribution in words.
+fn length(of: &Length) -> Value {
+    match of {
+        Length::Fixed(tokens) => (*tokens).into(),
+        other => format!("{other:?}").into(),
+    }
+}
+
+/// Rows that a hash looks at: with their number enough to tell two files apart.
+const ROWS_HASHED: usize = 4_096;
+
+fn rows_hash(rows: &[PromptRow]) -> String {
+    let mut hash = Sha256::new();
+    rows.iter().take(ROWS_HASHED).for_each(|row| hash.update(format!("{row:?}\n")));
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn with_models(workload: Workload, models: &[String]) -> Workload {

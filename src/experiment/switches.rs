@@ -30,6 +30,10 @@ pub struct Switches {
     /// Folders with modules.
     pub lib: Vec<PathBuf>,
     pub secrets: Vec<(String, SecretFrom)>,
+    /// Go on in this results folder, by name or path; empty: in the newest of the same command.
+    pub resume: Option<String>,
+    /// The whole command line as it was typed, for the manifest.
+    pub argv: Vec<String>,
 }
 
 impl Switches {

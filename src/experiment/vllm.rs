@@ -105,6 +105,14 @@ fn meta_of(portion: &Portion) -> Meta {
     meta
 }
 
+impl VllmOptions {
+    /// The name of the file that the result of a run gets in its results folder, where that is known before.
+    pub fn file_in_folder(&self, run: &str) -> Option<String> {
+        let known = self.dir.is_empty() && !self.append && !self.filename.is_empty();
+        known.then(|| file_name(&self.filename.replace("{run}", &file_name(run))))
+    }
+}
+
 /// Writes the result; the path that it got.
 pub fn save(experiment: &Experiment, portion: &Portion, wanted: &VllmOptions) -> Result<PathBuf> {
     let meta = Meta { percentiles: wanted.percentiles.clone(), ..meta_of(portion) };

@@ -101,6 +101,8 @@ pub struct Plan {
     pub preparers: usize,
     /// Free labels, kept in `runs.parquet`.
     pub tags: serde_json::Map<String, serde_json::Value>,
+    /// What defines its load, in full and as it was asked for, for the manifest.
+    pub definition: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Plan {

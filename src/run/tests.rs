@@ -48,6 +48,7 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
         share: Share::WHOLE,
         preparers: 1,
         tags: serde_json::Map::new(),
+        definition: serde_json::Map::new(),
     }
 }
 

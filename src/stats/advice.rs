@@ -133,6 +133,7 @@ impl Doubt {
             Doubt::Unsupported { condition, succeeded } => {
                 format!("{} cannot decide {condition}: send more", counted(*succeeded as usize, "request"))
             }
+            Doubt::Kept { reason, .. } => reason.clone(),
         }
     }
 
@@ -249,6 +250,7 @@ impl Doubt {
             Doubt::Unsupported { condition, succeeded } => {
                 format!("{} 个请求不足以判断 {condition}：请增加请求数", grouped(*succeeded))
             }
+            Doubt::Kept { reason, .. } => reason.clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::metric::{MetricReader, Missing};
 use super::names::{Metric, Name, Unit, metric_named};
 use crate::record::Record;
+use serde_json::{Value, json};
 
 /// A per-request limit: `metric` (ttft, ttfo, itl, tpot, e2el, response_ttft, ...) at most `ms`.
 /// `itl` limits the mean gap of a request.
@@ -42,6 +43,30 @@ pub struct Slo {
 }
 
 impl Slo {
+    /// As the manifest has it.
+    pub fn to_json(&self) -> Value {
+        let limit = |limit: &Limit| json!({ "metric": limit.metric, "ms": limit.ms });
+        json!({
+            "limits": self.limits.iter().map(limit).collect::<Vec<_>>(),
+            "overall": self.overall.iter().map(|condition| &condition.text).collect::<Vec<_>>(),
+            "from_sent": self.from_sent,
+        })
+    }
+
+    /// Back from there; what this version does not know any more is left out.
+    pub fn from_json(value: &Value) -> Option<Slo> {
+        let list = |key: &str| value.get(key).and_then(Value::as_array).into_iter().flatten();
+        let limit = |limit: &Value| {
+            let metric = limit["metric"].as_str().filter(|metric| limited(metric).is_ok())?;
+            Some(Limit { metric: metric.to_string(), ms: limit["ms"].as_f64()? })
+        };
+        value.is_object().then(|| Slo {
+            limits: list("limits").filter_map(limit).collect(),
+            overall: list("overall").filter_map(|text| Condition::parse(text.as_str()?).ok()).collect(),
+            from_sent: value["from_sent"].as_bool().unwrap_or_default(),
+        })
+    }
+
     /// Whether a request succeeded within every limit. `open`: the run has an open-loop
     /// schedule, so that ttft and e2el are judged from the planned time.
     pub fn good(&self, record: &Record, open: bool) -> bool {

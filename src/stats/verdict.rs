@@ -40,6 +40,21 @@ impl Verdict {
             Verdict::Valid => "valid",
         }
     }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Verdict> {
+        let all = [
+            Verdict::ClientBound,
+            Verdict::ScheduleMissed,
+            Verdict::NetworkSuspect,
+            Verdict::NotSteady,
+            Verdict::CacheContaminated,
+            Verdict::UnrealisticText,
+            Verdict::TooFewSamples,
+            Verdict::Valid,
+        ];
+        all.into_iter().find(|verdict| verdict.name() == name)
+    }
 }
 
 /// What a run has measured of itself. Times are milliseconds, shares from 0 to 1, `None`: not
@@ -270,6 +285,11 @@ pub enum Doubt {
         condition: String,
         succeeded: u64,
     },
+    /// What the process that measured the run found, in its words.
+    Kept {
+        verdict: Verdict,
+        reason: String,
+    },
 }
 
 impl Doubt {
@@ -292,6 +312,7 @@ impl Doubt {
             Doubt::Cached { .. } => Verdict::CacheContaminated,
             Doubt::RandomWords { .. } => Verdict::UnrealisticText,
             Doubt::Few { .. } | Doubt::Unsupported { .. } => Verdict::TooFewSamples,
+            Doubt::Kept { verdict, .. } => *verdict,
         }
     }
 }

@@ -136,6 +136,13 @@ impl Folder {
         self.save_new(&folder, name, content)
     }
 
+    /// Writes a file of ours in a folder inside of this one, in place of the one that may be there.
+    pub fn replace_in(&self, inner: &str, name: &str, content: &[u8]) -> Result<()> {
+        let folder = self.path.join(inner);
+        fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
+        write_aside(&folder.join(name), content)
+    }
+
     fn save_new(&self, folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf> {
         check_free(name).map_err(|error| error.context(format!("cannot save \"{name}\"")))?;
         let path = folder.join(name);

@@ -16,6 +16,7 @@ pub mod saving;
 pub mod schema;
 pub mod series;
 pub mod statistics;
+pub(crate) mod superseded;
 pub mod table;
 pub(crate) mod writer;
 

@@ -29,6 +29,7 @@ mod parts;
 mod pasted;
 mod preflight;
 mod recorder;
+mod resume;
 mod scripts;
 mod secrets;
 mod single;

@@ -10,6 +10,7 @@ use super::result::ResultHandle;
 use super::target;
 use crate::client::protocol::Api;
 use crate::error::{Error, Result};
+use crate::experiment::kept_run;
 use crate::experiment::limits;
 use crate::experiment::recorded;
 use crate::experiment::server::Ready;
@@ -31,7 +32,12 @@ use crate::script::text::text;
 use crate::script::vllm;
 use crate::script::weight::weigh_all;
 use crate::stats::Slo;
+use crate::store::Folder;
 use crate::tokens::Tokens;
+use serde_json::{Value, json};
+
+/// Of `runs.parquet`, with its numbers.
+type Row = serde_json::Map<String, Value>;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
@@ -148,7 +154,81 @@ impl Draft {
         Err(raise(no_files(most, room as u64)))
     }
 
+    /// The name that was asked for.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What defines its load, in full, without secrets.
+    pub fn definition(&self, experiment: &Experiment) -> serde_json::Map<String, Value> {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        let Value::Object(definition) = json!({
+            "traffic": self.traffic,
+            "target": self.server.definition(),
+            "workload": self.workload.definition(),
+            "arrivals": self.arrivals.to_string(),
+            "max_in_flight": self.cap,
+            "over_cap": format!("{:?}", self.over_cap).to_lowercase(),
+            "requests": self.requests,
+            "once": self.once,
+            "duration_s": seconds(self.duration),
+            "max_errors": self.max_errors.map(|most| format!("{most:?}").to_lowercase()),
+            "warmup": format!("{:?}", self.warmup).to_lowercase(),
+            "drain_s": seconds(self.drain),
+            "cooldown_s": self.cooldown.as_secs_f64(),
+            "seed": experiment.switches.seed.unwrap_or(self.seed),
+            "same_bytes": experiment.switches.same_bytes,
+            "slo": self.slo.as_ref().map(Slo::to_json),
+            "capture": format!("{:?}", self.capture).to_lowercase(),
+            "tags": json::object(&self.tags),
+        }) else {
+            unreachable!("a JSON object literal is an object")
+        };
+        experiment.secrets.scrub_map(definition)
+    }
+
+    /// The file of its own that its result gets in the results folder.
+    pub fn own_file(&self, run: &str) -> Option<String> {
+        self.save_vllm.as_ref().and_then(|wanted| wanted.file_in_folder(run))
+    }
+
+    /// The run of it that an earlier invocation measured; nothing is sent.
+    pub fn recall(
+        self,
+        state: &State,
+        point: Map,
+        (folder, row): (Arc<Folder>, &Row),
+    ) -> Fallible<ResultHandle> {
+        heap::aside(|| self.kept(state, point, (folder, row)))
+    }
+
+    fn kept(
+        mut self,
+        state: &State,
+        point: Map,
+        (folder, row): (Arc<Folder>, &Row),
+    ) -> Fallible<ResultHandle> {
+        let experiment = &state.experiment;
+        let name = experiment.free_name(self.name.clone());
+        let model = row.get("model").and_then(Value::as_str).unwrap_or_default();
+        let ready = self.server.of_model(model);
+        let save = self.save_vllm.take();
+        let plan = self.plan(experiment, &ready, name.clone())?;
+        let (finished, warnings) = kept_run::kept(plan, folder.clone(), row).map_err(raise)?;
+        warnings.iter().for_each(|warning| state.console.warn(warning));
+        let result = ResultHandle::new(finished, point);
+        // It may have been killed between its last row and this file.
+        if let Some(wanted) = save
+            && let Some(file) = wanted.file_in_folder(&name)
+            && !folder.path().join(file).exists()
+        {
+            results::save(experiment, &result.portion, &wanted).map_err(raise)?;
+        }
+        Ok(result)
+    }
+
     fn plan(self, experiment: &Experiment, ready: &Ready, name: String) -> Fallible<Plan> {
+        let definition = self.definition(experiment);
         let workload = self.workload.build(&ready.tokens).map_err(raise)?;
         let sends_audio = ready.target.api == Api::Audio;
         if workload.is_audio() != Some(sends_audio) {
@@ -168,8 +248,8 @@ impl Draft {
         };
         let traffic = self.traffic.unwrap_or_else(|| name.clone());
         Ok(Plan {
+            salt: experiment.salt_of(&name, &traffic, &ready.target),
             name,
-            salt: experiment.salt_of(&traffic, &ready.target),
             traffic,
             target: ready.target.clone(),
             workload,
@@ -187,6 +267,7 @@ impl Draft {
             share: Share::WHOLE,
             preparers: PREPARERS,
             tags: json::object(&self.tags),
+            definition,
         })
     }
 

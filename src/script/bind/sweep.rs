@@ -7,7 +7,9 @@ use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContex
 
 use super::result::ResultHandle;
 use super::run::Draft;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::experiment::cell_plan::CellPlan;
+use crate::experiment::going_on::Before;
 use crate::experiment::manifest;
 use crate::script::explain::explain;
 use crate::script::fault::{Fallible, a, raise};
@@ -101,14 +103,22 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     let points = grid::points(&self::axes(axes)?);
     state.experiment.quota.check_runs("sweep", points.len() as u64, 0).map_err(raise)?;
     // Every plan is made and checked before the first load: a slip in the last cell is found now.
+    let mut drafts = Vec::new();
     for point in &points {
-        plan_of(context, &make, point)?;
+        drafts.push(plan_of(context, &make, point)?);
     }
-    manifest::plan_cells(&state.experiment, points.len() as u64).map_err(raise)?;
+    let before = begin(&state, &drafts).map_err(raise)?;
+    drop(drafts);
     let mut runs = Vec::new();
     for (i, point) in points.iter().enumerate() {
         state.experiment.cells.set(i + 1, points.len(), crate::os::now());
-        let done = plan_of(context, &make, point)?.run(&state, point.clone());
+        let draft = plan_of(context, &make, point)?;
+        let kept = before.as_ref().and_then(|before| before.whole(i));
+        let is_new = kept.is_none();
+        let done = match kept {
+            Some(kept) => draft.recall(&state, point.clone(), kept),
+            None => draft.run(&state, point.clone()),
+        };
         match done {
             Ok(run) => runs.push(run),
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
@@ -128,12 +138,27 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
         {
             break;
         }
-        if i + 1 < points.len() && !cooldown.is_zero() {
+        if i + 1 < points.len() && !cooldown.is_zero() && is_new {
             state.pause(cooldown)?;
         }
     }
     state.experiment.cells.set(0, 0, crate::os::now());
     Ok(Sweep { runs: Arc::new(runs) })
+}
+
+/// Notes what the sweep is to measure. What an earlier invocation measured of it, where this one goes on in its folder.
+fn begin(state: &State, drafts: &[Draft]) -> Result<Option<Before>> {
+    let experiment = &state.experiment;
+    let names = experiment.names_to_come(drafts.iter().map(|draft| draft.name().map(String::from)));
+    let plan = |(draft, name): (&Draft, &String)| CellPlan {
+        name: name.clone(),
+        plan: draft.definition(experiment),
+    };
+    let plans: Vec<CellPlan> = drafts.iter().zip(&names).map(plan).collect();
+    let files = drafts.iter().zip(&names).map(|(draft, name)| draft.own_file(name)).collect();
+    let before = Before::of(experiment, &plans, files)?;
+    manifest::plan_cells(experiment, plans)?;
+    Ok(before)
 }
 
 fn says_stop(answer: Dynamic) -> Fallible<bool> {
