@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::lang::Lang;
 use crate::stats::csv::{self, RowOrigin};
 use crate::store::folder::FoundFolder;
-use crate::store::{parts, reader, runs};
+use crate::store::runs;
 use chrono::TimeZone;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value};
@@ -65,15 +65,16 @@ pub fn marks(run: &Row, row: &Row) -> Value {
     (!marks.is_empty()).then_some(marks).into()
 }
 
-/// Why there is nothing to aggregate. A run that was killed has rows of requests, and no numbers.
+/// Why there is nothing to aggregate. What a killed process began has a row by now.
 fn no_run(folder: &Path) -> Error {
-    let parts = parts::list(folder).map(|parts| parts.live).unwrap_or_default();
-    let requests: u64 = parts.iter().filter_map(|part| reader::rows_of(part).ok()).sum();
-    let told = format!("{} holds no finished run", folder.display());
-    match requests {
-        0 => Error::usage(told),
-        n => Error::usage(format!("{told}, only {n} requests of one that was cut off"))
-            .hint("run it again for its numbers; the requests can be read as docs/results.md shows, from requests/*.parquet"),
+    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest());
+    let ended = manifest.is_ok_and(|manifest| manifest.contains_key("ended_ms"));
+    let place = folder.display();
+    match ended || crate::store::lock::is_live(folder) {
+        true => Error::usage(format!("{place} holds no finished run")),
+        false => {
+            Error::run(format!("nothing had finished in {place}: its process was killed before a run began"))
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Collector {
                         Message::Zero(zero_ms) => writer.begin(zero_ms),
                         Message::End => over = true,
                         Message::Window(at) => {
+                            writer.open_window(at);
                             let latest = plan.duration.map(|duration| at + duration.as_nanos() as i64);
                             summary.set_window(Window::Running { start: Some(at), latest });
                         }

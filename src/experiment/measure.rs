@@ -20,6 +20,8 @@ use crate::store::saving::{Saving, Trouble};
 use crate::store::writer::RowsWritten;
 use crate::store::{Folder, RunIdentity, journal, own_metrics, parts, runs, statistics};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -214,8 +216,24 @@ fn keep(
     manifest::add_run(experiment, finished, ready, (of, requests))?;
     // Last: a run that has its row has all the rest, too, and one that has none is completed by others.
     runs::append(path, experiment.secrets.scrub_map(row))?;
+    if experiment.resumed.is_some() {
+        in_order(experiment, path)?;
+    }
     journal::end(path, of.index);
     Ok(())
+}
+
+/// Puts runs that were made later in the order in which they were asked for.
+fn in_order(experiment: &Experiment, folder: &Path) -> Result<()> {
+    let places: HashMap<String, usize> =
+        experiment.findings().plans.iter().enumerate().map(|(i, plan)| (plan.name.clone(), i)).collect();
+    let place = |row: &Map<String, Value>| places.get(row.get("run")?.as_str()?).copied();
+    let mut rows = runs::rows(folder)?;
+    if rows.is_sorted_by_key(place) {
+        return Ok(());
+    }
+    rows.sort_by_key(place);
+    runs::save(folder, &rows)
 }
 
 /// What is known of a run before it begins, for whoever completes its folder should we be killed.
@@ -233,9 +251,8 @@ fn note(
         plan.requests.unwrap_or_default(),
     );
     let parameters = experiment.findings().params.iter().cloned().collect();
-    let latest = plan.duration.map(|duration| duration.as_nanos() as i64);
     let asked = row::asked(plan, meta, of, traffic_hash, parameters);
-    recover::note(asked, plan.open(), latest, &intent(plan))
+    recover::note(asked, plan, plan.window_start(), &intent(plan))
 }
 
 /// What the end of a run means for the process.

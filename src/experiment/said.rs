@@ -50,6 +50,14 @@ impl Lang {
         }
     }
 
+    /// The end of an invocation that could not be noted.
+    pub fn manifest_unwritten(self) -> String {
+        self.say(
+            "the end of this invocation is not in manifest.json: the disk does not answer".into(),
+            "本次调用的结束未写入 manifest.json：磁盘没有响应".into(),
+        )
+    }
+
     /// What became of a folder that a killed process left.
     pub fn recovered(self, folder: &str, done: &Recovered) -> String {
         if done.live {
@@ -77,7 +85,10 @@ impl Lang {
             en += &format!("; {rows} finished requests of its journal are in requests/ now ({parts} parts)");
             zh += &format!("；日志中的 {rows} 个已完成请求已写入 requests/（{parts} 个文件）");
         }
-        if n > 0 {
+        if n > 0 && done.runs.iter().all(|run| run.requests == 0) {
+            en += &format!("; nothing had finished of {names}, which is marked recovered");
+            zh += &format!("；{names} 尚无已完成的请求，标记为 recovered");
+        } else if n > 0 {
             en += &format!(
                 "; numbers of {names} by the {requests} requests that had finished, marked recovered"
             );
@@ -232,8 +243,8 @@ impl Lang {
     /// An interrupted run that was given no time to write its last rows.
     pub fn interrupted_at_once(self, place: &str, run: &str) -> String {
         self.say(
-            format!("interrupted; what was finished is in {place}, less the rows of the last 5 s of {run}, for which there was no time"),
-            format!("已中断；已完成的部分在 {place}，但 {run} 最后 5 秒的记录来不及写入"),
+            format!("interrupted; what was finished is in {place}, less those rows of {run} that the disk had not taken yet, for which there was no time"),
+            format!("已中断；已完成的部分在 {place}，但 {run} 尚未写入磁盘的记录来不及写入"),
         )
     }
 

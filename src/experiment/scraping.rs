@@ -9,7 +9,17 @@ use crate::run::Progress;
 use crate::store::RunIdentity;
 use crate::store::series::SeriesWriter;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Points that wait for a disk that does not answer, at most: some 100 MB.
+const WAITING_MAX: usize = 1_000_000;
+
+/// How long such a disk is waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The scraper of one run and the rows that it made so far.
 pub struct Scraping {
@@ -17,18 +27,19 @@ pub struct Scraping {
     rows: Arc<Rows>,
 }
 
-/// Rows on their way to the results folder.
+/// Rows on their way to the results folder. A thread of their own writes them: neither the scraper nor the end of the run
+/// waits for the disk.
 struct Rows {
-    folder: PathBuf,
-    of: RunIdentity,
-    kept: Mutex<Kept>,
+    inbox: Mutex<Option<Sender<Item>>>,
+    waiting: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    writer: Option<SeriesWriter>,
-    /// The first rows that could not be written; none are taken after it.
-    failed: Option<Error>,
+enum Item {
+    /// With the run's zero.
+    Points(Nanos, Vec<Point>),
+    /// No more come. Without it what there is stays in its journal.
+    End,
 }
 
 impl Scraping {
@@ -39,7 +50,7 @@ impl Scraping {
         folder: &Path,
         of: RunIdentity,
     ) -> Result<Scraping> {
-        let rows = Arc::new(Rows { folder: folder.to_path_buf(), of, kept: Mutex::default() });
+        let rows = Arc::new(Rows::start(folder.to_path_buf(), of)?);
         let theirs = rows.clone();
         let scraper =
             Scraper::start(target, move || progress.zero(), move |zero, points| theirs.add(zero, points))?;
@@ -62,28 +73,71 @@ impl Stopped {
     /// Writes the rest, and what the client saw beside it.
     pub fn save(self, zero: Nanos, client: Vec<Point>) -> Result<Scrapes> {
         self.rows.add(zero, client);
-        let mut kept = self.rows.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = match (kept.failed.take(), kept.writer.take()) {
-            (Some(error), _) => Err(error),
-            (None, Some(writer)) => writer.finish(),
-            (None, None) => Ok(()),
-        };
-        written.map(|()| self.scrapes)
+        self.rows.end().map(|()| self.scrapes)
     }
 }
 
 impl Rows {
+    fn start(folder: PathBuf, of: RunIdentity) -> Result<Rows> {
+        let (inbox, items) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let theirs = waiting.clone();
+        let thread = std::thread::Builder::new()
+            .name("series".into())
+            .spawn(move || write(&folder, &of, &items, &theirs))
+            .map_err(|error| Error::run(format!("cannot start the thread that writes series: {error}")))?;
+        Ok(Rows { inbox: Mutex::new(Some(inbox)), waiting, thread: Mutex::new(Some(thread)) })
+    }
+
     fn add(&self, zero: Nanos, points: Vec<Point>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.failed.is_some() {
-            return;
-        }
-        let writer = kept.writer.get_or_insert_with(|| {
-            let zero_us = (os::wall() - (os::now() - zero)) / 1_000;
-            SeriesWriter::new(&self.folder, self.of.clone(), zero_us)
-        });
-        if let Err(error) = writer.add(points) {
-            kept.failed = Some(error);
+        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.waiting.fetch_add(points.len(), Relaxed) < WAITING_MAX;
+        if let Some(inbox) = inbox.as_ref().filter(|_| room) {
+            let _ = inbox.send(Item::Points(zero, points));
         }
     }
+
+    fn end(&self) -> Result<()> {
+        if let Some(inbox) = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = inbox.send(Item::End);
+        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return Ok(()) };
+        let begun = Instant::now();
+        while !thread.is_finished() {
+            if begun.elapsed() > PATIENCE {
+                return Err(Error::run("cannot write series.parquet: the disk does not answer"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        thread.join().unwrap_or_else(|_| Err(Error::run("the thread that writes series has failed")))
+    }
+}
+
+/// After the first points that cannot be written none are taken.
+fn write(folder: &Path, of: &RunIdentity, items: &Receiver<Item>, waiting: &AtomicUsize) -> Result<()> {
+    let mut writer: Option<SeriesWriter> = None;
+    let mut failed = None;
+    for item in items {
+        match item {
+            Item::Points(zero, points) => {
+                waiting.fetch_sub(points.len(), Relaxed);
+                let writer = writer.get_or_insert_with(|| {
+                    let zero_us = (os::wall() - (os::now() - zero)) / 1_000;
+                    SeriesWriter::new(folder, of.clone(), zero_us)
+                });
+                if failed.is_none() {
+                    failed = writer.add(points).err();
+                }
+            }
+            Item::End => {
+                return match (failed, writer) {
+                    (Some(error), _) => Err(error),
+                    (None, Some(writer)) => writer.finish(),
+                    (None, None) => Ok(()),
+                };
+            }
+        }
+    }
+    Ok(())
 }

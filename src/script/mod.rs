@@ -123,13 +123,20 @@ impl Script {
         played
     }
 
-    /// Writes the end of the manifest and says where the results are.
+    /// Writes the end of the manifest and says where the results are. A disk that does not answer is not waited for.
     fn finish(&self, played: &Result<()>) {
         let experiment = &self.state.experiment;
         let Some(folder) = experiment.folder() else { return };
         let code = played.as_ref().map_or_else(|error| error.kind.exit_code(), |()| 0);
-        if let Err(error) = manifest::end(experiment, &folder, code) {
-            self.state.console.warn(&error.to_string());
+        let (ended, end) = std::sync::mpsc::channel();
+        let (theirs, place) = (experiment.clone(), folder.clone());
+        let write = move || drop(ended.send(manifest::end(&theirs, &place, code)));
+        // Without a thread the channel is closed, and that is told.
+        let _ = std::thread::Builder::new().name("manifest".into()).spawn(write);
+        match end.recv_timeout(DISK_PATIENCE) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.state.console.warn(&error.to_string()),
+            Err(_) => self.state.console.warn(&self.state.console.words().manifest_unwritten()),
         }
         self.state.console.tell(&self.state.console.words().results(&folder.path().display().to_string()));
     }
@@ -184,6 +191,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long an interrupted script may go on outside of a run (reading a large file, drawing), and a
 /// run after the second interrupt, in which its rows are written.
 const PATIENCE: Duration = Duration::from_millis(600);
+
+/// How long the end of the manifest may take.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for the script's end; the error when it was interrupted and does not come.
 fn await_end(end: &Receiver<()>, host: &Host, lang: Lang) -> Option<Error> {

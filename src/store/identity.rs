@@ -2,7 +2,15 @@
 //! of folders can be read together and joined.
 
 use super::manifest::sha256;
+use super::schema::KEY_RUN;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+const KEY_EXPERIMENT_ID: &str = "rampant.experiment_id";
+const KEY_FOLDER: &str = "rampant.folder";
+const KEY_INDEX: &str = "rampant.run_index";
+const KEY_CELL: &str = "rampant.cell";
+const KEY_TRAFFIC: &str = "rampant.traffic";
 
 /// Keys of the manifest: the id of the invocation, and the folder's name when it was made.
 pub const EXPERIMENT_ID: &str = "experiment_id";
@@ -49,6 +57,32 @@ impl RunIdentity {
             cell: text("cell")?,
             traffic: text("traffic")?,
         })
+    }
+
+    /// For the head of a journal.
+    pub(super) fn to_metadata(&self) -> HashMap<String, String> {
+        let facts = [
+            (KEY_EXPERIMENT_ID, self.experiment_id.clone()),
+            (KEY_FOLDER, self.folder.clone()),
+            (KEY_INDEX, self.index.to_string()),
+            (KEY_RUN, self.run.clone()),
+            (KEY_CELL, self.cell.clone()),
+            (KEY_TRAFFIC, self.traffic.clone()),
+        ];
+        facts.map(|(key, value)| (key.to_string(), value)).into()
+    }
+
+    /// Back from there, by the names of the facts; what is missing is empty.
+    pub(super) fn from_metadata(fact: impl Fn(&str) -> Option<String>) -> RunIdentity {
+        let text = |key: &str| fact(key).unwrap_or_default();
+        RunIdentity {
+            experiment_id: text(KEY_EXPERIMENT_ID),
+            folder: text(KEY_FOLDER),
+            index: text(KEY_INDEX).parse().unwrap_or_default(),
+            run: text(KEY_RUN),
+            cell: text(KEY_CELL),
+            traffic: text(KEY_TRAFFIC),
+        }
     }
 
     /// Unique for ever, as the id of the invocation is.

@@ -34,12 +34,6 @@ use std::rc::Rc;
 /// Where journals are in a results folder, and what is written aside before it gets its name.
 const FOLDER: &str = ".journal";
 
-const KEY_EXPERIMENT_ID: &str = "rampant.experiment_id";
-const KEY_FOLDER: &str = "rampant.folder";
-const KEY_INDEX: &str = "rampant.run_index";
-const KEY_CELL: &str = "rampant.cell";
-const KEY_TRAFFIC: &str = "rampant.traffic";
-
 /// The hidden folder inside of a results folder.
 pub fn folder(results: &Path) -> PathBuf {
     results.join(FOLDER)
@@ -67,6 +61,20 @@ pub fn begin(results: &Path, run: u32, known: &Map<String, Value>) -> Result<()>
     let cannot = |error| Error::run(format!("cannot write results to {}: {error}", path.display()));
     fs::create_dir_all(folder(results)).map_err(cannot)?;
     let text = serde_json::to_string_pretty(known).expect("a map of JSON values is JSON");
+    write_aside(&path, text.as_bytes())
+}
+
+/// Notes one thing more of a run that goes on. Who reads the note can do without it.
+pub(super) fn learn(results: &Path, run: u32, key: &str, value: Value) -> Result<()> {
+    let path = note(results, run);
+    let text = fs::read_to_string(&path).map_err(|error| cannot_read(&path, error))?;
+    let mut known: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| cannot_read(&path, error))?;
+    if known.get(key) == Some(&value) {
+        return Ok(());
+    }
+    known.insert(key.to_string(), value);
+    let text = serde_json::to_string_pretty(&known).expect("a map of JSON values is JSON");
     write_aside(&path, text.as_bytes())
 }
 
@@ -162,10 +170,7 @@ impl Journal {
         {
             return Ok(());
         }
-        let file = new_file(&self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => io::Error::new(error.kind(), "the results folder is gone"),
-            _ => error,
-        })?;
+        let file = new_file(&self.path)?;
         let mut room = vec![0; 1 << 20];
         let mut at = 0;
         while at < self.bytes {
@@ -186,6 +191,9 @@ impl Journal {
 fn new_file(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         match fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(io::Error::new(error.kind(), "the results folder is gone"));
+            }
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -194,17 +202,10 @@ fn new_file(path: &Path) -> io::Result<File> {
 }
 
 fn metadata(of: &RunIdentity, zero_ms: i64) -> HashMap<String, String> {
-    let facts = [
-        (schema::KEY_VERSION, schema::VERSION.to_string()),
-        (schema::KEY_RUN, of.run.clone()),
-        (schema::KEY_ZERO_MS, zero_ms.to_string()),
-        (KEY_EXPERIMENT_ID, of.experiment_id.clone()),
-        (KEY_FOLDER, of.folder.clone()),
-        (KEY_INDEX, of.index.to_string()),
-        (KEY_CELL, of.cell.clone()),
-        (KEY_TRAFFIC, of.traffic.clone()),
-    ];
-    facts.map(|(key, value)| (key.to_string(), value)).into()
+    let mut metadata = of.to_metadata();
+    metadata.insert(schema::KEY_VERSION.to_string(), schema::VERSION.to_string());
+    metadata.insert(schema::KEY_ZERO_MS.to_string(), zero_ms.to_string());
+    metadata
 }
 
 /// The batches of a journal, whose end may be torn.
@@ -220,25 +221,21 @@ pub(super) struct JournalBatches {
 }
 
 impl JournalBatches {
-    /// `None` when not even its head is whole: it has no rows. Fails when it cannot be read, or when a newer
-    /// version wrote it.
+    /// `None` when not even its head is whole: it has no rows; or when it is not there, since a part has come in its
+    /// place (`RowFile::now`). Fails when it cannot be read, or when a newer version wrote it.
     pub fn open(path: &Path) -> Result<Option<JournalBatches>> {
         let cannot = |error: io::Error| cannot_read(path, error);
-        let file = File::open(path).map_err(cannot)?;
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(cannot)?,
+        };
         let length = file.metadata().map_err(cannot)?.len();
         let read = Rc::new(Cell::new(0));
         let counted = Counted { file: BufReader::with_capacity(1 << 17, file), read: read.clone() };
         let Ok(Ok(reader)) = caught(|| StreamReader::try_new(counted, None)) else { return Ok(None) };
         let schema = reader.schema();
         let text = |key: &str| schema.metadata().get(key).cloned().unwrap_or_default();
-        let of = RunIdentity {
-            experiment_id: text(KEY_EXPERIMENT_ID),
-            folder: text(KEY_FOLDER),
-            index: text(KEY_INDEX).parse().unwrap_or_default(),
-            run: text(schema::KEY_RUN),
-            cell: text(KEY_CELL),
-            traffic: text(KEY_TRAFFIC),
-        };
+        let of = RunIdentity::from_metadata(|key| schema.metadata().get(key).cloned());
         let version = text(schema::KEY_VERSION).parse().unwrap_or_default();
         if version > schema::VERSION {
             let told = format!("a newer rampant wrote it (schema version {version})");
@@ -289,10 +286,10 @@ impl Read for Counted {
     }
 }
 
-/// Rows of whole batches.
-pub(super) fn rows(path: &Path) -> Result<u64> {
+/// Rows of whole batches; `None` as in [`JournalBatches::open`].
+pub(super) fn rows(path: &Path) -> Result<Option<u64>> {
     let batches = JournalBatches::open(path)?;
-    Ok(batches.into_iter().flatten().map(|batch| batch.num_rows() as u64).sum())
+    Ok(batches.map(|batches| batches.map(|batch| batch.num_rows() as u64).sum()))
 }
 
 /// What is said of the end of a journal that is no whole batch.

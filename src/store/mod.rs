@@ -30,6 +30,7 @@ mod queue;
 mod sample;
 mod saved_table;
 mod seal;
+mod series_journal;
 
 pub use folder::Folder;
 pub use identity::RunIdentity;

@@ -53,20 +53,37 @@ pub fn unfinished_name(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
-/// What holds the rows of a results folder; nothing when it has no requests yet.
+impl RowFile {
+    /// The file as it is now: a journal that is gone since it was listed has become a part, which had its name before the
+    /// journal was deleted.
+    pub fn now(&self) -> RowFile {
+        let part = || {
+            let results = self.path.parent().and_then(Path::parent).unwrap_or(&self.path);
+            requests_folder(results).join(part_name(self.run, self.first, self.last))
+        };
+        match self.journal && !self.path.exists() {
+            true => RowFile { journal: false, path: part(), ..self.clone() },
+            false => self.clone(),
+        }
+    }
+}
+
+/// What holds the rows of a results folder; nothing when it has no requests yet. Complete at the moment when it is
+/// called, also while somebody is writing there.
 pub fn list(folder: &Path) -> Result<RowFiles> {
     let mut parts = RowFiles::default();
     let mut all = Vec::new();
+    // Journals first: one that becomes a part meanwhile is found twice, and not missed.
+    for (name, path) in entries(&journal::folder(folder))? {
+        if let Some((run, part)) = journal::parse(&name) {
+            all.push(RowFile { run, first: part, last: part, journal: true, path });
+        }
+    }
     for (name, path) in entries(&requests_folder(folder))? {
         if let Some((run, first, last)) = parse(&name) {
             all.push(RowFile { run, first, last, journal: false, path });
         } else if name.starts_with(".part-") && name.ends_with(".tmp") {
             parts.unfinished.push(path);
-        }
-    }
-    for (name, path) in entries(&journal::folder(folder))? {
-        if let Some((run, part)) = journal::parse(&name) {
-            all.push(RowFile { run, first: part, last: part, journal: true, path });
         }
     }
     // The widest of those that begin together comes first, so that it is the one that stays.

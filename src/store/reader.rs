@@ -1,7 +1,7 @@
 //! Read records back from the Parquet parts of a results folder.
 
 use super::decode::{Classes, DecodedRows};
-use super::identity::RunIdentity;
+use super::identity::{self, RunIdentity};
 use super::journal::{self, JournalBatches};
 use super::lock;
 use super::parts::{self, RowFile, RowFiles};
@@ -13,6 +13,7 @@ use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
@@ -189,7 +190,15 @@ fn read_piece(
 ) -> Result<Option<String>> {
     let path = &piece.part.path;
     if piece.part.journal {
-        return read_journal(path, run, room, read, each);
+        if let Some(batches) = JournalBatches::open(path)? {
+            return read_journal(path, batches, run, room, read, each);
+        }
+        let part = &piece.part.now();
+        return if part.journal {
+            Ok(None)
+        } else {
+            read_piece(&Piece { part, groups: None }, run, room, read, each)
+        };
     }
     let mut builder = match open(path) {
         Ok(builder) => builder,
@@ -223,13 +232,12 @@ fn read_piece(
 /// The rows of a journal. The end of one that is being written is no fault.
 fn read_journal(
     path: &Path,
+    mut batches: JournalBatches,
     run: Option<&str>,
     room: &mut Room,
     read: &mut u64,
     each: &mut impl FnMut(&str, &mut Record),
 ) -> Result<Option<String>> {
-    // A part may have come in its place since it was listed.
-    let Some(mut batches) = JournalBatches::open(path)? else { return Ok(None) };
     if run.is_some_and(|wanted| wanted != batches.of.run) {
         return Ok(None);
     }
@@ -286,7 +294,13 @@ fn batch_rows(metadata: &ParquetMetaData, fields: Fields) -> usize {
 
 /// Rows of a part, or of a journal.
 pub fn rows_of(part: &RowFile) -> Result<u64> {
-    if part.journal { journal::rows(&part.path) } else { rows(&part.path) }
+    if part.journal
+        && let Some(rows) = journal::rows(&part.path)?
+    {
+        return Ok(rows);
+    }
+    let part = part.now();
+    if part.journal { Ok(0) } else { rows(&part.path) }
 }
 
 /// Rows of a Parquet file, from its footer.
@@ -311,6 +325,19 @@ pub(super) fn identity(path: &Path) -> Result<(String, i64)> {
     Ok((run.to_string(), zero_ms))
 }
 
+/// Of which run a file of rows is. Fails when it cannot be read, or names none.
+pub(super) fn run_of(file: &RowFile, manifest: &Map<String, Value>) -> Result<RunIdentity> {
+    if file.journal
+        && let Some(batches) = JournalBatches::open(&file.path)?
+    {
+        return Ok(batches.of);
+    }
+    let (run, _) = identity(&file.now().path)?;
+    let folder = identity::folder_name(manifest).unwrap_or_default();
+    let experiment_id = identity::experiment_id(manifest);
+    Ok(RunIdentity { experiment_id, folder, index: file.run, cell: run.clone(), traffic: run.clone(), run })
+}
+
 /// When a run began, milliseconds since 1970, by its first file of rows. Fails when that names none.
 pub fn zero_ms(folder: &Path, of: &RunIdentity) -> Result<i64> {
     let files = parts::list(folder)?.live;
@@ -319,6 +346,7 @@ pub fn zero_ms(folder: &Path, of: &RunIdentity) -> Result<i64> {
         Some(file) if file.journal => {
             Ok(JournalBatches::open(&file.path)?.map_or(0, |batches| batches.zero_ms))
         }
+        // Whoever asks holds the lock, or nobody writes.
         Some(file) => Ok(identity(&file.path)?.1),
         None => Ok(0),
     }
@@ -404,165 +432,4 @@ pub(super) fn cannot_read(path: &Path, reason: impl Display) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::parts::{part_name, requests_folder, unfinished_name};
-    use super::super::writer::RowWriter;
-    use super::super::{column, encode, sample};
-    use super::*;
-    use parquet::arrow::ArrowWriter;
-    use parquet::file::metadata::KeyValue;
-    use std::fs;
-
-    fn folder_with_runs(runs: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for (index, run) in runs.iter().enumerate() {
-            let mut writer = RowWriter::start(folder.path(), sample::identity(run, index as u32)).unwrap();
-            writer.write(sample::parcels(&sample::records(10))).unwrap();
-            writer.finish().unwrap();
-        }
-        folder
-    }
-
-    fn count(folder: &Path, run: Option<&str>) -> (Vec<String>, Vec<String>) {
-        let mut runs = Vec::new();
-        let warnings = requests(folder, run, |run, _| runs.push(run.to_string())).unwrap();
-        (runs, warnings)
-    }
-
-    #[test]
-    fn one_run_can_be_asked_for() {
-        let folder = folder_with_runs(&["c1", "c2", "c3"]);
-        assert_eq!(count(folder.path(), Some("c2")), (vec!["c2".to_string(); 10], vec![]));
-        assert_eq!(count(folder.path(), None).0.len(), 30);
-        assert!(count(folder.path(), Some("c9")).0.is_empty());
-    }
-
-    #[test]
-    fn the_halves_of_a_long_run_are_its_rows_once_each() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = RowWriter::start(folder.path(), sample::identity("long", 0)).unwrap();
-        let all = HALVES_ROWS as u64 + 4_000;
-        for from in (0..all).step_by(4_000) {
-            let records =
-                sample::records(4_000).into_iter().map(|record| Record { seq: record.seq + from, ..record });
-            writer.write(sample::parcels(&records.collect::<Vec<_>>())).unwrap();
-        }
-        writer.finish().unwrap();
-        let seen = |folder: &Path| {
-            let each = |seen: &mut Vec<u64>, record: &mut Record| seen.push(record.seq);
-            let (states, warnings) = scan_halves(folder, "long", Fields::NONE, Vec::new, each).unwrap();
-            assert!(warnings.is_empty(), "{warnings:?}");
-            states
-        };
-        let halves = seen(folder.path());
-        // By whole row groups, of which there are more or fewer with the time that writing took.
-        assert!(halves.len() == 2 && halves.iter().all(|half| !half.is_empty()));
-        let mut rows = halves.concat();
-        rows.sort_unstable();
-        rows.dedup();
-        assert_eq!(rows.len(), halves.concat().len());
-        assert_eq!(halves.concat().len() as u64, all.div_ceil(4_000) * 4_000);
-        let short = folder_with_runs(&["long", "other"]);
-        assert_eq!(seen(short.path()).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
-    }
-
-    #[test]
-    fn records_of_a_class_share_its_name() {
-        let folder = folder_with_runs(&["c1", "c2"]);
-        let mut classes = Vec::new();
-        requests(folder.path(), None, |_, record| classes.push(record.class)).unwrap();
-        assert!(std::sync::Arc::ptr_eq(&classes[0], &classes[18]));
-    }
-
-    #[test]
-    fn an_unfinished_part_is_skipped_and_named() {
-        let folder = folder_with_runs(&["c1"]);
-        let name = unfinished_name(&part_name(0, 1, 1));
-        fs::write(requests_folder(folder.path()).join(&name), "PAR1 and half a row group").unwrap();
-        let (runs, warnings) = count(folder.path(), None);
-        assert_eq!((runs.len(), warnings.len()), (10, 1));
-        assert!(warnings[0].starts_with("skipped the unfinished part") && warnings[0].contains(&name));
-    }
-
-    #[test]
-    fn a_part_without_its_end_is_skipped_and_the_others_are_read() {
-        let folder = folder_with_runs(&["c1", "c2"]);
-        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
-        let (runs, warnings) = count(folder.path(), None);
-        assert_eq!((runs, warnings.len()), (vec!["c2".to_string(); 10], 1));
-        assert!(warnings[0].contains("part-000-0000.parquet"), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_part_with_broken_pages_is_named() {
-        let folder = folder_with_runs(&["c1"]);
-        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
-        let mut bytes = fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[4..middle].fill(0xA5);
-        fs::write(&path, bytes).unwrap();
-        let (runs, warnings) = count(folder.path(), None);
-        assert!(runs.is_empty());
-        assert!(warnings[0].contains("part-000-0000.parquet"), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_bit_that_flipped_is_found_by_the_checksum_of_its_page() {
-        let folder = folder_with_runs(&["c1"]);
-        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
-        let whole = fs::read(&path).unwrap();
-        let footer = footer(&path).unwrap();
-        let raw = ["planned_ns", "request_id", "event_us.list.element"];
-        let read = || {
-            let mut records = Vec::new();
-            let warnings = requests(folder.path(), None, |_, record| records.push(format!("{record:?}")));
-            (records, warnings.unwrap())
-        };
-        let (before, _) = read();
-        let columns = footer.row_group(0).columns().iter();
-        for column in columns.filter(|column| raw.contains(&&*column.column_path().string())) {
-            let (start, length) = column.byte_range();
-            let mut unnoticed = 0;
-            for at in start as usize..(start + length) as usize {
-                let mut bytes = whole.clone();
-                bytes[at] ^= 0x10;
-                fs::write(&path, bytes).unwrap();
-                let (records, warnings) = read();
-                // A few bits of a header mean nothing.
-                let same = records == before && warnings.is_empty();
-                let name = column.column_path().string();
-                assert!(same || warnings.len() == 1, "byte {at} of {name}");
-                unnoticed += usize::from(same);
-            }
-            assert!(unnoticed <= 4, "{unnoticed} of {length} bytes");
-        }
-    }
-
-    #[test]
-    fn a_foreign_parquet_file_is_named_with_the_column_it_lacks() {
-        let folder = folder_with_runs(&[]);
-        fs::create_dir(requests_folder(folder.path())).unwrap();
-        let row = serde_json::json!({"run": "x"}).as_object().unwrap().clone();
-        let bytes = super::super::table::to_parquet(&[row]).unwrap();
-        fs::write(requests_folder(folder.path()).join(part_name(0, 0, 0)), bytes).unwrap();
-        let (_, warnings) = count(folder.path(), None);
-        assert!(warnings[0].ends_with("no column \"seq\""), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_part_of_a_newer_version_is_an_error() {
-        let folder = folder_with_runs(&["c1"]);
-        let path = requests_folder(folder.path()).join(part_name(0, 0, 0));
-        let newer = KeyValue::new(schema::KEY_VERSION.to_string(), (schema::VERSION + 1).to_string());
-        let properties = column::packed().set_key_value_metadata(Some(vec![newer])).build();
-        let file = File::create(&path).unwrap();
-        let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
-        parquet.write(&encode::batch(&sample::identity("c1", 0), 0, &sample::records(3))).unwrap();
-        parquet.close().unwrap();
-        let error = requests(folder.path(), None, |_, _| ()).unwrap_err();
-        let told = format!("a newer rampant wrote it (schema version {}", schema::VERSION + 1);
-        assert!(error.message.contains(&told), "{error}");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! `Saving`: how the rows of a run are being saved, as others see it.
 
 use crate::error::Error;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,12 +109,15 @@ impl Saving {
         self.state().moved.map(|moved| moved.elapsed()).unwrap_or_default()
     }
 
-    /// Adds to an error what is safe.
-    pub(super) fn lost(&self, error: Error) -> Error {
+    /// Adds to an error what is safe in the results folder.
+    pub(super) fn lost(&self, error: Error, results: &Path) -> Error {
         let (taken, saved) = (self.taken.load(Relaxed), self.saved.load(Relaxed));
-        let message = match saved >= taken {
-            true => format!("{}; all {taken} requests are safe in a journal there", error.message),
-            false => format!("{}; {saved} of {taken} requests are safe", error.message),
+        let message = match (results.exists(), saved >= taken) {
+            (false, _) => {
+                format!("{}; it held {saved} of {taken} requests when it was moved or deleted", error.message)
+            }
+            (true, true) => format!("{}; all {taken} requests are safe in a journal there", error.message),
+            (true, false) => format!("{}; {saved} of {taken} requests are safe", error.message),
         };
         Error { message, ..error }
     }

@@ -1,9 +1,9 @@
 //! `series.parquet`: what server and client looked like over time, one row per run, time and
 //! metric.
 //!
-//! While a run goes on its rows are parts (`series/part-003-0000.parquet`), one a minute, so
-//! that memory stays small and a killed process loses a minute at most. When it ends they
-//! become row groups of `series.parquet`, which is written aside and renamed, and are deleted.
+//! While a run goes on its rows are in a journal (`series_journal.rs`), and once a minute in a part
+//! (`series/part-003-0000.parquet`), so that memory stays small and a killed process loses one scrape. When it
+//! ends they become row groups of `series.parquet`, which is written aside and renamed, and are deleted.
 //! A process killed in between leaves both: then the parts are not read again.
 
 use super::aside::write_aside_with;
@@ -16,6 +16,7 @@ use super::identity::RunIdentity;
 use super::parts::{parse, part_name, unfinished_name};
 use super::reader::{Batches, batches, cannot_read, footer, open};
 use super::seal::{cannot_write, copy_row_groups};
+use super::series_journal::{self, SeriesJournal};
 use crate::error::Result;
 use crate::record::{Nanos, Point, Source};
 use arrow_array::{
@@ -47,20 +48,46 @@ pub struct SeriesWriter {
     zero_us: i64,
     waiting: Vec<Point>,
     parts: u32,
+    /// What waits, for others.
+    journal: Option<SeriesJournal>,
 }
 
 impl SeriesWriter {
     /// `zero_us`: the wall clock of the run's zero, microseconds since 1970.
     pub fn new(folder: &Path, of: RunIdentity, zero_us: i64) -> SeriesWriter {
-        SeriesWriter { folder: folder.to_path_buf(), of, zero_us, waiting: Vec::new(), parts: 0 }
+        SeriesWriter {
+            folder: folder.to_path_buf(),
+            of,
+            zero_us,
+            waiting: Vec::new(),
+            parts: 0,
+            journal: None,
+        }
     }
 
     /// Takes points; writes a part when one is full. Points are kept when that fails.
     pub fn add(&mut self, points: Vec<Point>) -> Result<()> {
+        self.note(&points);
         self.waiting.extend(points);
         let span =
             self.waiting.first().zip(self.waiting.last()).map_or(0, |(first, last)| last.at - first.at);
         if self.waiting.len() >= PART_ROWS || span >= PART_SPAN { self.close_part() } else { Ok(()) }
+    }
+
+    /// Puts points into the journal of the next part. Those of which it has none are in memory still.
+    fn note(&mut self, points: &[Point]) {
+        if points.is_empty() {
+            return;
+        }
+        let journal = match self.journal.take() {
+            Some(journal) => Ok(journal),
+            // One that was given up in the middle of a part would lack its beginning.
+            None if self.waiting.is_empty() => {
+                SeriesJournal::create(&self.folder, &self.of, self.zero_us, self.parts)
+            }
+            None => return,
+        };
+        self.journal = journal.and_then(|mut journal| journal.add(points).map(|()| journal)).ok();
     }
 
     /// Writes what is left and joins the run's rows into `series.parquet`. Rows that cannot be
@@ -106,10 +133,103 @@ impl SeriesWriter {
             fs::rename(&unfinished, &part).map_err(ParquetError::from)
         };
         write().map_err(|error| cannot_write(&part, error))?;
+        if let Some(journal) = self.journal.take() {
+            journal.end();
+        }
         self.waiting.clear();
         self.parts += 1;
         Ok(())
     }
+}
+
+/// Runs of which a killed process left points in parts and journals.
+pub fn left_over(folder: &Path) -> Vec<u32> {
+    let journals = series_journal::list(folder).into_iter().map(|(run, ..)| run);
+    let mut runs: Vec<u32> = parts_of(folder).into_iter().map(|((run, ..), _)| run).chain(journals).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    runs
+}
+
+/// Puts the points of such a run into `series.parquet`, and `more` behind them. Whoever calls this holds the folder's
+/// lock. Doing it again comes to the same.
+pub fn complete(
+    folder: &Path,
+    run: u32,
+    zero_ms: i64,
+    more: Vec<Point>,
+    of: Option<&RunIdentity>,
+) -> Result<()> {
+    let parts: Vec<PathBuf> =
+        parts_of(folder).into_iter().filter(|((of, ..), _)| *of == run).map(|(_, path)| path).collect();
+    let mut journals = series_journal::list(folder);
+    journals.retain(|(of, ..)| *of == run);
+    let mut read = None;
+    for (_, part, path) in &journals {
+        // A journal whose part is there says nothing new.
+        if *part as usize >= parts.len() {
+            read = series_journal::read(path)?.or(read);
+        }
+    }
+    let (mut of, mut zero_us) = (of.cloned(), zero_ms * 1_000);
+    let mut waiting = Vec::new();
+    if let Some(found) = read {
+        (of, zero_us, waiting) = (of.or(Some(found.of)), found.zero_us, found.points);
+    }
+    if of.is_none() {
+        of = parts.first().map(|part| identity(part, run)).transpose()?;
+    }
+    let Some(of) = of else {
+        journals.iter().for_each(|(.., path)| drop(fs::remove_file(path)));
+        return Ok(());
+    };
+    let file = folder.join(FILE);
+    let joined = file.exists()
+        && column::zeros(footer(&file)?.file_metadata().key_value_metadata())
+            .iter()
+            .any(|(run_id, _)| *run_id == of.run_id());
+    if joined {
+        parts.iter().for_each(|part| drop(fs::remove_file(part)));
+        let _ = fs::remove_dir(parts_folder(folder));
+    } else {
+        waiting.extend(more);
+        let (parts, folder) = (parts.len() as u32, folder.to_path_buf());
+        SeriesWriter { folder, of, zero_us, waiting, parts, journal: None }.finish()?;
+    }
+    journals.iter().for_each(|(.., path)| drop(fs::remove_file(path)));
+    Ok(())
+}
+
+/// Of which run a part is.
+fn identity(part: &Path, run: u32) -> Result<RunIdentity> {
+    let first = batches(part)?.next().ok_or_else(|| cannot_read(part, "it has no rows"))?;
+    let batch = first.map_err(|error| cannot_read(part, error))?;
+    let word = |name: &str| {
+        let column: &StringArray = whole_column(&batch, name).map_err(|error| cannot_read(part, error))?;
+        Ok(column.value(0).to_string())
+    };
+    Ok(RunIdentity {
+        experiment_id: word("experiment_id")?,
+        folder: word("folder")?,
+        index: run,
+        run: word("run")?,
+        cell: word("cell")?,
+        traffic: String::new(),
+    })
+}
+
+type PartPlace = (u32, u32, u32);
+
+/// The parts that are there, in their order.
+fn parts_of(folder: &Path) -> Vec<(PartPlace, PathBuf)> {
+    let mut parts: Vec<(PartPlace, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(parts_folder(folder)).into_iter().flatten().flatten() {
+        if let Some(place) = entry.file_name().to_str().and_then(parse) {
+            parts.push((place, entry.path()));
+        }
+    }
+    parts.sort();
+    parts
 }
 
 fn parts_folder(folder: &Path) -> PathBuf {
@@ -200,20 +320,26 @@ fn batch(of: &RunIdentity, zero_us: i64, points: &[Point]) -> RecordBatch {
 /// Calls `each` with every point of run `run`, in the order in which they were written: the
 /// server's by time, then the client's by time. None when the folder has no such run.
 pub fn read(folder: &Path, run: &str, mut each: impl FnMut(Point)) -> Result<()> {
+    // Journals first: what becomes a part, or is joined, meanwhile is found twice, and not missed.
+    let journals = series_journal::list(folder);
+    let mut waiting = Vec::new();
+    for (index, part, path) in &journals {
+        waiting.extend(
+            series_journal::read(path)?.filter(|read| read.of.run == run).map(|read| (*index, *part, read)),
+        );
+    }
+    let parts = parts_of(folder);
     let file = folder.join(FILE);
     if file.exists() && read_file(&file, run, &mut each)? > 0 {
         return Ok(());
     }
-    let mut parts: Vec<((u32, u32, u32), PathBuf)> = Vec::new();
-    for entry in fs::read_dir(parts_folder(folder)).into_iter().flatten().flatten() {
-        if let Some(place) = entry.file_name().to_str().and_then(parse) {
-            parts.push((place, entry.path()));
-        }
+    for (_, part) in &parts {
+        read_file(part, run, &mut each)?;
     }
-    parts.sort();
-    for (_, part) in parts {
-        read_file(&part, run, &mut each)?;
-    }
+    let is_part =
+        |index: u32, part: u32| parts.iter().any(|((of, first, _), _)| (*of, *first) == (index, part));
+    let others = waiting.into_iter().filter(|(index, part, _)| !is_part(*index, *part));
+    others.flat_map(|(.., read)| read.points).for_each(each);
     Ok(())
 }
 
@@ -375,7 +501,7 @@ mod tests {
         }
         // As a killed process leaves it.
         let parts = fs::read_dir(folder.path().join(PARTS)).unwrap().count();
-        assert_eq!((parts, all(folder.path(), "soak").len()), (4, 244));
+        assert_eq!((parts, all(folder.path(), "soak").len()), (4, 300));
         writer.finish().unwrap();
         assert!(!folder.path().join(PARTS).exists());
         let values: Vec<f64> = all(folder.path(), "soak").iter().map(|point| point.value).collect();
@@ -394,6 +520,44 @@ mod tests {
         fs::create_dir(folder.path().join(PARTS)).unwrap();
         fs::write(&part, bytes).unwrap();
         assert_eq!(all(folder.path(), "c1").len(), 2);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_of_a_series_is_joined_once() {
+        for (seconds, killed_after_joining) in [(300, false), (300, true), (3, false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let of = sample::identity("soak", 3);
+            let mut other = SeriesWriter::new(folder.path(), sample::identity("other", 2), 0);
+            other.add(vec![point(0, "running", 1.0)]).unwrap();
+            other.finish().unwrap();
+            let mut writer = SeriesWriter::new(folder.path(), of.clone(), 5_000);
+            for second in 0..seconds {
+                writer.add(vec![point(second * SECOND, "running", second as f64)]).unwrap();
+            }
+            // The process is gone, without a word.
+            std::mem::forget(writer);
+            assert_eq!(left_over(folder.path()), [3]);
+            let kept = tempfile::tempdir().unwrap();
+            let parts = fs::read_dir(folder.path().join(PARTS)).into_iter().flatten().flatten();
+            let parts: Vec<_> = parts.map(|part| (part.path(), kept.path().join(part.file_name()))).collect();
+            for (part, to) in &parts {
+                fs::copy(part, to).unwrap();
+            }
+            complete(folder.path(), 3, 5, vec![client(SECOND, "in_flight", 2.0)], None).unwrap();
+            if killed_after_joining {
+                fs::create_dir_all(folder.path().join(PARTS)).unwrap();
+                for (part, from) in &parts {
+                    fs::copy(from, part).unwrap();
+                }
+                complete(folder.path(), 3, 5, vec![client(SECOND, "in_flight", 2.0)], None).unwrap();
+            }
+            assert!(left_over(folder.path()).is_empty());
+            assert_eq!(all(folder.path(), "soak").len(), seconds as usize + 1);
+            assert_eq!(all(folder.path(), "other").len(), 1);
+            let zeros = footer(&folder.path().join(FILE)).unwrap();
+            let zeros = column::zeros(zeros.file_metadata().key_value_metadata());
+            assert!(zeros.contains(&(of.run_id(), 5)), "{zeros:?}");
+        }
     }
 
     #[test]

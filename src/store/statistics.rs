@@ -116,6 +116,16 @@ pub fn append_all(folder: &Path, runs: &[RunNumbers]) -> Result<()> {
     write_aside(&path, &bytes.map_err(failed)?)
 }
 
+/// Whether the numbers of a run are there.
+pub fn has(folder: &Path, of: &RunIdentity) -> Result<bool> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let zeros = column::zeros(footer(&path)?.file_metadata().key_value_metadata());
+    Ok(zeros.iter().any(|(run_id, _)| *run_id == of.run_id()))
+}
+
 fn options(zeros: &[(String, i64)]) -> ArrowWriterOptions {
     let packed = column::packed_as(&[IDENTITY, COLUMNS]).set_key_value_metadata(Some(column::about(zeros)));
     ArrowWriterOptions::new().with_properties(packed.build())

@@ -1,14 +1,14 @@
 //! `RowWriter`: a thread that puts finished records into the run's journal, and makes parts of it.
 
 use super::identity::RunIdentity;
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::parts::{self, requests_folder};
 use super::queue::{Queue, Taken};
 use super::saving::{Saving, Trouble};
 use super::seal::{self, cannot_write};
 use super::{encode, schema};
 use crate::error::{Error, Result};
-use crate::record::{PackedRecord, Record};
+use crate::record::{Nanos, PackedRecord, Record};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,11 @@ impl RowWriter {
         self.queue.push(Item::Zero(zero_ms), 0);
     }
 
+    /// Tells where the measured window begins, nanoseconds since the zero, once that is known.
+    pub fn open_window(&mut self, start: Nanos) {
+        self.queue.push(Item::Window(start), 0);
+    }
+
     /// Hands records over, and waits while many are waiting: for whoever has no time to lose. Fails when
     /// they cannot be written for a while.
     pub fn write(&mut self, parcels: Vec<PackedRecord>) -> Result<()> {
@@ -77,7 +82,7 @@ impl RowWriter {
         while self.queue.weight() >= WAITING_BYTES {
             if self.queue.waited() >= PATIENCE {
                 let told = format!("cannot write results to {}: the disk takes none", self.folder.display());
-                return Err(self.saving.lost(Error::run(told)));
+                return Err(self.saving.lost(Error::run(told), &self.folder));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -131,13 +136,13 @@ impl RowWriter {
                 // The thread hangs in the kernel, and is left there.
                 let told =
                     format!("cannot write results to {}: the disk does not answer", self.folder.display());
-                return Err(self.saving.lost(Error::run(told)));
+                return Err(self.saving.lost(Error::run(told), &self.folder));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         let done =
             thread.join().unwrap_or_else(|_| Err(Error::run("the thread that writes results broke down")));
-        done.map_err(|error| self.saving.lost(error))
+        done.map_err(|error| self.saving.lost(error, &self.folder))
     }
 }
 
@@ -161,6 +166,7 @@ pub struct RowsWritten {
 /// What the thread is told.
 enum Item {
     Zero(i64),
+    Window(Nanos),
     Rows(Vec<PackedRecord>),
 }
 
@@ -169,6 +175,10 @@ fn write_all(mut rows: RunRows) -> Result<RowsWritten> {
         let patience = rows.due.map(|due| due.saturating_duration_since(Instant::now()));
         match rows.queue.take(patience) {
             Taken::Item(Item::Zero(zero_ms)) => rows.zero_ms = zero_ms,
+            Taken::Item(Item::Window(start)) => {
+                // For whoever completes the run should we be killed: without it they go by its rows.
+                let _ = journal::learn(&rows.folder, rows.of.index, "window_start_ns", start.into());
+            }
             Taken::Item(Item::Rows(parcels)) => rows.add(parcels, Instant::now())?,
             Taken::Nothing => rows.tick(Instant::now())?,
             Taken::Closed => return rows.end(),

@@ -4,12 +4,15 @@ use crate::lab::{Engine, Lab, files, manifest, readable_rows, rows, runs};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-const CELLS: [&str; 4] = ["io8x4_mc1_np3", "io8x4_mc2_np400", "io16x8_mc1_np3", "io16x8_mc2_np400"];
+const CELLS: [&str; 4] = ["io8x4_mc2_np500", "io8x4_mc1_np3", "io16x8_mc2_np500", "io16x8_mc1_np3"];
+
+/// Rows of each, the warm-up with them.
+const ROWS: [usize; 4] = [501, 4, 501, 4];
 
 fn plan(url: &str, more: &str) -> String {
     format!(
         "model: rampant-sim\nbase_url: {url}\ninput_output: [[8, 4], [16, 8]]\n\
-         concurrency_prompts: [[1, 3], [2, 400]]\nwarmup: 1\ngoodput: [\"e2el:60000\"]\n{more}"
+         concurrency_prompts: [[2, 500], [1, 3]]\nwarmup: 1\ngoodput: [\"e2el:60000\"]\n{more}"
     )
 }
 
@@ -33,35 +36,31 @@ fn csv(folder: &Path) -> Vec<Vec<String>> {
 
 #[test]
 fn a_batch_that_was_killed_goes_on_in_its_folder_and_comes_to_what_it_would_have_come_to() {
-    // The third cell takes half a minute, in which it is killed.
-    let slow = "ttft=2ms,itl=1ms";
-    let (lab, engine) = (Lab::new(), Engine::start(slow));
+    let (lab, engine) = (Lab::new(), Engine::start("ttft=5ms,itl=2ms"));
     lab.file("config.yaml", &plan(&engine.url, ""));
     let running = lab.start(&["batch"]);
     engine.until(|_| {
         lab.results().first().is_some_and(|folder| {
-            readable_rows(folder).0.iter().filter(|(run, _)| run == CELLS[1]).count() >= 20
+            readable_rows(folder).0.iter().filter(|(run, _)| run == CELLS[2]).count() >= 20
         })
     });
     running.signal(libc::SIGKILL);
     assert_eq!(running.finish().code, None);
     let folder = lab.result();
     let before = rows(&folder).len();
-    assert!(before < 400, "it was killed in the middle of its second cell");
+    assert!(before < 505 + 500, "it was killed in the middle of its third cell");
 
     let done = lab.run(&["batch", "--resume"]).exits(0);
     let told = words(&done.err);
-    assert!(
-        told.contains(&format!("skipped 1 of 4 runs, which are there and whole: {}", CELLS[0])),
-        "{told}"
-    );
-    let again = format!("{} is measured again (its process was killed); its ", CELLS[1]);
-    assert!(told.contains(&again) && told.contains("kept in .superseded/run-001"), "{told}");
+    let skipped = format!("skipped 2 of 4 runs, which are there and whole: {}, {}", CELLS[0], CELLS[1]);
+    assert!(told.contains(&skipped), "{told}");
+    let again = format!("{} is measured again (its process was killed); its {} rows", CELLS[2], before - 505);
+    assert!(told.contains(&again) && told.contains("kept in .superseded/run-002"), "{told}");
     // All four are in the table, the one that was skipped, too.
     CELLS.iter().for_each(|cell| assert!(done.out.contains(cell), "{}", done.out));
-    assert_eq!(there(&folder), CELLS.map(String::from).into_iter().zip([4, 401, 4, 401]).collect::<Vec<_>>());
+    assert_eq!(there(&folder), CELLS.map(String::from).into_iter().zip(ROWS).collect::<Vec<_>>());
     // What was cut off is there for whoever looks for it.
-    assert_eq!(rows(&folder.join(".superseded/run-001")).len(), before - 4);
+    assert_eq!(rows(&folder.join(".superseded/run-002")).len(), before - 505);
 
     let told = manifest(&folder);
     assert_eq!(told["invocations"].as_array().unwrap().len(), 2);
@@ -70,14 +69,14 @@ fn a_batch_that_was_killed_goes_on_in_its_folder_and_comes_to_what_it_would_have
     assert_eq!(second["argv"].as_array().unwrap().last().unwrap(), "--resume");
     assert_eq!(
         (&second["skipped"], &second["measured_again"]),
-        (&vec![CELLS[0]].into(), &vec![CELLS[1]].into())
+        (&vec![CELLS[0], CELLS[1]].into(), &vec![CELLS[2]].into())
     );
     assert_eq!((&second["exit_code"], &told["exit_code"]), (&0.into(), &0.into()));
     let names: Vec<&Value> = told["runs"].as_array().unwrap().iter().map(|run| &run["name"]).collect();
     assert_eq!(names, CELLS);
     assert_eq!(
         (&told["superseded"][0]["name"], &told["superseded"][0]["index"]),
-        (&CELLS[1].into(), &1.into())
+        (&CELLS[2].into(), &2.into())
     );
 
     // The same seed and lengths, other words for what the server has seen.
@@ -92,8 +91,8 @@ fn a_batch_that_was_killed_goes_on_in_its_folder_and_comes_to_what_it_would_have
         assert_eq!(column(&resumed, key), column(&uninterrupted, key), "{key}");
     }
     let salts = column(&resumed, "salt");
-    assert_eq!((&salts[0], &salts[0]), (&salts[2], &salts[3]));
-    assert_ne!(salts[0], salts[1]);
+    assert_eq!((&salts[0], &salts[0]), (&salts[1], &salts[3]));
+    assert_ne!(salts[0], salts[2]);
     for at in [&lab, &whole] {
         let done = at.run(&["aggregate"]).exits(0);
         assert!(!done.err.contains("runs are there"), "{}", done.err);
@@ -128,23 +127,23 @@ fn an_interrupted_cell_and_one_in_which_nothing_succeeded_are_measured_again() {
     running.signal(libc::SIGINT);
     running.finish().exits(130);
     let folder = lab.result();
-    assert!(folder.join(format!("bench_{}.json", CELLS[1])).exists());
+    assert!(folder.join(format!("bench_{}.json", CELLS[0])).exists());
     // A server that is away: the cell fails, and so do those after it.
     engine.kill();
-    let more = ["batch", "--resume", folder.to_str().unwrap()];
+    let more = ["batch", "--ready-timeout", "0", "--resume", folder.to_str().unwrap()];
     let away = lab.run(&more);
     assert_ne!(away.code, Some(0), "{}", away.err);
     engine.start_again("ttft=2ms,itl=1ms");
     let done = lab.run(&more).exits(0);
     assert_eq!(
         there(&folder),
-        CELLS.map(String::from).into_iter().zip([4, 401, 4, 401]).collect::<Vec<_>>(),
+        CELLS.map(String::from).into_iter().zip(ROWS).collect::<Vec<_>>(),
         "{}",
         done.err
     );
-    let saved = std::fs::read(folder.join(format!("bench_{}.json", CELLS[1]))).unwrap();
+    let saved = std::fs::read(folder.join(format!("bench_{}.json", CELLS[0]))).unwrap();
     let saved: Value = serde_json::from_slice(&saved).unwrap();
-    assert_eq!((&saved["completed"], saved.get("interrupted")), (&400.into(), None));
+    assert_eq!((&saved["completed"], saved.get("interrupted")), (&500.into(), None));
     let invocations = manifest(&folder)["invocations"].as_array().unwrap().clone();
     let codes: Vec<&Value> = invocations.iter().map(|one| &one["exit_code"]).collect();
     assert_eq!((codes.first(), codes.last()), (Some(&&130.into()), Some(&&0.into())));
@@ -153,7 +152,7 @@ fn an_interrupted_cell_and_one_in_which_nothing_succeeded_are_measured_again() {
 #[test]
 fn what_differs_from_the_plan_of_the_folder_is_named_and_nothing_is_changed() {
     let (lab, engine) = (Lab::new(), Engine::fast());
-    let short = |more: &str| plan(&engine.url, more).replace("400", "4");
+    let short = |more: &str| plan(&engine.url, more).replace("500, ", "4, ").replace("500]", "4]");
     lab.file("config.yaml", &short(""));
     lab.run(&["batch"]).exits(0);
     let folder = lab.result();
@@ -164,7 +163,7 @@ fn what_differs_from_the_plan_of_the_folder_is_named_and_nothing_is_changed() {
         (short("").replace("60000", "50000"), "`goodput` was [\"e2el:60000\"] and is [\"e2el:50000\"] now"),
         (
             short("").replace("[2, 4]", "[3, 4]"),
-            "`concurrency_prompts` was [[1,3],[2,4]] and is [[1,3],[3,4]] now",
+            "`concurrency_prompts` was [[2,4],[1,3]] and is [[3,4],[1,3]] now",
         ),
         (
             short("").replace("[[8, 4], [16, 8]]", "[[8, 4]]"),
@@ -181,7 +180,7 @@ fn what_differs_from_the_plan_of_the_folder_is_named_and_nothing_is_changed() {
     }
     lab.file("config.yaml", &short(""));
     let done = lab.run(&["batch", "--resume", "--seed", "7"]).exits(2);
-    assert!(words(&done.err).contains("`seed` of io8x4_mc1_np3 was 0 and is 7 now"), "{}", done.err);
+    assert!(words(&done.err).contains("`seed` was 0 and is 7 now"), "{}", done.err);
     assert_eq!(std::fs::read_to_string(folder.join("manifest.json")).unwrap(), before);
     // What does not touch the load is no difference.
     lab.file("config.yaml", &format!("# a remark\n{}columns: [requests.rate]\n", short("")));
@@ -225,7 +224,8 @@ fn a_folder_in_which_nobody_may_go_on_is_one_sentence() {
 fn a_folder_of_a_batch_holds_its_file_and_its_plans_in_full() {
     let (lab, engine) = (Lab::new(), Engine::fast());
     let secret = "sk-very-secret-key";
-    let config = plan(&engine.url, "repeats: 2\nseed: 9\ndrain: 7s\n").replace("400", "4");
+    let config =
+        plan(&engine.url, "repeats: 2\nseed: 9\ndrain: 7s\n").replace("500, ", "4, ").replace("500]", "4]");
     lab.file("config.yaml", &config);
     lab.run(&["batch", "--header", &format!("authorization=Bearer {secret}"), "x-team=blue"]).exits(0);
     let folder = lab.result();
@@ -252,6 +252,6 @@ fn a_folder_of_a_batch_holds_its_file_and_its_plans_in_full() {
         (&plan["seed"], &plan["drain_s"], &plan["warmup"]),
         (&9.into(), &7.0.into(), &"requests(1)".into())
     );
-    assert_eq!((&plan["arrivals"], &plan["requests"]), (&"closed, 1 users".into(), &3.into()));
+    assert_eq!((&plan["arrivals"], &plan["requests"]), (&"closed, 2 users".into(), &4.into()));
     assert_eq!(plan["target"]["headers"], serde_json::json!({"authorization": "<secret>", "x-team": "blue"}));
 }

@@ -1,4 +1,4 @@
-use super::super::{journal, lock, sample};
+use super::super::{lock, sample};
 use super::*;
 
 const ZERO_MS: i64 = 1_764_000_000_123;
@@ -272,7 +272,8 @@ fn an_error_at_the_end_says_what_is_safe() {
     writer.hand_over(sample::parcels(&sample::records(44)));
     let error = writer.finish_at_once().unwrap_err();
     assert!(error.message.starts_with("cannot write results to "), "{error}");
-    assert!(error.message.ends_with("the results folder is gone; 256 of 300 requests are safe"), "{error}");
+    let told = "the results folder is gone; it held 256 of 300 requests when it was moved or deleted";
+    assert!(error.message.ends_with(told), "{error}");
 }
 
 #[test]
