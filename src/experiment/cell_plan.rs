@@ -1,11 +1,11 @@
-//! `CellPlan`: what defines the load of one run, in full: as the manifest keeps it, and as a resumed invocation
-//! finds again which of its runs are there.
+//! `CellPlan`: what defines the load of one run, in full: as the manifest keeps it, and as a resumed
+//! invocation finds again which of its runs are there.
 
 use crate::store::manifest::sha256;
 use serde_json::{Map, Value, json};
 
-/// What defines the load of one run: server, workload, shape, ends, limits, seed, tags. Its salt is none of it:
-/// that makes the words fresh.
+/// What defines the load of one run: server, workload, shape, ends, limits, seed, tags. Its salt is none of
+/// it: that makes the words fresh.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellPlan {
     /// The run's name.

@@ -17,9 +17,9 @@ pub struct Before {
 }
 
 impl Before {
-    /// Takes the folder that is gone on in, says what is skipped and what is measured again, and puts aside what there is of that.
-    /// `None` where a new folder is begun. Fails, before anything has changed, when the folder was to hold other
-    /// cells. `files`: what each has of its own in the folder.
+    /// Takes the folder that is gone on in, says what is skipped and what is measured again, and puts aside
+    /// what there is of that. `None` where a new folder is begun. Fails, before anything has changed, when
+    /// the folder was to hold other cells. `files`: what each has of its own in the folder.
     pub fn of(
         experiment: &Experiment,
         plans: &[CellPlan],
@@ -30,9 +30,6 @@ impl Before {
         let cells = resumed.cells(plans, &experiment.secrets.scrub_map(parameters))?;
         let (lang, console) = (experiment.console.words(), &experiment.console);
         let place = resumed.folder.path().display().to_string();
-        if !resumed.recovered.is_nothing() {
-            console.mention(&lang.recovered(&place, &resumed.recovered));
-        }
         let (mut skipped, mut again) = (Vec::new(), Vec::new());
         for ((plan, found), file) in plans.iter().zip(&cells).zip(files) {
             match found {

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 type Row = Map<String, Value>;
 
-/// Its numbers are made again of its rows; what it is worth stands in `row`. Beside it, what could not be read.
+/// Its numbers are made again of its rows; what it is worth stands in `row`. Beside it, what could not be
+/// read.
 pub fn kept(plan: Plan, folder: Arc<Folder>, row: &Row) -> Result<(Finished, Vec<String>)> {
     let number = |key: &str| row.get(key).and_then(Value::as_i64);
     let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -51,7 +52,8 @@ pub fn kept(plan: Plan, folder: Arc<Folder>, row: &Row) -> Result<(Finished, Vec
     Ok((finished, warnings))
 }
 
-/// What was found then, in the words of then where they are known; the rows alone do not tell what the machine did.
+/// What was found then, in the words of then where they are known; the rows alone do not tell what the
+/// machine did.
 fn doubts(found: Vec<Doubt>, row: &Row) -> Vec<Doubt> {
     let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default();
     let told = text("verdicts").split(',').filter_map(Verdict::named).filter(|told| *told != Verdict::Valid);

@@ -54,8 +54,8 @@ fn save_presets(experiment: &Experiment, folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-/// Every run that the sweeps so far were to make, in full: whoever reads the folder of a process that was killed
-/// knows what is missing, and whoever goes on there, what was asked.
+/// Every run that the sweeps so far were to make, in full: whoever reads the folder of a process that was
+/// killed knows what is missing, and whoever goes on there, what was asked.
 fn save_plans(experiment: &Experiment, folder: &Folder) -> Result<()> {
     let plans: Vec<Value> = experiment.findings().plans.iter().map(CellPlan::to_json).collect();
     if plans.is_empty() {

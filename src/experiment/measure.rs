@@ -349,8 +349,8 @@ mod tests {
             let parent = tempfile::tempdir().expect("a folder");
             let host = Host::fake(parent.path(), &[]);
             let program = Program { name: "a.rhai".into(), text: String::new(), path: None, built_in: false };
-            let experiment =
-                Experiment::new(program, &Args::default(), Switches::default(), host).expect("an experiment");
+            let experiment = Experiment::new(program, &Args::default(), Switches::default(), host, None)
+                .expect("an experiment");
             let workload = Talks::told(move |seq, n, _| match (seq, n) == (session, turn) {
                 true if panics => panic!("no ink"),
                 true => Err(Error::run("no ink")),

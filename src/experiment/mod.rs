@@ -43,6 +43,7 @@ pub(crate) mod quota;
 pub mod recalled;
 pub(crate) mod recorded;
 pub(crate) mod recover;
+pub(crate) mod reopened;
 pub(crate) mod resume;
 mod row;
 mod said;
@@ -110,12 +111,15 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Fails when a secret cannot be had, so that nobody learns it after an hour.
-    pub fn new(program: Program, args: &Args, switches: Switches, host: Host) -> Result<Experiment> {
-        let resumed = match &switches.resume {
-            Some(named) => Some(Resumed::open(named, &program, &switches, &host)?),
-            None => None,
-        };
+    /// Fails when a secret cannot be had, so that nobody learns it after an hour. `resumed`: the folder in
+    /// which it goes on.
+    pub fn new(
+        program: Program,
+        args: &Args,
+        switches: Switches,
+        host: Host,
+        resumed: Option<Resumed>,
+    ) -> Result<Experiment> {
         // As the earlier invocation had it.
         let switches = match &resumed {
             Some(resumed) => Switches { seed: switches.seed.or(resumed.seed), ..switches },

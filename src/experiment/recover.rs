@@ -1,7 +1,8 @@
-//! `recover`: what a killed process left in a results folder is completed: its rows become parts, and its runs get
-//! their numbers.
+//! `recover`: what a killed process left in a results folder is completed: its rows become parts, and its
+//! runs get their numbers.
 //!
-//! Only where nobody writes into the folder (its lock is free). A folder that cannot be written to is completed in memory.
+//! Only where nobody writes into the folder (its lock is free). A folder that cannot be written to is
+//! completed in memory.
 
 use super::{cell_plan, row};
 use crate::error::{Error, Result};
@@ -125,8 +126,8 @@ struct CutRun {
     begun: Row,
 }
 
-/// Those that were noted when they began; then those of which there are only rows: the first version of the schema noted
-/// none.
+/// Those that were noted when they began; then those of which there are only rows: the first version of the
+/// schema noted none.
 fn cut_off(path: &Path) -> Result<Vec<CutRun>> {
     let kept = runs::rows(path)?;
     let is_kept = |index: u32, name: &str| {
@@ -173,8 +174,8 @@ fn noted_in_manifest(manifest: &Row, of: &RunIdentity) -> Row {
     begun
 }
 
-/// What is noted of a run before it begins, for whoever has to complete it. `asked`: what its row says of it already;
-/// `window`: where its measured window begins, if that is known.
+/// What is noted of a run before it begins, for whoever has to complete it. `asked`: what its row says of it
+/// already; `window`: where its measured window begins, if that is known.
 pub fn note(asked: Row, plan: &Plan, window: Option<Nanos>, intent: &ExpectedLoad) -> Row {
     let lasts = plan.duration.map(|duration| duration.as_nanos() as Nanos);
     let Value::Object(note) = json!({
@@ -242,8 +243,8 @@ fn read(path: &Path, of: RunIdentity, begun: &Row) -> Result<(RecoveredRun, Vec<
     Ok((RecoveredRun { of, requests, row, numbers }, seen.points(lasted)))
 }
 
-/// Where the window begins as far as rows tell: with the first measured request that has ended, since those in flight
-/// have no row.
+/// Where the window begins as far as rows tell: with the first measured request that has ended, since those
+/// in flight have no row.
 fn first_planned(path: &Path, of: &RunIdentity) -> Result<Option<Nanos>> {
     let mut start: Option<Nanos> = None;
     reader::scan(path, Some(&of.run), Fields::TIMES, |_, record| {

@@ -27,8 +27,8 @@ pub struct Scraping {
     rows: Arc<Rows>,
 }
 
-/// Rows on their way to the results folder. A thread of their own writes them: neither the scraper nor the end of the run
-/// waits for the disk.
+/// Rows on their way to the results folder. A thread of their own writes them: neither the scraper nor the
+/// end of the run waits for the disk.
 struct Rows {
     inbox: Mutex<Option<Sender<Item>>>,
     waiting: Arc<AtomicUsize>,

@@ -123,7 +123,8 @@ impl Script {
         played
     }
 
-    /// Writes the end of the manifest and says where the results are. A disk that does not answer is not waited for.
+    /// Writes the end of the manifest and says where the results are. A disk that does not answer is not
+    /// waited for.
     fn finish(&self, played: &Result<()>) {
         let experiment = &self.state.experiment;
         let Some(folder) = experiment.folder() else { return };

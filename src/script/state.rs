@@ -15,6 +15,7 @@ use crate::experiment::Experiment;
 use crate::experiment::args::{Args, Given};
 use crate::experiment::console::Console;
 use crate::experiment::program::Program;
+use crate::experiment::reopened;
 use crate::experiment::switches::Switches;
 use crate::host::Host;
 use crate::os::heap;
@@ -64,7 +65,17 @@ impl State {
     pub fn new(program: Program, args: Args, switches: Switches, host: Host) -> Result<Arc<Self>> {
         let sources = Sources::default();
         sources.add(&program.name, SourceText::new(&program.name, &program.text, program.path.as_deref()));
-        let experiment = Arc::new(Experiment::new(program, &args, switches, host)?);
+        let (resumed, completed) = match &switches.resume {
+            Some(named) => Some(reopened::open(named, &program, &switches, &host)?).unzip(),
+            None => (None, None),
+        };
+        let experiment = Arc::new(Experiment::new(program, &args, switches, host, resumed)?);
+        if let (Some(resumed), Some(completed)) = (&experiment.resumed, completed)
+            && !completed.is_nothing()
+        {
+            let place = resumed.folder.path().display().to_string();
+            experiment.console.mention(&experiment.console.words().recovered(&place, &completed));
+        }
         Ok(Arc::new(State {
             cancel: experiment.host.stop_flag(),
             console: experiment.console.clone(),

@@ -52,8 +52,8 @@ impl Folder {
         Ok(Folder { path, _lock })
     }
 
-    /// An existing results folder, to go on writing into it. Fails when there is none, or when another process
-    /// writes into it.
+    /// An existing results folder, to go on writing into it. Fails when there is none, or when another
+    /// process writes into it.
     pub fn open_to_write(path: &Path) -> Result<Folder> {
         let folder = Folder::open(path)?;
         let lock = lock_of(path);

@@ -3,14 +3,14 @@
 //! `.journal/rows-003-0007.arrows` becomes `requests/part-003-0007.parquet`. No glob of a reader finds it,
 //! and a part stands in its place before it is deleted: whoever sees both, reads the part alone.
 //!
-//! **What survives what.** Rows are handed to the kernel at least every half second, and not synced to
-//! the disk: what the kernel has outlives the process, however it was killed, but not a power cut, for
-//! which a sync twice a second would be needed, on disks that take a tenth of a second for it. A
-//! power cut takes what the kernel had not written yet (Linux: some 30 s); file systems that write data before
-//! the length that covers it (ext4, xfs, btrfs) leave a journal that is shorter, and not one with holes. Its
-//! last batch may be torn: it is dropped, and told. Whoever writes a part syncs its bytes before its
-//! name, its name before the journal is deleted (`seal.rs`), so that at every moment, of every crash, each row is in a
-//! journal or in a whole part.
+//! **What survives what.** Rows are handed to the kernel at least every half second, and not synced to the
+//! disk: what the kernel has outlives the process, however it was killed, but not a power cut, for which a
+//! sync twice a second would be needed, on disks that take a tenth of a second for it. A power cut takes what
+//! the kernel had not written yet (Linux: some 30 s); file systems that write data before the length that
+//! covers it (ext4, xfs, btrfs) leave a journal that is shorter, and not one with holes. Its last batch may
+//! be torn: it is dropped, and told. Whoever writes a part syncs its bytes before its name, its name before
+//! the journal is deleted (`seal.rs`), so that at every moment, of every crash, each row is in a journal or
+//! in a whole part.
 
 use super::aside::write_aside;
 use super::identity::RunIdentity;
@@ -85,7 +85,8 @@ pub fn end(results: &Path, run: u32) {
     let _ = fs::remove_dir(folder(results));
 }
 
-/// The notes that are there, by the places of their runs. One that is no whole note is left out: its run has no row.
+/// The notes that are there, by the places of their runs. One that is no whole note is left out: its run has
+/// no row.
 pub fn begun(results: &Path) -> Result<Vec<(u32, Map<String, Value>)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder(results)).into_iter().flatten().flatten() {
@@ -221,8 +222,8 @@ pub(super) struct JournalBatches {
 }
 
 impl JournalBatches {
-    /// `None` when not even its head is whole: it has no rows; or when it is not there, since a part has come in its
-    /// place (`RowFile::now`). Fails when it cannot be read, or when a newer version wrote it.
+    /// `None` when not even its head is whole: it has no rows; or when it is not there, since a part has come
+    /// in its place (`RowFile::now`). Fails when it cannot be read, or when a newer version wrote it.
     pub fn open(path: &Path) -> Result<Option<JournalBatches>> {
         let cannot = |error: io::Error| cannot_read(path, error);
         let file = match File::open(path) {

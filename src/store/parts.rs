@@ -1,9 +1,9 @@
 //! `RowFile`: one file of requests, a part or the journal of one, and what its name says.
 //!
-//! `requests/part-003-0007.parquet` is part 7 of run 3, and `.journal/rows-003-0007.arrows` its journal until it is there.
-//! Old versions merged parts: `part-003-0000-0007.parquet` is parts 0 to 7, and the small ones were deleted after it
-//! was there. Whoever lists the parts leaves out those that another one covers, so a process killed in between
-//! neither loses a row nor doubles one.
+//! `requests/part-003-0007.parquet` is part 7 of run 3, and `.journal/rows-003-0007.arrows` its journal until
+//! it is there. Old versions merged parts: `part-003-0000-0007.parquet` is parts 0 to 7, and the small ones
+//! were deleted after it was there. Whoever lists the parts leaves out those that another one covers, so a
+//! process killed in between neither loses a row nor doubles one.
 
 use super::journal;
 use crate::error::{Error, Result};
@@ -54,8 +54,8 @@ pub fn unfinished_name(name: &str) -> String {
 }
 
 impl RowFile {
-    /// The file as it is now: a journal that is gone since it was listed has become a part, which had its name before the
-    /// journal was deleted.
+    /// The file as it is now: a journal that is gone since it was listed has become a part, which had its
+    /// name before the journal was deleted.
     pub fn now(&self) -> RowFile {
         let part = || {
             let results = self.path.parent().and_then(Path::parent).unwrap_or(&self.path);
@@ -68,8 +68,8 @@ impl RowFile {
     }
 }
 
-/// What holds the rows of a results folder; nothing when it has no requests yet. Complete at the moment when it is
-/// called, also while somebody is writing there.
+/// What holds the rows of a results folder; nothing when it has no requests yet. Complete at the moment when
+/// it is called, also while somebody is writing there.
 pub fn list(folder: &Path) -> Result<RowFiles> {
     let mut parts = RowFiles::default();
     let mut all = Vec::new();

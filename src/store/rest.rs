@@ -1,5 +1,5 @@
-//! What a process that was killed left in a results folder: journals without a part, and files that were to get
-//! another name. Whoever calls this holds the folder's lock.
+//! What a process that was killed left in a results folder: journals without a part, and files that were to
+//! get another name. Whoever calls this holds the folder's lock.
 
 use super::{Folder, RunIdentity, journal, parts, reader, runs, seal, series};
 use crate::error::Result;

@@ -142,17 +142,28 @@ pub fn append_all(folder: &Path, more: &[Map<String, Value>]) -> Result<()> {
     let path = file(folder);
     let columns = [IDENTITY, COLUMNS];
     let (mut batches, mut zeros) = before(&path)?;
-    zeros.extend(
-        more.iter().filter_map(|row| {
-            Some((row.get("run_id")?.as_str()?.to_string(), row.get("zero_ms")?.as_i64()?))
-        }),
-    );
+    zeros.extend(more.iter().filter_map(zero_of));
     let bytes = table::fixed(&columns, more).and_then(|more| {
         batches.push(more);
         table::file_of(&columns, batches, &zeros)
     });
     let bytes = bytes.map_err(|error| error.context(format!("cannot write a run to {}", path.display())))?;
     write_aside(&path, &bytes)
+}
+
+/// Writes all rows of a folder in place of those that are there.
+pub fn save(folder: &Path, rows: &[Map<String, Value>]) -> Result<()> {
+    let path = file(folder);
+    let columns = [IDENTITY, COLUMNS];
+    let zeros: Vec<_> = rows.iter().filter_map(zero_of).collect();
+    let bytes = table::fixed(&columns, rows).and_then(|rows| table::file_of(&columns, vec![rows], &zeros));
+    let bytes = bytes.map_err(|error| error.context(format!("cannot write runs to {}", path.display())))?;
+    write_aside(&path, &bytes)
+}
+
+/// When a run began, by its id.
+fn zero_of(row: &Map<String, Value>) -> Option<(String, i64)> {
+    Some((row.get("run_id")?.as_str()?.to_string(), row.get("zero_ms")?.as_i64()?))
 }
 
 /// The rows that are in the file, and when their runs began.

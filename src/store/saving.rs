@@ -48,8 +48,8 @@ struct State {
 }
 
 impl Saving {
-    /// Hears of all that happens from now on. It is called on the thread that writes, and on the one that hands
-    /// rows over.
+    /// Hears of all that happens from now on. It is called on the thread that writes, and on the one that
+    /// hands rows over.
     pub fn listen(&self, listener: impl Fn(Trouble) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(listener));
     }

@@ -1,10 +1,9 @@
-//! `series.parquet`: what server and client looked like over time, one row per run, time and
-//! metric.
+//! `series.parquet`: what server and client looked like over time, one row per run, time and metric.
 //!
 //! While a run goes on its rows are in a journal (`series_journal.rs`), and once a minute in a part
-//! (`series/part-003-0000.parquet`), so that memory stays small and a killed process loses one scrape. When it
-//! ends they become row groups of `series.parquet`, which is written aside and renamed, and are deleted.
-//! A process killed in between leaves both: then the parts are not read again.
+//! (`series/part-003-0000.parquet`), so that memory stays small and a killed process loses one scrape. When
+//! it ends they become row groups of `series.parquet`, which is written aside and renamed, and are deleted. A
+//! process killed in between leaves both: then the parts are not read again.
 
 use super::aside::write_aside_with;
 use super::column::{
@@ -151,8 +150,8 @@ pub fn left_over(folder: &Path) -> Vec<u32> {
     runs
 }
 
-/// Puts the points of such a run into `series.parquet`, and `more` behind them. Whoever calls this holds the folder's
-/// lock. Doing it again comes to the same.
+/// Puts the points of such a run into `series.parquet`, and `more` behind them. Whoever calls this holds the
+/// folder's lock. Doing it again comes to the same.
 pub fn complete(
     folder: &Path,
     run: u32,

@@ -1,6 +1,6 @@
 //! `SeriesJournal`: the points of a run that are in no part of its series yet, as an Arrow IPC stream:
-//! `.journal/series-003-0007.arrows` until `series/part-003-0007.parquet` is there. A killed process loses what one scrape
-//! gave, and not a minute.
+//! `.journal/series-003-0007.arrows` until `series/part-003-0007.parquet` is there. A killed process loses
+//! what one scrape gave, and not a minute.
 
 use super::identity::RunIdentity;
 use super::journal;

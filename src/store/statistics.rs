@@ -81,8 +81,8 @@ pub fn append(folder: &Path, of: &RunIdentity, zero_ms: i64, numbers: &[Statisti
     append_all(folder, &[RunNumbers { of, zero_ms, numbers }])
 }
 
-/// Adds the numbers of several runs, and rewrites the file once. Row groups that are there are copied as bytes;
-/// many small ones become one, so that what a run costs does not grow with the runs before it.
+/// Adds the numbers of several runs, and rewrites the file once. Row groups that are there are copied as
+/// bytes; many small ones become one, so that what a run costs does not grow with the runs before it.
 pub fn append_all(folder: &Path, runs: &[RunNumbers]) -> Result<()> {
     if runs.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! What there is of a run that is measured again: it goes to `.superseded/run-002/`, a small results folder that no
-//! glob finds, so that no row is lost and none is counted twice.
+//! What there is of a run that is measured again: it goes to `.superseded/run-002/`, a small results folder
+//! that no glob finds, so that no row is lost and none is counted twice.
 
 use super::aside::{sync_folder, write_aside_with};
 use super::column::{self, Column, IDENTITY};
@@ -30,9 +30,9 @@ pub fn runs_there(results: &Path) -> Vec<u32> {
     names.filter_map(index).collect()
 }
 
-/// Puts everything of a run aside, and `files` of the folder that are its own; returns where. Its row in `runs.parquet` goes
-/// last: a process killed in between has a run that is still there, and doing it again comes to the same. Whoever
-/// calls this holds the folder's lock, and nothing of the run is in a journal.
+/// Puts everything of a run aside, and `files` of the folder that are its own; returns where. Its row in
+/// `runs.parquet` goes last: a process killed in between has a run that is still there, and doing it again
+/// comes to the same. Whoever calls this holds the folder's lock, and nothing of the run is in a journal.
 pub fn put_aside(results: &Path, of: &RunIdentity, files: &[String]) -> Result<PathBuf> {
     let place = folder(results, of.index);
     let rows = requests_folder(&place);

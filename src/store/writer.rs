@@ -91,7 +91,8 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Hands records over without waiting. Where they cannot be written they are held, up to a bound ([`Saving`]).
+    /// Hands records over without waiting. Where they cannot be written they are held, up to a bound
+    /// ([`Saving`]).
     pub fn hand_over(&mut self, parcels: Vec<PackedRecord>) {
         if parcels.is_empty() {
             return;
@@ -250,8 +251,8 @@ impl RunRows {
         if self.due.is_some_and(|due| due <= now) { self.flush() } else { Ok(()) }
     }
 
-    /// Puts what waits into the journal. A write that fails is told, and tried again until it succeeds; only at the
-    /// end of the run, after some time, that is given up.
+    /// Puts what waits into the journal. A write that fails is told, and tried again until it succeeds; only
+    /// at the end of the run, after some time, that is given up.
     fn flush(&mut self) -> Result<()> {
         let mut told = false;
         loop {

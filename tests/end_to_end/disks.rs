@@ -1,5 +1,5 @@
-//! Disks that fill, turn read-only, do not answer or are taken away while a run goes on: told at once, nothing that is held
-//! is lost, and the numbers are printed whatever becomes of the files.
+//! Disks that fill, turn read-only, do not answer or are taken away while a run goes on: told at once,
+//! nothing that is held is lost, and the numbers are printed whatever becomes of the files.
 //!
 //! `tests/data/disk.c` plays the disk; without a C compiler the tests that need it are skipped, and say so.
 

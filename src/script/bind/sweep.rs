@@ -146,7 +146,8 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     Ok(Sweep { runs: Arc::new(runs) })
 }
 
-/// Notes what the sweep is to measure. What an earlier invocation measured of it, where this one goes on in its folder.
+/// Notes what the sweep is to measure. What an earlier invocation measured of it, where this one goes on in
+/// its folder.
 fn begin(state: &State, drafts: &[Draft]) -> Result<Option<Before>> {
     let experiment = &state.experiment;
     let names = experiment.names_to_come(drafts.iter().map(|draft| draft.name().map(String::from)));
