@@ -11,6 +11,8 @@ what was said to be safe is not there.
 """
 
 import argparse
+import http.server
+import json
 import os
 import re
 import shutil
@@ -28,6 +30,43 @@ def sh(*command, check=True):
     return subprocess.run(command, check=check, capture_output=True, text=True)
 
 
+TEXT = json.dumps("word " * 20_000)
+
+
+class Replies(http.server.BaseHTTPRequestHandler):
+    """Four events with 100 kB of text each."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        body = json.dumps({"object": "list", "data": [{"id": "m", "object": "model"}]}).encode()
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        usage = '{"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20}'
+        head = '{"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": '
+        events = [f'{head}[{{"index": 0, "delta": {{"content": {TEXT}}}, "finish_reason": null}}]}}'] * 4
+        events += [f'{head}[{{"index": 0, "delta": {{}}, "finish_reason": "length"}}]}}', f'{head}[], "usage": {usage}}}']
+        for event in events + ["[DONE]"]:
+            self.chunk(f"data: {event}\n\n".encode())
+            time.sleep(0.02)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, text):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+
+
 class Case:
     def __init__(self, rampant, url, where, size=None, env=None):
         self.rampant, self.where, self.size = rampant, where, size
@@ -35,9 +74,10 @@ class Case:
         os.makedirs(self.out)
         if size:
             sh("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.out)
-        # Replies of many events, whose rows are heavy.
-        command = [rampant, "single", "--base-url", url, "--random-input-len", "16", "--random-output-len", "2000"]
-        command += ["--num-prompts", "10000000", "--max-concurrency", "64", "--out", self.out, "--lang", "en"]
+        # Replies of much text that is kept: 128 MB of rows are soon there.
+        command = [rampant, "single", "--base-url", url, "--backend", "openai-chat", "--model", "m", "--tokenizer", "none"]
+        command += ["--random-input-len", "16", "--random-output-len", "4", "--num-prompts", "10000000"]
+        command += ["--save-detailed", "--max-concurrency", "8", "--out", self.out, "--lang", "en"]
         self.stdout = open(os.path.join(where, "stdout"), "w+")
         self.child = subprocess.Popen(
             command, stdout=self.stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
@@ -166,13 +206,10 @@ def main():
         sys.exit("SKIPPED: only root can mount a file system")
     library = os.path.join(tempfile.mkdtemp(prefix="disks"), "disk.so")
     sh("cc", "-shared", "-fPIC", "-w", "-o", library, os.path.join(HERE, "..", "tests", "data", "disk.c"), "-ldl")
-    engine = subprocess.Popen(
-        [rampant, "engine", "--port", "0", "--until-stdin-closes", "--config", "ttft=2ms,itl=1ms"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )
-    url = engine.stdout.readline().strip().removeprefix("listening on ")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Replies)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
     done = [run(name, rampant, url, given.seconds, library) for name in given.only.split(",")]
-    engine.kill()
     sys.exit(0 if all(done) else 1)
 
 
