@@ -1,15 +1,31 @@
 //! The numbers of runs by the definitions of a tool, made again from the rows of requests.
 
+use super::aggregate::{self, RunRow};
 use super::part::Part;
 use crate::error::Result;
 use crate::record::{Fields, Record};
-use crate::stats::Fold;
 use crate::stats::view::{View, ViewStats};
-use crate::store::reader;
+use crate::stats::{Fold, Limit};
+use crate::store::{Folder, reader};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Up to so many runs are read one by one, a long one on two threads; more in one pass over the folder.
 const ONE_BY_ONE: usize = 4;
+
+/// The limits that each run of a folder was given for its requests.
+pub fn limits(folder: &Path) -> HashMap<String, Arc<[Limit]>> {
+    let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest()).unwrap_or_default();
+    let runs = manifest.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
+    let limit = |of: &Value| Some(Limit { metric: of["metric"].as_str()?.into(), ms: of["ms"].as_f64()? });
+    let of_run = |run: &Value| {
+        let limits = run["slo"].as_array()?.iter().filter_map(limit).collect();
+        Some((run["name"].as_str()?.to_string(), limits))
+    };
+    runs.iter().filter_map(of_run).collect()
+}
 
 /// Hands over the numbers of each wanted run of a folder, one run in memory at a time, in the order of their
 /// rows; the warnings are about what could not be read.
@@ -20,9 +36,11 @@ pub fn each_run(
     mut take: impl FnMut(&str, ViewStats),
 ) -> Result<Vec<String>> {
     let mut warnings: Vec<String> = Vec::new();
+    let limits = limits(folder);
+    let start = |run: &str| ViewStats::with_limits(view, limits.get(run).cloned().unwrap_or_default());
     if wanted.len() <= ONE_BY_ONE {
         for run in wanted {
-            let (stats, told) = Part::default().fold(folder, run, ViewStats::new(view))?;
+            let (stats, told) = Part::default().fold(folder, run, start(run))?;
             warnings.extend(told.into_iter().filter(|one| !warnings.contains(one)).collect::<Vec<_>>());
             take(run, stats);
         }
@@ -32,7 +50,7 @@ pub fn each_run(
     let fields: Fields = ViewStats::new(view).fields();
     let each = |run: &str, record: &mut Record| {
         if open.as_ref().is_none_or(|(name, _)| name != run) {
-            let next = (run.to_string(), ViewStats::new(view));
+            let next = (run.to_string(), start(run));
             if let Some((name, stats)) = open.replace(next)
                 && wanted.contains(&name.as_str())
             {
@@ -48,4 +66,36 @@ pub fn each_run(
         take(&name, stats);
     }
     Ok(warnings)
+}
+
+/// Replaces the numbers of a row by those of a view.
+pub fn put(of: &mut RunRow, columns: Map<String, Value>, view: View) {
+    let count = |key: &str| columns.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let (completed, nothing) = (count("completed"), count("completed") + count("failed") == 0);
+    let mean = |key: &str| (completed > 0).then(|| count(key) as f64 / completed as f64);
+    of.row.insert("prompt_tokens".into(), json!(mean("total_input_tokens")));
+    of.row.insert("completion_tokens".into(), json!(mean("total_output_tokens")));
+    // Percentiles that the folder has beside those of a view are by other definitions, and so are intervals.
+    of.row.retain(|key, _| {
+        !aggregate::is_end_of_interval(key) && !(key.starts_with('p') && key.ends_with("_ms"))
+    });
+    for (key, value) in columns {
+        if !key.ends_with("_count") {
+            of.row.insert(key.clone(), value.clone());
+        }
+        of.run.insert(key, value);
+    }
+    let mut marks = text(aggregate::marks(&of.run, &of.row));
+    if nothing {
+        marks = format!("{marks} no_requests").trim().to_string();
+    }
+    of.row.insert("marks".into(), (!marks.is_empty()).then_some(marks).into());
+    if view != View::Rampant {
+        let (name, _) = View::ALL.into_iter().find(|(_, one)| *one == view).unwrap_or_default();
+        of.row.insert("view".into(), name.into());
+    }
+}
+
+pub fn text(value: Value) -> String {
+    value.as_str().unwrap_or_default().to_string()
 }

@@ -14,8 +14,11 @@ impl EventKind {
     pub const ERROR: EventKind = EventKind(64);
     pub const DONE: EventKind = EventKind(128);
     pub const EMPTY: EventKind = EventKind(256);
-    /// Held a non-empty `choices` (what vLLM's client counts as an event).
+    /// Held a non-empty `choices`.
     pub const CHOICES: EventKind = EventKind(512);
+    /// A choice whose text is there and empty, and that names no role: a token without text, such as a special
+    /// one. vLLM's client counts it; it is no output.
+    pub const BLANK: EventKind = EventKind(1024);
 
     /// Any output text: reasoning, content or tool.
     pub const OUTPUT: EventKind = EventKind(2 | 4 | 8);

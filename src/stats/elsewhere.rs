@@ -56,9 +56,9 @@ pub static ELSEWHERE: &[Definition] = &[
         tools: &[
             vllm(
                 "ttft",
-                "first event with a non-empty `choices` - start, so the role event of a chat counts; a new TCP \
-                 connection is inside it",
-                "第一个 `choices` 非空的事件 - 开始，聊天的角色事件也算；新建 TCP 连接计入其中",
+                "first event with output, or with empty text and no role - start (up to 2025 any event with \
+                 `choices`, so the role event of a chat); a new TCP connection is inside it",
+                "第一个含输出或含空文本且无角色的事件 - 开始（2025 年及以前为任何含 `choices` 的事件，含聊天的角色事件）；新建 TCP 连接计入其中",
             ),
             guidellm(
                 "time_to_first_token_ms",
@@ -186,8 +186,8 @@ pub static ELSEWHERE: &[Definition] = &[
         tools: &[
             vllm(
                 "e2el",
-                "last event with a non-empty `choices` - start: an empty finish event extends it",
-                "末个 `choices` 非空的事件 - 开始：空的结束事件会延长它",
+                "last event with output, or with empty text - start: an empty finish event extends it",
+                "末个含输出或空文本的事件 - 开始：空的结束事件会延长它",
             ),
             guidellm("request_latency", "end of the stream - start, in seconds", "流结束 - 开始，单位秒"),
             aiperf("request_latency", "last response with data - start", "末个含数据的响应 - 开始"),
@@ -322,8 +322,8 @@ pub static ELSEWHERE: &[Definition] = &[
         tools: &[
             vllm(
                 "itl",
-                "gaps between events with a non-empty `choices`, pooled: role and finish events have gaps, too",
-                "`choices` 非空的事件之间的间隔，汇总：角色与结束事件也产生间隔",
+                "gaps between events with output or with empty text, pooled: a finish event may have one, too",
+                "含输出或空文本的事件之间的间隔，汇总：结束事件也可能产生间隔",
             ),
             guidellm(
                 "",
@@ -378,8 +378,13 @@ pub static ELSEWHERE: &[Definition] = &[
         tools: &[
             vllm(
                 "failed",
-                "status, transport, or no event with `choices`; an error in the stream, or no finish reason, counts as success",
-                "状态、传输错误或没有 `choices` 事件；流中的错误或缺少结束原因算成功",
+                "status, transport, or no output; an error in the stream, or no finish reason, counts as success",
+                "状态、传输错误或没有输出；流中的错误或缺少结束原因算成功",
+            ),
+            guidellm(
+                "errored",
+                "status, transport, an error in the stream, neither output nor tokens counted",
+                "状态、传输错误、流中的错误，或既无输出也无令牌计数",
             ),
             aiperf("error_request_count", "requests with an error or without data", "有错误或没有数据的请求"),
             inference_perf("failures", "requests that raised an error", "抛出错误的请求"),
@@ -402,6 +407,11 @@ pub static ELSEWHERE: &[Definition] = &[
                 "good_request_fraction",
                 "share of successes and errors; a missing value is not good",
                 "占成功与错误之和的比例；缺失值不算好",
+            ),
+            guidellm(
+                "request_goodput",
+                "per second; its tpot is judged by its inter_token_latency_ms; a missing value is left out",
+                "每秒；tpot 按其 inter_token_latency_ms 评判；缺失值不计入",
             ),
             inference_perf("goodput_percentage", "share of successes alone, in %", "仅占成功请求的百分比"),
         ],

@@ -1,16 +1,19 @@
 //! `View`: whose definitions a row of `aggregate` follows, and `ViewStats`, which computes them from the rows
 //! of requests.
 //!
-//! Formulas are those of vLLM's `calculate_metrics` (`benchmarks/serve.py`) and its request functions,
+//! Formulas are those of vLLM 0.33 `calculate_metrics` (`benchmarks/serve.py`) and its request functions,
 //! GuideLLM 0.8.1 `GenerativeRequestStats` and `DistributionSummary`, AIPerf 0.13 `metrics/types/`, and
-//! inference-perf `summarize_requests`; `docs/metrics.md` says where they differ from what those tools can see.
+//! inference-perf 0.7 `summarize_requests`; `docs/metrics.md` says where they differ from what those tools can
+//! see. `tests/data/peers` runs those functions on streams that we received, and holds the two side by side.
 
 use super::fold::Fold;
 use super::gaps::GapStats;
 use super::sample::Sample;
+use super::slo::Limit;
 use super::weights::Weights;
 use crate::record::{EventKind, Events, Fields, Nanos, Outcome, Phase, Record};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Whose definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,34 +39,70 @@ impl View {
     fn kinds(self) -> EventKind {
         match self {
             View::Rampant | View::Guidellm | View::Aiperf => EventKind::OUTPUT,
-            View::Vllm => EventKind::CHOICES,
+            View::Vllm => EventKind::OUTPUT.with(EventKind::BLANK),
             View::InferencePerf => EventKind::CONTENT,
         }
     }
 
     /// Whether it counts a request as done; `seen`: its events that it takes for tokens.
     fn takes(self, record: &Record, seen: usize) -> bool {
+        use Outcome::{Aborted, ContentFilter, ServerError, Success, Unfinished};
+        let said = seen > 0 || !record.streamed;
+        // A body that ended, whatever it said: none of them asks for a finish reason.
+        let ended = matches!(record.outcome, Success | Unfinished | Aborted | ContentFilter | ServerError);
         match self {
-            View::Rampant | View::Guidellm | View::InferencePerf => record.success(),
-            View::Aiperf => record.success() && (seen > 0 || !record.streamed),
-            // A body that ended is one, whatever it said, if there was a choice in it.
-            View::Vllm => match record.outcome {
-                Outcome::Success => seen > 0 || !record.streamed,
-                Outcome::Unfinished | Outcome::Aborted | Outcome::ContentFilter | Outcome::ServerError => {
-                    seen > 0
-                }
-                _ => false,
-            },
+            View::Rampant => record.success(),
+            View::Vllm | View::Aiperf => ended && said,
+            View::InferencePerf => ended,
+            // It alone looks for an error in the stream, and takes the server's count for an answer.
+            View::Guidellm => {
+                let counted = record.output_tokens().is_some_and(|(n, _)| n > 0);
+                ended && record.outcome != ServerError && (said || counted)
+            }
         }
+    }
+
+    /// Whether a request of these values is within the limits, as it judges; `None` where it has no such
+    /// limit, or nothing of the kind at all.
+    fn is_good(self, limits: &[Limit], of: &Each) -> Option<bool> {
+        let within = |limit: &Limit| {
+            let value = match (self, limit.metric.as_str()) {
+                (_, "ttft") => of.ttft,
+                (_, "e2el") => of.e2el,
+                // Of a request with a single token it is nothing.
+                (View::Vllm, "tpot") => of.tpot.or(Some(0.0)),
+                (View::Guidellm, "tpot") => of.itl,
+                (View::InferencePerf, "tpot") => of.tpot,
+                (View::Aiperf | View::InferencePerf, "itl" | "itl_request") => of.itl,
+                (View::InferencePerf, "ntpot") => of.ntpot,
+                _ => return None,
+            };
+            Some(value.is_some_and(|ms| ms <= limit.ms))
+        };
+        if limits.is_empty() || self == View::Rampant {
+            return None;
+        }
+        limits.iter().map(within).try_fold(true, |all, one| one.map(|one| all && one))
     }
 }
 
+/// The values of one request, milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Each {
+    ttft: Option<f64>,
+    e2el: Option<f64>,
+    tpot: Option<f64>,
+    /// The mean gap.
+    itl: Option<f64>,
+    ntpot: Option<f64>,
+}
+
 /// When the events of a reply came that vLLM's client takes for tokens, microseconds since `sent`.
-pub fn choices_us(record: &Record) -> impl Iterator<Item = u32> + '_ {
+pub fn vllm_tokens_us(record: &Record) -> impl Iterator<Item = u32> + '_ {
     let events = &record.timeline.events;
     let known = record.streamed && record.timeline.sent.is_some();
-    let pairs =
-        events.at_us.iter().zip(&events.kind).filter(move |(_, kind)| known && kind.has(EventKind::CHOICES));
+    let kinds = View::Vllm.kinds();
+    let pairs = events.at_us.iter().zip(&events.kind).filter(move |(_, kind)| known && kind.has(kinds));
     pairs.map(|(at, _)| *at)
 }
 
@@ -76,12 +115,16 @@ pub fn is_vllm_success(record: &Record, events: usize) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct ViewStats {
     view: View,
+    /// Of a request, as its run was given them.
+    limits: Arc<[Limit]>,
+    /// Within the limits; `None` where it has no word for one of them.
+    good: Option<u64>,
     completed: u64,
     failed: u64,
     input: u64,
     output: u64,
-    ttft: Sample,
-    e2el: Sample,
+    ttft: Values,
+    e2el: Values,
     tpot: Values,
     itl: Gaps,
     /// Gaps between chunks, where `itl` is something else.
@@ -90,7 +133,10 @@ pub struct ViewStats {
     ntpot: Sample,
     /// Of runs that were closed.
     seconds: f64,
+    /// What rates are divided by, where it is not the same: from the first request to the end of the last.
+    whole_s: f64,
     span: Span,
+    whole: Span,
     /// Reused from record to record.
     flow: Marked,
 }
@@ -114,6 +160,15 @@ impl Span {
 enum Values {
     Plain(Sample),
     Weighed(Weights),
+}
+
+impl Values {
+    fn add(&mut self, value: f64, weight: u32) {
+        match self {
+            Values::Plain(values) => values.add(value),
+            Values::Weighed(values) => values.add(value, weight),
+        }
+    }
 }
 
 impl Default for Values {
@@ -184,6 +239,14 @@ impl Marked {
         }
         &self.gaps_us
     }
+
+    /// Between the tokens, where there are several: from the first to the last, by their number.
+    fn mean_gap_ms(&self, first_ms: Option<f64>) -> Option<f64> {
+        let tokens: u32 = self.tokens.iter().map(|tokens| (*tokens).max(1)).sum();
+        let last_ms = self.at_us.last().copied().map(ms);
+        let span = last_ms.zip(first_ms).map(|(last, first)| last - first);
+        span.filter(|_| tokens > 1).map(|span| span / f64::from(tokens - 1))
+    }
 }
 
 fn ms(us: u32) -> f64 {
@@ -192,10 +255,20 @@ fn ms(us: u32) -> f64 {
 
 impl ViewStats {
     pub fn new(view: View) -> ViewStats {
+        ViewStats::with_limits(view, [].into())
+    }
+
+    /// The same of a run whose requests had to keep within limits.
+    pub fn with_limits(view: View, limits: Arc<[Limit]>) -> ViewStats {
         let weighed = || Values::Weighed(Weights::default());
         let plain = || Values::Plain(Sample::default());
         ViewStats {
             view,
+            good: view.is_good(&limits, &Each::default()).map(|_| 0),
+            limits,
+            // Its percentiles are values that occurred.
+            ttft: if view == View::Guidellm { weighed() } else { plain() },
+            e2el: if view == View::Guidellm { weighed() } else { plain() },
             tpot: if view == View::Guidellm { weighed() } else { plain() },
             itl: match view {
                 View::Guidellm => Gaps::Each(weighed()),
@@ -215,8 +288,10 @@ impl ViewStats {
             View::Rampant | View::Vllm => duration_s.or(own),
             View::Guidellm | View::Aiperf | View::InferencePerf => own,
         };
+        let whole = self.whole.first.zip(self.whole.last).map(|(first, last)| (last - first) as f64 / 1e9);
         self.seconds += seconds.unwrap_or_default();
-        self.span = Span::default();
+        self.whole_s += whole.unwrap_or_default();
+        (self.span, self.whole) = (Span::default(), Span::default());
     }
 
     fn request(&mut self, record: &Record, sent: Nanos) {
@@ -234,8 +309,8 @@ impl ViewStats {
             || self.flow.at_us.len() > 1
             || self.flow.tokens.first() > Some(&1);
         let ttft = first.filter(|_| record.streamed && shown).map(ms);
-        ttft.into_iter().for_each(|ttft| self.ttft.add(ttft));
-        e2el.into_iter().for_each(|e2el| self.e2el.add(e2el));
+        ttft.into_iter().for_each(|ttft| self.ttft.add(ttft, 1));
+        e2el.into_iter().for_each(|e2el| self.e2el.add(e2el, 1));
         let after_first = ttft.zip(last).map(|(ttft, last)| ms(last) - ttft);
         let each = after_first.filter(|_| n > 1).map(|span| span / f64::from(n - 1));
         let tpot = match self.view {
@@ -244,24 +319,27 @@ impl ViewStats {
             View::Guidellm => last.map(ms).or(Some(to_end)).filter(|_| n > 0).map(|last| last / f64::from(n)),
             View::Aiperf => None,
         };
-        match (&mut self.tpot, tpot) {
-            (Values::Plain(values), Some(tpot)) => values.add(tpot),
-            (Values::Weighed(values), Some(tpot)) => values.add(tpot, n),
-            _ => {}
-        }
-        match (&mut self.itl, each) {
+        tpot.into_iter().for_each(|tpot| self.tpot.add(tpot, n));
+        // Tokens that the server counted and nobody saw have gaps of 0 there.
+        let unseen = || (self.view == View::Guidellm && n > 1).then_some(0.0);
+        match (&mut self.itl, each.or_else(unseen)) {
             (Gaps::Pooled(pooled), _) => {
                 pooled.add(self.flow.gaps(self.view == View::InferencePerf));
             }
-            (Gaps::Each(Values::Plain(values)), Some(each)) => values.add(each),
-            (Gaps::Each(Values::Weighed(values)), Some(each)) => values.add(each, n - 1),
-            _ => {}
+            (Gaps::Each(values), Some(each)) => values.add(each, n - 1),
+            (Gaps::Each(_), None) => {}
         }
         if self.view == View::Aiperf {
             self.chunks.add(self.flow.gaps(false));
         }
+        let ntpot = if n > 0 { to_end / f64::from(n) } else { 0.0 };
         if self.view == View::InferencePerf {
-            self.ntpot.add(if n > 0 { to_end / f64::from(n) } else { 0.0 });
+            self.ntpot.add(ntpot);
+        }
+        if let Some(good) = &mut self.good {
+            let itl = if self.view == View::InferencePerf { self.flow.mean_gap_ms(ttft) } else { each };
+            let of = Each { ttft, e2el, tpot, itl, ntpot: Some(ntpot) };
+            *good += u64::from(self.view.is_good(&self.limits, &of) == Some(true));
         }
         if self.view == View::Aiperf {
             e2el.into_iter().for_each(|e2el| self.span.add(sent, sent + (e2el * 1e6) as Nanos));
@@ -277,15 +355,16 @@ impl ViewStats {
         let mut map = Map::new();
         let mut put = |key: &str, value: Value| map.insert(key.into(), value);
         let seconds = (self.seconds > 0.0).then_some(self.seconds);
-        let per_second = |amount: u64| json!(seconds.map(|seconds| amount as f64 / seconds));
+        // AIPerf prints the time to the last response, and divides by that of its phase.
+        let by = if self.view == View::Aiperf { Some(self.whole_s).filter(|s| *s > 0.0) } else { seconds };
+        let per_second = |amount: u64| json!(by.map(|seconds| amount as f64 / seconds));
         put("duration", json!(seconds));
         put("completed", json!(self.completed));
         put("failed", json!(self.failed));
         put("total_input_tokens", json!(self.input));
         put("total_output_tokens", json!(self.output));
         put("request_throughput", per_second(self.completed));
-        // What the limits were is not in the rows.
-        put("request_goodput", Value::Null);
+        put("request_goodput", self.good.map_or(Value::Null, per_second));
         put("output_throughput", per_second(self.output));
         put("total_token_throughput", per_second(self.input + self.output));
         let itl = match &self.itl {
@@ -293,10 +372,10 @@ impl ViewStats {
             Gaps::Each(values) => of_values(values),
         };
         let mut latencies = vec![
-            ("ttft", of_view(&self.ttft.view())),
+            ("ttft", of_values(&self.ttft)),
             ("tpot", of_values(&self.tpot)),
             ("itl", itl),
-            ("e2el", of_view(&self.e2el.view())),
+            ("e2el", of_values(&self.e2el)),
         ];
         match self.view {
             View::Aiperf => latencies.push(("inter_chunk_latency", of_view(&self.chunks.view()))),
@@ -369,8 +448,9 @@ impl Fold for ViewStats {
             View::Rampant | View::Vllm => record.timeline.planned,
             _ => sent.unwrap_or(record.timeline.planned),
         };
-        if self.view != View::Aiperf {
-            self.span.add(begun, record.timeline.end);
+        match self.view {
+            View::Aiperf => self.whole.add(begun, record.timeline.end),
+            _ => self.span.add(begun, record.timeline.end),
         }
         match sent.filter(|_| taken) {
             Some(sent) => self.request(record, sent),
@@ -379,12 +459,14 @@ impl Fold for ViewStats {
     }
 
     fn merge(&mut self, other: ViewStats) {
+        // Of runs with other limits there is no such number.
+        self.good = self.good.zip(other.good).filter(|_| self.limits == other.limits).map(|(a, b)| a + b);
         self.completed += other.completed;
         self.failed += other.failed;
         self.input += other.input;
         self.output += other.output;
-        self.ttft.merge(&other.ttft);
-        self.e2el.merge(&other.e2el);
+        merge_values(&mut self.ttft, other.ttft);
+        merge_values(&mut self.e2el, other.e2el);
         merge_values(&mut self.tpot, other.tpot);
         match (&mut self.itl, other.itl) {
             (Gaps::Pooled(mine), Gaps::Pooled(theirs)) => mine.merge(&theirs),
@@ -394,16 +476,14 @@ impl Fold for ViewStats {
         self.chunks.merge(&other.chunks);
         self.ntpot.merge(&other.ntpot);
         self.seconds += other.seconds;
-        other
-            .span
-            .first
-            .zip(other.span.last)
-            .into_iter()
-            .for_each(|(first, last)| self.span.add(first, last));
+        self.whole_s += other.whole_s;
+        for (mine, theirs) in [(&mut self.span, other.span), (&mut self.whole, other.whole)] {
+            theirs.first.zip(theirs.last).into_iter().for_each(|(first, last)| mine.add(first, last));
+        }
     }
 
     fn fresh(&self) -> ViewStats {
-        ViewStats::new(self.view)
+        ViewStats::with_limits(self.view, self.limits.clone())
     }
 }
 

@@ -169,7 +169,7 @@ fn metadata(run: &str, zero_ms: i64) -> Vec<KeyValue> {
 }
 
 /// What each bit of `event_kind` says.
-const KIND_BITS: [(&str, EventKind); 10] = [
+const KIND_BITS: [(&str, EventKind); 11] = [
     ("role", EventKind::ROLE),
     ("reasoning", EventKind::REASONING),
     ("content", EventKind::CONTENT),
@@ -180,6 +180,7 @@ const KIND_BITS: [(&str, EventKind); 10] = [
     ("done", EventKind::DONE),
     ("empty", EventKind::EMPTY),
     ("choices", EventKind::CHOICES),
+    ("blank", EventKind::BLANK),
 ];
 
 #[cfg(test)]

@@ -183,6 +183,11 @@ impl Choice<'_> {
             meaning.whole |= self.delta.is_none() && meaning.kind.has(EventKind::OUTPUT);
         }
         meaning.output(EventKind::CONTENT, some(&self.text), text);
+        // A completion has no delta: whatever it says is a token.
+        let blank = self.delta.as_ref().or(self.message.as_deref()).is_none_or(Delta::is_blank);
+        if blank && !meaning.kind.has(EventKind::OUTPUT) {
+            meaning.add(EventKind::BLANK);
+        }
         let logprobs = self.logprobs.as_deref();
         let tokens = self
             .token_ids
@@ -197,6 +202,10 @@ impl Choice<'_> {
 }
 
 impl Delta<'_> {
+    fn is_blank(&self) -> bool {
+        self.role.is_none() && self.content.as_ref().is_some_and(|content| content.as_str().is_empty())
+    }
+
     fn is_odd(&self) -> bool {
         let function = |function: &Function| function.other.text;
         let call = |call: &ToolCall| call.other.text || call.function.as_ref().is_some_and(function);

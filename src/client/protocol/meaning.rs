@@ -73,7 +73,7 @@ impl EventMeaning {
 
     /// An event that says nothing of interest is an empty one.
     pub(super) fn sealed(mut self) -> EventMeaning {
-        if matches!(self.kind, EventKind(0) | EventKind::CHOICES) {
+        if self.kind.0 & !(EventKind::CHOICES.0 | EventKind::BLANK.0) == 0 {
             self.add(EventKind::EMPTY);
         }
         self

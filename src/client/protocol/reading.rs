@@ -60,6 +60,11 @@ impl Reading {
             self.meaning.whole |= self.meaning.kind.has(EventKind::OUTPUT);
         }
         self.text(EventKind::CONTENT, fields.get("text"));
+        let blank = |delta: &Value| delta.get("role").is_none() && delta.get("content") == Some(&"".into());
+        let delta = fields.get("delta").or(fields.get("message"));
+        if delta.is_none_or(blank) && !self.meaning.kind.has(EventKind::OUTPUT) {
+            self.meaning.add(EventKind::BLANK);
+        }
         self.tokens(fields);
         let word = word(fields.get("finish_reason").unwrap_or(&Value::Null));
         if FinishReason::of(&word) != FinishReason::Not {

@@ -1,7 +1,7 @@
 use super::super::fixture::{FixtureReply, reply};
 use super::*;
 
-/// A chat: a role event, reasoning, two events of two tokens each, an empty finish event, usage.
+/// A chat: a role event, reasoning, two events of two tokens each, a finish event with empty text, usage.
 fn chat(seq: u64, at: Nanos) -> FixtureReply {
     let choices = |kind: EventKind| EventKind(kind.0 | EventKind::CHOICES.0);
     reply(seq, at)
@@ -9,7 +9,7 @@ fn chat(seq: u64, at: Nanos) -> FixtureReply {
         .event(50, choices(EventKind::REASONING), 1)
         .event(80, choices(EventKind::CONTENT), 2)
         .event(120, choices(EventKind::CONTENT), 2)
-        .event(130, choices(EventKind::FINISH), 0)
+        .event(130, choices(EventKind::FINISH.with(EventKind::BLANK)), 0)
         .event(140, EventKind::USAGE, 0)
         .usage(7, 5)
         .ends(150)
@@ -32,23 +32,23 @@ fn says(map: &Map<String, Value>, expected: &[(&str, Option<f64>)]) {
 }
 
 #[test]
-fn vllm_counts_every_event_with_choices() {
+fn vllm_counts_text_and_empty_text_but_no_role() {
     let map = stats(View::Vllm, [chat(0, 0)]);
     says(
         &map,
         &[
-            ("mean_ttft_ms", Some(10.0)),
+            ("mean_ttft_ms", Some(50.0)),
             ("mean_e2el_ms", Some(130.0)),
-            ("mean_tpot_ms", Some(30.0)),
-            ("mean_itl_ms", Some(30.0)),
-            // 10, 30, 40 and 40: the third of four ranks.
-            ("p99_itl_ms", Some(40.0)),
+            ("mean_tpot_ms", Some(20.0)),
+            ("mean_itl_ms", Some(80.0 / 3.0)),
+            // 10, 30 and 40.
+            ("p99_itl_ms", Some(39.8)),
             ("duration", Some(2.0)),
             ("output_throughput", Some(2.5)),
             ("total_token_throughput", Some(6.0)),
         ],
     );
-    assert_eq!(map["itl_count"], 4);
+    assert_eq!(map["itl_count"], 3);
 }
 
 #[test]
@@ -62,6 +62,10 @@ fn guidellm_weighs_by_tokens_and_takes_a_value_that_occurred() {
         &[
             ("mean_ttft_ms", Some(35.0)),
             ("mean_e2el_ms", Some(95.0)),
+            // Of 20 and 50 the lower one, of 40 and 150 as well.
+            ("median_ttft_ms", Some(20.0)),
+            ("median_e2el_ms", Some(40.0)),
+            ("p99_ttft_ms", Some(50.0)),
             // 120 / 5 five times, 30 / 2 twice.
             ("mean_tpot_ms", Some((24.0 * 5.0 + 15.0 * 2.0) / 7.0)),
             ("median_tpot_ms", Some(24.0)),
@@ -131,7 +135,11 @@ fn whose_definition_it_is_says_what_a_success_is() {
         (View::Vllm, Outcome::ServerError, 1),
         (View::Vllm, Outcome::Truncated, 0),
         (View::Rampant, Outcome::Unfinished, 0),
-        (View::Aiperf, Outcome::Unfinished, 0),
+        (View::Aiperf, Outcome::ServerError, 1),
+        (View::Guidellm, Outcome::Unfinished, 1),
+        (View::Guidellm, Outcome::ServerError, 0),
+        (View::InferencePerf, Outcome::ServerError, 1),
+        (View::InferencePerf, Outcome::Status, 0),
     ] {
         let map = stats(view, [odd(outcome)]);
         assert_eq!(
@@ -140,8 +148,44 @@ fn whose_definition_it_is_says_what_a_success_is() {
             "{view:?}"
         );
     }
-    let silent = reply(0, 0).event(5, EventKind::USAGE, 0).usage(4, 1);
-    assert_eq!(stats(View::Vllm, [silent])["completed"], 0, "no event with choices");
+    let silent = || reply(0, 0).event(5, EventKind::USAGE, 0).usage(4, 1);
+    assert_eq!(stats(View::Vllm, [silent()])["completed"], 0, "no event with choices");
+    assert_eq!(stats(View::Guidellm, [silent()])["completed"], 1, "the server counted one");
+}
+
+#[test]
+fn each_tool_judges_goodput_by_its_own_values_and_has_none_of_limits_that_it_does_not_know() {
+    // ttft 50, e2el 120, 130 or 150; five tokens, the last at 120.
+    let good = |view, limits: &[(&str, f64)]| {
+        let limit = |(metric, ms): &(&str, f64)| Limit { metric: metric.to_string(), ms: *ms };
+        let mut stats = ViewStats::with_limits(view, limits.iter().map(limit).collect());
+        let one = reply(1, 0).event(20, EventKind::CONTENT.with(EventKind::CHOICES), 0).usage(3, 1).ends(30);
+        [chat(0, 0), one].into_iter().for_each(|reply| stats.add(&reply.record()));
+        stats.close(Some(2.0));
+        let seconds = stats.columns()["duration"].as_f64().unwrap();
+        stats.columns()["request_goodput"].as_f64().map(|rate| (rate * seconds).round())
+    };
+    for (view, limits, expected) in [
+        (View::Vllm, &[("ttft", 50.0)][..], Some(2.0)),
+        (View::Vllm, &[("ttft", 49.0)], Some(1.0)),
+        (View::Vllm, &[("e2el", 125.0)], Some(1.0)),
+        // A single token: 0.
+        (View::Vllm, &[("tpot", 1.0)], Some(1.0)),
+        (View::Vllm, &[("itl", 99.0)], None),
+        (View::Vllm, &[("ttft", 50.0), ("queue_delay", 9.0)], None),
+        (View::Guidellm, &[("tpot", 17.5)], Some(1.0)),
+        (View::Guidellm, &[("e2el", 149.0)], Some(1.0)),
+        (View::Aiperf, &[("itl", 17.5)], Some(1.0)),
+        (View::Aiperf, &[("tpot", 99.0)], None),
+        // It sees no first token of a reply of one.
+        (View::InferencePerf, &[("ttft", 80.0)], Some(1.0)),
+        (View::InferencePerf, &[("ntpot", 30.0)], Some(2.0)),
+        (View::InferencePerf, &[("itl", 13.0)], Some(0.0)),
+        (View::InferencePerf, &[("itl", 13.4)], Some(1.0)),
+        (View::Vllm, &[], None),
+    ] {
+        assert_eq!(good(view, limits), expected, "{view:?} {limits:?}");
+    }
 }
 
 #[test]
@@ -156,7 +200,7 @@ fn runs_are_pooled_request_by_request() {
     both.merge(run(5_000, 1));
     let map = both.columns();
     says(&map, &[("duration", Some(2.0)), ("request_throughput", Some(2.0)), ("completed", Some(4.0))]);
-    assert_eq!(map["itl_count"], 16);
+    assert_eq!(map["itl_count"], 12);
 }
 
 #[test]
