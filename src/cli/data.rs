@@ -58,7 +58,8 @@ pub fn import() -> Command {
                 .num_args(1..)
                 .value_parser(value_parser!(PathBuf))
                 .help(
-                    "Result JSON of vLLM, GuideLLM's benchmarks.json, AIPerf's profile_export.jsonl, a CSV",
+                    "Result JSON of vLLM, GuideLLM's benchmarks.json, AIPerf's profile_export.jsonl or \
+                     profile_export_aiperf.json, a CSV",
                 ),
         )
         .arg(parent())

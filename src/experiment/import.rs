@@ -1,6 +1,7 @@
 //! `rampant import`: results of other tools as a results folder.
 
 mod aiperf;
+mod checked;
 mod found;
 mod guidellm;
 mod reply;

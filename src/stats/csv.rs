@@ -60,6 +60,9 @@ const ORIGIN: [(&str, &str); 10] = [
     ("completion_tokens", "输出令牌数/请求"),
 ];
 
+/// Those among them that are labels of the user.
+pub const LABELS: [&str; 3] = ["tp", "data_type", "batch"];
+
 /// Columns of some runs alone: they are there when one of the rows has a value.
 pub const FURTHER: [(&str, &str); 1] = [("rtfx", "实时倍率RTFx")];
 
@@ -129,6 +132,33 @@ fn is_weak(run: &Map<String, Value>, column: &str) -> bool {
 /// order of first appearance, under its English name in both headers unless it is one of
 /// [`FURTHER`], then [`LAST`].
 pub fn write(rows: &[Map<String, Value>]) -> Vec<u8> {
+    let columns = columns(rows);
+    let mut text = String::from(MARK);
+    line(&mut text, columns.iter().map(|(english, _)| english.to_string()));
+    line(&mut text, columns.iter().map(|(_, chinese)| chinese.to_string()));
+    lines(&mut text, rows, columns.iter().map(|(english, _)| *english));
+    text.into_bytes()
+}
+
+/// The same as other programs like it: one header, no byte order mark. The ends of an interval stand behind
+/// their value.
+pub fn write_plain(rows: &[Map<String, Value>]) -> Vec<u8> {
+    let all: Vec<&str> = columns(rows).into_iter().map(|(english, _)| english).collect();
+    let end_of =
+        |key: &&str, of: &str| [format!("{of}_low"), format!("{of}_high")].iter().any(|end| end == key);
+    let is_end = |key: &&str| all.iter().any(|of| end_of(key, of));
+    let mut names: Vec<&str> = Vec::new();
+    for of in all.iter().filter(|key| !is_end(key)) {
+        names.push(of);
+        names.extend(all.iter().filter(|key| end_of(key, of)));
+    }
+    let mut text = String::new();
+    line(&mut text, names.iter().map(|name| name.to_string()));
+    lines(&mut text, rows, names.into_iter());
+    text.into_bytes()
+}
+
+fn columns(rows: &[Map<String, Value>]) -> Vec<(&str, &str)> {
     let mut columns: Vec<(&str, &str)> = HEADER.to_vec();
     for (key, value) in rows.iter().flatten() {
         if !value.is_null() && !columns.iter().chain(&LAST).any(|(english, _)| english == key) {
@@ -137,13 +167,13 @@ pub fn write(rows: &[Map<String, Value>]) -> Vec<u8> {
         }
     }
     columns.extend(LAST);
-    let mut text = String::from(MARK);
-    line(&mut text, columns.iter().map(|(english, _)| english.to_string()));
-    line(&mut text, columns.iter().map(|(_, chinese)| chinese.to_string()));
+    columns
+}
+
+fn lines<'a>(text: &mut String, rows: &[Map<String, Value>], columns: impl Iterator<Item = &'a str> + Clone) {
     for row in rows {
-        line(&mut text, columns.iter().map(|(key, _)| row.get(*key).map_or(String::new(), cell)));
+        line(text, columns.clone().map(|key| row.get(key).map_or(String::new(), cell)));
     }
-    text.into_bytes()
 }
 
 fn line(text: &mut String, cells: impl Iterator<Item = String>) {

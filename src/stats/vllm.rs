@@ -13,6 +13,92 @@ use super::summary::Summary;
 use crate::record::{Fields, Nanos, Phase, Record};
 use serde_json::{Map, Value, json};
 
+/// What a key of the result holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    Text,
+    Number,
+    /// One entry a request; only with the details.
+    List,
+}
+
+/// The keys of the result in its order, but for those of latencies and of metadata, which stand behind
+/// `num_prompts`; those of a ramp, of sound and of limits are there where the run had any.
+pub const KEYS: [(&str, KeyKind); 32] = [
+    ("date", KeyKind::Text),
+    ("endpoint_type", KeyKind::Text),
+    ("backend", KeyKind::Text),
+    ("label", KeyKind::Text),
+    ("model_id", KeyKind::Text),
+    ("tokenizer_id", KeyKind::Text),
+    ("num_prompts", KeyKind::Number),
+    ("request_rate", KeyKind::Number),
+    ("burstiness", KeyKind::Number),
+    ("max_concurrency", KeyKind::Number),
+    ("ramp_up_strategy", KeyKind::Text),
+    ("ramp_up_start_rps", KeyKind::Number),
+    ("ramp_up_end_rps", KeyKind::Number),
+    ("duration", KeyKind::Number),
+    ("completed", KeyKind::Number),
+    ("failed", KeyKind::Number),
+    ("total_input_tokens", KeyKind::Number),
+    ("total_output_tokens", KeyKind::Number),
+    ("request_throughput", KeyKind::Number),
+    ("request_goodput", KeyKind::Number),
+    ("output_throughput", KeyKind::Number),
+    ("total_token_throughput", KeyKind::Number),
+    ("max_output_tokens_per_s", KeyKind::Number),
+    ("max_concurrent_requests", KeyKind::Number),
+    ("rtfx", KeyKind::Number),
+    ("input_lens", KeyKind::List),
+    ("output_lens", KeyKind::List),
+    ("ttfts", KeyKind::List),
+    ("itls", KeyKind::List),
+    ("start_times", KeyKind::List),
+    ("generated_texts", KeyKind::List),
+    ("errors", KeyKind::List),
+];
+
+/// Behind this key stands the metadata.
+const BEFORE_METADATA: &str = "num_prompts";
+
+/// What kind of key of the result a name is; `None`: none of [`KEYS`], and of no latency.
+pub fn key_kind(name: &str) -> Option<KeyKind> {
+    let known = KEYS.iter().find(|(key, _)| *key == name).map(|(_, kind)| *kind);
+    known.or_else(|| is_latency(name).then_some(KeyKind::Number))
+}
+
+/// `mean_ttft_ms`, `p99.9_e2el_ms`.
+fn is_latency(name: &str) -> bool {
+    let parts = name.strip_suffix("_ms").and_then(|name| name.split_once('_'));
+    let of_vllm = |metric: &str| Metric::OF_VLLM.iter().any(|known| known.name() == metric);
+    parts.is_some_and(|(statistic, metric)| {
+        let percentile = statistic.strip_prefix('p').is_some_and(|p| p.parse::<f64>().is_ok());
+        of_vllm(metric) && (percentile || matches!(statistic, "mean" | "median" | "std"))
+    })
+}
+
+/// The keys of what was run and how fast it was to be asked, as a row of a run has them; metadata and a ramp
+/// left out.
+pub fn head() -> impl Iterator<Item = &'static str> {
+    let asked = KEYS.iter().map(|(key, _)| *key).take_while(|key| *key != "duration");
+    asked.filter(|key| !key.starts_with("ramp_up"))
+}
+
+/// Values in the order of the result, metadata at its place; what is neither stands behind them.
+fn in_order(mut values: Map<String, Value>, mut metadata: Map<String, Value>) -> Map<String, Value> {
+    metadata.retain(|key, _| !values.contains_key(key));
+    let mut whole = Map::new();
+    for (key, _) in KEYS {
+        whole.extend(values.shift_remove(key).map(|value| (key.to_string(), value)));
+        if key == BEFORE_METADATA {
+            whole.append(&mut metadata);
+        }
+    }
+    whole.extend(values);
+    whole
+}
+
 /// What a summary does not know of its run.
 #[derive(Debug, Clone)]
 pub struct Meta {
@@ -126,7 +212,8 @@ impl Fold for Detailed {
 
 impl VllmResult {
     pub fn new(summary: &Summary, meta: Meta) -> VllmResult {
-        let mut map = load(&meta);
+        let mut map = names(&meta);
+        map.extend(load(&meta));
         let tally = summary.tally();
         let value = |name: &str| json!(summary.value(name).expect("a name of ours"));
         let whole = |name: &str| match summary.value(name).expect("a name of ours") {
@@ -158,14 +245,7 @@ impl VllmResult {
         for metric in Metric::OF_VLLM {
             latency(&mut map, metric, &summary.view(metric), &meta.percentiles);
         }
-        let mut whole = names(&meta);
-        for (key, value) in meta.metadata {
-            if !whole.contains_key(&key) && !map.contains_key(&key) {
-                whole.insert(key, value);
-            }
-        }
-        whole.extend(map);
-        VllmResult { map: whole }
+        VllmResult { map: in_order(map, meta.metadata) }
     }
 
     /// Adds the lists with one entry per measured request, in order of submission. Failures
@@ -281,6 +361,13 @@ mod tests {
             }
         }
         assert_eq!(keys, expected);
+        for key in keys.iter().filter(|key| **key != "tp") {
+            assert!(key_kind(key).is_some_and(|kind| kind != KeyKind::List), "{key}");
+        }
+        assert_eq!(
+            (key_kind("tp"), key_kind("mean_of_ms"), key_kind("itls")),
+            (None, None, Some(KeyKind::List))
+        );
     }
 
     #[test]

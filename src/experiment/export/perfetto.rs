@@ -24,6 +24,11 @@ pub fn write(asked: &Export, runs: &[Run]) -> Result<Exported> {
             track.pid
         );
         file.put(head).map_err(failed)?;
+        let thread = format!(
+            ",\n{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":1,\"args\":{{\"name\":\"requests\"}}}}",
+            track.pid
+        );
+        file.put(thread).map_err(failed)?;
         let mut broken = None;
         let fields = Fields::OUTPUT.with(Fields::WORDS);
         done.warn(reader::scan(&asked.folder, Some(run.name()), fields, |_, record| {
@@ -35,7 +40,8 @@ pub fn write(asked: &Export, runs: &[Run]) -> Result<Exported> {
             if broken.is_none() && point.source == Source::Server {
                 let labels = point.labels.as_ref().map(|labels| format!("{{{labels}}}")).unwrap_or_default();
                 let name = quoted(&format!("{}{labels}", point.metric));
-                let (at, pid) = (track.at(point.at), track.pid);
+                // The server was asked before the run began: what it said then holds at the beginning.
+                let (at, pid) = (track.at(point.at).max(0.0), track.pid);
                 let value = if point.value.is_finite() { point.value } else { 0.0 };
                 let line = format!(
                     ",\n{{\"ph\":\"C\",\"name\":{name},\"pid\":{pid},\"ts\":{at:.3},\"args\":{{\"value\":{value}}}}}"

@@ -5,40 +5,37 @@ use super::files::{Export, Exported, NewFile, Run, cannot_write, quoted};
 use crate::error::{Error, Result};
 use crate::experiment::finished::file_name;
 use crate::experiment::part::Part;
+use crate::experiment::viewed;
 use crate::os::{file, heap};
 use crate::record::{Fields, Phase, Record};
 use crate::stats::Fold;
-use crate::stats::view::{View, ViewStats, choices_us, is_vllm_success};
+use crate::stats::view::{View, ViewStats, is_vllm_success, vllm_tokens_us};
 use serde_json::{Map, Value};
 use std::io::Result as IoResult;
 
-/// What stands before the numbers.
-const HEAD: [&str; 10] = [
-    "date",
-    "endpoint_type",
-    "backend",
-    "label",
-    "model_id",
-    "tokenizer_id",
-    "num_prompts",
-    "request_rate",
-    "burstiness",
-    "max_concurrency",
-];
-
 pub fn write(asked: &Export, runs: &[Run]) -> Result<Exported> {
     let mut done = Exported::default();
+    let limits = viewed::limits(&asked.folder);
     for run in runs {
         check_memory(run)?;
-        let folds = (ViewStats::new(View::Vllm), Lists::default());
+        let limits = limits.get(run.name()).cloned().unwrap_or_default();
+        let folds = (ViewStats::with_limits(View::Vllm, limits), Lists::default());
         let ((mut stats, lists), warnings) = Part::default().fold(&asked.folder, run.name(), folds)?;
         done.warn(warnings);
         stats.close(run.0.get("duration").and_then(Value::as_f64));
         let mut map = Map::new();
-        for key in HEAD {
+        for key in crate::stats::vllm::head() {
             map.insert(key.into(), run.0.get(key).cloned().unwrap_or_default());
         }
-        map.extend(stats.columns().into_iter().filter(|(key, _)| !key.ends_with("_count")));
+        let (tokens, requests) = lists.peaks();
+        for (key, value) in stats.columns().into_iter().filter(|(key, _)| !key.ends_with("_count")) {
+            let is_last = key == "total_token_throughput";
+            map.insert(key, value);
+            if is_last {
+                map.insert("max_output_tokens_per_s".into(), tokens.into());
+                map.insert("max_concurrent_requests".into(), requests.into());
+            }
+        }
         let name = format!("vllm_{}", file_name(run.name()));
         let mut file = NewFile::create(&asked.output, &name, "json")?;
         let put = |file: &mut NewFile| lists.write(file, &map);
@@ -93,7 +90,7 @@ impl Fold for Lists {
         if record.phase != Phase::Measured {
             return;
         }
-        let events: Vec<u32> = choices_us(record).collect();
+        let events: Vec<u32> = vllm_tokens_us(record).collect();
         let success = is_vllm_success(record, events.len());
         let error = match (&record.error, success) {
             (_, true) => String::new(),
@@ -121,7 +118,37 @@ impl Fold for Lists {
     }
 }
 
+/// The second since `zero` in which a moment lies.
+fn second(at: i64, zero: i64) -> usize {
+    ((at - zero).max(0) / 1_000_000_000) as usize
+}
+
 impl Lists {
+    /// The most events of successes in a second, and the most of them that were there in a part of one; seconds
+    /// count from the first send, as vLLM has them.
+    fn peaks(&self) -> (u64, u64) {
+        let done = || self.0.iter().filter(|row| row.ttft_us > 0);
+        let zero = done().map(|row| row.start_ns).min().unwrap_or_default();
+        let (mut tokens, mut requests): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+        let add = |counts: &mut Vec<u64>, at: usize| {
+            if counts.len() <= at {
+                counts.resize(at + 1, 0);
+            }
+            counts[at] += 1;
+        };
+        for row in done() {
+            let mut at = row.start_ns + i64::from(row.ttft_us) * 1_000;
+            add(&mut tokens, second(at, zero));
+            for gap in &row.gaps_us {
+                at += i64::from(*gap) * 1_000;
+                add(&mut tokens, second(at, zero));
+            }
+            (second(row.start_ns, zero)..=second(at, zero)).for_each(|second| add(&mut requests, second));
+        }
+        let most = |counts: Vec<u64>| counts.into_iter().max().unwrap_or_default();
+        (most(tokens), most(requests))
+    }
+
     fn write(&self, file: &mut NewFile, map: &Map<String, Value>) -> IoResult<()> {
         let mut rows: Vec<&Listed> = self.0.iter().collect();
         rows.sort_by_key(|row| row.order);

@@ -1,6 +1,7 @@
 //! `Found`: one result of another tool, as far as it says.
 
 use crate::record::Record;
+use crate::stats::{csv, vllm};
 use crate::store::statistics::Statistic;
 use chrono::TimeZone;
 use serde_json::{Map, Value};
@@ -21,38 +22,6 @@ pub struct Found {
     pub note: Option<String>,
 }
 
-/// Keys of the results that are no metadata of the user.
-const KNOWN: [&str; 28] = [
-    "date",
-    "endpoint_type",
-    "backend",
-    "label",
-    "model_id",
-    "tokenizer_id",
-    "num_prompts",
-    "request_rate",
-    "burstiness",
-    "max_concurrency",
-    "ramp_up_strategy",
-    "ramp_up_start_rps",
-    "ramp_up_end_rps",
-    "duration",
-    "completed",
-    "failed",
-    "total_input_tokens",
-    "total_output_tokens",
-    "request_throughput",
-    "request_goodput",
-    "output_throughput",
-    "total_token_throughput",
-    "max_output_tokens_per_s",
-    "max_concurrent_requests",
-    "input_len",
-    "output_len",
-    "filename",
-    "result_dir",
-];
-
 impl Found {
     pub fn text(&self, key: &str) -> Option<String> {
         self.values.get(key)?.as_str().map(String::from)
@@ -65,10 +34,9 @@ impl Found {
     /// The user's own labels.
     pub fn tags(&self) -> Map<String, Value> {
         let label = |(key, value): &(&String, &Value)| {
-            !KNOWN.contains(&key.as_str())
-                && !key.ends_with("_ms")
-                && !["prompt_tokens", "completion_tokens", "verdict", "marks", "rtfx"].contains(&key.as_str())
-                && !value.is_null()
+            let of_csv = csv::HEADER.iter().chain(&csv::LAST).any(|(column, _)| column == key)
+                && !csv::LABELS.contains(&key.as_str());
+            vllm::key_kind(key).is_none() && !of_csv && !key.ends_with("_ms") && !value.is_null()
         };
         self.values.iter().filter(label).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
@@ -146,6 +114,10 @@ impl Found {
         put("output_tokens", "sum", "", self.number("total_output_tokens"));
         put("output_tokens", "peak", "1/s", self.number("max_output_tokens_per_s"));
         put("concurrency", "max", "", self.number("max_concurrent_requests"));
+        // As it was printed: sums and times may have fewer digits.
+        put("requests", "rate", "1/s", self.number("request_throughput"));
+        put("output_tokens", "rate", "1/s", self.number("output_throughput"));
+        put("total_tokens", "rate", "1/s", self.number("total_token_throughput"));
         let good = self.number("request_goodput").zip(self.seconds()).map(|(rate, seconds)| rate * seconds);
         put("goodput", "count", "", good);
         for metric in ["ttft", "tpot", "itl", "e2el"] {

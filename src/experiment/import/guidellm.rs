@@ -1,25 +1,25 @@
 //! GuideLLM's `benchmarks.json`: one result a benchmark, with its requests.
 
+use super::checked::At;
 use super::found::Found;
 use super::reply::{Told, spread};
 use serde_json::{Map, Value, json};
 
 pub fn results(stem: &str, map: &Map<String, Value>) -> Result<Vec<Found>, String> {
-    let benchmarks = map["benchmarks"].as_array().ok_or("`benchmarks` is no list")?;
-    Ok(benchmarks.iter().enumerate().map(|(i, of)| result(stem, i, of)).collect())
+    let benchmarks = At::new(map.get("benchmarks").unwrap_or(&Value::Null), "benchmarks").entries()?;
+    benchmarks.iter().enumerate().map(|(i, of)| result(stem, i, of)).collect()
 }
 
-/// The first value that is there, at one of several places.
-fn at<'a>(value: &'a Value, paths: &[&str]) -> Option<&'a Value> {
-    paths.iter().find_map(|path| value.pointer(path).filter(|found| !found.is_null()))
-}
-
-fn result(stem: &str, place: usize, of: &Value) -> Found {
+fn result(stem: &str, place: usize, of: &At) -> Result<Found, String> {
+    if of.below(&["/requests", "/metrics"]).is_none() {
+        return Err(format!("`{}` has neither `requests` nor `metrics`", of.key));
+    }
     let mut told: Vec<(f64, Told)> = Vec::new();
     for (list, failed) in [("successful", false), ("errored", true), ("incomplete", true)] {
-        let requests = of.pointer(&format!("/requests/{list}")).and_then(Value::as_array);
-        for request in requests.into_iter().flatten() {
-            told.extend(request_of(request, failed));
+        if let Some(requests) = of.below(&[&format!("/requests/{list}")]) {
+            for request in requests.entries()? {
+                told.extend(request_of(&request, failed)?);
+            }
         }
     }
     told.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -31,21 +31,31 @@ fn result(stem: &str, place: usize, of: &Value) -> Found {
     let (input, output) = (sum(|one| one.input), sum(|one| one.output));
     let last = told.iter().map(|(start, one)| start + one.end.unwrap_or_default()).fold(first, f64::max);
     let seconds = last - first;
-    let per_second = |amount: f64| (seconds > 0.0).then(|| amount / seconds);
     let model =
-        at(of, &["/config/backend/model", "/benchmarker/backend/model", "/config/model", "/args/model"]);
-    let metrics = "/metrics";
+        of.below(&["/config/backend/model", "/benchmarker/backend/model", "/config/model", "/args/model"]);
     let number = |name: &str, part: &str| {
-        let path = format!("{metrics}/{name}/successful/{part}");
-        of.pointer(&path).and_then(Value::as_f64)
+        let found = of.below(&[&format!("/metrics/{name}/successful/{part}")]);
+        found.map(|at| at.number()).transpose()
     };
+    let asked = |paths: &[&str]| of.below(paths).map(|at| at.number()).transpose();
+    let (streams, rate) = (asked(&["/config/strategy/streams"])?, asked(&["/config/strategy/rate"])?);
+    // Without requests it is known from what it says of them.
+    let total = |status: &str| asked(&[&format!("/metrics/request_totals/{status}")]);
+    let (all_completed, all_failed) = (total("successful")?, total("errored")?);
     let mut values = Map::new();
     let mut put = |key: &str, value: Value| values.insert(key.into(), value);
     put("backend", "guidellm".into());
-    put("model_id", model.cloned().unwrap_or_default());
-    put("num_prompts", told.len().into());
+    put("model_id", model.map(|model| model.text()).into());
+    put("max_concurrency", streams.map(|n| n as u64).into());
+    put("request_rate", rate.map_or("inf".into(), |rate| json!(rate)));
+    let known = !told.is_empty();
+    let count = |listed: usize, told: Option<f64>| told.filter(|_| !known).map_or(listed, |n| n as usize);
+    let (completed, failed) = (count(completed, all_completed), count(told.len() - completed, all_failed));
+    put("num_prompts", (completed + failed).into());
     put("completed", completed.into());
-    put("failed", (told.len() - completed).into());
+    put("failed", failed.into());
+    let seconds = if known { seconds } else { asked(&["/duration"])?.unwrap_or_default() };
+    let per_second = |amount: f64| (seconds > 0.0).then(|| amount / seconds);
     put("duration", json!(Some(seconds).filter(|s| *s > 0.0)));
     put("total_input_tokens", input.into());
     put("total_output_tokens", output.into());
@@ -62,7 +72,7 @@ fn result(stem: &str, place: usize, of: &Value) -> Found {
         for (statistic, part) in
             [("mean", "mean"), ("median", "median"), ("std", "std_dev"), ("p99", "percentiles/p99")]
         {
-            put(&format!("{statistic}_{ours}_ms"), json!(number(theirs, part).map(|value| value * unit)));
+            put(&format!("{statistic}_{ours}_ms"), json!(number(theirs, part)?.map(|value| value * unit)));
         }
     }
     let records: Vec<_> = told
@@ -72,51 +82,58 @@ fn result(stem: &str, place: usize, of: &Value) -> Found {
         .collect();
     let note =
         "it tells the first and the last token of a request: those between stand evenly apart".to_string();
-    Found {
+    let began = if known { Some(first) } else { asked(&["/start_time"])? };
+    Ok(Found {
         tool: "guidellm",
         name: if place == 0 { stem.to_string() } else { format!("{stem}-{}", place + 1) },
-        began_ms: (first > 0.0).then_some((first * 1e3) as i64),
+        began_ms: began.filter(|first| *first > 0.0).map(|first| (first * 1e3) as i64),
         values,
         note: (!records.is_empty()).then_some(note),
         records,
-    }
+    })
 }
 
-/// When it began (seconds since 1970), and what is known of it.
-fn request_of(request: &Value, failed: bool) -> Option<(f64, Told)> {
-    let seconds = |paths: &[&str]| at(request, paths).and_then(Value::as_f64);
-    let start = seconds(&[
-        "/info/timings/request_start",
-        "/scheduler_info/request_timings/request_start",
-        "/start_time",
-    ])?;
+/// When it began (seconds since 1970), and what is known of it; `None`: it never left.
+fn request_of(request: &At, failed: bool) -> Result<Option<(f64, Told)>, String> {
+    let moment = |paths: &[&str]| request.below(paths).map(|at| at.moment(1.0)).transpose();
+    let paths =
+        ["/info/timings/request_start", "/scheduler_info/request_timings/request_start", "/start_time"];
+    let start = match (moment(&paths)?, failed) {
+        (Some(start), _) => start,
+        (None, true) => return Ok(None),
+        (None, false) => return Err(request.needed(&paths).err().unwrap_or_default()),
+    };
     let end =
-        seconds(&["/info/timings/request_end", "/scheduler_info/request_timings/request_end", "/end_time"]);
-    let first = seconds(&[
+        moment(&["/info/timings/request_end", "/scheduler_info/request_timings/request_end", "/end_time"])?;
+    let first = moment(&[
         "/info/timings/first_token_iteration",
         "/info/timings/first_iteration",
         "/first_token_time",
-    ]);
+    ])?;
     let last =
-        seconds(&["/info/timings/last_token_iteration", "/info/timings/last_iteration", "/last_token_time"]);
-    let whole = |paths: &[&str]| at(request, paths).and_then(Value::as_u64);
-    let output = whole(&["/output_tokens", "/output_metrics/text_tokens", "/output_metrics/total_tokens"]);
-    let times =
-        whole(&["/info/timings/token_iterations", "/info/timings/iterations"]).or(output).unwrap_or(2);
-    let events = first.zip(last).map(|(first, last)| spread(first - start, last - start, times.max(1)));
-    let error = at(request, &["/info/error", "/error"]).map(|error| match error {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    });
+        moment(&["/info/timings/last_token_iteration", "/info/timings/last_iteration", "/last_token_time"])?;
+    let count = |paths: &[&str]| request.below(paths).map(|at| at.count()).transpose();
+    let output = count(&["/output_tokens", "/output_metrics/text_tokens", "/output_metrics/total_tokens"])?;
+    let times = count(&["/info/timings/token_iterations", "/info/timings/iterations"])?;
+    let times = times.filter(|n| *n > 0).or(output).unwrap_or(2).max(1);
+    let since = |at: Option<f64>, key: &str| match at.map(|at| at - start) {
+        Some(s) => {
+            At::new(&json!(s), format!("{}.{key} since its start", request.key)).seconds(1.0).map(Some)
+        }
+        None => Ok(None),
+    };
+    let (first, last, end) = (since(first, "first token")?, since(last, "last token")?, since(end, "end")?);
+    let events = first.zip(last).map(|(first, last)| spread(first, last.max(first), times));
+    let error = request.below(&["/info/error", "/error"]).map(|error| error.text());
     let told = Told {
         events: events.filter(|_| !failed).unwrap_or_default(),
-        end: end.map(|end| end - start),
-        input: whole(&["/prompt_tokens", "/input_metrics/text_tokens", "/input_metrics/total_tokens"]),
+        end,
+        input: count(&["/prompt_tokens", "/input_metrics/text_tokens", "/input_metrics/total_tokens"])?,
         output,
         error: failed.then(|| error.unwrap_or_else(|| "failed, without a word".into())),
-        id: at(request, &["/request_id"]).and_then(Value::as_str).unwrap_or_default().into(),
-        text: at(request, &["/output"]).and_then(Value::as_str).map(String::from),
+        id: request.below(&["/request_id"]).map(|id| id.text()).unwrap_or_default(),
+        text: request.below(&["/output"]).and_then(|text| text.value.as_str()).map(String::from),
         ..Told::default()
     };
-    Some((start, told))
+    Ok(Some((start, told)))
 }

@@ -42,7 +42,8 @@ impl Told {
         // What a tool did not stream has no first event.
         record.streamed = !self.events.is_empty() || self.end.is_none();
         record.timeline = timeline;
-        record.outcome = if self.error.is_none() { Outcome::Success } else { Outcome::Aborted };
+        // Whatever it was: it is told in words.
+        record.outcome = if self.error.is_none() { Outcome::Success } else { Outcome::Status };
         record.error = self.error.map(|words| words.chars().take(500).collect());
         let count = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
         record.usage.input = count(self.input);

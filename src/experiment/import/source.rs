@@ -1,7 +1,7 @@
 //! Whose result a file is, by what is in it.
 
 use super::found::Found;
-use super::{aiperf, guidellm, vllm};
+use super::{aiperf, checked, guidellm, vllm};
 use crate::error::{Error, Result};
 use crate::stats::csv;
 use serde_json::{Map, Value};
@@ -13,10 +13,13 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Found>> {
     let cannot = |what: String| {
         Error::usage(format!("cannot import {}: {what}", path.display())).hint(
             "it takes the result JSON of vLLM's benchmark, GuideLLM's benchmarks.json, AIPerf's \
-             profile_export.jsonl, and the CSV of `rampant aggregate`",
+             profile_export.jsonl and profile_export_aiperf.json, and the CSV of `rampant aggregate`",
         )
     };
     let begin = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if begin.is_none() {
+        return Err(cannot("it is empty".into()));
+    }
     if !matches!(begin, Some(b'{' | b'[')) {
         let rows = csv::parse_csv(bytes).map_err(&cannot)?;
         let known = rows.first().is_some_and(|row| {
@@ -30,8 +33,14 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Found>> {
         return Ok(rows.into_iter().map(of_row).collect());
     }
     let mut values = Vec::new();
-    for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
-        let value = value.map_err(|error| cannot(format!("line {}: {error}", error.line())))?;
+    let plain = checked::without_nan(bytes);
+    for value in serde_json::Deserializer::from_slice(&plain).into_iter::<Value>() {
+        let value = value.map_err(|error| {
+            cannot(match error.is_eof() {
+                true => format!("it ends within line {}, as a file does that was cut off", error.line()),
+                false => format!("line {}: {error}", error.line()),
+            })
+        })?;
         match value {
             // A list of results.
             Value::Array(list) => values.extend(list),
@@ -51,15 +60,25 @@ pub fn read(path: &Path, bytes: &[u8]) -> Result<Vec<Found>> {
         return guidellm::results(&stem, &maps[0]).map_err(cannot);
     }
     if first.contains_key("metadata") && first.contains_key("metrics") {
-        return Ok(vec![aiperf::result(&stem, &maps)]);
+        let beside = path.with_file_name(format!("{stem}_aiperf.json"));
+        let beside = std::fs::read(beside).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        return Ok(vec![aiperf::result(&stem, &maps, beside.as_ref()).map_err(cannot)?]);
+    }
+    if aiperf::is_summary(first) {
+        let results = maps.into_iter().map(|map| aiperf::summary(&stem, map));
+        return results.collect::<std::result::Result<_, _>>().map_err(cannot);
     }
     let keys = |key: &str| first.contains_key(key) || first.contains_key(&format!("{key}:"));
     if keys("request_throughput") || keys("mean_ttft_ms") || keys("completed") {
         let stem =
             ["bench_", "vllm_"].iter().find_map(|of| stem.strip_prefix(of)).unwrap_or(&stem).to_string();
-        return Ok(maps.into_iter().map(|map| vllm::result(&stem, map)).collect());
+        let results = maps.into_iter().map(|map| vllm::result(&stem, map));
+        return results.collect::<std::result::Result<_, _>>().map_err(cannot);
     }
-    Err(cannot("no result of a tool that is known has such keys".into()))
+    let keys: Vec<&str> = first.keys().map(String::as_str).take(5).collect();
+    let keys =
+        if keys.is_empty() { "no key".to_string() } else { format!("keys such as {}", keys.join(", ")) };
+    Err(cannot(format!("no result of a tool that is known has {keys}")))
 }
 
 /// A row of the aggregated CSV.

@@ -73,7 +73,7 @@ fn results_that_were_appended_are_runs_and_those_without_lists_have_no_requests(
     let names: Vec<Value> =
         recalled::rows(&imported.folder).unwrap().into_iter().map(|row| row["run"].clone()).collect();
     assert_eq!(names, ["r", "r-2"]);
-    let row = &super::super::aggregate::rows(&imported.folder).unwrap()[0];
+    let row = &super::super::aggregate::runs(&imported.folder).unwrap()[0].row;
     assert_eq!((&row["mean_ttft_ms"], &row["request_throughput"]), (&json!(5.5), &json!(2.0)));
     assert_eq!((&row["output_throughput"], &row["completed"]), (&json!(40.0), &json!(4)));
     assert_eq!((&row["gpu"], &row["marks"]), (&json!("H200"), &json!("imported")));
@@ -120,21 +120,310 @@ fn the_requests_of_guidellm_and_aiperf_are_read() {
     .for_each(|(key, value)| near(&map, key, value));
 }
 
+fn elsewhere(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/elsewhere").join(name)
+}
+
+fn json_of(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(elsewhere(name)).unwrap()).unwrap()
+}
+
+/// The numbers of the one run of a file by the definitions of its tool.
+fn viewed(name: &str, view: View) -> (Imported, Map<String, Value>) {
+    let parent = tempfile::tempdir().unwrap();
+    let imported = import(&[elsewhere(name)], parent.path()).unwrap();
+    let run = recalled::rows(&imported.folder).unwrap()[0].clone();
+    let part = super::super::part::Part::default();
+    let stats = part.fold(&imported.folder, run["run"].as_str().unwrap(), ViewStats::new(view));
+    let (mut stats, warnings) = stats.unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    stats.close(run["duration"].as_f64());
+    (imported, stats.columns())
+}
+
+/// Our times have a resolution of a microsecond.
+#[track_caller]
+fn same(what: &str, ours: &Value, theirs: f64) {
+    let ours = ours.as_f64().unwrap_or_else(|| panic!("{what}: {ours}"));
+    assert!((ours - theirs).abs() <= theirs.abs() * 1e-5 + 1e-3, "{what}: {ours}, not {theirs}");
+}
+
 #[test]
-fn what_cannot_be_imported_is_one_sentence() {
+fn what_vllm_printed_follows_from_the_lists_that_it_wrote() {
+    let printed = json_of("vllm_detailed.json");
+    let (imported, map) = viewed("vllm_detailed.json", View::Vllm);
+    assert_eq!((imported.requests, imported.notes.len()), (24, 0));
+    let keys = ["completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput"];
+    let latencies = ["ttft", "tpot", "itl", "e2el"].iter().flat_map(|metric| {
+        ["mean", "median", "std", "p99"].iter().map(move |statistic| format!("{statistic}_{metric}_ms"))
+    });
+    for key in keys.iter().map(|key| key.to_string()).chain(latencies) {
+        same(&key, &map[&key], printed[&key].as_f64().unwrap());
+    }
+}
+
+#[test]
+fn what_vllm_printed_is_kept_where_it_wrote_no_lists() {
+    let parent = tempfile::tempdir().unwrap();
+    let imported = import(&[elsewhere("vllm.json")], parent.path()).unwrap();
+    let row = &recalled::rows(&imported.folder).unwrap()[0];
+    let printed = json_of("vllm.json");
+    for (key, value) in printed.as_object().unwrap().iter().filter(|(_, value)| value.is_number()) {
+        match key.as_str() {
+            // No sound; the names of the folder have no dot.
+            "rtfx" => assert_eq!(row.get("rtfx"), None),
+            key if key.starts_with("p9") && !key.starts_with("p99_") => {
+                let (p, rest) = key.split_once('_').unwrap();
+                let metric = rest.strip_suffix("_ms").unwrap();
+                same(key, &row[&format!("{metric}_ms_{}", p.replace('.', "_"))], value.as_f64().unwrap());
+            }
+            key => same(key, &row[key], value.as_f64().unwrap()),
+        }
+    }
+    assert_eq!((&row["gpu"], &row["tp"]), (&json!("H200"), &json!("8")));
+}
+
+#[test]
+fn what_guidellm_and_aiperf_printed_follows_from_their_requests() {
+    let printed = json_of("benchmarks.json");
+    let (imported, map) = viewed("benchmarks.json", View::Guidellm);
+    assert_eq!(imported.requests, 60);
+    let metrics = &printed["benchmarks"][0]["metrics"];
+    for (ours, theirs, unit) in [
+        ("ttft", "time_to_first_token_ms", 1.0),
+        ("tpot", "time_per_output_token_ms", 1.0),
+        ("itl", "inter_token_latency_ms", 1.0),
+        ("e2el", "request_latency", 1e3),
+    ] {
+        let of = &metrics[theirs]["successful"];
+        for (statistic, value) in [
+            ("mean", &of["mean"]),
+            ("median", &of["median"]),
+            ("std", &of["std_dev"]),
+            ("p99", &of["percentiles"]["p99"]),
+        ] {
+            let key = format!("{statistic}_{ours}_ms");
+            let (value, ours) = (value.as_f64().unwrap() * unit, map[&key].as_f64().unwrap());
+            // Its moments have a resolution of 0.24 us, ours of 1 us.
+            assert!((ours - value).abs() < value * 1e-4, "{key}: {ours}, not {value}");
+        }
+    }
+    same(
+        "requests per second",
+        &map["request_throughput"],
+        metrics["requests_per_second"]["successful"]["mean"].as_f64().unwrap(),
+    );
+
+    let printed = json_of("profile_export_aiperf.json");
+    let (imported, map) = viewed("profile_export.jsonl", View::Aiperf);
+    assert_eq!((imported.requests, imported.notes.len()), (60, 0));
+    for (ours, theirs) in [
+        ("ttft", "time_to_first_token"),
+        ("itl", "inter_token_latency"),
+        ("e2el", "request_latency"),
+        ("inter_chunk_latency", "inter_chunk_latency"),
+    ] {
+        for (statistic, part) in [("mean", "avg"), ("median", "p50"), ("std", "std"), ("p99", "p99")] {
+            let (key, value) = (format!("{statistic}_{ours}_ms"), printed[theirs][part].as_f64().unwrap());
+            let ours = map[&key].as_f64().unwrap();
+            assert!((ours - value).abs() < value * 2e-4, "{key}: {ours}, not {value}");
+        }
+    }
+    // Its phase begins before its first request and ends after the last, which it does not tell.
+    let rate = (
+        map["output_throughput"].as_f64().unwrap(),
+        printed["output_token_throughput"]["avg"].as_f64().unwrap(),
+    );
+    assert!((rate.0 / rate.1 - 1.0).abs() < 0.005, "{rate:?}");
+    // The file beside it tells the model and the load.
+    let parent = tempfile::tempdir().unwrap();
+    let imported = import(&[elsewhere("profile_export.jsonl")], parent.path()).unwrap();
+    let row = &recalled::rows(&imported.folder).unwrap()[0];
+    assert_eq!((&row["model_id"], &row["max_concurrency"]), (&json!("m"), &json!(8)));
+}
+
+#[test]
+fn the_numbers_of_a_run_of_aiperf_are_kept_as_it_printed_them() {
+    let parent = tempfile::tempdir().unwrap();
+    let imported = import(&[elsewhere("profile_export_aiperf.json")], parent.path()).unwrap();
+    let row = &recalled::rows(&imported.folder).unwrap()[0];
+    let printed = json_of("profile_export_aiperf.json");
+    for (key, theirs, part) in [
+        ("mean_ttft_ms", "time_to_first_token", "avg"),
+        ("p99_e2el_ms", "request_latency", "p99"),
+        ("std_itl_ms", "inter_token_latency", "std"),
+        ("duration", "benchmark_duration", "avg"),
+        ("completed", "request_count", "avg"),
+    ] {
+        same(key, &row[key], printed[theirs][part].as_f64().unwrap());
+    }
+    assert_eq!((&row["model_id"], &row["max_concurrency"]), (&json!("m"), &json!(8)));
+    assert!(imported.folder.file_name().unwrap().to_str().unwrap().starts_with("m_2026"));
+}
+
+/// A file with one change, as text.
+fn changed(name: &str, change: impl Fn(&mut Value)) -> String {
+    let mut value = json_of(name);
+    change(&mut value);
+    value.to_string()
+}
+
+#[test]
+fn what_cannot_be_imported_is_one_sentence_with_the_file_and_the_key() {
+    let vllm = |change: fn(&mut Value)| changed("vllm_detailed.json", change);
+    let guidellm = |change: fn(&mut Value)| changed("benchmarks.json", change);
+    let lines = std::fs::read_to_string(elsewhere("profile_export.jsonl")).unwrap();
+    let line = |change: fn(&mut Value)| {
+        let mut all: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        change(&mut all[2]);
+        all.iter().map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let whole = std::fs::read_to_string(elsewhere("vllm_detailed.json")).unwrap();
+    let half = |text: &str| text[..text.len() / 2].to_string();
     let parent = tempfile::tempdir().unwrap();
     for (name, text, told) in [
-        ("a.json", "{\"completed\": 4", "line 1"),
-        ("b.json", "{\"x\": 1}", "no result of a tool"),
-        ("c.csv", "a,b\n1,2\n", "neither JSON nor a CSV"),
-        ("d.json", "[1, 2]", "other JSON than objects"),
-        ("e.json", "[]", "it is empty"),
-        ("f.json", "", "the CSV is empty"),
+        ("cut.json", half(&whole), "it ends within line 1, as a file does that was cut off"),
+        ("cut.jsonl", half(&lines), "it ends within line"),
+        (
+            "cut2.json",
+            half(&std::fs::read_to_string(elsewhere("benchmarks.json")).unwrap()),
+            "it ends within",
+        ),
+        ("empty.json", String::new(), "it is empty"),
+        ("blank.json", " \n".into(), "it is empty"),
+        (
+            "other.json",
+            "{\"x\": 1, \"y\": 2}".into(),
+            "no result of a tool that is known has keys such as x, y",
+        ),
+        ("nothing.json", "{}".into(), "has no key"),
+        ("list.json", "[1, 2]".into(), "other JSON than objects"),
+        ("none.json", "[]".into(), "it is empty"),
+        ("wrong.json", "{\"completed\": 4,}".into(), "line 1"),
+        ("huge.json", "{\"completed\": 1e400}".into(), "line 1: number out of range"),
+        ("a.csv", "a,b\n1,2\n".into(), "neither JSON nor a CSV"),
+        (
+            "text.json",
+            vllm(|of| of["completed"] = json!("many")),
+            "`completed` must be a number, got \"many\"",
+        ),
+        (
+            "rate.json",
+            vllm(|of| of["request_rate"] = json!("fast")),
+            "`request_rate` must be a number, got \"fast\"",
+        ),
+        (
+            "ttft.json",
+            vllm(|of| of["mean_ttft_ms"] = json!([1])),
+            "`mean_ttft_ms` must be a number, got a list",
+        ),
+        ("word.json", vllm(|of| of["ttfts"] = json!("x")), "`ttfts` must be a list, got \"x\""),
+        ("entry.json", vllm(|of| of["ttfts"][3] = json!("x")), "`ttfts[3]` must be a number, got \"x\""),
+        ("null.json", vllm(|of| of["ttfts"][3] = json!(null)), "`ttfts[3]` must be a number, got nothing"),
+        (
+            "past.json",
+            vllm(|of| of["ttfts"][3] = json!(-0.5)),
+            "`ttfts[3]` must be a time from 0 on, got -0.5",
+        ),
+        ("long.json", vllm(|of| of["ttfts"][3] = json!(1e300)), "`ttfts[3]` must be the time of a reply"),
+        ("gap.json", vllm(|of| of["itls"][2][1] = json!(true)), "`itls[2][1]` must be a number, got true"),
+        ("gaps.json", vllm(|of| of["itls"][2] = json!(0.1)), "`itls[2]` must be a list, got 0.1"),
+        (
+            "half.json",
+            vllm(|of| of["output_lens"][0] = json!(1.5)),
+            "`output_lens[0]` must be a whole number from 0 on",
+        ),
+        (
+            "many.json",
+            vllm(|of| of["output_lens"][0] = json!(1e18)),
+            "`output_lens[0]` must be a whole number from 0 on",
+        ),
+        ("start.json", vllm(|of| of["start_times"][0] = json!(1e99)), "`start_times[0]` must be a moment"),
+        (
+            "short.json",
+            vllm(|of| drop(of["itls"].as_array_mut().unwrap().pop())),
+            "`itls` has 23 entries, and `ttfts` has 24",
+        ),
+        (
+            "errors.json",
+            vllm(|of| drop(of["errors"].as_array_mut().unwrap().pop())),
+            "`errors` has 23 entries, and `ttfts` has 24",
+        ),
+        (
+            "no_itls.json",
+            vllm(|of| drop(of.as_object_mut().unwrap().remove("itls"))),
+            "it has `ttfts`, and no `itls`",
+        ),
+        (
+            "no_ttfts.json",
+            vllm(|of| drop(of.as_object_mut().unwrap().remove("ttfts"))),
+            "it has `itls`, and no `ttfts`",
+        ),
+        ("g1.json", guidellm(|of| of["benchmarks"] = json!(7)), "`benchmarks` must be a list, got 7"),
+        ("g2.json", guidellm(|of| of["benchmarks"][0] = json!({})), "`benchmarks[0]` has neither"),
+        (
+            "g3.json",
+            guidellm(|of| of["benchmarks"][0]["requests"]["successful"] = json!({})),
+            "`benchmarks[0].requests.successful` must be a list, got a map",
+        ),
+        (
+            "g4.json",
+            guidellm(|of| of["benchmarks"][0]["requests"]["successful"][1]["info"] = json!({})),
+            "`benchmarks[0].requests.successful[1]` has no `info.timings.request_start`",
+        ),
+        (
+            "g5.json",
+            guidellm(|of| {
+                of["benchmarks"][0]["requests"]["successful"][1]["info"]["timings"]["request_end"] =
+                    json!("late");
+            }),
+            "`benchmarks[0].requests.successful[1].info.timings.request_end` must be a number, got \"late\"",
+        ),
+        (
+            "g6.json",
+            guidellm(|of| {
+                of["benchmarks"][0]["requests"]["successful"][1]["info"]["timings"]["request_end"] =
+                    json!(1.0);
+            }),
+            "must be a time from 0 on",
+        ),
+        ("a1.jsonl", line(|of| of["metadata"] = json!({})), "`line 3` has no `metadata.request_start_ns`"),
+        (
+            "a2.jsonl",
+            line(|of| of["metrics"]["time_to_first_token"]["value"] = json!("x")),
+            "`line 3.metrics.time_to_first_token.value` must be a number, got \"x\"",
+        ),
+        (
+            "a3.jsonl",
+            line(|of| of["metrics"]["inter_chunk_latency"]["value"][1] = json!(-1)),
+            "`line 3.metrics.inter_chunk_latency.value[1]` must be a time from 0 on",
+        ),
+        (
+            "a4.json",
+            changed("profile_export_aiperf.json", |of| of["request_latency"]["avg"] = json!("x")),
+            "`request_latency.avg` must be a number, got \"x\"",
+        ),
     ] {
-        let error = import(&files(parent.path(), &[(name, text)]), parent.path()).unwrap_err();
+        let error = import(&files(parent.path(), &[(name, &text)]), parent.path()).unwrap_err();
         assert!(error.message.contains(told), "{name}: {error}");
+        assert!(error.message.contains(name) && !error.message.contains('\n'), "{name}: {error}");
+        assert_eq!(error.kind.exit_code(), 2, "{name}");
     }
     let names: Vec<_> =
         std::fs::read_dir(parent.path()).unwrap().flatten().filter(|entry| entry.path().is_dir()).collect();
     assert!(names.is_empty(), "nothing is left behind");
+}
+
+#[test]
+fn what_python_calls_nan_is_not_observed() {
+    let parent = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(elsewhere("vllm.json")).unwrap();
+    let text = text.replacen("\"burstiness\": 1.0", "\"burstiness\": Infinity", 1);
+    let place = text.find("\"mean_tpot_ms\": ").unwrap();
+    let end = place + text[place..].find(',').unwrap();
+    let text = format!("{}\"mean_tpot_ms\": NaN{}", &text[..place], &text[end..]);
+    let imported = import(&files(parent.path(), &[("nan.json", &text)]), parent.path()).unwrap();
+    let row = &recalled::rows(&imported.folder).unwrap()[0];
+    assert_eq!(row["mean_tpot_ms"], Value::Null);
+    assert!(row["mean_ttft_ms"].is_number());
 }
