@@ -4,12 +4,15 @@ use super::recalled;
 use crate::error::{Error, Result};
 use crate::lang::Lang;
 use crate::stats::csv::{self, RowOrigin};
+use crate::stats::metric::Metric;
+use crate::stats::names::Name;
 use crate::store::folder::FoundFolder;
 use crate::store::runs;
 use chrono::TimeZone;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 type Row = Map<String, Value>;
 
@@ -17,6 +20,44 @@ type Row = Map<String, Value>;
 fn in_csv(key: &str, tags: &[String]) -> bool {
     let fixed = csv::HEADER.iter().chain(&csv::FURTHER).chain(&csv::LAST);
     fixed.into_iter().any(|(column, _)| *column == key) || tags.iter().any(|tag| tag == key)
+}
+
+/// The columns of the CSV that have an interval, each with the name of its number in a run.
+static WITH_INTERVAL: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let named = |metric: Metric, statistic: &str| {
+        let name = format!("{}.{statistic}", metric.name());
+        Name::parse(&name).map_or(name, Name::column)
+    };
+    let statistics = [("mean", "mean"), ("median", "p50"), ("p99", "p99")];
+    let latency = |metric: Metric| {
+        statistics.map(|(theirs, ours)| (format!("{theirs}_{}_ms", metric.name()), named(metric, ours)))
+    };
+    let rates = [
+        ("request_throughput", Metric::Requests),
+        ("request_goodput", Metric::Goodput),
+        ("output_throughput", Metric::OutputTokens),
+        ("total_token_throughput", Metric::TotalTokens),
+    ];
+    let rates = rates.map(|(column, metric)| (column.to_string(), named(metric, "rate")));
+    Metric::OF_VLLM.into_iter().flat_map(latency).chain(rates).collect()
+});
+
+/// Puts the ends of each value's 95 % interval beside it, where the run has one: `mean_ttft_ms_low` and
+/// `mean_ttft_ms_high`.
+fn put_intervals(run: &Row, row: &mut Row) {
+    for (column, name) in WITH_INTERVAL.iter() {
+        for end in ["low", "high"] {
+            if let Some(value) = run.get(&format!("{name}_{end}")) {
+                row.insert(format!("{column}_{end}"), value.clone());
+            }
+        }
+    }
+}
+
+/// Whether a column is an end of the interval of another one.
+pub fn is_end_of_interval(key: &str) -> bool {
+    let of = key.strip_suffix("_low").or_else(|| key.strip_suffix("_high"));
+    of.is_some_and(|of| WITH_INTERVAL.iter().any(|(column, _)| column == of))
 }
 
 /// A run, as its folder has it and as a row of the CSV.
@@ -27,12 +68,17 @@ pub struct RunRow {
     pub tags: Vec<String>,
 }
 
-/// One row for every run of a folder.
-pub fn rows(folder: &Path) -> Result<Vec<Row>> {
-    Ok(runs(folder)?.into_iter().map(|run| run.row).collect())
+impl RunRow {
+    pub fn name(&self) -> &str {
+        self.run.get("run").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub fn seconds(&self) -> Option<f64> {
+        self.run.get("duration").and_then(Value::as_f64)
+    }
 }
 
-/// The runs of a folder, in its order.
+/// The runs of a folder, in its order. Beside the columns of the CSV a row has the ends of their intervals.
 pub fn runs(folder: &Path) -> Result<Vec<RunRow>> {
     let runs = recalled::rows(folder)?;
     if runs.is_empty() {
@@ -51,6 +97,7 @@ pub fn runs(folder: &Path) -> Result<Vec<RunRow>> {
         };
         let kept = run.iter().filter(|(key, _)| in_csv(key, &tags));
         let mut row = csv::row(&kept.map(|(key, value)| (key.clone(), value.clone())).collect(), &origin);
+        put_intervals(&run, &mut row);
         let marks = marks(&run, &row);
         row.insert("marks".into(), marks);
         RunRow { run, row, tags: tags.clone() }
@@ -60,7 +107,8 @@ pub fn runs(folder: &Path) -> Result<Vec<RunRow>> {
 
 /// What speaks against a row of the CSV.
 pub fn marks(run: &Row, row: &Row) -> Value {
-    let percentiles: Vec<&str> = row.keys().filter(|key| key.starts_with('p')).map(String::as_str).collect();
+    let percentiles = row.keys().filter(|key| key.starts_with('p') && !is_end_of_interval(key));
+    let percentiles: Vec<&str> = percentiles.map(String::as_str).collect();
     let marks = csv::marks(run, &percentiles);
     (!marks.is_empty()).then_some(marks).into()
 }

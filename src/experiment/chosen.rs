@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, nearest};
 use crate::store::folder::{FoundFolder, short_model_name};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Which results.
@@ -44,7 +45,7 @@ impl Wanted {
         if !paths.is_empty() {
             return Ok(paths);
         }
-        let models = found.iter().filter_map(|found| found.model.as_deref());
+        let models = models_of(found);
         Err(match &self.model {
             Some(model) => {
                 let error = Error::usage(format!(
@@ -53,7 +54,10 @@ impl Wanted {
                 ));
                 match nearest(model, models) {
                     Some(near) => error.hint(format!("did you mean {near:?}?")),
-                    None => error.hint("`rampant aggregate --list` shows the folders with their models"),
+                    None => error.hint(match names_of(models_of(found)) {
+                        Some(names) => format!("there are {names}"),
+                        None => "`rampant aggregate --list` shows the folders with their models".into(),
+                    }),
                 }
             }
             None => Error::usage(format!("there are no results in {}", parent.display()))
@@ -91,13 +95,29 @@ impl Wanted {
         self.model.as_ref().is_none_or(|wanted| model.is_some_and(|model| is_model(wanted, model)))
     }
 
+    /// What to try where no run has the tags: the values of the runs that there are, or a name that comes near.
+    pub fn hint(&self, runs: &[Map<String, Value>]) -> String {
+        let missing = self.tags.iter().find(|(key, value)| {
+            let one = Wanted { tags: vec![(key.clone(), value.clone())], ..Wanted::default() };
+            !runs.iter().any(|run| one.takes(run))
+        });
+        let Some((key, _)) = missing else {
+            return "name other folders, or leave --tag or --model out".into();
+        };
+        let values: Vec<String> = runs.iter().filter_map(|run| word(run, key)).collect();
+        if let Some(values) = names_of(values.iter().map(String::as_str)) {
+            return format!("{key} is {values} there");
+        }
+        let keys = runs.iter().flat_map(Map::keys).map(String::as_str);
+        match nearest(key, keys).filter(|_| values.is_empty()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "name other folders, or leave --tag out".into(),
+        }
+    }
+
     /// Whether a run, as its folder has it, is wanted.
     pub fn takes(&self, run: &Map<String, Value>) -> bool {
-        let text = |key: &str| match run.get(key) {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(Value::Null) | None => None,
-            Some(other) => Some(other.to_string()),
-        };
+        let text = |key: &str| word(run, key);
         let same = |value: &str, wanted: &str| {
             // 8 and 8.0 are one number.
             value == wanted || value.parse::<f64>().is_ok_and(|a| wanted.parse::<f64>().is_ok_and(|b| a == b))
@@ -107,8 +127,28 @@ impl Wanted {
     }
 }
 
+fn models_of(found: &[FoundFolder]) -> impl Iterator<Item = &str> {
+    found.iter().filter_map(|found| found.model.as_deref())
+}
+
+/// Up to five of different names, in words; `None`: there is none, or there are more.
+pub fn names_of<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: BTreeSet<&str> = names.collect();
+    let told = names.iter().copied().collect::<Vec<_>>().join(", ");
+    (1..=5).contains(&names.len()).then_some(told)
+}
+
 fn is_model(wanted: &str, model: &str) -> bool {
     wanted.eq_ignore_ascii_case(model) || wanted.eq_ignore_ascii_case(&short_model_name(model))
+}
+
+/// A column of a run as text; `None`: it is not there.
+fn word(run: &Map<String, Value>, key: &str) -> Option<String> {
+    match run.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
+    }
 }
 
 /// The folders that a pattern fits, part by part.
@@ -203,6 +243,18 @@ mod tests {
         };
         assert!(takes("tp", "8") && takes("gpu", "H200"));
         assert!(!takes("gpu", "H100") && !takes("rate", "") && !takes("zone", "a"));
+    }
+
+    #[test]
+    fn what_no_run_has_is_told_with_what_there_is() {
+        let runs = [json!({"tp": "8", "gpu": "H200"}), json!({"tp": 4})];
+        let runs: Vec<Map<String, Value>> = runs.iter().map(|run| run.as_object().unwrap().clone()).collect();
+        let hint = |key: &str, value: &str| {
+            Wanted { tags: vec![(key.into(), value.into())], ..Wanted::default() }.hint(&runs)
+        };
+        assert_eq!(hint("tp", "9"), "tp is 4, 8 there");
+        assert_eq!(hint("gpus", "H200"), "did you mean gpu?");
+        assert_eq!(hint("zone", "a"), "name other folders, or leave --tag out");
     }
 
     #[test]

@@ -1,15 +1,11 @@
 //! From rows of the aggregated CSV to what is compared in pictures: labels that tell them apart,
 //! repeats as one, what is known against a run.
 
-use super::aggregate;
 use crate::chart::compare::{ComparedRow, PER_GPU};
-use crate::error::Result;
 use crate::stats::metric::{Better, Metric};
 use crate::store::folder::short_model_name;
-use crate::store::{runs, statistics};
 use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::BTreeSet;
 
 type Row = Map<String, Value>;
 
@@ -26,40 +22,6 @@ pub fn configurations(rows: &[Row], gpus: Option<f64>) -> Vec<ComparedRow> {
         }
     }
     found.into_iter().map(|(_, repeats)| folded(repeats)).collect()
-}
-
-/// Rows of a results folder as [`super::aggregate::rows`] has them, with the ends of each value's 95 %
-/// interval beside it, such as `mean_ttft_ms_low` and `mean_ttft_ms_high`, where the run has one.
-pub fn with_intervals(folder: &Path) -> Result<Vec<Row>> {
-    let mut rows = aggregate::rows(folder)?;
-    let runs = runs::rows(folder)?;
-    let ids: HashMap<&str, usize> =
-        runs.iter().enumerate().map(|(place, run)| (text(run, "run_id"), place)).collect();
-    statistics::read(folder, |run_id, of| {
-        let (Some(low), Some(high), true) = (of.low, of.high, of.part.is_empty()) else { return };
-        let row = ids.get(run_id).and_then(|place| rows.get_mut(*place));
-        let Some((row, column)) = row.zip(column(&of.metric, &of.statistic)) else { return };
-        row.insert(format!("{column}_low"), low.into());
-        row.insert(format!("{column}_high"), high.into());
-    })?;
-    Ok(rows)
-}
-
-/// The column of the CSV that holds a statistic.
-fn column(metric: &str, statistic: &str) -> Option<String> {
-    let rate = match metric {
-        "output_tokens" => "output_throughput",
-        "total_tokens" => "total_token_throughput",
-        "requests" => "request_throughput",
-        "goodput" => "request_goodput",
-        _ => "",
-    };
-    if statistic == "rate" {
-        return (!rate.is_empty()).then(|| rate.to_string());
-    }
-    let of_vllm = Metric::OF_VLLM.iter().any(|known| known.name() == metric);
-    let name = if statistic == "p50" { "median" } else { statistic };
-    of_vllm.then(|| format!("{name}_{metric}_ms"))
 }
 
 /// The short name of the model that all rows have, or nothing when there are several.

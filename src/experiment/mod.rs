@@ -44,6 +44,7 @@ pub mod recalled;
 pub(crate) mod recorded;
 pub(crate) mod recover;
 pub(crate) mod reopened;
+mod repeats;
 pub(crate) mod resume;
 mod row;
 mod said;

@@ -42,6 +42,11 @@ fn kept(folder: &Path) -> Result<Vec<Row>> {
             numbers.insert(run_id.to_string(), Row::new());
         }
         if let Some(of_run) = numbers.get_mut(run_id) {
+            for (end, value) in [("low", number.low), ("high", number.high)] {
+                if let Some(value) = value {
+                    of_run.insert(format!("{column}_{end}"), json!(value));
+                }
+            }
             of_run.insert(column, json!(number.value));
         }
     })?;
@@ -113,6 +118,16 @@ fn as_vllm(run: &Row, numbers: &Row, tags: &Row) -> Row {
     let seconds = at("window_start_ns").zip(at("last_end_ns")).map(|(start, end)| (end - start) as f64 / 1e9);
     let per_second =
         |amount: Option<f64>| json!(seconds.filter(|s| *s > 0.0).zip(amount).map(|(s, n)| n / s));
+    // A result of another tool without requests keeps the rates that it was printed with.
+    let printed = of_run("stopped_by") == "imported" && of_run("rows_written") == 0;
+    let rate = |metric: &str, amount: Option<f64>| {
+        let told =
+            column(&Statistic { metric: metric.into(), statistic: "rate".into(), ..Statistic::default() });
+        match number(&told).filter(|_| printed) {
+            Some(told) => json!(told),
+            None => per_second(amount),
+        }
+    };
     let tokens = |key: &str| number(key).unwrap_or_default();
     let (input, output) = (tokens("input_tokens_sum"), tokens("output_tokens_sum"));
     put("duration", json!(seconds));
@@ -120,10 +135,10 @@ fn as_vllm(run: &Row, numbers: &Row, tags: &Row) -> Row {
     put("failed", json!(failed.map(|n| n as u64)));
     put("total_input_tokens", whole("input_tokens_sum"));
     put("total_output_tokens", whole("output_tokens_sum"));
-    put("request_throughput", per_second(completed));
+    put("request_throughput", rate("requests", completed));
     put("request_goodput", per_second(number("goodput_count")));
-    put("output_throughput", per_second(Some(output)));
-    put("total_token_throughput", per_second(Some(input + output)));
+    put("output_throughput", rate("output_tokens", Some(output)));
+    put("total_token_throughput", rate("total_tokens", Some(input + output)));
     put("max_output_tokens_per_s", json!(number("peak_output_tokens_per_s")));
     put("max_concurrent_requests", whole("concurrency_max"));
     if let Some(seconds_of_sound) = number("audio_seconds_sum") {

@@ -1,5 +1,6 @@
 //! `TableFormat`: as what the rows of `aggregate` are written.
 
+use super::aggregate::is_end_of_interval;
 use crate::error::Result;
 use crate::lang::Lang;
 use crate::stats::csv;
@@ -11,9 +12,11 @@ type Row = Map<String, Value>;
 /// What a file of rows can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TableFormat {
-    /// With English and Chinese headers.
+    /// With English and Chinese headers, without intervals.
     #[default]
     Csv,
+    /// One header, and the ends of the intervals beside their values.
+    PlainCsv,
     Parquet,
     Json,
     /// A table of the columns that one reads first.
@@ -21,8 +24,9 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    pub const ALL: [(&'static str, TableFormat); 4] = [
+    pub const ALL: [(&'static str, TableFormat); 5] = [
         ("csv", TableFormat::Csv),
+        ("plain-csv", TableFormat::PlainCsv),
         ("parquet", TableFormat::Parquet),
         ("json", TableFormat::Json),
         ("markdown", TableFormat::Markdown),
@@ -30,7 +34,7 @@ impl TableFormat {
 
     pub fn ending(self) -> &'static str {
         match self {
-            TableFormat::Csv => "csv",
+            TableFormat::Csv | TableFormat::PlainCsv => "csv",
             TableFormat::Parquet => "parquet",
             TableFormat::Json => "json",
             TableFormat::Markdown => "md",
@@ -39,7 +43,12 @@ impl TableFormat {
 
     pub fn bytes(self, rows: &[Row], lang: Lang) -> Result<Vec<u8>> {
         match self {
-            TableFormat::Csv => Ok(csv::write(rows)),
+            TableFormat::Csv => {
+                let mut rows = rows.to_vec();
+                rows.iter_mut().for_each(|row| row.retain(|key, _| !is_end_of_interval(key)));
+                Ok(csv::write(&rows))
+            }
+            TableFormat::PlainCsv => Ok(csv::write_plain(rows)),
             TableFormat::Parquet => table::to_parquet(&rows.iter().map(typed).collect::<Vec<_>>()),
             TableFormat::Json => {
                 let mut text = serde_json::to_vec_pretty(rows).expect("maps of JSON values are JSON");
@@ -76,7 +85,9 @@ fn typed(row: &Row) -> Row {
 
 /// A column of numbers with a fraction.
 fn is_number(key: &str) -> bool {
-    let spread = ["_min", "_max", "_std_between"].iter().find_map(|ending| key.strip_suffix(ending));
+    let spread = ["_min", "_max", "_std_between", "_std_within", "_low", "_high"]
+        .iter()
+        .find_map(|ending| key.strip_suffix(ending));
     let key = spread.unwrap_or(key);
     [
         "request_rate",
@@ -125,13 +136,25 @@ fn markdown(rows: &[Row], lang: Lang) -> String {
     let rule = |(key, _): &(&str, usize)| if is_text(key) { "---" } else { "---:" }.to_string();
     text += &line(columns.iter().map(rule).collect());
     for row in rows {
-        text += &line(columns.iter().map(|(key, decimals)| shown(row.get(*key), *decimals)).collect());
+        text += &line(columns.iter().map(|(key, decimals)| with_interval(row, key, *decimals)).collect());
     }
     text
 }
 
 fn is_text(key: &str) -> bool {
     ["date", "model_id", "filename", "verdict", "marks", "view"].contains(&key)
+}
+
+/// A value and its interval, where it has one: `12.35 [11.90 .. 12.80]`.
+fn with_interval(row: &Row, key: &str, decimals: usize) -> String {
+    let value = shown(row.get(key), decimals);
+    let ends = ["low", "high"].map(|end| row.get(&format!("{key}_{end}")).filter(|value| value.is_number()));
+    match ends {
+        [Some(low), Some(high)] => {
+            format!("{value} [{} .. {}]", shown(Some(low), decimals), shown(Some(high), decimals))
+        }
+        _ => value,
+    }
 }
 
 /// A value that belongs into a cell: no bar and no line break may leave it.
@@ -155,7 +178,7 @@ mod tests {
     fn rows() -> Vec<Row> {
         let rows = json!([
             {"date": "d", "filename": "a|b", "request_rate": "inf", "mean_ttft_ms": 12.345, "tp": 8, "failed": 0,
-             "verdict": "client_bound", "marks": "~p99_ttft_ms"},
+             "verdict": "client_bound", "marks": "~p99_ttft_ms", "mean_ttft_ms_low": 11.9, "mean_ttft_ms_high": 12.8},
             {"date": "d", "filename": "c", "request_rate": 4, "mean_ttft_ms": null, "tp": "8", "failed": 2,
              "verdict": "valid", "marks": null},
         ]);
@@ -172,12 +195,30 @@ mod tests {
     }
 
     #[test]
+    fn intervals_are_in_every_format_but_the_bilingual_csv() {
+        for (name, format) in TableFormat::ALL {
+            let bytes = format.bytes(&rows(), Lang::English).unwrap();
+            let named = bytes.windows(16).any(|part| part == b"mean_ttft_ms_low");
+            let shown = bytes.windows(5).any(|part| part == b"11.90");
+            assert_eq!(named || shown, format != TableFormat::Csv, "{name}");
+        }
+        let plain = String::from_utf8(TableFormat::PlainCsv.bytes(&rows(), Lang::English).unwrap()).unwrap();
+        let header = plain.lines().next().unwrap();
+        assert!(header.starts_with("date,") && !plain.contains("日期"), "{plain}");
+        assert!(header.contains(",mean_ttft_ms,mean_ttft_ms_low,mean_ttft_ms_high,"), "{header}");
+        assert!(header.ends_with(",verdict,marks"), "{header}");
+    }
+
+    #[test]
     fn a_markdown_table_has_one_line_a_row() {
         let text = markdown(&rows(), Lang::English);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert_eq!(lines[0], "| date | filename | request_rate | failed | mean_ttft_ms | verdict | marks |");
-        assert_eq!(lines[2], "| d | a\\|b | inf | 0 | 12.35 | client_bound | ~p99_ttft_ms |");
+        assert_eq!(
+            lines[2],
+            "| d | a\\|b | inf | 0 | 12.35 [11.90 .. 12.80] | client_bound | ~p99_ttft_ms |"
+        );
         assert!(markdown(&rows(), Lang::Chinese).contains("结论"));
     }
 

@@ -109,8 +109,8 @@ fn standard_error(estimate: &Estimate) -> Option<f64> {
     Some((interval.high - interval.low) / 2.0 / 1.96)
 }
 
-/// The standard deviation that a sample says of what it comes from.
-fn spread(values: &[f64]) -> Option<f64> {
+/// The standard deviation that a sample says of what it comes from. `None`: of one value.
+pub fn spread(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

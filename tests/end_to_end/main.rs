@@ -19,6 +19,7 @@ mod chinese;
 mod compare;
 mod data_sets;
 mod disks;
+mod elsewhere;
 mod faults;
 mod interrupts;
 mod lab;

@@ -118,7 +118,7 @@ mod functions {
         Ok(path.display().to_string())
     }
 
-    /// Pictures over configurations (rows of `read`, `aggregate` or `aggregate_with_intervals`):
+    /// Pictures over configurations (rows of `read` or `aggregate`):
     /// throughput and latency; in the modes "advanced" and "both" also throughput against latency, a
     /// heat map, a dashboard, a ranking, and the report as text. More configurations than fit on a slide
     /// go to further pages, numbered from 2, or become curves where they are a sweep. Returns the paths.

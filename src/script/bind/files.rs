@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::chosen::Wanted;
 use crate::experiment::gathered::{Gathering, gather};
 use crate::experiment::table_formats::TableFormat;
-use crate::experiment::{aggregate, configurations, folder as results, recover};
+use crate::experiment::{aggregate, folder as results, recover};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::options::files::{AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS};
@@ -117,6 +117,20 @@ fn complete(state: &State, folder: &Path) -> Fallible<()> {
         state.console.warn(&words.cells_missing(there, cells));
     }
     Ok(())
+}
+
+/// What is in the folders, each completed before it is read.
+fn gathered(state: &State, folders: Vec<String>, how: &Gathering) -> Fallible<Array> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        let folder = state.experiment.access.may_read(&folder).map_err(raise)?;
+        state.experiment.access.check_links(&folder).map_err(raise)?;
+        complete(state, &folder)?;
+        paths.push(folder);
+    }
+    let gathered = gather(&paths, how).map_err(raise)?;
+    gathered.warnings.iter().for_each(|warning| state.console.warn(warning));
+    Ok(gathered.rows.iter().map(|row| json::to_map(row).into()).collect())
 }
 
 fn texts(list: Array) -> Vec<String> {
@@ -226,15 +240,10 @@ mod functions {
         ))
     }
 
-    /// One map for every run of a results folder, with the columns of the aggregated CSV.
+    /// One map for every run of a results folder: see the other one.
     #[rhai_fn(volatile, return_raw)]
     pub fn aggregate(context: NativeCallContext, folder: &str) -> Fallible<Array> {
-        let state = State::of(&context);
-        let folder = state.experiment.access.may_read(folder).map_err(raise)?;
-        state.experiment.access.check_links(&folder).map_err(raise)?;
-        complete(&state, &folder)?;
-        let rows = aggregate::rows(&folder).map_err(raise)?;
-        Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
+        gathered(&State::of(&context), vec![folder.to_string()], &Gathering::default())
     }
 
     /// The paths of results folders, oldest first: those that are named, the newest ones, or all.
@@ -265,10 +274,11 @@ mod functions {
         Ok(shown)
     }
 
-    /// One map for every run of several results folders, or for every cell of repeats, with the columns of
-    /// the aggregated CSV.
+    /// One map for every run of one results folder or of several, or for every cell of repeats, with the
+    /// columns of the aggregated CSV, and the ends of a value's 95 % interval beside it where it has one:
+    /// `mean_ttft_ms_low` and `mean_ttft_ms_high`.
     #[rhai_fn(name = "aggregate", volatile, return_raw)]
-    pub fn aggregate_folders(context: NativeCallContext, folders: Array, options: Map) -> Fallible<Array> {
+    pub fn aggregate_folders(context: NativeCallContext, folders: Dynamic, options: Map) -> Fallible<Array> {
         let state = State::of(&context);
         let mut opts = Opts::of(&AGGREGATE, options);
         let model = Some(opts.get::<String>("model")?).filter(|model| !model.is_empty());
@@ -276,17 +286,9 @@ mod functions {
         let view = opts.take_word("view", &View::ALL)?.unwrap_or_default();
         let fold_repeats = opts.take_word("repeats", &REPEATS)?.unwrap_or_default();
         opts.finish()?;
-        let mut paths = Vec::new();
-        for folder in texts(folders) {
-            let folder = state.experiment.access.may_read(&folder).map_err(raise)?;
-            state.experiment.access.check_links(&folder).map_err(raise)?;
-            complete(&state, &folder)?;
-            paths.push(folder);
-        }
         let wanted = Wanted { model, tags, ..Wanted::default() };
-        let gathered = gather(&paths, &Gathering { wanted, view, fold_repeats }).map_err(raise)?;
-        gathered.warnings.iter().for_each(|warning| state.console.warn(warning));
-        Ok(gathered.rows.iter().map(|row| json::to_map(row).into()).collect())
+        let folders = folders.clone().into_array().unwrap_or_else(|_| vec![folders]);
+        gathered(&state, texts(folders), &Gathering { wanted, view, fold_repeats })
     }
 
     /// Where the results folders are.
@@ -296,18 +298,6 @@ mod functions {
         state.experiment.switches.results(&state.experiment.host).display().to_string()
     }
 
-    /// As `aggregate`, with the ends of each value's 95 % interval beside it, such as
-    /// `mean_ttft_ms_low` and `mean_ttft_ms_high`, where the run has one: for `comparison_charts`.
-    #[rhai_fn(volatile, return_raw)]
-    pub fn aggregate_with_intervals(context: NativeCallContext, folder: &str) -> Fallible<Array> {
-        let state = State::of(&context);
-        let folder = state.experiment.access.may_read(folder).map_err(raise)?;
-        state.experiment.access.check_links(&folder).map_err(raise)?;
-        complete(&state, &folder)?;
-        let rows = configurations::with_intervals(&folder).map_err(raise)?;
-        Ok(rows.iter().map(|row| json::to_map(row).into()).collect())
-    }
-
     /// Writes rows of `aggregate` as `aggregate_results_<date>.csv` into a results folder, with
     /// English and Chinese headers. Returns the path.
     #[rhai_fn(volatile, return_raw)]
@@ -315,7 +305,8 @@ mod functions {
         save_as(&State::of(&context), "save_csv", folder, rows, TableFormat::Csv)
     }
 
-    /// The same as a file of another format: `"csv"`, `"parquet"`, `"json"` or `"markdown"`.
+    /// The same as a file of another format: `"csv"`, `"plain-csv"`, `"parquet"`,
+    /// `"json"` or `"markdown"`.
     #[rhai_fn(volatile, return_raw)]
     pub fn save_rows(
         context: NativeCallContext,
