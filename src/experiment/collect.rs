@@ -101,6 +101,10 @@ impl Collector {
                     std::thread::sleep(GATHER);
                 }
             }
+            if plan.window_start().is_none() && summary.tally().requests == 0 {
+                // The request that opened the window left no record: by its rows the run has no window.
+                summary.set_window(Window::UNKNOWN);
+            }
             summary.close();
             Collected { summary, writer, full, series, rows: count_of_rows }
         };

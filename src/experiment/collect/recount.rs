@@ -40,11 +40,9 @@ struct Recount {
 fn recount(plan: &Plan, rows: &[Record]) -> Option<Recount> {
     let latest = |start: Nanos| plan.duration.map_or(Nanos::MAX, |time| start + time.as_nanos() as Nanos);
     let by_phase = |phase| rows.iter().filter(move |row| row.phase == phase);
-    let start = match plan.warmup {
-        Warmup::None => 0,
-        Warmup::Time(time) => time.as_nanos() as Nanos,
-        Warmup::Requests(_) => by_phase(Phase::Measured).map(|row| row.timeline.planned).min()?,
-    };
+    // Of a closed loop that warms up with so many requests only the first one after them tells.
+    let start =
+        plan.window_start().or_else(|| by_phase(Phase::Measured).map(|row| row.timeline.planned).min())?;
     let measured: Vec<&Record> =
         by_phase(Phase::Measured).filter(|row| row.timeline.planned <= latest(start)).collect();
     let last_of_all = rows.iter().map(|row| row.timeline.end).max().filter(|last| *last > start);
@@ -233,6 +231,33 @@ fn the_rates_of_random_runs_are_those_of_their_rows() {
         let what = (&plan.arrivals, plan.warmup, plan.requests, plan.duration, plan.cap, plan.over_cap);
         let case = format!("seed {seed}: {what:?}, drain {:?}, {:?}", plan.drain, ended.reason);
         hold(&case, &plan, &collected.summary, &rows);
+    }
+}
+
+/// A run that was ended before anything measured was recorded, while replies of its warm-up still came.
+#[test]
+fn a_run_of_which_only_the_warm_up_was_recorded_has_the_window_that_its_rows_tell() {
+    let closed = Shape::Closed { places: 1, from: 1, over: 0.0 };
+    let even = Shape::Rate { per_second: 100.0, process: Process::Even };
+    for (arrivals, warmup, known) in [
+        // The request that opened the window was given up, and no record came of it.
+        (closed.clone(), Warmup::Requests(1), false),
+        (even, Warmup::Requests(1), true),
+        (closed, Warmup::Time(Duration::from_millis(10)), true),
+    ] {
+        let plan = Arc::new(Plan { warmup, ..plan(arrivals) });
+        let (_parent, folder, out, collector) = collecting(&plan);
+        let mut record = fixture::reply(0, 0).tokens_at(&[5, 40]).usage(9, 2).record();
+        record.phase = Phase::Warmup;
+        let start = plan.window_start().unwrap_or(10 * MS);
+        for message in [Message::Window(start), Message::Record(PackedRecord::from(record)), Message::End] {
+            out.blocking_send(message).expect("it listens");
+        }
+        let collected = collector.finish().expect("it collects");
+        collected.writer.finish().expect("it writes");
+        let case = format!("{:?}, {:?}", plan.arrivals, plan.warmup);
+        assert_eq!(collected.summary.span().is_some(), known, "{case}");
+        hold(&case, &plan, &collected.summary, &rows(&folder));
     }
 }
 
