@@ -41,7 +41,7 @@ pub mod pool;
 pub mod quotient;
 mod rates;
 pub(crate) mod remark;
-pub(crate) mod report;
+pub mod report;
 pub mod resample;
 mod ruling;
 pub(crate) mod runs;
