@@ -8,7 +8,7 @@
 use crate::record::Nanos;
 
 /// More of them would be shorter than what makes neighbours alike; half as many leave hardly enough for
-/// a variance (see [`super::resample::EFFECTIVE_MIN`]).
+/// a variance (see [`super::resample::BLOCKS_MIN`]).
 pub const BLOCKS_MAX: usize = 64;
 
 /// Width of the finest grid: 1.024 ms, so that a minute fills 59 blocks and half a minute as many, with

@@ -8,8 +8,8 @@ use super::estimate::{Estimate, Interval, Mark};
 use super::names::{Metric, Name, Statistic};
 use super::numbers::Censored;
 use super::quotient::{Quotient, Tower};
-use super::resample::{BlockStatistic, CARRIERS_MIN, EFFECTIVE_MIN, Resamples, Scale, interval};
-use super::sample::View;
+use super::resample::{BLOCKS_MIN, BlockStatistic, CARRIERS_MIN, Found, interval};
+use super::sample::{View, supports};
 use super::summary::Summary;
 use std::cell::OnceCell;
 
@@ -65,21 +65,24 @@ impl<'a> Estimator<'a> {
         };
         let sketches = &self.summary.sketches[self.metric as usize];
         match (statistic.percentile(), statistic) {
+            (Some(p), _) if !supports(n, p) => {
+                let more_s = self.more_s(BLOCKS_MIN * n as f64 * (1.0 - p / 100.0), 2, n);
+                let mark = Some(Mark::FewValues { more_s });
+                Estimate { value: Some(value), interval: None, n, mark }
+            }
             (Some(p), _) => {
                 let tower = self.tower.get_or_init(|| Tower::new(sketches, &[]));
-                self.judge(value, n, Scale::Log, &tower.percentile(p))
+                self.judge(value, n, &tower.percentile(p))
             }
             (_, Statistic::Mean) if self.metric.is_of_requests() => {
-                self.judge(value, n, Scale::Log, &Quotient::mean(sketches))
+                self.judge(value, n, &Quotient::mean(sketches))
             }
-            (_, Statistic::Mean) if self.metric == Metric::Concurrency => {
-                self.concurrency().map_or(Estimate::plain(Some(value), n), |concurrency| {
-                    self.judge(value, n, Scale::Log, &concurrency)
-                })
+            (_, Statistic::Mean) if self.metric == Metric::Concurrency => self
+                .concurrency()
+                .map_or(Estimate::plain(Some(value), n), |concurrency| self.judge(value, n, &concurrency)),
+            (_, Statistic::Rate) => {
+                self.rate().map_or(Estimate::plain(Some(value), n), |rate| self.judge(value, n, &rate))
             }
-            (_, Statistic::Rate) => self
-                .rate()
-                .map_or(Estimate::plain(Some(value), n), |rate| self.judge(value, n, Scale::Log, &rate)),
             (_, Statistic::Share) => self.share(value, n),
             _ => Estimate::plain(Some(value), n),
         }
@@ -98,13 +101,16 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    fn judge(&self, value: f64, n: u64, scale: Scale, statistic: &impl BlockStatistic) -> Estimate {
+    fn judge(&self, value: f64, n: u64, statistic: &impl BlockStatistic) -> Estimate {
         if self.summary.unsteady {
             return Estimate { value: Some(value), interval: None, n, mark: Some(Mark::NotSteady) };
         }
-        let resamples = Resamples::of(statistic.blocks());
-        match interval(statistic, value, scale, &resamples) {
-            Ok(interval) => Estimate { value: Some(value), interval: Some(interval), n, mark: None },
+        match interval(statistic, value) {
+            Ok(Found { interval, times }) => {
+                let more_s = self.more_s(BLOCKS_MIN / times, statistic.filled(), n);
+                let mark = (times > 1.0).then_some(Mark::FewValues { more_s });
+                Estimate { value: Some(value), interval: Some(interval), n, mark }
+            }
             Err(effective) => {
                 let more_s = self.more_s(effective, statistic.filled(), n);
                 let few = statistic.carriers().is_some_and(|carriers| carriers < CARRIERS_MIN);
@@ -117,7 +123,7 @@ impl<'a> Estimator<'a> {
     /// Seconds that the run would have to go on for: independent blocks grow as it does.
     fn more_s(&self, effective: f64, filled: usize, n: u64) -> Option<f64> {
         let (start, end) = self.summary.span()?;
-        let more = (end - start) as f64 / 1e9 * (EFFECTIVE_MIN / effective - 1.0);
+        let more = (end - start) as f64 / 1e9 * (BLOCKS_MIN / effective - 1.0);
         ((filled > 1 || n < 2) && more.is_finite()).then_some(more)
     }
 
@@ -127,7 +133,7 @@ impl<'a> Estimator<'a> {
         let mut sketches = sketches.clone();
         sketches.beside(&mut blocks);
         let above: Vec<u32> = blocks.blocks().iter().map(|block| block.failed as u32).collect();
-        self.judge(value, n, Scale::Log, &Tower::new(&sketches, &above).percentile(p))
+        self.judge(value, n, &Tower::new(&sketches, &above).percentile(p))
     }
 
     fn rate(&self) -> Option<Quotient> {
@@ -165,7 +171,7 @@ impl<'a> Estimator<'a> {
             let interval = Some(never(value, n));
             return Estimate { value: Some(value), interval, n, mark: Some(Mark::NoneSeen) };
         }
-        self.judge(value, n, Scale::Odds, &quotient)
+        self.judge(value, n, &quotient)
     }
 
     fn concurrency(&self) -> Option<Quotient> {

@@ -1,7 +1,8 @@
 //! `Quotient`, `Quantile`: the two kinds of statistics that are made of blocks. Means, rates and shares
 //! are quotients of sums, percentiles come from sketches.
 
-use super::resample::BlockStatistic;
+use super::estimate::Interval;
+use super::resample::{BlockStatistic, worth};
 use super::sketch::{Sketch, SketchBlocks};
 
 /// One sum over another: values over their count, tokens over seconds, failures over requests.
@@ -84,6 +85,13 @@ impl BlockStatistic for Quotient {
                 Some(parts.min(kish(rest)))
             }
         }
+    }
+
+    /// Nothing of what is counted or measured is below 0, and no share above 1.
+    fn ends(&self, value: f64, down: f64, up: f64) -> Interval {
+        let wholes: f64 = self.wholes.iter().sum();
+        let most = if self.rare == Rare::PartsOrRest { 1.0 } else { f64::INFINITY };
+        Interval { low: (value - down / wholes).max(0.0), high: (value + up / wholes).min(most) }
     }
 }
 
@@ -226,15 +234,41 @@ impl BlockStatistic for Quantile<'_> {
         (0..self.tower.blocks).filter(|block| self.tower.count(*block) > 0).count()
     }
 
-    /// Those with values beyond it.
-    fn carriers(&self) -> Option<f64> {
-        let above = |(pull, block): (f64, usize)| {
-            let count = f64::from(self.tower.count(block));
-            // The pull is what a block has below the percentile, less than its share.
-            let beyond = count * (1.0 - self.share) + pull;
-            if self.share < 0.5 { count - beyond } else { beyond }
-        };
-        Some(kish(self.influence().into_iter().zip(0..).map(above)))
+    /// A tail is made by bursts, of which a run that saw few looks calm: what lies beyond a percentile
+    /// resembles its neighbours no less than what lies beyond a lower one, of which there is more.
+    fn widened(&self) -> f64 {
+        let lower = Quantile { share: (1.0 - LOWER * (1.0 - self.share)).max(0.5), ..*self };
+        if lower.share >= self.share {
+            return 1.0;
+        }
+        let widened = (lower.design_effect() / self.design_effect()).sqrt();
+        if widened.is_finite() { widened.max(1.0) } else { 1.0 }
+    }
+
+    /// Between values that other shares exceed; as far as the value is off those, they are.
+    fn ends(&self, value: f64, down: f64, up: f64) -> Interval {
+        let ones = vec![1; self.tower.blocks];
+        let n = self.tower.total(&ones) as f64;
+        let at = |share: f64| Quantile { share, ..*self }.of(&ones);
+        let ratio = self.of(&ones).map_or(1.0, |whole| if whole > 0.0 { value / whole } else { 1.0 });
+        let low = at(self.share - down / n).filter(|_| self.share > down / n).unwrap_or(0.0);
+        let high = at(self.share + up / n).filter(|_| self.has_end(up)).unwrap_or(f64::INFINITY);
+        Interval { low: low * ratio, high: high * ratio }
+    }
+
+    /// Whether more than a value is left beyond it.
+    fn has_end(&self, up: f64) -> bool {
+        self.tower.total(&vec![1; self.tower.blocks]) as f64 * (1.0 - self.share) - up > 1.0
+    }
+}
+
+/// Beyond the lower percentile that a higher one is laid beside lie so many times more values.
+const LOWER: f64 = 4.0;
+
+impl Quantile<'_> {
+    /// The variance of the share of values beyond it over that of as many independent values (Kish 1965).
+    fn design_effect(&self) -> f64 {
+        worth(&self.influence(), self.filled()).variance() / (self.share * (1.0 - self.share))
     }
 }
 

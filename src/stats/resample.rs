@@ -1,21 +1,26 @@
-//! `Resamples`: how far chance may have moved a statistic, by drawing its blocks of time again.
+//! `interval`: how far chance may have moved a number of one run; `Resamples`: draws of its blocks of time.
 //!
-//! A run is cut into blocks (`blocks`), and 400 runs are made of as many blocks, drawn with replacement
-//! (Efron and Tibshirani 1993, chapter 8): the statistic of each says how else it could have come out.
-//! Three things make such an interval too short, and each is made good for what it is:
+//! A run is cut into blocks (`blocks`); by how much each of them pulls a number away says how else it
+//! could have come out. Of one number the draws need not be made: a sum of pulls is what each draw would
+//! give, so that its variance and its skewness, to which any number of draws tends, are known without
+//! them. What compares two runs draws (`versus`). Four things make a plain interval miss:
 //!
 //! - Neighbouring blocks resemble each other. The variance is widened by their autocorrelation, as in
 //!   the method of batch means (Law 2015, section 9.5.3): by (1 + r) / (1 - r), or by what sums of four
-//!   neighbours vary more than four do, whichever is more.
+//!   and of eight neighbours vary more than as many blocks do, whichever is most.
 //! - The variance itself is an estimate from few blocks. Student's t stands in for the normal
 //!   distribution, with the degrees of freedom that the blocks are worth: as many as they are
 //!   independent, and fewer where few of them carry most of the variance (Satterthwaite's, by kurtosis).
-//! - Times are skewed. Intervals of what is positive are made of logarithms, those of shares of
-//!   log-odds: there the distance that chance moves a value depends least on the value.
+//! - Queues are skewed: a run that happens to see few bursts has a low mean and a small variance at once.
+//!   Hall's transformation (1992, "On the removal of skewness by transformation") takes that out, so
+//!   that an interval reaches further up than down.
+//! - Percentiles are asked for by the share of values beyond them (Woodruff 1952): the interval lies
+//!   between the values that slightly more and slightly fewer of them exceed.
 //!
-//! Below [`EFFECTIVE_MIN`] independent blocks there is no interval, and the reply is how many there are.
 //! What makes variance large must not withhold an interval by itself: runs that happen to see no burst
-//! look calm, and would be the ones that are left.
+//! look calm, and would be the ones that are left. So there is one from [`BLOCKS_MIN`] blocks on, wide
+//! where neighbours are alike, and none only where hardly any of them is independent. Of a percentile
+//! whose tail is a few bursts the upper end is not known; the lower end is.
 
 use super::estimate::Interval;
 
@@ -24,20 +29,28 @@ use super::estimate::Interval;
 pub const RESAMPLES: usize = 400;
 
 /// Below this a variance is itself known to no better than a third, and an autocorrelation hardly at all.
-pub const EFFECTIVE_MIN: f64 = 20.0;
+pub const BLOCKS_MIN: f64 = 20.0;
 
-/// So many stretches of a run must hold what lies beyond a percentile: bursts of a queue make its tail,
-/// and how often they come is not known from a few of them.
+/// So many of the blocks must be independent of each other. More would leave too few runs, and the wrong
+/// ones: of 1,000 queues at 90 % of their load that lasted 25 of their relaxation times, intervals of the
+/// mean that twenty independent blocks let pass held the truth in 69, those that four let pass in 94 of 100.
+pub const INDEPENDENT_MIN: f64 = 4.0;
+
+/// So many stretches of a run must hold what a share or a rate counts: how often it comes is not known
+/// from a few of them.
 pub const CARRIERS_MIN: f64 = 10.0;
 
-/// Neighbours whose sums are looked at: the shortest that see what outlasts the next block.
-const TOGETHER: usize = 4;
+/// Neighbours whose sums are looked at: they see what outlasts the next block.
+const TOGETHER: [usize; 2] = [4, 8];
 
 /// Every interval of every run is drawn with these numbers: the same records give the same interval.
 const SEED: u64 = 0x5EED_0F81_0C45;
 
 /// The 97.5th percentile of the normal distribution.
 const Z: f64 = 1.959_964;
+
+/// A skewness beyond this says that one block makes it all, and no more.
+const SKEWNESS_MAX: f64 = 2.0;
 
 /// A normal distribution's kurtosis.
 const NORMAL_KURTOSIS: f64 = 3.0;
@@ -115,35 +128,19 @@ pub trait BlockStatistic {
     fn carriers(&self) -> Option<f64> {
         None
     }
-}
 
-/// Where distances are measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
-    /// As they are: differences.
-    Plain,
-    /// By ratio: times, rates, lengths, and what is positive.
-    Log,
-    /// By odds: shares from 0 to 1.
-    Odds,
-}
-
-impl Scale {
-    fn to(self, value: f64) -> f64 {
-        match self {
-            Scale::Plain => value,
-            Scale::Log => value.ln(),
-            Scale::Odds => (value / (1.0 - value)).ln(),
-        }
+    /// By how much its error is greater than its pulls say. 1: not at all.
+    fn widened(&self) -> f64 {
+        1.0
     }
 
-    fn back(self, value: f64) -> f64 {
-        match self {
-            Scale::Plain => value,
-            Scale::Log => value.exp(),
-            // Of the greater infinity the quotient would be none.
-            Scale::Odds => 1.0 / (1.0 + (-value).exp()),
-        }
+    /// The ends of the interval around its value, where the sum of all pulls may be too small by `down`
+    /// and too large by `up`.
+    fn ends(&self, value: f64, down: f64, up: f64) -> Interval;
+
+    /// Whether there is an upper end where the sum of all pulls may be too large by so much.
+    fn has_end(&self, _up: f64) -> bool {
+        true
     }
 }
 
@@ -156,6 +153,10 @@ pub struct Worth {
     pub freedom: f64,
     /// The variance of a mean is so many times that of independent blocks.
     pub inflation: f64,
+    /// Standard error of the sum of all pulls.
+    error: f64,
+    /// Of that sum.
+    skewness: f64,
 }
 
 /// How many independent blocks these are worth, by what each adds to a statistic.
@@ -167,65 +168,94 @@ pub fn worth(influence: &[f64], filled: usize) -> Worth {
     let size = influence.iter().fold(0.0, |most: f64, pull| most.max(pull.abs()));
     if influence.len() < 4 || spread.is_nan() || spread <= (size * 1e-9).powi(2) {
         // Every block says the same, so that each is worth one.
-        return Worth { effective: filled as f64, freedom: filled as f64, inflation: 1.0 };
+        let blocks = filled as f64;
+        return Worth { effective: blocks, freedom: blocks, inflation: 1.0, error: 0.0, skewness: 0.0 };
     }
     let shared: f64 = influence.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
     // A short series understates it by (1 + 3 r) / n (Kendall 1954).
     let r = ((shared / spread + 1.0) / (n - 3.0)).clamp(0.0, 0.99);
-    let inflation = ((1.0 + r) / (1.0 - r)).max(of_sums(influence, mean, spread));
+    let sums = TOGETHER.map(|together| of_sums(influence, together, mean, spread));
+    let inflation = sums.into_iter().fold((1.0 + r) / (1.0 - r), f64::max);
     // The variance of a variance is (kurtosis - 1) / n of its square: 2 / n where it is normal.
     let kurtosis = moment(4) / (spread * spread);
     let even = ((NORMAL_KURTOSIS - 1.0) / (kurtosis - 1.0)).min(1.0);
     let effective = (n / inflation).min(filled as f64);
-    Worth { effective, freedom: effective * even, inflation }
+    let error = n * (spread / (n - 1.0) * inflation).sqrt();
+    // Neighbours that are alike add their third moments as they add their variances, and once more.
+    let skewness = moment(3) / spread.powf(1.5) * (inflation / n).sqrt();
+    let skewness = skewness.clamp(-SKEWNESS_MAX, SKEWNESS_MAX);
+    Worth { effective, freedom: effective * even, inflation, error, skewness }
 }
 
-/// The variance of sums of neighbours over that of as many independent blocks; 1 at least.
-fn of_sums(influence: &[f64], mean: f64, spread: f64) -> f64 {
-    let (n, m) = (influence.len() as f64, TOGETHER as f64);
-    let sums = influence.windows(TOGETHER).map(|few| few.iter().map(|pull| pull - mean).sum::<f64>());
-    let count = influence.len().saturating_sub(TOGETHER - 1).max(1) as f64;
+impl Worth {
+    /// Of the sum of all pulls.
+    pub fn variance(&self) -> f64 {
+        self.error * self.error
+    }
+
+    /// The same of a run that is so many times as long, as part of what it has more.
+    fn after(self, times: f64) -> Worth {
+        Worth { error: self.error / times.sqrt(), skewness: self.skewness / times.sqrt(), ..self }
+    }
+
+    /// By how much the sum of all pulls may be too large, and too small, in 95 of 100 runs; where all of
+    /// them are greater by `widened`.
+    fn reach(&self, widened: f64) -> (f64, f64) {
+        let t = student(self.freedom - 1.0);
+        let error = self.error * widened;
+        (error * unskewed(t, self.skewness), -error * unskewed(-t, self.skewness))
+    }
+}
+
+/// Where a sum of this skewness lies, in standard errors, when its transform by Hall's cubic lies at `x`.
+fn unskewed(x: f64, skewness: f64) -> f64 {
+    if skewness.abs() < 1e-3 {
+        return x;
+    }
+    3.0 / skewness * ((1.0 + skewness * (x - skewness / 6.0)).cbrt() - 1.0)
+}
+
+/// The variance of sums of so many neighbours over that of as many independent blocks.
+fn of_sums(influence: &[f64], together: usize, mean: f64, spread: f64) -> f64 {
+    let (n, m) = (influence.len() as f64, together as f64);
+    let sums = influence.windows(together).map(|few| few.iter().map(|pull| pull - mean).sum::<f64>());
+    let count = (influence.len() + 1).saturating_sub(together).max(1) as f64;
     // All pulls together are nothing, so that sums of them are smaller than those of other runs.
     let variance = sums.map(|sum| sum * sum).sum::<f64>() / count / (1.0 - m / n).max(0.1);
-    (variance / (m * spread)).max(1.0)
+    variance / (m * spread)
+}
+
+/// Lengths that are tried, up to 50,000 times as long.
+const TRIED: i32 = 50;
+
+/// An interval, and what it would take to have all of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// Without an upper end where that is infinite.
+    pub interval: Interval,
+    /// How many times as long the run must be to have an upper end; 1 where there is one.
+    pub times: f64,
 }
 
 /// The interval of a statistic around its value, which is that of the whole run. Where the blocks are too
-/// few for one: how many of the [`EFFECTIVE_MIN`] there are.
-pub fn interval(
-    statistic: &impl BlockStatistic,
-    value: f64,
-    scale: Scale,
-    resamples: &Resamples,
-) -> Result<Interval, f64> {
+/// few for one: how many of the [`BLOCKS_MIN`] there are.
+pub fn interval(statistic: &impl BlockStatistic, value: f64) -> Result<Found, f64> {
     let worth = worth(&statistic.influence(), statistic.filled());
-    let carried = statistic.carriers().map_or(1.0, |carriers| (carriers / CARRIERS_MIN).min(1.0));
-    if worth.effective < EFFECTIVE_MIN || carried < 1.0 {
-        return Err(worth.effective.min(EFFECTIVE_MIN * carried));
+    let independent = BLOCKS_MIN / INDEPENDENT_MIN * worth.effective;
+    let carried = BLOCKS_MIN / CARRIERS_MIN * statistic.carriers().unwrap_or(CARRIERS_MIN);
+    let blocks = independent.min(carried).min(statistic.filled() as f64);
+    if blocks < BLOCKS_MIN
+        || statistic.of(&vec![1; statistic.blocks()]).is_none_or(|whole| !whole.is_finite())
+    {
+        return Err(blocks.min(BLOCKS_MIN));
     }
-    let whole = statistic.of(&vec![1; statistic.blocks()]).ok_or(worth.effective)?;
-    let scale = if whole > 0.0 && value > 0.0 { scale } else { Scale::Plain };
-    let centre = scale.to(whole);
-    let mut moves: Vec<f64> = resamples
-        .runs()
-        .filter_map(|times| statistic.of(times))
-        .map(|drawn| scale.to(drawn) - centre)
-        .collect();
-    if moves.len() < RESAMPLES / 2 || !centre.is_finite() {
-        return Err(worth.effective);
-    }
-    moves.sort_unstable_by(f64::total_cmp);
-    let n = statistic.blocks() as f64;
-    let wider = student(worth.freedom - 1.0) / Z * (worth.inflation * n / (n - 1.0)).sqrt();
-    let at = |share: f64| scale.back(scale.to(value) + wider * quantile(&moves, share));
-    Ok(Interval { low: at(0.025).min(value), high: at(0.975).max(value) })
-}
-
-/// Of sorted values.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    if below == above { below } else { below + (above - below) * place.fract() }
+    let widened = statistic.widened();
+    let (too_large, too_small) = worth.reach(widened);
+    let Interval { low, high } = statistic.ends(value, too_large, too_small);
+    let interval = Interval { low: low.min(value), high: high.max(value) };
+    let has_end = |times: &f64| statistic.has_end(worth.after(*times).reach(widened).1);
+    let mut lengths = (0..TRIED).map(|step| 1.25_f64.powi(step));
+    Ok(Found { interval, times: lengths.find(has_end).unwrap_or(f64::INFINITY) })
 }
 
 /// The 97.5th percentile of Student's t, by its expansion (Abramowitz and Stegun 26.7.5): right to a

@@ -135,7 +135,9 @@ impl Condition {
             (_, Some(Mark::NotSteady)) => value_holds.filter(|holds| !holds),
             (Some(interval), _) => {
                 let [low, high] = [interval.low, interval.high].map(|end| self.op.compares(end, self.bound));
-                (low == high).then_some(low)
+                let few = matches!(estimate.mark, Some(Mark::FewValues { .. }));
+                // An upper end that is not known decides nothing.
+                if low == high { Some(low) } else { value_holds.filter(|_| few) }
             }
             (None, _) => value_holds,
         }

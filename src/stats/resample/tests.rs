@@ -47,14 +47,14 @@ fn coverage(
 fn mean_of(sketches: &SketchBlocks) -> Result<Interval, f64> {
     let mean = Quotient::mean(sketches);
     let value = mean.of(&vec![1; mean.blocks()]).ok_or(0.0)?;
-    interval(&mean, value, Scale::Log, &Resamples::of(mean.blocks()))
+    interval(&mean, value).map(|found| found.interval)
 }
 
 fn percentile_of(sketches: &SketchBlocks, p: f64) -> Result<Interval, f64> {
     let tower = Tower::new(sketches, &[]);
     let quantile = tower.percentile(p);
     let value = quantile.of(&vec![1; quantile.blocks()]).ok_or(0.0)?;
-    interval(&quantile, value, Scale::Log, &Resamples::of(quantile.blocks()))
+    interval(&quantile, value).map(|found| found.interval)
 }
 
 /// `n` independent exponential values, one every 10 ms.
@@ -120,9 +120,46 @@ fn values_that_hardly_change_within_a_run_have_no_interval() {
 }
 
 #[test]
-fn a_percentile_with_nothing_beyond_it_has_no_interval() {
-    let (_, printed) = coverage(100, independent(200), 0.0, |s| percentile_of(s, 99.0));
-    assert_eq!(printed, 0.0);
+fn a_percentile_with_hardly_anything_beyond_it_has_a_lower_end_and_no_upper_one() {
+    for trial in 0..100 {
+        let sketches = independent(200)(&mut Draws::of(trial));
+        let tower = Tower::new(&sketches, &[]);
+        let quantile = tower.percentile(99.0);
+        let value = quantile.of(&vec![1; quantile.blocks()]).unwrap();
+        let Found { interval, times } = interval(&quantile, value).unwrap();
+        assert!(interval.low > 0.0 && interval.low < value, "{interval:?}");
+        assert!(interval.high == f64::INFINITY && times > 1.0, "{interval:?} {times}");
+    }
+}
+
+/// What waits for one server of this load: bursts whose length is as random as their size.
+fn queue(n: i64, load: f64) -> impl Fn(&mut Draws) -> SketchBlocks {
+    move |rng| {
+        let (mut sketches, mut wait) = (SketchBlocks::default(), 0.0_f64);
+        for i in -n / 10..n {
+            wait = (wait + load * rng.exponential() - rng.exponential()).max(0.0);
+            if i >= 0 {
+                sketches.add(i * 10 * MS, 1.0 + wait);
+            }
+        }
+        sketches
+    }
+}
+
+/// The wait for one server is exponential but for those who find it idle (Kleinrock 1975, section 5.12).
+#[test]
+fn intervals_of_queues_hold_the_truth_however_few_bursts_a_run_saw() {
+    let (load, n) = (0.8_f64, 6_000);
+    let mean = 1.0 + load * load / (1.0 - load);
+    let at = |p: f64| 1.0 + load * (load / (1.0 - p / 100.0)).ln() / (1.0 - load);
+    let found = coverage(TRIALS, queue(n, load), mean, mean_of);
+    covers(found, "mean");
+    assert!(found.1 > 0.97, "{}", found.1);
+    for p in [50.0, 90.0, 99.0] {
+        let found = coverage(TRIALS, queue(n, load), at(p), |sketches| percentile_of(sketches, p));
+        covers(found, &format!("p{p}"));
+        assert!(found.1 > 0.97, "p{p}: {}", found.1);
+    }
 }
 
 #[test]
@@ -173,6 +210,9 @@ fn a_statistic_that_does_not_say_its_pulls_is_asked_without_each_block() {
         }
         fn filled(&self) -> usize {
             self.0.filled()
+        }
+        fn ends(&self, value: f64, down: f64, up: f64) -> Interval {
+            self.0.ends(value, down, up)
         }
     }
     let quotient = Quotient::mean(&independent(2_000)(&mut Draws::of(0)));

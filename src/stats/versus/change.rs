@@ -8,7 +8,9 @@ use super::needed::BLOCKS_SAFE;
 use super::student::critical;
 use crate::stats::estimate::Interval;
 use crate::stats::quotient::{Quotient, Tower};
-use crate::stats::resample::{BlockStatistic, EFFECTIVE_MIN, RESAMPLES, Resamples, Scale, interval, worth};
+use crate::stats::resample::{
+    BLOCKS_MIN, BlockStatistic, Found, INDEPENDENT_MIN, RESAMPLES, Resamples, interval, worth,
+};
 use crate::stats::sample::supports;
 use crate::stats::sketch::SketchBlocks;
 use crate::stats::statistic::Statistic;
@@ -117,11 +119,12 @@ fn drawn<S: BlockStatistic>(joint: &Joint<S>, value: f64, resamples: &Resamples)
     let worth = worth(&joint.influence(), joint.filled());
     let n = joint.blocks() as f64;
     let independent = (n / worth.inflation).min(joint.filled() as f64);
-    let few = Missing::FewBlocks { effective: independent };
+    let blocks = (BLOCKS_MIN / INDEPENDENT_MIN * independent).min(joint.filled() as f64);
+    let few = Missing::FewBlocks { effective: blocks };
     let whole = joint.of(&vec![1; joint.blocks()]).ok_or(few)?;
     let mut moves: Vec<f64> =
         resamples.runs().filter_map(|times| joint.of(times)).map(|drawn| drawn - whole).collect();
-    if independent < EFFECTIVE_MIN || moves.len() < RESAMPLES / 2 {
+    if blocks < BLOCKS_MIN || moves.len() < RESAMPLES / 2 {
         return Err(few);
     }
     moves.sort_unstable_by(f64::total_cmp);
@@ -135,9 +138,12 @@ fn drawn<S: BlockStatistic>(joint: &Joint<S>, value: f64, resamples: &Resamples)
 fn apart<S: BlockStatistic>(a: &S, b: &S, (va, vb): (f64, f64)) -> Result<Change, Missing> {
     let side = |of: &S, value: f64| -> Result<Span, Missing> {
         let freedom = worth(&of.influence(), of.filled()).effective - 1.0;
-        let Interval { low, high } = interval(of, value, Scale::Log, &Resamples::of(of.blocks()))
-            .map_err(|effective| Missing::FewBlocks { effective })?;
-        Ok(Span { value, low, high, freedom })
+        let Found { interval: Interval { low, high }, times } =
+            interval(of, value).map_err(|effective| Missing::FewBlocks { effective })?;
+        match high.is_finite() {
+            true => Ok(Span { value, low, high, freedom }),
+            false => Err(Missing::FewBlocks { effective: BLOCKS_MIN / times }),
+        }
     };
     Ok(between(side(a, va)?, side(b, vb)?))
 }
@@ -228,6 +234,11 @@ impl<S: BlockStatistic> BlockStatistic for Joint<'_, S> {
 
     fn filled(&self) -> usize {
         self.a.filled().min(self.b.filled())
+    }
+
+    /// What is drawn has its interval from its draws: see [`drawn`].
+    fn ends(&self, value: f64, down: f64, up: f64) -> Interval {
+        Interval { low: value - down, high: value + up }
     }
 }
 

@@ -9,7 +9,7 @@
 use super::change::Span;
 use super::judge::LEVEL;
 use super::student::critical;
-use crate::stats::resample::EFFECTIVE_MIN;
+use crate::stats::resample::BLOCKS_MIN;
 
 /// The 80th and the 90th percentile of the normal distribution: what is there is found in 80 of 100
 /// comparisons, and two ends of an interval hold together in as many when each does in 90.
@@ -17,7 +17,7 @@ const Z_POWER: f64 = 0.841_621;
 const Z_BOTH_ENDS: f64 = 1.281_552;
 
 /// So many independent blocks are expected where hardly a run is left with fewer than it takes.
-pub const BLOCKS_SAFE: f64 = 1.5 * EFFECTIVE_MIN;
+pub const BLOCKS_SAFE: f64 = 1.5 * BLOCKS_MIN;
 
 /// What a comparison is asked to tell.
 #[derive(Debug, Clone, Copy, PartialEq)]

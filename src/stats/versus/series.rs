@@ -5,7 +5,7 @@ use super::change::{self, Change, Missing, Span};
 use crate::record::Nanos;
 use crate::stats::gaps::GapStats;
 use crate::stats::quotient::Quotient;
-use crate::stats::resample::{BlockStatistic, Resamples, Scale, interval, worth};
+use crate::stats::resample::{BlockStatistic, interval, worth};
 use crate::stats::sketch::SketchBlocks;
 use crate::stats::statistic::Statistic;
 
@@ -155,8 +155,8 @@ fn rate(blocks: &[(f64, f64)], value: f64) -> Result<Span, Missing> {
     }
     let quotient = Quotient::new(blocks);
     let freedom = worth(&quotient.influence(), quotient.filled()).effective - 1.0;
-    let found = interval(&quotient, value, Scale::Log, &Resamples::of(quotient.blocks()));
-    let found = found.map_err(|effective| Missing::FewBlocks { effective })?;
+    let found = interval(&quotient, value);
+    let found = found.map_err(|effective| Missing::FewBlocks { effective })?.interval;
     Ok(Span { value, low: found.low, high: found.high, freedom })
 }
 
