@@ -251,13 +251,16 @@ impl Cell {
             return format!("- {rest}");
         }
         let (low, high) = wilson(self.held, self.printed);
-        let mark = if self.misses() { "!" } else { "" };
+        let mark = match () {
+            () if self.misses() => "!",
+            () if low > *WANTED.end() => "+",
+            () => "",
+        };
         format!("{mark}{:.1}±{:.1} {rest}", 100.0 * self.held(), 50.0 * (high - low))
     }
 
     fn misses(&self) -> bool {
-        let (low, high) = wilson(self.held, self.printed);
-        self.printed >= JUDGED_FROM && (high < *WANTED.start() || low > *WANTED.end())
+        self.printed >= JUDGED_FROM && wilson(self.held, self.printed).1 < *WANTED.start()
     }
 }
 

@@ -99,8 +99,8 @@ mod functions {
     /// A value with its 95 % interval: `#{ value, low, high, n, mark, why }`. `n` is how many values stand
     /// behind it. Without an interval `low` and `high` are `()`, and `mark` says why: `"few_blocks"` (too
     /// short a run), `"few_values"` (of a percentile, which may have a `low` all the same), `"not_steady"`,
-    /// or `()` of what has none: a count, a sum, a maximum. `"none_seen"`: it never happened, and the interval is what so many requests
-    /// can exclude. `why` is the same in words.
+    /// or `()` of what has none: a count, a sum, a maximum. `"none_seen"`: it never happened, and the
+    /// interval is what so many requests can exclude. `why` is the same in words.
     #[rhai_fn(volatile, return_raw)]
     pub fn ci(context: NativeCallContext, result: &mut ResultHandle, name: &str) -> Fallible<Map> {
         let lang = State::of(&context).experiment.switches.lang;
