@@ -4,7 +4,6 @@
 //! and falls out of their ratio. What is not paired is two intervals, from which that of the difference
 //! is recovered (MOVER: Zou and Donner 2008).
 
-use super::needed::BLOCKS_SAFE;
 use super::student::critical;
 use crate::stats::estimate::Interval;
 use crate::stats::quotient::{Quotient, Tower};
@@ -17,6 +16,9 @@ use crate::stats::statistic::Statistic;
 
 /// The 97.5th percentile of the normal distribution.
 const Z: f64 = 1.959_964;
+
+/// So many independent blocks are expected where hardly a run is left with fewer than it takes.
+pub const BLOCKS_SAFE: f64 = 1.5 * BLOCKS_MIN;
 
 /// A value, the interval that holds the true one in 95 of 100 cases, and the degrees of freedom behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]

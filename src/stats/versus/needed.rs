@@ -6,18 +6,14 @@
 //! is known is itself an estimate from few blocks, that is more often too small than too large: its upper
 //! limit stands in for it (Browne 1995, "On the use of a pilot sample for sample size determination").
 
-use super::change::Span;
+use super::change::{BLOCKS_SAFE, Span};
 use super::judge::LEVEL;
 use super::student::critical;
-use crate::stats::resample::BLOCKS_MIN;
 
 /// The 80th and the 90th percentile of the normal distribution: what is there is found in 80 of 100
 /// comparisons, and two ends of an interval hold together in as many when each does in 90.
 const Z_POWER: f64 = 0.841_621;
 const Z_BOTH_ENDS: f64 = 1.281_552;
-
-/// So many independent blocks are expected where hardly a run is left with fewer than it takes.
-pub const BLOCKS_SAFE: f64 = 1.5 * BLOCKS_MIN;
 
 /// What a comparison is asked to tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
