@@ -44,6 +44,8 @@ fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record 
         phase: Phase::Measured,
         session: seq,
         turn: 0,
+        tenant: None,
+        branch: None,
         class: "chat".into(),
         asked_input: Some(512),
         asked_output: 256,

@@ -451,6 +451,8 @@ mod tests {
             phase: Phase::Measured,
             session: seq,
             turn: 0,
+            tenant: None,
+            branch: None,
             class: "".into(),
             asked_input: None,
             asked_output: 8,

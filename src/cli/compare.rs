@@ -26,7 +26,7 @@ pub fn command() -> Command {
             "Requests of the same traffic are compared one by one. One run a side says that these two runs \
              differ; a verdict about a server, and exit code 99, takes at least three rounds in turn of each \
              side (--a A1 A2 A3 --b B1 B2 B3), or three earlier runs and --history.\n\
-             Exit codes: 99 worse (with --fail-if worse), 95 undecided (with --undecided fail).",
+             Exit codes: 99 worse (with --fail-if worse), 95 cannot be told (with --fail-if, or --undecided fail).",
         )
         .arg(Arg::new("first").value_name("A").help("Results folder, or FOLDER:RUN for one of its runs"))
         .arg(Arg::new("second").value_name("B").help("What is compared with it"))
@@ -51,8 +51,15 @@ pub fn command() -> Command {
                 .long("undecided")
                 .value_name("pass|fail")
                 .value_parser(["pass", "fail"])
-                .default_value("pass")
-                .help("Exit with 95 when it cannot be told: fail"),
+                .help("Exit with 95 when it cannot be told: fail [default: fail with --fail-if, else pass]"),
+        )
+        .arg(
+            Arg::new("goodput")
+                .long("goodput")
+                .value_name("KEY:MS")
+                .num_args(1..)
+                .action(ArgAction::Append)
+                .help("Requests of both sides are good within these limits [default: those of their runs]"),
         )
         .arg(
             Arg::new("metrics")
@@ -64,12 +71,21 @@ pub fn command() -> Command {
         )
         .arg(set("restarted", "Each run was made on a server that was started for it: no turns are needed"))
         .arg(set("history", "A is the past: its last ten runs, and how much they varied"))
+        .arg(set("plan", "Say how long each side must be to show a difference of the margin; B may be left out"))
         .arg(
             Arg::new("save")
                 .long("save")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .help("The picture, .png or .svg [default: charts/compare_<A>.png in the folder of B]"),
+        )
+        .arg(
+            Arg::new("theme")
+                .long("theme")
+                .value_name("THEME")
+                .value_parser(["light", "dark"])
+                .default_value("light")
+                .help("Colours of the picture, for paper or for a dark slide"),
         )
         .arg(
             Arg::new("out")
@@ -90,28 +106,41 @@ pub fn command() -> Command {
 
 pub fn run(found: &ArgMatches, host: &Host) -> Result<()> {
     let switches = flags::switches(found, host)?;
-    let [a, b] = sides(found)?;
+    let plan = found.get_flag("plan");
+    let [a, b] = sides(found, plan)?;
     let metrics = found.get_many::<String>("metrics").into_iter().flatten();
     let metrics = metrics.map(|text| compare::name(text.trim())).collect::<std::result::Result<_, _>>();
-    let wanted = Comparison {
-        a,
-        b,
-        results: switches.results(host),
+    let fail_if_worse = found.get_one::<Option<f64>>("fail-if").copied();
+    let undecided = found.get_one::<String>("undecided");
+    let limits: Vec<&String> = found.get_many::<String>("goodput").into_iter().flatten().collect();
+    let goals = compare::goals(&limits).map_err(|told| Error::usage(format!("--goodput: {told}")))?;
+    let how = Comparison {
         margin: found.get_one::<f64>("margin").copied(),
-        fail_if_worse: found.get_one::<Option<f64>>("fail-if").copied(),
-        undecided_fails: found.get_one::<String>("undecided").is_some_and(|what| what == "fail"),
+        fail_if_worse,
         restarted: found.get_flag("restarted"),
         history: found.get_flag("history"),
         metrics: metrics.map_err(|told| Error::usage(format!("--metrics: {told}")))?,
-        save: found.get_one::<PathBuf>("save").cloned(),
+        goals,
+        alone: false,
         lang: switches.lang,
+    };
+    let wanted = compare::Command {
+        a,
+        b,
+        results: switches.results(host),
+        plan,
+        how,
+        // Who asks for a gate is not served by one that lets through what it cannot tell.
+        undecided_fails: undecided.map_or(fail_if_worse.is_some(), |what| what == "fail"),
+        save: found.get_one::<PathBuf>("save").cloned(),
+        dark: found.get_one::<String>("theme").is_some_and(|theme| theme == "dark"),
         quiet: switches.quiet,
     };
     compare::run(&wanted, host)
 }
 
-/// Both sides: by place, or by flag.
-fn sides(found: &ArgMatches) -> Result<[Vec<String>; 2]> {
+/// Both sides: by place, or by flag; `alone`: the second may be empty.
+fn sides(found: &ArgMatches, alone: bool) -> Result<[Vec<String>; 2]> {
     let many = |name: &str| -> Vec<String> {
         found.get_many::<String>(name).into_iter().flatten().cloned().collect()
     };
@@ -122,7 +151,7 @@ fn sides(found: &ArgMatches) -> Result<[Vec<String>; 2]> {
             side.extend(placed.next());
         }
     }
-    let error = match (placed.next(), a.is_empty() || b.is_empty()) {
+    let error = match (placed.next(), a.is_empty() || b.is_empty() && !alone) {
         (Some(more), _) => format!("compare: {more:?} is of neither side"),
         (None, true) => "compare: two results are compared".to_string(),
         (None, false) => return Ok([a, b]),
@@ -169,7 +198,7 @@ mod tests {
     fn a_side_is_a_place_or_a_flag() {
         let sides = |line: &[&str]| {
             let line = std::iter::once("compare").chain(line.iter().copied());
-            sides(&command().try_get_matches_from(line).expect("flags"))
+            sides(&command().try_get_matches_from(line).expect("flags"), false)
         };
         let of = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect::<Vec<_>>();
         assert_eq!(sides(&["x", "y"]).unwrap(), [of(&["x"]), of(&["y"])]);

@@ -46,6 +46,8 @@ impl OutgoingRequest {
             phase: self.phase,
             session: self.request.session,
             turn: self.request.turn,
+            tenant: None,
+            branch: None,
             class: self.request.class,
             asked_input: self.request.asked_input,
             asked_output: self.request.max_tokens,

@@ -136,6 +136,8 @@ pub fn add_run(
     run.insert("warmup".into(), format!("{:?}", plan.warmup).to_lowercase().into());
     let limits = plan.slo.iter().flat_map(|slo| &slo.limits);
     run.insert("slo".into(), limits.map(|limit| json!({ "metric": limit.metric, "ms": limit.ms })).collect());
+    let from_sent = plan.slo.as_ref().is_some_and(|slo| slo.from_sent);
+    run.insert("slo_from".into(), if from_sent { "sent" } else { "planned" }.into());
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
     run.insert("plan_hash".into(), cell_plan::hash(&plan.definition).into());
     run.insert("plan".into(), Value::Object(plan.definition.clone()));

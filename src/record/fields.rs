@@ -26,12 +26,14 @@ impl Fields {
     /// `error` and `finish`.
     pub const WORDS: Fields = Fields(128);
     pub const TEXT: Fields = Fields(256);
+    /// `tenant` and `branch`: what tells requests of one number apart.
+    pub const BELONGS: Fields = Fields(512);
 
     /// What the latencies of a reply are computed from.
     pub const LATENCIES: Fields = Fields::TIMES.with(Fields::EVENTS);
     /// What its number of output tokens is computed from, and when they came.
     pub const OUTPUT: Fields = Fields::LATENCIES.with(Fields::COUNTS).with(Fields::EVENT_TOKENS);
-    pub const ALL: Fields = Fields(511);
+    pub const ALL: Fields = Fields(1023);
 
     pub const fn with(self, other: Fields) -> Fields {
         Fields(self.0 | other.0)
@@ -51,6 +53,8 @@ impl Record {
             phase: Phase::Measured,
             session: 0,
             turn: 0,
+            tenant: None,
+            branch: None,
             class: "".into(),
             asked_input: None,
             asked_output: 0,
@@ -91,6 +95,8 @@ impl Record {
             phase: self.phase,
             session: self.session,
             turn: self.turn,
+            tenant: self.tenant.clone().filter(|_| has(Fields::BELONGS)),
+            branch: self.branch.filter(|_| has(Fields::BELONGS)),
             class: self.class.clone(),
             streamed: self.streamed,
             outcome: self.outcome,
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn every_field_is_in_all_of_them_and_none_in_none() {
         let mut each = Fields::NONE;
-        for bit in 0..9 {
+        for bit in 0..10 {
             assert!(Fields::ALL.has(Fields(1 << bit)) && !each.has(Fields(1 << bit)));
             each = each.with(Fields(1 << bit));
         }

@@ -90,6 +90,10 @@ pub struct Record {
     pub phase: Phase,
     pub session: u64,
     pub turn: u32,
+    /// For whom, where a load has several.
+    pub tenant: Option<Arc<str>>,
+    /// Which of several ways on from its parent.
+    pub branch: Option<u32>,
     pub class: Arc<str>,
     /// Input tokens that the workload asked for, before BOS and chat template.
     pub asked_input: Option<u32>,

@@ -76,6 +76,8 @@ mod tests {
             phase: Phase::Measured,
             session: 1,
             turn: 0,
+            tenant: None,
+            branch: None,
             class: "".into(),
             asked_input: None,
             asked_output: 3,

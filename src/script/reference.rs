@@ -40,7 +40,7 @@ struct Chapter {
     register: fn(&mut Engine, &Arc<State>),
 }
 
-const CHAPTERS: [Chapter; 19] = [
+const CHAPTERS: [Chapter; 20] = [
     Chapter { title: "Parameters", handle: "", register: bind::param::register },
     Chapter { title: "Targets", handle: "target", register: bind::target::register },
     Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
@@ -50,6 +50,7 @@ const CHAPTERS: [Chapter; 19] = [
     Chapter { title: "Results", handle: "result", register: bind::result::register },
     Chapter { title: "Accuracy", handle: "result", register: bind::accuracy::register },
     Chapter { title: "Sweeps", handle: "sweep", register: bind::sweep::register },
+    Chapter { title: "Comparisons", handle: "comparison", register: bind::comparison::register },
     Chapter { title: "Single requests", handle: "response", register: bind::request::register },
     Chapter { title: "Output and verdicts", handle: "", register: bind::output::register },
     Chapter { title: "Charts", handle: "chart", register: bind::chart::register },
@@ -242,7 +243,7 @@ fn argument(metadata: &FuncMetadata, index: usize) -> String {
 
 /// A type in the words of a script author; `None` where any value will do.
 fn type_name(id: TypeId) -> Option<&'static str> {
-    let types: [(TypeId, &str); 17] = [
+    let types: [(TypeId, &str); 18] = [
         (TypeId::of::<i64>(), "int"),
         (TypeId::of::<f64>(), "float"),
         (TypeId::of::<bool>(), "bool"),
@@ -255,6 +256,7 @@ fn type_name(id: TypeId) -> Option<&'static str> {
         (TypeId::of::<bind::request::RequestHandle>(), "response"),
         (TypeId::of::<bind::chart::ChartHandle>(), "chart"),
         (TypeId::of::<bind::sweep::Sweep>(), "sweep"),
+        (TypeId::of::<bind::comparison::Compared>(), "comparison"),
         (TypeId::of::<bind::random::Random>(), "rng"),
         (TypeId::of::<crate::schedule::Shape>(), "arrivals"),
         (TypeId::of::<crate::stats::Slo>(), "slo"),
@@ -278,6 +280,7 @@ fn returned(kind: &str) -> String {
         "Length" => "length".into(),
         "WorkloadSource" => "workload".into(),
         "Sweep" => "sweep".into(),
+        "Compared" => "comparison".into(),
         "Slo" => "slo".into(),
         "Secret" => "secret".into(),
         "Random" => "rng".into(),

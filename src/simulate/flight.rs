@@ -49,6 +49,8 @@ impl Flight {
             phase: leaving.phase,
             session: request.session,
             turn: request.turn,
+            tenant: None,
+            branch: None,
             class: request.class,
             asked_input: request.asked_input,
             asked_output: request.max_tokens,

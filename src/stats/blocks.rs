@@ -80,6 +80,12 @@ impl<B: Joins> TimeBlocks<B> {
         (self.first + place as i64).saturating_mul(self.width())
     }
 
+    /// The same stretches of time with something else in them: `make` is told the place of each.
+    pub fn with<C: Joins>(&self, make: impl Fn(usize, &B) -> C) -> TimeBlocks<C> {
+        let blocks = self.blocks.iter().enumerate().map(|(place, block)| make(place, block)).collect();
+        TimeBlocks { doublings: self.doublings, first: self.first, blocks }
+    }
+
     /// Adds what another part of the same run has.
     pub fn merge(&mut self, other: &TimeBlocks<B>) {
         if other.blocks.is_empty() {

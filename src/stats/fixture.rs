@@ -21,6 +21,8 @@ pub fn reply(seq: u64, at_ms: Nanos) -> FixtureReply {
         phase: Phase::Measured,
         session: seq,
         turn: 0,
+        tenant: None,
+        branch: None,
         class: "".into(),
         asked_input: None,
         asked_output: 4,

@@ -18,6 +18,7 @@ pub(super) type Broken = String;
 /// [`Fields`].
 pub(super) struct DecodedRows<'a> {
     who: Who<'a>,
+    belongs: Option<Belongs<'a>>,
     times: Option<Times<'a>>,
     way: Option<Way<'a>>,
     counts: Option<ColumnCounts<'a>>,
@@ -39,6 +40,12 @@ struct Who<'a> {
     class: &'a StringArray,
     outcome: &'a StringArray,
     streamed: &'a BooleanArray,
+}
+
+/// Columns that older files do not have.
+struct Belongs<'a> {
+    tenant: Option<&'a StringArray>,
+    branch: Option<&'a Int64Array>,
 }
 
 struct Times<'a> {
@@ -94,7 +101,7 @@ enum Whole<'a> {
     Old16(&'a UInt16Array),
 }
 
-/// Classes that were seen, so that all records of a class share its text.
+/// Classes and tenants that were seen, so that all records of one share its text.
 #[derive(Default)]
 pub(super) struct Classes(HashMap<String, Arc<str>>);
 
@@ -104,6 +111,7 @@ impl<'a> DecodedRows<'a> {
         let texts = |of: Fields, name: &str| has(of).map(|()| column(batch, name)).transpose();
         Ok(DecodedRows {
             who: Who::new(batch)?,
+            belongs: has(Fields::BELONGS).map(|()| Belongs::new(batch)).transpose()?,
             times: has(Fields::TIMES).map(|()| Times::new(batch)).transpose()?,
             way: has(Fields::WAY).map(|()| Way::new(batch)).transpose()?,
             counts: has(Fields::COUNTS).map(|()| ColumnCounts::new(batch)).transpose()?,
@@ -126,6 +134,9 @@ impl<'a> DecodedRows<'a> {
     /// Writes row `i` over what was in `record`, of which the fields that nobody wants stay as they are.
     pub(super) fn fill(&self, i: usize, record: &mut Record, classes: &mut Classes) -> Result<(), Broken> {
         self.who.fill(i, record, classes)?;
+        if let Some(belongs) = &self.belongs {
+            belongs.fill(i, record, classes)?;
+        }
         if let Some(times) = &self.times {
             times.fill(i, &mut record.timeline);
         }
@@ -204,6 +215,19 @@ impl<'a> Who<'a> {
         record.outcome = Outcome::from_name(self.outcome.value(i))
             .ok_or_else(|| format!("unknown outcome \"{}\"", self.outcome.value(i)))?;
         record.streamed = self.streamed.value(i);
+        Ok(())
+    }
+}
+
+impl<'a> Belongs<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Belongs<'a>, Broken> {
+        Ok(Belongs { tenant: newer(batch, "tenant")?, branch: newer(batch, "branch")? })
+    }
+
+    fn fill(&self, i: usize, record: &mut Record, texts: &mut Classes) -> Result<(), Broken> {
+        let tenant = self.tenant.filter(|tenant| tenant.is_valid(i));
+        record.tenant = tenant.map(|tenant| texts.share(tenant.value(i)));
+        record.branch = self.branch.map(|branch| optional(branch, i)).transpose()?.flatten();
         Ok(())
     }
 }
@@ -471,6 +495,7 @@ mod tests {
             Fields::ID,
             Fields::WORDS,
             Fields::TEXT,
+            Fields::BELONGS,
             Fields::OUTPUT,
             Fields::ALL,
         ];

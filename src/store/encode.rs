@@ -40,7 +40,7 @@ fn who(columns: &mut Columns, of: &RunIdentity, records: &[Record]) {
         ("run", words(records, |_| Some(&of.run))),
         ("cell", words(records, |_| Some(&of.cell))),
         ("traffic", words(records, |_| Some(&of.traffic))),
-        ("tenant", words(records, |_| None)),
+        ("tenant", words(records, |r| r.tenant.as_deref())),
         ("server", words(records, |_| None)),
         ("class", words(records, |r| Some(&r.class))),
         ("seq", whole(records, |r| r.seq as i64)),
@@ -49,7 +49,7 @@ fn who(columns: &mut Columns, of: &RunIdentity, records: &[Record]) {
         ("session", whole(records, |r| r.session as i64)),
         ("turn", whole(records, |r| i64::from(r.turn))),
         ("parent", number()),
-        ("branch", number()),
+        ("branch", count(records, |r| r.branch)),
         ("prefix", words(records, |_| None)),
     ]);
 }

@@ -39,6 +39,8 @@ fn record(seq: u64) -> Record {
         phase: if seq < 3 { Phase::Warmup } else { Phase::Measured },
         session: seq / 2,
         turn: (seq % 2) as u32,
+        tenant: (seq % 4 == 3).then(|| "蓝".into()),
+        branch: (seq % 9 == 4).then_some(1),
         class: class.into(),
         asked_input: (!seq.is_multiple_of(3)).then_some(1_000),
         asked_output: 64,

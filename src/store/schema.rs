@@ -105,17 +105,8 @@ pub fn schema() -> SchemaRef {
 
 /// The columns that these fields of a record are rebuilt from; the others are derived, or not wanted.
 pub(super) fn raw_columns(wanted: Fields) -> impl Iterator<Item = &'static str> {
-    let not_read = [
-        "traffic",
-        "tenant",
-        "server",
-        "parent",
-        "branch",
-        "prefix",
-        "input_tokens",
-        "output_tokens",
-        "output_tokens_source",
-    ];
+    let not_read =
+        ["traffic", "server", "parent", "prefix", "input_tokens", "output_tokens", "output_tokens_source"];
     let raw = REQUEST.iter().filter(|column| !matches!(column.kind, Real | Instant));
     let raw = raw.map(|column| column.name).filter(move |name| !not_read.contains(name));
     std::iter::once("run").chain(raw.filter(move |name| wanted.has(fields(name))))
@@ -129,6 +120,7 @@ fn fields(name: &str) -> Fields {
         "event_us" | "event_kind" => Fields::EVENTS,
         "event_tokens" => Fields::EVENT_TOKENS,
         "event_bytes" => Fields::EVENT_BYTES,
+        "tenant" | "branch" => Fields::BELONGS,
         "request_id" => Fields::ID,
         "error" | "finish_reason" => Fields::WORDS,
         "text" => Fields::TEXT,

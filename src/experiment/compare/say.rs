@@ -1,12 +1,14 @@
 //! What a comparison says in words: of its sides, of pairs, of what differs, and the conclusion.
 
 use super::cell::{Cell, Differs, PairsSeen, WhyUnpaired};
-use super::numbers::Refused;
+use super::environment::Unlike;
+use super::refused::Refused;
 use super::source::{MatchedCells, Side};
 use super::table;
-use super::verdict::{OnlyRuns, Outcome};
+use super::verdict::{More, OnlyRuns, Outcome};
 use super::wanted::Comparison;
 use crate::lang::Lang;
+use crate::stats::Slo;
 use crate::stats::names::Statistic;
 use crate::stats::versus::judge::Word;
 use crate::stats::versus::rounds::Design;
@@ -38,6 +40,12 @@ pub fn unmatched_cells(matched: &MatchedCells, lang: Lang) -> Vec<String> {
 pub fn about(cells: &[Cell], wanted: &Comparison) -> Vec<String> {
     let lang = wanted.lang;
     let mut lines: Vec<String> = Vec::new();
+    // Mostly the same of all cells.
+    for line in cells.iter().flat_map(|cell| &cell.unlike).map(|unlike| of_environment(unlike, lang)) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     for cell in cells {
         let of_cell = match cells.len() {
             1 => String::new(),
@@ -45,19 +53,14 @@ pub fn about(cells: &[Cell], wanted: &Comparison) -> Vec<String> {
         };
         let mut told: Vec<String> = Vec::new();
         told.extend(cell.differs.iter().map(|differs| of_traffic(differs, lang)));
-        told.extend(cell.doubts.iter().map(|(second, run, verdict)| {
-            let side = if *second { "B" } else { "A" };
-            say(
-                lang,
-                format!("run {run:?} of {side} is not valid: {verdict}"),
-                format!("{side} 的运行 {run:?} 无效：{verdict}"),
-            )
-        }));
+        told.extend(doubts(&cell.doubts, lang));
         told.push(match &cell.pairs {
             Ok(seen) => paired(seen, lang),
             Err(why) => unpaired(why, lang),
         });
         told.extend(cell.refused.map(|refused| refusal(refused, lang)));
+        told.extend(cell.goals.as_ref().map(|goals| of_goals(goals, lang)));
+        told.extend(cell.other_goals.as_ref().map(|[a, b]| other_goals(a, b, lang)));
         for number in &cell.numbers {
             if let Some(share) = number.unequal_replies {
                 let (what, share) = (number.what.head(lang), percent(share));
@@ -72,6 +75,58 @@ pub fn about(cells: &[Cell], wanted: &Comparison) -> Vec<String> {
     }
     lines.extend(estimands(cells, lang));
     lines
+}
+
+/// Which runs are no valid measurement; several with the same verdict together.
+fn doubts(doubts: &[(bool, String, String)], lang: Lang) -> Vec<String> {
+    let mut kinds: Vec<(bool, &str, Vec<&str>)> = Vec::new();
+    for (second, run, verdict) in doubts {
+        match kinds.iter_mut().find(|kind| kind.0 == *second && kind.1 == verdict) {
+            Some(kind) => kind.2.push(run),
+            None => kinds.push((*second, verdict, vec![run])),
+        }
+    }
+    let line = |(second, verdict, runs): &(bool, &str, Vec<&str>)| {
+        let (side, n) = (if *second { "B" } else { "A" }, runs.len());
+        let (en, zh) = match runs[..] {
+            [run] => (format!("run {run:?} of {side} is"), format!("{side} 的运行 {run:?} ")),
+            _ => (format!("{n} runs of {side} are"), format!("{side} 的 {n} 个运行")),
+        };
+        match *verdict {
+            "recovered" => {
+                say(lang, format!("{en} cut off: the process was killed"), format!("{zh}未完成：进程被终止"))
+            }
+            verdict => say(lang, format!("{en} not valid: {verdict}"), format!("{zh}无效：{verdict}")),
+        }
+    };
+    kinds.iter().map(line).collect()
+}
+
+fn of_environment(unlike: &Unlike, lang: Lang) -> String {
+    let what = unlike.what(lang);
+    let [a, b] = unlike.sides.each_ref().map(|side| side.join(lang.pick(" and ", "、")));
+    say(lang, format!("{what}: A {a}, B {b}"), format!("{what}：A {a}，B {b}"))
+}
+
+fn of_goals(goals: &Slo, lang: Lang) -> String {
+    let limits = goals.limits.iter().map(|limit| format!("{} {} ms", limit.metric, limit.ms));
+    let limits = limits.collect::<Vec<_>>().join(lang.pick(", ", "，"));
+    say(lang, format!("a request is good within {limits}"), format!("有效请求：{limits} 以内"))
+}
+
+fn other_goals(a: &str, b: &str, lang: Lang) -> String {
+    let or_none = |text: &str| match text {
+        "" => lang.pick("none", "无").to_string(),
+        text => text.to_string(),
+    };
+    let (a, b) = (or_none(a), or_none(b));
+    say(
+        lang,
+        format!(
+            "goodput is not compared: the objectives of A are {a}, those of B {b}; --goodput ttft:400 sets them for both"
+        ),
+        format!("不比较有效请求：A 的目标为 {a}，B 为 {b}；--goodput ttft:400 可为两侧统一设定"),
+    )
 }
 
 fn of_traffic(differs: &Differs, lang: Lang) -> String {
@@ -163,6 +218,12 @@ fn paired(seen: &PairsSeen, lang: Lang) -> String {
 
 fn unpaired(why: &WhyUnpaired, lang: Lang) -> String {
     let because = match why {
+        WhyUnpaired::Alone => return lang.pick("not paired", "未配对").to_string(),
+        WhyUnpaired::History => {
+            return lang
+                .pick("not paired: B is compared with all of the past", "未配对：B 与全部历史比较")
+                .to_string();
+        }
         WhyUnpaired::Runs => {
             say(lang, "the sides have other numbers of runs".into(), "两侧运行数不同".into())
         }
@@ -182,11 +243,40 @@ fn unpaired(why: &WhyUnpaired, lang: Lang) -> String {
     };
     let how = match why {
         WhyUnpaired::Traffic | WhyUnpaired::NoHash => say(lang,
-            "; pairs, which tell far smaller differences, come of the same traffic: run both with the same name or `traffic`, seed, lengths and load".into(),
-            "；相同流量才能配对，可分辨小得多的差异：两侧使用相同的名称或 `traffic`、种子、长度与负载".into()),
-        _ => String::new(),
+            "pairs, which tell far smaller differences, come of the same traffic: run both with the same name or `traffic`, seed, lengths and load".into(),
+            "相同流量才能配对，可分辨小得多的差异：两侧使用相同的名称或 `traffic`、种子、长度与负载".into()),
+        WhyUnpaired::Runs => say(lang,
+            "pairs take as many runs of B as of A".into(),
+            "配对需要两侧运行数相同".into()),
+        WhyUnpaired::NotSteady => say(lang,
+            "pairs take runs that settle: a longer warm-up, or a load that the server keeps up with".into(),
+            "配对需要平稳的运行：延长预热，或采用服务器能承受的负载".into()),
+        WhyUnpaired::Unmatched(seen) => how_to_match(seen, lang),
+        WhyUnpaired::Alone | WhyUnpaired::History => String::new(),
     };
+    let how = format!("{}{how}", lang.pick("; ", "；"));
     say(lang, format!("not paired: {because}{how}"), format!("未配对：{because}{how}"))
+}
+
+/// What to do against the reason for which most requests have no partner.
+fn how_to_match(seen: &PairsSeen, lang: Lang) -> String {
+    let of = &seen.unmatched;
+    let most =
+        [of.missing, of.failed, of.asked_otherwise, of.cached_otherwise].into_iter().max().unwrap_or(0);
+    match most {
+        n if n == of.failed => say(lang,
+            "pairs take requests that both servers answer: see why they fail, or ask for less".into(),
+            "配对需要两侧都成功的请求：请查明失败原因，或降低负载".into()),
+        n if n == of.missing => say(lang,
+            "pairs take the same requests: run both as long, with the same number of requests".into(),
+            "配对需要相同的请求：两侧运行时间与请求数应相同".into()),
+        n if n == of.cached_otherwise => say(lang,
+            "pairs take the same state of the prefix cache: restart or flush both servers, or give each run fresh words".into(),
+            "配对需要前缀缓存状态相同：重启或清空两侧服务器的缓存，或每次使用新的词".into()),
+        _ => say(lang,
+            "pairs take the same lengths at the same times: the same workload, seed and load".into(),
+            "配对需要相同的长度与到达时间：相同的工作负载、种子与负载".into()),
+    }
 }
 
 fn refusal(refused: Refused, lang: Lang) -> String {
@@ -231,20 +321,28 @@ pub fn conclusion(cells: &[Cell], outcome: &Outcome, wanted: &Comparison) -> Vec
     let lang = wanted.lang;
     let mut lines = vec![headline(outcome, cells, lang)];
     lines.extend(variance(outcome, lang));
-    let more = outcome.rows.iter().filter(|row| row.word == Word::Unclear && !row.fixed_by_arrivals);
-    let more = more.filter_map(|row| row.more_s).fold(0.0, f64::max);
-    if more > 0.0 && outcome.headline == Word::Unclear {
-        let more = table::seconds(more, lang);
+    if let Some(more) = most_needed(outcome).filter(|_| outcome.headline == Word::Unclear) {
+        let more = table::more(more, lang);
         lines.push(say(
             lang,
-            format!("To tell every row takes about {more} more on each side."),
-            format!("要判断每一行，每侧约需再运行 {more}。"),
+            format!("To tell every row takes about {more} more on each side; --plan says how long for each."),
+            format!("要判断每一行，每侧约需再运行 {more}；--plan 给出每一行所需时长。"),
         ));
     }
     if let Some(why) = outcome.only_runs {
         lines.push(only_runs(why, lang));
     }
     lines
+}
+
+/// What the row takes that takes most.
+fn most_needed(outcome: &Outcome) -> Option<More> {
+    let unclear = outcome.rows.iter().filter(|row| row.word == Word::Unclear && !row.fixed_by_arrivals);
+    let size = |more: &More| match more {
+        More::Seconds(seconds) => *seconds,
+        More::Runs(runs) => *runs as f64,
+    };
+    unclear.filter_map(|row| row.more).max_by(|a, b| size(a).total_cmp(&size(b)))
 }
 
 fn headline(outcome: &Outcome, cells: &[Cell], lang: Lang) -> String {
@@ -369,5 +467,23 @@ pub fn gate_undecided(outcome: &Outcome, lang: Lang) -> String {
             "无法判定：对服务器下结论至少需要每侧三轮交替运行".into(),
         ),
         None => say(lang, "undecided: the intervals are too wide".into(), "无法判定：区间过宽".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_verdict_are_told_together() {
+        let of = |second: bool, run: &str, verdict: &str| (second, run.to_string(), verdict.to_string());
+        let told = doubts(
+            &[of(false, "a", "client_bound"), of(false, "b", "client_bound"), of(true, "c", "recovered")],
+            Lang::English,
+        );
+        assert_eq!(
+            told,
+            ["2 runs of A are not valid: client_bound", "run \"c\" of B is cut off: the process was killed"]
+        );
     }
 }

@@ -1,18 +1,40 @@
 //! `Side`: the runs that one side of a comparison is made of.
 
+use super::environment::Environment;
 use crate::error::{Error, Result, nearest};
-use crate::experiment::finished;
+use crate::experiment::part::Part;
+use crate::experiment::{finished, recover};
 use crate::host::Host;
+use crate::lang::Lang;
 use crate::stats::versus::rounds::ROUNDS_MIN;
+use crate::stats::versus::rows::Goals;
+use crate::stats::{Limit, Slo};
 use crate::store::{Folder, runs};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+
+/// One of the things that a side is made of.
+#[derive(Debug, Clone)]
+pub enum Given {
+    /// `FOLDER` or `FOLDER:RUN`; folders by path, or by the names of results folders.
+    Named(String),
+    /// A run of this process, or a part of one.
+    Run {
+        folder: PathBuf,
+        run: String,
+        part: Part,
+        /// One of the cells of a sweep.
+        of_several: bool,
+    },
+}
 
 /// A run on disk, with what its row says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOnDisk {
     pub folder: PathBuf,
     pub name: String,
+    /// Which of its rows are meant.
+    pub part: Part,
     /// Runs of one cell are repeats of each other.
     pub cell: String,
     /// When its zero was, milliseconds since 1970.
@@ -26,17 +48,30 @@ pub struct RunOnDisk {
     pub verdicts: String,
     pub asked_rate: Option<f64>,
     pub asked_concurrency: Option<f64>,
+    /// Of another tool.
+    pub imported: bool,
+    /// Its process was killed.
+    pub recovered: bool,
+    pub goals: Option<Goals>,
+    pub environment: Environment,
 }
 
 impl RunOnDisk {
-    fn of(folder: &Path, row: &Map<String, Value>) -> RunOnDisk {
+    fn of(folder: &Path, row: &Map<String, Value>, manifest: &Map<String, Value>) -> RunOnDisk {
         let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
         let whole = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or_default() as i64;
         let real = |key: &str| row.get(key).and_then(Value::as_f64);
         let name = text("run");
         let cell = Some(text("cell")).filter(|cell| !cell.is_empty());
+        let (asked_rate, asked_concurrency) = (real("asked_rate"), real("asked_concurrency"));
+        let open = asked_rate.is_some() && asked_concurrency.is_none();
         RunOnDisk {
             folder: folder.to_path_buf(),
+            part: Part::default(),
+            goals: slo(manifest, &name).map(|slo| Goals { slo, open }),
+            environment: Environment::of(manifest, row),
+            imported: text("remarks").split(',').any(|remark| remark == "imported"),
+            recovered: row.get("recovered").and_then(Value::as_bool).unwrap_or_default(),
             cell: without_repeat(&cell.unwrap_or_else(|| name.clone())),
             name,
             began_ms: whole("zero_ms"),
@@ -45,14 +80,34 @@ impl RunOnDisk {
             traffic_hash: text("traffic_hash"),
             verdict: text("verdict"),
             verdicts: text("verdicts"),
-            asked_rate: real("asked_rate"),
-            asked_concurrency: real("asked_concurrency"),
+            asked_rate,
+            asked_concurrency,
         }
+    }
+
+    /// As a sentence names it.
+    pub fn told(&self) -> String {
+        let part = self.part.name();
+        let part = if part.is_empty() { part } else { format!(", {part}") };
+        format!("the run {:?}{part} of {}", self.name, self.folder.display())
     }
 
     pub fn is_steady(&self) -> bool {
         !self.verdicts.split(',').any(|verdict| verdict.trim() == "not_steady")
     }
+}
+
+/// The objectives that a run was asked for, as its folder says.
+fn slo(manifest: &Map<String, Value>, run: &str) -> Option<Slo> {
+    let runs = manifest.get("runs")?.as_array()?;
+    let run = runs.iter().find(|one| one.get("name").and_then(Value::as_str) == Some(run))?;
+    let limit = |limit: &Value| {
+        let (metric, ms) = (limit.get("metric")?.as_str()?.to_string(), limit.get("ms")?.as_f64()?);
+        Some(Limit { metric, ms })
+    };
+    let limits: Vec<Limit> = run.get("slo")?.as_array()?.iter().filter_map(limit).collect();
+    let from_sent = run.get("slo_from").and_then(Value::as_str) == Some("sent");
+    (!limits.is_empty()).then(|| Slo { limits, from_sent, ..Slo::default() })
 }
 
 /// A batch calls the second run of a cell `..._r2`.
@@ -120,23 +175,50 @@ pub fn file_name(side: &Side) -> String {
     finished::file_name(&side.name().replace(' ', "_"))
 }
 
-/// Reads what the folders of a side say of their runs. Folders are paths, or names of results folders.
-pub fn read(texts: &[String], results: &Path, host: &Host) -> Result<Side> {
+/// Where folders are looked for, and who may read them.
+pub struct Places<'a> {
+    pub host: &'a Host,
+    /// Where they are found by their names.
+    pub results: PathBuf,
+    /// Fails for a folder that must not be read.
+    pub permits: &'a dyn Fn(&Path) -> Result<()>,
+    pub lang: Lang,
+}
+
+/// Reads what the folders of a side say of their runs. Beside it stand warnings.
+pub fn read(given: &[Given], places: &Places) -> Result<(Side, Vec<String>)> {
     let mut side = Side { runs: Vec::new(), named: true, single: true };
-    for text in texts {
-        let (folder, run) = locate(text, results, host)?;
-        side.named &= run.is_some();
-        let found = of_folder(&folder, run.as_deref())?;
+    let mut warnings = Vec::new();
+    for one in given {
+        let found = match one {
+            Given::Named(text) => {
+                let (folder, run) = locate(text, &places.results, places.host)?;
+                (places.permits)(&folder)?;
+                side.named &= run.is_some();
+                of_folder(&folder, run.as_deref(), places.lang, &mut warnings)?
+            }
+            Given::Run { folder, run, part, of_several } => {
+                side.named &= !of_several;
+                let runs = listed(folder)?;
+                let found = runs.into_iter().filter(|one| one.name == *run);
+                let found: Vec<RunOnDisk> =
+                    found.map(|one| RunOnDisk { part: part.clone(), ..one }).collect();
+                if found.is_empty() {
+                    return Err(Error::usage(format!("compare: the run {run:?} left no results")));
+                }
+                found
+            }
+        };
         side.single &= found.len() == 1;
         for run in found {
             if side.runs.contains(&run) {
-                return Err(Error::usage(format!("compare: {text:?} is named twice on one side")));
+                return Err(Error::usage(format!("compare: {} is named twice on one side", run.told())));
             }
             side.runs.push(run);
         }
     }
     side.runs.sort_by_key(|run| run.began_ms);
-    Ok(side)
+    Ok((side, warnings))
 }
 
 /// A folder, and the run behind its colon.
@@ -162,14 +244,39 @@ fn locate(text: &str, results: &Path, host: &Host) -> Result<(PathBuf, Option<St
     })
 }
 
-fn of_folder(folder: &Path, run: Option<&str>) -> Result<Vec<RunOnDisk>> {
+/// The runs of a folder, whose rows are as they are now.
+fn listed(folder: &Path) -> Result<Vec<RunOnDisk>> {
     let doing = |error: Error| error.context("compare");
-    Folder::open(folder).map_err(doing)?;
+    let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest()).map_err(doing)?;
     let rows = runs::rows(folder).map_err(doing)?;
-    let all: Vec<RunOnDisk> = rows.iter().map(|row| RunOnDisk::of(folder, row)).collect();
+    Ok(rows.iter().map(|row| RunOnDisk::of(folder, row, &manifest)).collect())
+}
+
+/// The runs of a folder. What a killed process left is completed first.
+fn of_folder(
+    folder: &Path,
+    run: Option<&str>,
+    lang: Lang,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<RunOnDisk>> {
+    let recovered = recover::recover(folder).map_err(|error| error.context("compare"))?;
+    if !recovered.is_nothing() {
+        warnings.push(lang.recovered(&folder.display().to_string(), &recovered));
+    }
+    let mut all = listed(folder)?;
+    if recovered.unwritten.is_some() {
+        let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest())?;
+        all.extend(recovered.runs.iter().map(|run| RunOnDisk::of(folder, &run.row, &manifest)));
+    }
     if all.is_empty() {
-        let told = format!("compare: {} holds no finished run", folder.display());
-        return Err(Error::usage(told));
+        let place = folder.display();
+        return Err(match recovered.live {
+            true => Error::usage(format!("compare: a run is still going on in {place}, and none has finished"))
+                .hint("wait until it has ended"),
+            false => Error::usage(format!("compare: {place} holds no finished run")).hint(
+                "name a results folder, or FOLDER:RUN for one of its runs; `rampant aggregate --list` lists them",
+            ),
+        });
     }
     let Some(wanted) = run else { return Ok(all) };
     let names = all.iter().map(|run| run.name.clone()).collect::<Vec<_>>();
@@ -187,7 +294,7 @@ fn of_folder(folder: &Path, run: Option<&str>) -> Result<Vec<RunOnDisk>> {
 pub type Runs = (Vec<RunOnDisk>, Vec<RunOnDisk>);
 
 /// The cells that both sides have, and those that only one has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MatchedCells {
     pub cells: Vec<(String, Runs)>,
     pub only_a: Vec<String>,
@@ -245,7 +352,7 @@ mod tests {
 
     fn run(folder: &str, name: &str, began_ms: i64) -> RunOnDisk {
         let row = serde_json::json!({"run": name, "zero_ms": began_ms});
-        RunOnDisk::of(Path::new(folder), row.as_object().unwrap())
+        RunOnDisk::of(Path::new(folder), row.as_object().unwrap(), &Map::new())
     }
 
     fn side(runs: Vec<RunOnDisk>, named: bool) -> Side {

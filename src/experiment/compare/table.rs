@@ -2,7 +2,7 @@
 
 use super::cell::Cell;
 use super::source::Side;
-use super::verdict::{Outcome, Row};
+use super::verdict::{More, Outcome, Row};
 use crate::chart::forest::{Forest, ForestRow};
 use crate::lang::Lang;
 use crate::stats::names::Unit;
@@ -11,7 +11,7 @@ use crate::stats::versus::judge::Word;
 use crate::stats::words::grouped;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::numbers::What;
+use super::what::What;
 
 const HEADS: [[&str; 9]; 2] = [
     ["", "A", "B", "difference", "B to A, 95 % interval", "margin", "p", "of", ""],
@@ -49,9 +49,19 @@ pub fn table(cells: &[Cell], outcome: &Outcome, lang: Lang) -> String {
     table.to_string()
 }
 
+/// As a cell.
+pub fn value(row: &Row, side: usize) -> String {
+    row.values[side].map_or_else(|| "-".into(), |value| of_unit(value, unit(row.what)))
+}
+
+/// Half of an interval: `±2.3 %`.
+pub fn plus_minus(half: f64, points: bool, lang: Lang) -> String {
+    let unit = if points { lang.pick("pt", "点") } else { "%" };
+    format!("±{} {unit}", digits(half * 100.0, 2))
+}
+
 fn line(row: &Row, lang: Lang) -> [String; 9] {
     let unit = unit(row.what);
-    let value = |side: usize| row.values[side].map_or_else(|| "-".into(), |value| of_unit(value, unit));
     let difference = match (row.values, unit) {
         ([Some(_), Some(_)], Unit::Share) => String::new(),
         ([Some(a), Some(b)], unit) => signed(b - a, |size| of_unit(size, unit)),
@@ -76,7 +86,7 @@ fn line(row: &Row, lang: Lang) -> [String; 9] {
         (true, Lang::Chinese) => format!("{a} 对"),
         (false, _) => format!("{a} / {b}"),
     };
-    [row.what.head(lang), value(0), value(1), difference, change, margin, chance, of, word]
+    [row.what.head(lang), value(row, 0), value(row, 1), difference, change, margin, chance, of, word]
 }
 
 fn unit(what: What) -> Unit {
@@ -140,7 +150,7 @@ pub fn interval(span: &Span, points: bool, lang: Lang) -> String {
     format!("{sign}{value}{of} [{} .. {}]", percent(span.low), percent(span.high))
 }
 
-fn margin(row: &Row, lang: Lang) -> String {
+pub fn margin(row: &Row, lang: Lang) -> String {
     let size = digits(row.margin * 100.0, 2);
     let size = size.trim_end_matches('0').trim_end_matches('.');
     match row.what.is_share() {
@@ -156,8 +166,8 @@ fn chance(chance: f64) -> String {
     }
 }
 
-fn missing_text(missing: Missing, row: &Row, lang: Lang) -> String {
-    let more = row.more_s.map(|more| seconds(more, lang));
+pub fn missing_text(missing: Missing, row: &Row, lang: Lang) -> String {
+    let more = row.more.map(|more| self::more(more, lang));
     match (missing, lang) {
         (Missing::NotSteady, Lang::English) => "no interval: a side was not steady".into(),
         (Missing::NotSteady, Lang::Chinese) => "没有区间：有一侧不平稳".into(),
@@ -175,6 +185,16 @@ fn missing_text(missing: Missing, row: &Row, lang: Lang) -> String {
         (Missing::FewValues { count, .. }, Lang::Chinese) => {
             format!("样本过少（{}）：约需再运行 {}", grouped(count), more.unwrap_or_default())
         }
+    }
+}
+
+/// `3 min`, `4 runs`.
+pub fn more(more: More, lang: Lang) -> String {
+    match (more, lang) {
+        (More::Seconds(more), _) => seconds(more, lang),
+        (More::Runs(1), Lang::English) => "1 run".into(),
+        (More::Runs(more), Lang::English) => format!("{more} runs"),
+        (More::Runs(more), Lang::Chinese) => format!("{more} 个运行"),
     }
 }
 

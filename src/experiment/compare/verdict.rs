@@ -1,8 +1,9 @@
 //! `Outcome`: what the rows of a comparison come to, each and all together.
 
 use super::cell::Cell;
-use super::numbers::{Number, What};
+use super::numbers::Number;
 use super::wanted::Comparison;
+use super::what::What;
 use crate::stats::metric::Better;
 use crate::stats::versus::change::{Change, Missing, Span};
 use crate::stats::versus::judge::{self, Word};
@@ -32,8 +33,15 @@ pub struct Row {
     /// Adjusted over the rows.
     pub chance: Option<f64>,
     pub word: Word,
-    /// How many more seconds it takes on each side to tell.
-    pub more_s: Option<f64>,
+    /// How much more it takes on each side to tell.
+    pub more: Option<More>,
+}
+
+/// More of the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum More {
+    Seconds(f64),
+    Runs(usize),
 }
 
 impl Row {
@@ -69,7 +77,6 @@ pub struct Outcome {
     pub headline: Word,
     /// What keeps the headline from being about servers.
     pub only_runs: Option<OnlyRuns>,
-    pub gate: Gate,
 }
 
 impl Outcome {
@@ -102,13 +109,14 @@ impl Outcome {
             () => Some(OnlyRuns::Few),
         };
         let headline = judge::headline(&counted);
-        let gate = match wanted.fail_if_worse {
-            None if headline == Word::Unclear => Gate::Undecided,
-            None => Gate::Holds,
-            Some(_) if only_runs.is_some() => Gate::Undecided,
-            Some(margin) => gate(&rows, margin),
-        };
-        Outcome { rows, of_cells, headline, only_runs, gate }
+        Outcome { rows, of_cells, headline, only_runs }
+    }
+
+    /// Whether the second side is worse by more than `margin`, or than each row's own, by the rows of all
+    /// cells together that `counts` picks.
+    pub fn gate(&self, margin: Option<f64>, counts: impl Fn(&Row) -> bool) -> Gate {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| counts(row)).collect();
+        if self.only_runs.is_some() { Gate::Undecided } else { gate(&rows, margin) }
     }
 
     pub fn with(&self, word: Word) -> impl Iterator<Item = &Row> {
@@ -117,8 +125,8 @@ impl Outcome {
 }
 
 /// Fails where a row is worse by more than the margin; holds where none can be.
-fn gate(rows: &[Row], margin: Option<f64>) -> Gate {
-    let counted = || rows.iter().filter(|row| !row.fixed_by_arrivals);
+fn gate(rows: &[&Row], margin: Option<f64>) -> Gate {
+    let counted = || rows.iter().copied().filter(|row| !row.fixed_by_arrivals);
     let limit = |row: &Row| margin.map_or(row.margin, |margin| of_row(row.what, margin));
     let worse = |row: &Row| {
         let word = row.shown().zip(row.chance);
@@ -156,7 +164,7 @@ fn row(number: &Number, cell: String, margin: Option<f64>) -> Row {
         margin: of_row(number.what, margin.unwrap_or(usual)),
         chance: None,
         word: Word::Unclear,
-        more_s: None,
+        more: None,
     }
 }
 
@@ -192,17 +200,24 @@ fn judge_rows(rows: &mut [Row], cells: &[Cell]) {
     let tested = |row: &Row| if row.fixed_by_arrivals { None } else { chance(row) };
     let chances: Vec<f64> = rows.iter().filter_map(tested).collect();
     let tests = chances.len();
+    let by_runs = runs(cells);
     let mut adjusted = judge::holm(&chances).into_iter();
     for row in rows.iter_mut() {
         row.chance = tested(row).and_then(|_| adjusted.next());
         match (row.shown(), row.chance) {
             (Some(span), Some(chance)) => {
                 row.word = judge::word(&span, row.margin, row.what.better(), chance);
-                row.more_s = more(&span, row.margin, tests, seconds).filter(|_| row.word == Word::Unclear);
+                let aim = Aim { change: span.value, margin: row.margin, rows: tests };
+                let more = match by_runs {
+                    Some(runs) => rounds::runs_needed(&aim, &span, runs)
+                        .map(|all| More::Runs(all.saturating_sub(runs).max(1))),
+                    None => more(&aim, &span, seconds).map(More::Seconds),
+                };
+                row.more = more.filter(|_| row.word == Word::Unclear);
             }
             _ => {
                 let times = row.change.err().and_then(Missing::times_as_long);
-                row.more_s = times.map(|times| (times - 1.0).max(0.1) * seconds);
+                row.more = times.map(|times| More::Seconds((times - 1.0).max(0.1) * seconds));
             }
         }
     }
@@ -225,10 +240,16 @@ fn shown(what: What, values: &[Option<f64>; 2], change: &Change) -> Option<Span>
     change.log_ratio.map(|span| span.as_share()).or_else(of_first)
 }
 
+/// Runs of the smaller side, where the run is what is drawn.
+pub fn runs(cells: &[Cell]) -> Option<usize> {
+    let drawn = !cells.is_empty() && cells.iter().all(|cell| cell.design.is_some());
+    cells.iter().flat_map(|cell| cell.runs).filter(|runs| *runs > 1).min().filter(|_| drawn)
+}
+
 /// Seconds that a side must go on for, so that this change, if it is the true one, is told in 80 of 100
 /// comparisons.
-fn more(span: &Span, margin: f64, rows: usize, seconds: f64) -> Option<f64> {
-    let times = Aim { change: span.value, margin, rows }.times_as_long(span)?;
+fn more(aim: &Aim, span: &Span, seconds: f64) -> Option<f64> {
+    let times = aim.times_as_long(span)?;
     (times > 1.0).then(|| seconds * (times - 1.0))
 }
 
@@ -259,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_gate_fails_holds_or_cannot_tell() {
-        let gate = |rows: &[Row]| super::gate(rows, Some(0.05));
+        let gate = |rows: &[Row]| super::gate(&rows.iter().collect::<Vec<_>>(), Some(0.05));
         assert_eq!(gate(&[judged(0.06, 0.08)]), Gate::Fails);
         assert_eq!(gate(&[judged(0.01, 0.04)]), Gate::Holds);
         assert_eq!(gate(&[judged(-0.3, -0.2)]), Gate::Holds, "better is not worse");
@@ -272,7 +293,7 @@ mod tests {
     fn what_is_unclear_says_how_much_longer_it_takes() {
         let of = |value: f64| {
             let span = Span { value, low: value - 0.06, high: value + 0.06, freedom: 1e6 };
-            more(&span, 0.03, 1, 100.0)
+            more(&Aim { change: span.value, margin: 0.03, rows: 1 }, &span, 100.0)
         };
         let same = of(0.0).unwrap();
         assert!((same - 100.0 * ((2.0 * 3.241_5_f64 / 1.96).powi(2) - 1.0)).abs() < 5.0, "{same}");

@@ -1,29 +1,31 @@
-//! `Comparison`: what is compared, and how.
+//! `Comparison`: how two sides are compared.
 
 use crate::lang::Lang;
 use crate::stats::names::Name;
-use std::path::PathBuf;
+use crate::stats::{Limit, Slo};
 
-/// What is compared, and how.
+#[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// `FOLDER` or `FOLDER:RUN`, of each side.
-    pub a: Vec<String>,
-    pub b: Vec<String>,
-    /// Where folders are looked for by their names.
-    pub results: PathBuf,
     /// As a share; `None`: 3 % of pairs, 5 % else.
     pub margin: Option<f64>,
-    /// Fail when the second side is worse by more than this.
+    /// A gate: it fails when the second side is worse by more than this; `None` in it: than the margin.
     pub fail_if_worse: Option<Option<f64>>,
-    pub undecided_fails: bool,
     /// Every run was made on a server that was started for it.
     pub restarted: bool,
     /// The first side is the past.
     pub history: bool,
     /// Empty: those that everybody asks for.
     pub metrics: Vec<Name>,
-    /// Where the picture goes; `None`: into the second side's folder.
-    pub save: Option<PathBuf>,
+    /// By which requests of both sides are good; `None`: by what their runs were asked.
+    pub goals: Option<Slo>,
+    /// There is no second side: the first one as if it were measured again, with other requests.
+    pub alone: bool,
     pub lang: Lang,
-    pub quiet: bool,
+}
+
+/// Objectives as vLLM's benchmark writes them: `ttft:400`, in milliseconds. `None`: there are none. The error
+/// is a sentence.
+pub fn goals(limits: &[&String]) -> Result<Option<Slo>, String> {
+    let limits = limits.iter().map(|text| Limit::parse_goodput(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok((!limits.is_empty()).then(|| Slo { limits, ..Slo::default() }))
 }

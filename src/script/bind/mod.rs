@@ -53,6 +53,7 @@ use super::state::State;
 pub mod accuracy;
 pub mod arrivals;
 pub mod chart;
+pub mod comparison;
 pub mod error;
 pub mod files;
 pub mod growth;
@@ -76,6 +77,7 @@ pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
     accuracy::register(engine, state);
     arrivals::register(engine, state);
     chart::register(engine, state);
+    comparison::register(engine, state);
     error::register(engine, state);
     files::register(engine, state);
     growth::register(engine, state);

@@ -90,7 +90,7 @@ impl Draft {
             drain: opts.take_judged("drain")?.and_then(|value| plan::drain(&value)?),
             cooldown: opts.take::<Duration>("cooldown")?.unwrap_or_default(),
             seed: opts.get("seed")?,
-            slo: slo(&mut opts)?,
+            slo: super::slo::taken(&mut opts)?,
             capture: opts.take_word("capture", &CAPTURE)?.unwrap_or(Capture::None),
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
             save_vllm: save_vllm(&mut opts)?,
@@ -337,14 +337,6 @@ fn save_vllm(opts: &mut Opts) -> Fallible<Option<VllmOptions>> {
     let wanted = vllm::wanted(&mut inner)?;
     inner.finish()?;
     Ok(Some(wanted))
-}
-
-fn slo(opts: &mut Opts) -> Fallible<Option<Slo>> {
-    let Some(value) = opts.take_judged("slo")? else { return Ok(None) };
-    match value.clone().try_cast::<Map>() {
-        Some(map) => super::slo::read(map).map(Some),
-        None => opts.cast("slo", &value).map(Some),
-    }
 }
 
 /// Binds every function of a plan, so that a library can return it.

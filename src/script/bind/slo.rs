@@ -17,6 +17,15 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
+/// The option `slo` of a call: what `slo(#{ .. })` made, or the map itself.
+pub fn taken(opts: &mut Opts) -> Fallible<Option<Slo>> {
+    let Some(value) = opts.take_judged("slo")? else { return Ok(None) };
+    match value.clone().try_cast::<Map>() {
+        Some(map) => read(map).map(Some),
+        None => opts.cast("slo", &value).map(Some),
+    }
+}
+
 /// The objectives in a map of options.
 pub fn read(options: Map) -> Fallible<Slo> {
     let mut opts = Opts::of(&SLO, options);

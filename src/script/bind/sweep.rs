@@ -16,9 +16,12 @@ use crate::script::fault::{Fallible, a, raise};
 use crate::script::function::{Callable, bind};
 use crate::script::grid;
 use crate::script::options::sweep::{ON_ERROR, OnError, SWEEP};
-use crate::script::opts::{Opts, number};
+use crate::script::opts::Opts;
 use crate::script::state::State;
 use crate::script::vocabulary::friendly;
+use crate::stats::metric::Better;
+use crate::stats::names::Name;
+use crate::stats::tied::{Candidate, tied};
 
 /// The runs of a sweep, in the order of their points.
 #[derive(Clone)]
@@ -210,18 +213,24 @@ mod functions {
         grid::table(&sweep.runs, metrics, lang)
     }
 
-    /// The run with the highest value of a metric; `()` when no run has one.
+    /// The runs that are best by a metric: first the one with the best value (the lowest of a latency, the
+    /// highest of a rate), then all that chance may have put behind it, by their 95 % intervals. A run
+    /// without an interval, such as a short one, is always among them. Empty when no run has a value.
     #[rhai_fn(pure, return_raw)]
-    pub fn best(sweep: &mut Sweep, metric: &str) -> Fallible<Dynamic> {
-        let mut best: Option<(f64, &ResultHandle)> = None;
-        for run in sweep.runs.iter() {
-            if let Some(value) = number(&run.value(metric)?)
-                && best.is_none_or(|(most, _)| value > most)
-            {
-                best = Some((value, run));
-            }
+    pub fn best(sweep: &mut Sweep, metric: &str) -> Fallible<Array> {
+        let name = Name::parse(metric).map_err(|told| raise(Error::usage(told)))?;
+        let better = name.metric.about().better;
+        if better == Better::Neither {
+            let told = format!("best: {metric} says what the load was: no value of it is better");
+            return Err(raise(Error::usage(told)));
         }
-        Ok(best.map_or(Dynamic::UNIT, |(_, run)| Dynamic::from(run.clone())))
+        let candidate = |run: &ResultHandle| {
+            let estimate = run.summary().estimate_of(name);
+            estimate.value.map(|value| Candidate { value, interval: estimate.interval })
+        };
+        let candidates: Vec<_> = sweep.runs.iter().map(candidate).collect();
+        let set = tied(&candidates, better).map(|tied| tied.set).unwrap_or_default();
+        Ok(set.into_iter().map(|place| Dynamic::from(sweep.runs[place].clone())).collect())
     }
 
     /// How many runs, for printing.

@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod chart;
+pub mod comparison;
 pub mod files;
 pub mod param;
 pub mod request;
@@ -42,6 +43,7 @@ pub static CALLS: &[Call] = &[
     call("run", 0, 1, &run::RUN),
     call("plan", 0, 1, &run::RUN),
     call("sweep", 2, 3, &sweep::SWEEP),
+    call("compare", 2, 3, &comparison::COMPARE),
     call("save_vllm", 1, 2, &vllm::SAVE_VLLM),
     call("request", 1, 2, &request::REQUEST),
     call("chart", 0, 1, &chart::CHART),
@@ -126,6 +128,7 @@ mod tests {
             "preset" => "\"plan.yaml\", ",
             "sweep" => "[[\"a\", [1]]], |p| p, ",
             "save_vllm" => "(), ",
+            "compare" => "\"a\", \"b\", ",
             "request" => "target(\"http://127.0.0.1:8000\"), ",
             "comparison_charts" | "comparison_report" | "terminal_charts" => "[#{ a: 1 }], ",
             "known_keys" => "#{}, \"plan.yaml\", ",

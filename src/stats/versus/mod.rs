@@ -4,6 +4,7 @@
 //! (`needed`).
 
 pub mod change;
+pub mod gaps;
 pub mod judge;
 pub mod needed;
 pub mod pairs;

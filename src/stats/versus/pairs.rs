@@ -3,7 +3,7 @@
 //! Two runs with the same traffic ask the same lengths at the same times, so that B/A can be computed
 //! request by request: what chance does to the load is the same on both sides and falls out.
 
-use super::rows::{ComparedRows, Place, UNKNOWN};
+use super::rows::{ComparedRows, Key, Place, UNKNOWN};
 
 /// Above this share of requests without a partner the others are a selection.
 pub const UNMATCHED_MAX: f64 = 0.01;
@@ -14,7 +14,7 @@ const CACHE_BLOCK_TOKENS: u32 = 16;
 /// Planned times of an open loop are the same but for the last bit of a logarithm.
 const SAME_TIME_NS: i64 = 2_000;
 
-/// The requests of two runs, matched by their numbers.
+/// The requests of two runs, matched by [`Key`].
 #[derive(Debug, Clone, Default)]
 pub struct Pairing {
     /// Places of pairs on either side, in the order of the traffic: both succeeded.
@@ -71,12 +71,8 @@ impl Pairing {
         }
         pairing.open = all > 0 && at_once as f64 >= (1.0 - UNMATCHED_MAX) * all as f64;
         // Of a closed loop the faster side has gone further.
-        let last = |places: &[Place], firsts: &[u32]| firsts.last().map(|at| places[*at as usize].key);
-        let first = |places: &[Place], firsts: &[u32]| firsts.first().map(|at| places[*at as usize].key);
-        let (last_a, last_b) = (last(a.places(), &firsts_a), last(b.places(), &firsts_b));
-        let (first_a, first_b) = (first(a.places(), &firsts_a), first(b.places(), &firsts_b));
-        let within =
-            |key: u64| pairing.open || (Some(key) <= last_a.min(last_b) && Some(key) >= first_a.max(first_b));
+        let reached = Reached::of(a.places(), &firsts_a).both(&Reached::of(b.places(), &firsts_b));
+        let within = |key: Key| pairing.open || reached.has(key);
         let (mut common, mut unmatched, mut beyond) = (0, Unmatched::default(), [0, 0]);
         let mut pairs = Vec::with_capacity(both.len());
         for (one, two) in &both {
@@ -121,7 +117,39 @@ impl Pairing {
 }
 
 fn firsts(places: &[Place]) -> Vec<u32> {
-    (0..places.len() as u32).filter(|at| places[*at as usize].turn() == 0).collect()
+    (0..places.len() as u32).filter(|at| places[*at as usize].key.turn() == 0).collect()
+}
+
+/// From where to where a side went in the traffic of each tenant.
+#[derive(Debug, Default)]
+struct Reached(Vec<(Key, Key)>);
+
+impl Reached {
+    /// `firsts`: places of first turns, in order.
+    fn of(places: &[Place], firsts: &[u32]) -> Reached {
+        let keys = firsts.iter().map(|at| places[*at as usize].key);
+        let mut reached: Vec<(Key, Key)> = Vec::new();
+        for key in keys {
+            match reached.last_mut() {
+                Some(last) if last.0.tenant() == key.tenant() => last.1 = key,
+                _ => reached.push((key, key)),
+            }
+        }
+        Reached(reached)
+    }
+
+    /// What both went through.
+    fn both(&self, other: &Reached) -> Reached {
+        let of_both = |mine: &(Key, Key)| {
+            let theirs = other.0.iter().find(|theirs| theirs.0.tenant() == mine.0.tenant())?;
+            Some((mine.0.max(theirs.0), mine.1.min(theirs.1)))
+        };
+        Reached(self.0.iter().filter_map(of_both).collect())
+    }
+
+    fn has(&self, key: Key) -> bool {
+        self.0.iter().any(|(first, last)| *first <= key && key <= *last)
+    }
 }
 
 type Joined = Vec<(Option<u32>, Option<u32>)>;
@@ -163,40 +191,83 @@ fn partner(a: &Place, b: &Place, open: bool) -> Result<(), Counted> {
     Ok(())
 }
 
-/// How long each conversation took, thinking apart: the sum over its turns, for sessions of several
-/// turns that both sides finished. With the planned time of its first turn.
-pub fn sessions(a: &ComparedRows, b: &ComparedRows) -> Vec<(i64, f32, f32)> {
-    let (one, two) = (whole_sessions(a), whole_sessions(b));
-    let mut theirs = two.iter().peekable();
-    let mut both = Vec::new();
-    for (session, planned, took, turns) in &one {
-        while theirs.peek().is_some_and(|other| other.0 < *session) {
-            theirs.next();
-        }
-        if let Some((_, _, other, _)) = theirs.peek().filter(|other| other.0 == *session && other.3 == *turns)
-        {
-            both.push((*planned, *took, *other));
-        }
-    }
-    both
+/// Conversations of several turns that both sides had in whole.
+#[derive(Debug, Clone, Default)]
+pub struct Sessions {
+    /// Planned time of the first turn, milliseconds in all on either side, thinking apart.
+    pub pairs: Vec<(i64, f32, f32)>,
+    /// Those that both sides began, and that only one of them had in whole, or that went another way.
+    pub unmatched: u64,
 }
 
-/// Session, planned time, milliseconds in all, turns; of those that succeeded to the end.
-fn whole_sessions(rows: &ComparedRows) -> Vec<(u64, i64, f32, u16)> {
-    let e2el = rows.values(crate::stats::metric::Metric::E2el).unwrap_or(&[]);
-    let mut sessions: Vec<(u64, i64, f32, u16)> = Vec::new();
-    for (place, took) in rows.places().iter().zip(e2el) {
-        match sessions.last_mut() {
-            Some(last) if last.0 == place.session() => {
-                last.2 += took;
-                last.3 += 1;
+impl Sessions {
+    /// Both sides sorted.
+    pub fn of(a: &ComparedRows, b: &ComparedRows) -> Sessions {
+        let (one, two) = (Session::all(a), Session::all(b));
+        let mut theirs = two.iter().peekable();
+        let mut both = Sessions::default();
+        for session in &one {
+            while theirs.peek().is_some_and(|other| other.of < session.of) {
+                theirs.next();
             }
-            _ => sessions.push((place.session(), place.planned, *took, 1)),
+            let Some(other) = theirs.peek().filter(|other| other.of == session.of) else { continue };
+            let whole = session.is_whole() && other.is_whole() && session.turns == other.turns;
+            match session.turns.max(other.turns) {
+                1 => {}
+                _ if whole => both.pairs.push((session.planned, session.took, other.took)),
+                _ => both.unmatched += 1,
+            }
         }
+        both
     }
-    // A turn that failed has no time, and makes the sum none.
-    sessions.retain(|session| session.2.is_finite());
-    sessions
+
+    /// Whether they stand for all of them. Those of a closed loop are cut by its end.
+    pub fn holds(&self, open: bool) -> bool {
+        let all = self.pairs.len() as f64 + self.unmatched as f64;
+        !self.pairs.is_empty() && (!open || self.unmatched as f64 <= UNMATCHED_MAX * all)
+    }
+}
+
+/// How long a conversation took: the sum over its turns.
+struct Session {
+    of: (u32, u64),
+    planned: i64,
+    took: f32,
+    turns: u32,
+    /// The first of them may have been warm-up.
+    begins: bool,
+}
+
+impl Session {
+    fn all(rows: &ComparedRows) -> Vec<Session> {
+        let e2el = rows.values(crate::stats::metric::Metric::E2el).unwrap_or(&[]);
+        let mut sessions: Vec<Session> = Vec::new();
+        for (place, took) in rows.places().iter().zip(e2el) {
+            let of = place.key.session();
+            match sessions.last_mut() {
+                Some(last) if last.of == of => {
+                    last.took += took;
+                    last.turns += 1;
+                }
+                _ => {
+                    let begins = place.key.turn() == 0;
+                    sessions.push(Session { of, planned: place.planned, took: *took, turns: 1, begins });
+                }
+            }
+        }
+        sessions
+    }
+
+    /// A turn that failed has no time, and makes the sum none.
+    fn is_whole(&self) -> bool {
+        self.begins && self.took.is_finite()
+    }
+}
+
+/// What each conversation of a side took that it had in whole, with the planned time of its first turn.
+pub fn whole_sessions(rows: &ComparedRows) -> Vec<(i64, f32)> {
+    let whole = Session::all(rows).into_iter().filter(|session| session.is_whole() && session.turns > 1);
+    whole.map(|session| (session.planned, session.took)).collect()
 }
 
 #[cfg(test)]
@@ -278,8 +349,84 @@ mod tests {
         let (a, b) = (side(30, 3), side(33, 3));
         let pairing = Pairing::of(&a, &b);
         assert_eq!((pairing.pairs.len(), pairing.later_turns), (5, 10));
-        let sums: Vec<(f32, f32)> = sessions(&a, &b).iter().map(|(_, a, b)| (*a, *b)).collect();
+        let sessions = Sessions::of(&a, &b);
+        let sums: Vec<(f32, f32)> = sessions.pairs.iter().map(|(_, a, b)| (*a, *b)).collect();
         assert_eq!(sums, vec![(90.0, 99.0); 5]);
-        assert!(sessions(&a, &side(30, 2)).is_empty(), "they went another way");
+        assert!(sessions.holds(true));
+        let shorter = Sessions::of(&a, &side(30, 2));
+        assert_eq!((shorter.pairs.len(), shorter.unmatched), (0, 5), "they went another way");
+        assert!(!shorter.holds(false));
+        assert!(Sessions::of(&side(30, 1), &side(30, 1)).pairs.is_empty(), "these are no conversations");
+    }
+
+    #[test]
+    fn a_conversation_that_warm_up_or_a_failure_cut_is_none() {
+        let turn = |seq: u64, turn: u32, failed: bool| {
+            let reply = request(seq).tokens_at(&[30]);
+            let reply = if failed { reply.fails(Outcome::Truncated, "cut") } else { reply };
+            Record { turn, ..reply.record() }
+        };
+        let side = |turns: &[(u64, u32, bool)]| {
+            let mut rows = ComparedRows::new(&[], (0, i64::MAX), 0);
+            turns.iter().for_each(|(seq, number, failed)| rows.add(&turn(*seq, *number, *failed)));
+            rows.sort();
+            rows
+        };
+        // The first turn of session 1 was warm-up, session 2 failed.
+        let cut =
+            side(&[(0, 0, false), (0, 1, false), (1, 1, false), (1, 2, false), (2, 0, false), (2, 1, true)]);
+        let sessions = Sessions::of(&cut, &cut);
+        assert_eq!((sessions.pairs.len(), sessions.unmatched), (1, 2));
+        assert!(!sessions.holds(true) && sessions.holds(false));
+        assert_eq!(whole_sessions(&cut).len(), 1);
+    }
+
+    #[test]
+    fn requests_of_one_number_are_told_apart_by_tenant_turn_and_branch() {
+        let whose = |seq: u64, tenant: Option<&str>, branch: Option<u32>| {
+            let record = request(seq).record();
+            Record { tenant: tenant.map(Into::into), branch, ..record }
+        };
+        let side = |records: Vec<Record>| {
+            let mut rows = ComparedRows::new(&[], (0, i64::MAX), 0);
+            records.iter().for_each(|record| rows.add(record));
+            rows.sort();
+            rows
+        };
+        let all = || {
+            vec![
+                whose(0, None, None),
+                whose(0, Some("blue"), None),
+                whose(0, Some("red"), None),
+                whose(0, Some("red"), Some(0)),
+                whose(0, Some("red"), Some(1)),
+            ]
+        };
+        let a = side(all());
+        let b = side(all().into_iter().rev().collect());
+        let pairing = Pairing::of(&a, &b);
+        assert_eq!((pairing.pairs.len(), pairing.unmatched.all()), (5, 0));
+        let same = |pair: &(u32, u32)| a.places()[pair.0 as usize].key == b.places()[pair.1 as usize].key;
+        assert!(pairing.pairs.iter().all(same));
+        let without = Pairing::of(&a, &side(all().split_off(2)));
+        assert_eq!((without.pairs.len(), without.unmatched.missing), (3, 2));
+    }
+
+    #[test]
+    fn each_tenant_of_a_closed_loop_has_a_common_set_of_its_own() {
+        let side = |pace: i64, blue: u64, red: u64| {
+            let mut rows = ComparedRows::new(&[], (0, i64::MAX), 0);
+            for (tenant, n) in [("blue", blue), ("red", red)] {
+                for seq in 0..n {
+                    let reply = reply(seq, seq as i64 * pace).tokens_at(&[10, 20]).usage(8, 2).asked(8, 2);
+                    rows.add(&Record { tenant: Some(tenant.into()), ..reply.record() });
+                }
+            }
+            rows.sort();
+            rows
+        };
+        let pairing = Pairing::of(&side(10, 200, 80), &side(11, 180, 90));
+        assert_eq!((pairing.open, pairing.pairs.len(), pairing.beyond), (false, 260, [20, 10]));
+        assert!(pairing.holds());
     }
 }

@@ -2,6 +2,7 @@
 //! than requests do within one. A verdict about a server is drawn from rounds, never from one run a side.
 
 use super::change::{Change, Span};
+use super::needed::Aim;
 use super::student::critical;
 
 /// Fewer rounds have no variance that could be told.
@@ -93,6 +94,20 @@ fn jackknife(without: &[f64]) -> Option<f64> {
     Some((n - 1.0) / n * without.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>())
 }
 
+/// Runs of each side until what is aimed at is told, where the run is what is drawn; `now` is the interval of
+/// `runs` of them. `None`: no number helps, or more than a thousand.
+pub fn runs_needed(aim: &Aim, now: &Span, runs: usize) -> Option<usize> {
+    let t = |runs: usize| critical(runs as f64 - 1.0);
+    let spread = (now.high - now.low) / 2.0 / t(runs) * (runs as f64).sqrt();
+    let tells = |n: &usize| {
+        let half = spread * t(*n) / (*n as f64).sqrt();
+        // As wide as few runs make it: nothing else is to be made good.
+        let then = Span { value: 0.0, low: -half, high: half, freedom: 1e6 };
+        aim.times_as_long(&then).is_some_and(|times| times <= 1.0)
+    };
+    (ROUNDS_MIN..=1_000).find(tells)
+}
+
 /// The geometric mean of the changes of several cells.
 pub fn pooled(cells: &[Change]) -> Option<Change> {
     let mean = |spans: &[Span]| {
@@ -180,6 +195,17 @@ mod tests {
             missed += u32::from(span.low > 0.0 || span.high < 0.0);
         }
         assert!(missed < 45, "{missed} of 500");
+    }
+
+    #[test]
+    fn rounds_that_it_takes_are_counted_and_never_too_few() {
+        let needed = |half: f64| {
+            let aim = Aim { change: 0.0, margin: 0.05, rows: 1 };
+            runs_needed(&aim, &Span { value: 0.0, low: -half, high: half, freedom: 2.0 }, 3)
+        };
+        assert_eq!((needed(0.001), needed(100.0)), (Some(3), None));
+        let (few, many) = (needed(0.2).unwrap(), needed(0.4).unwrap());
+        assert!(few > 3 && many > 2 * few, "{few} {many}");
     }
 
     #[test]

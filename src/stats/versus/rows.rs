@@ -1,6 +1,6 @@
 //! `ComparedRows`: what a comparison keeps of the requests of a run: who each one is, and its values.
 //!
-//! Some 70 bytes a request, so that a million of them on each side stay well below 300 MB.
+//! Some 80 bytes a request, so that a million of them on each side stay well below 300 MB.
 
 use crate::record::{Fields, Nanos, Phase, Record};
 use crate::stats::blocks::{Joins, TimeBlocks};
@@ -9,6 +9,7 @@ use crate::stats::fold::Fold;
 use crate::stats::gaps::GapStats;
 use crate::stats::metric::{Metric, MetricReader};
 use crate::stats::sketch::{Room, SketchBlocks};
+use crate::stats::slo::Slo;
 
 /// Output tokens up to which a reply is timed, where events cannot be compared.
 pub const STEPS: [u32; 3] = [16, 64, 256];
@@ -16,11 +17,51 @@ pub const STEPS: [u32; 3] = [16, 64, 256];
 /// A number that is not known.
 pub const UNKNOWN: u32 = u32::MAX;
 
+/// What one and the same request has on both sides, in the order of the traffic: whose it is, its number,
+/// its turn, and which of several ways on it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// A hash of the name, so that both sides have the same; 0: nobody's.
+    tenant: u32,
+    seq: u64,
+    turn: u16,
+    branch: u16,
+}
+
+impl Key {
+    pub fn of(record: &Record) -> Key {
+        let small = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+        // FNV-1a, which is the same in every process.
+        let hash = |name: &str| {
+            name.bytes()
+                .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        };
+        Key {
+            tenant: record.tenant.as_deref().map_or(0, hash),
+            seq: record.seq,
+            turn: small(record.turn),
+            branch: record.branch.map_or(0, |branch| small(branch).saturating_add(1)),
+        }
+    }
+
+    pub fn tenant(self) -> u32 {
+        self.tenant
+    }
+
+    pub fn turn(self) -> u16 {
+        self.turn
+    }
+
+    /// All turns of a conversation have its number.
+    pub fn session(self) -> (u32, u64) {
+        (self.tenant, self.seq)
+    }
+}
+
 /// A measured request.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// Its number in the traffic, then its turn.
-    pub key: u64,
+    pub key: Key,
     /// Since the run's zero.
     pub planned: Nanos,
     /// Tokens that were asked for: input, output.
@@ -28,16 +69,15 @@ pub struct Place {
     pub output: u32,
     pub cached: u32,
     pub success: bool,
+    /// It met every limit of the objectives; false where there are none.
+    pub good: bool,
 }
 
-impl Place {
-    pub fn turn(&self) -> u16 {
-        self.key as u16
-    }
-
-    pub fn session(&self) -> u64 {
-        self.key >> 16
-    }
+/// By what a request is good: objectives, and whether those of an open loop are meant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Goals {
+    pub slo: Slo,
+    pub open: bool,
 }
 
 /// What ended in a stretch of time.
@@ -96,6 +136,7 @@ impl Habits {
 /// The measured requests of a run, in any order until [`ComparedRows::sort`].
 #[derive(Clone)]
 pub struct ComparedRows {
+    goals: Option<Goals>,
     /// Of which the values are kept; `e2el` is always the first.
     metrics: Vec<Metric>,
     places: Vec<Place>,
@@ -117,9 +158,16 @@ pub struct ComparedRows {
 impl ComparedRows {
     /// `window`: of the run, since its zero. `offset`: where its zero stands among other runs.
     pub fn new(metrics: &[Metric], window: (Nanos, Nanos), offset: Nanos) -> ComparedRows {
-        let others = metrics.iter().copied().filter(|metric| *metric != Metric::E2el);
-        let metrics: Vec<Metric> = std::iter::once(Metric::E2el).chain(others).collect();
+        let mut of_requests = vec![Metric::E2el];
+        for metric in metrics {
+            let each = matches!(metric.about().reader, MetricReader::Each(_));
+            if each && !of_requests.contains(metric) {
+                of_requests.push(*metric);
+            }
+        }
+        let metrics = of_requests;
         ComparedRows {
+            goals: None,
             values: vec![Vec::new(); metrics.len() + STEPS.len()],
             metrics,
             places: Vec::new(),
@@ -134,11 +182,16 @@ impl ComparedRows {
         }
     }
 
+    /// Says which requests are good.
+    pub fn with_goals(self, goals: Option<Goals>) -> ComparedRows {
+        ComparedRows { goals, ..self }
+    }
+
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// The value of a metric for each place. `None`: it was not asked for.
+    /// The value of a metric for each place. `None`: it was not asked for, or is none of single requests.
     pub fn values(&self, metric: Metric) -> Option<&[f32]> {
         self.metrics.iter().position(|known| *known == metric).map(|at| self.values[at].as_slice())
     }
@@ -171,14 +224,14 @@ impl ComparedRows {
         let output = record.output_tokens().map_or(UNKNOWN, |(n, _)| n);
         let success = record.success();
         let asked = [record.asked_input.unwrap_or(UNKNOWN), record.asked_output];
-        let turn = record.turn.min(u32::from(u16::MAX));
         self.places.push(Place {
-            key: record.seq << 16 | u64::from(turn),
+            key: Key::of(record),
             planned: record.timeline.planned,
             asked,
             output,
             cached: record.cached_tokens().unwrap_or(UNKNOWN),
             success,
+            good: self.goals.as_ref().is_some_and(|goals| goals.slo.good(record, goals.open)),
         });
         for (metric, column) in self.metrics.iter().zip(&mut self.values) {
             let about = metric.about();
@@ -220,7 +273,7 @@ impl ComparedRows {
 
 impl Fold for ComparedRows {
     fn fields(&self) -> Fields {
-        Fields::OUTPUT
+        Fields::OUTPUT.with(Fields::BELONGS)
     }
 
     fn add(&mut self, record: &Record) {
@@ -249,7 +302,7 @@ impl Fold for ComparedRows {
     }
 
     fn fresh(&self) -> Self {
-        ComparedRows::new(&self.metrics, self.window, self.offset)
+        ComparedRows::new(&self.metrics, self.window, self.offset).with_goals(self.goals.clone())
     }
 }
 

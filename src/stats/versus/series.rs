@@ -3,6 +3,7 @@
 
 use super::change::{self, Change, Missing, Span};
 use crate::record::Nanos;
+use crate::stats::blocks::{Joins, TimeBlocks};
 use crate::stats::gaps::GapStats;
 use crate::stats::quotient::Quotient;
 use crate::stats::resample::{BlockStatistic, interval, worth};
@@ -17,7 +18,21 @@ pub enum Piece {
     Gaps { gaps: GapStats, blocks: SketchBlocks },
     /// Something in so much of something: tokens in seconds, failures of requests. In blocks of time, and
     /// in all.
-    Parts { blocks: Vec<(f64, f64)>, part: f64, whole: f64 },
+    Parts { blocks: TimeBlocks<Part>, part: f64, whole: f64 },
+}
+
+/// What a stretch of time has of a [`Piece::Parts`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Part {
+    pub part: f64,
+    pub whole: f64,
+}
+
+impl Joins for Part {
+    fn join(&mut self, other: &Part) {
+        self.part += other.part;
+        self.whole += other.whole;
+    }
 }
 
 /// The same number of each run of a side.
@@ -107,12 +122,29 @@ impl Series {
         all
     }
 
-    fn parts(&self) -> Vec<(f64, f64)> {
-        let blocks = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Parts { blocks, .. } => Some(blocks.iter().copied()),
+    fn blocks(&self) -> impl Iterator<Item = &TimeBlocks<Part>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Parts { blocks, .. } => Some(blocks),
             _ => None,
-        });
-        blocks.flatten().collect()
+        })
+    }
+
+    fn parts(&self) -> Vec<(f64, f64)> {
+        self.blocks().flat_map(listed).collect()
+    }
+
+    /// The parts of both sides in the same stretches of time, run by run.
+    fn parts_beside(&self, other: &Series) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+        let aligned = self.blocks().zip(other.blocks()).map(|(a, b)| a.aligned(b));
+        let (a, b): (Vec<_>, Vec<_>) = aligned.map(|(a, b)| (listed(&a), listed(&b))).unzip();
+        (a.concat(), b.concat())
+    }
+
+    /// Whether parts can be drawn in joint blocks. What was never seen, or always, may be otherwise next
+    /// time, which no draw of its blocks shows.
+    fn can_join(&self, other: &Series, (a, b): (f64, f64)) -> bool {
+        let inside = |share: f64| share > 0.0 && (share < 1.0 || self.statistic == Statistic::Rate);
+        inside(a) && inside(b) && self.pieces.len() == other.pieces.len()
     }
 
     fn totals(&self) -> (f64, f64) {
@@ -127,6 +159,15 @@ impl Series {
     pub fn change_to(&self, other: &Series, joint: bool) -> Result<Change, Missing> {
         let values = self.value(&self.all()).zip(other.value(&other.all())).ok_or(Missing::NotObserved)?;
         match self.statistic {
+            Statistic::Share | Statistic::Rate if joint && self.can_join(other, values) => {
+                let (a, b) = self.parts_beside(other);
+                let (a, b) = (Quotient::new(few(a)), Quotient::new(few(b)));
+                let change = change::of((&a, &b), values, true)?;
+                Ok(Change {
+                    log_ratio: change.log_ratio.filter(|_| self.statistic == Statistic::Rate),
+                    ..change
+                })
+            }
             Statistic::Share => {
                 let side = |series: &Series| {
                     let (part, whole) = series.totals();
@@ -144,16 +185,21 @@ impl Series {
     }
 }
 
-fn rate(blocks: &[(f64, f64)], value: f64) -> Result<Span, Missing> {
-    // More runs than blocks of one: neighbours join until they fit.
-    let mut blocks = blocks.to_vec();
+fn listed(blocks: &TimeBlocks<Part>) -> Vec<(f64, f64)> {
+    blocks.blocks().iter().map(|block| (block.part, block.whole)).collect()
+}
+
+/// More runs than blocks of one: neighbours join until they fit.
+fn few(mut blocks: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     while blocks.len() > 255 {
-        blocks = blocks
-            .chunks(2)
-            .map(|two| two.iter().fold((0.0, 0.0), |sum, b| (sum.0 + b.0, sum.1 + b.1)))
-            .collect();
+        let join = |two: &[(f64, f64)]| two.iter().fold((0.0, 0.0), |sum, b| (sum.0 + b.0, sum.1 + b.1));
+        blocks = blocks.chunks(2).map(join).collect();
     }
-    let quotient = Quotient::new(blocks);
+    blocks
+}
+
+fn rate(blocks: &[(f64, f64)], value: f64) -> Result<Span, Missing> {
+    let quotient = Quotient::new(few(blocks.to_vec()));
     let freedom = worth(&quotient.influence(), quotient.filled()).effective - 1.0;
     let found = interval(&quotient, value);
     let found = found.map_err(|effective| Missing::FewBlocks { effective })?.interval;
@@ -177,7 +223,20 @@ fn percentile(mut values: Vec<f64>, p: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Stream;
     use crate::stats::fixture::MS;
+    use rand::Rng;
+
+    /// A block a second.
+    fn parts(of: impl IntoIterator<Item = (f64, f64)>) -> Piece {
+        let mut blocks = TimeBlocks::<Part>::default();
+        for (i, (part, whole)) in of.into_iter().enumerate() {
+            blocks.at(i as i64 * 1_024 * MS).join(&Part { part, whole });
+        }
+        let (part, whole) =
+            blocks.blocks().iter().fold((0.0, 0.0), |(a, b), one: &Part| (a + one.part, b + one.whole));
+        Piece::Parts { blocks, part, whole }
+    }
 
     fn values(of: &[f32]) -> Piece {
         Piece::Values { at: (0..of.len() as i64).map(|i| i * MS).collect(), values: of.to_vec() }
@@ -194,18 +253,15 @@ mod tests {
 
     #[test]
     fn rates_and_shares_are_of_all_runs_together() {
-        let parts = |part: f64, whole: f64| Piece::Parts { blocks: vec![(part, whole)], part, whole };
-        let series = Series { pieces: vec![parts(10.0, 2.0), parts(90.0, 8.0)], statistic: Statistic::Rate };
+        let pieces = vec![parts([(10.0, 2.0)]), parts([(90.0, 8.0)])];
+        let series = Series { pieces, statistic: Statistic::Rate };
         assert_eq!(series.value(&[true, true]), Some(10.0));
     }
 
     #[test]
     fn a_rate_has_an_interval_from_its_blocks_and_few_blocks_have_none() {
         let side = |factor: f64, n: u32| {
-            let blocks: Vec<(f64, f64)> =
-                (0..n).map(|i| (factor * f64::from(100 + i * 7 % 11), 1.0)).collect();
-            let part = blocks.iter().map(|block| block.0).sum();
-            let piece = Piece::Parts { blocks, part, whole: f64::from(n) };
+            let piece = parts((0..n).map(|i| (factor * f64::from(100 + i * 7 % 11), 1.0)));
             Series { pieces: vec![piece], statistic: Statistic::Rate }
         };
         let span = side(1.0, 60).change_to(&side(1.2, 60), false).unwrap().log_ratio.unwrap().as_share();
@@ -216,13 +272,31 @@ mod tests {
     #[test]
     fn a_server_that_begins_to_fail_is_seen_though_the_other_never_failed() {
         let side = |failed: f64| {
-            let blocks = vec![(failed, 20.0); 50];
-            Series {
-                pieces: vec![Piece::Parts { blocks, part: failed * 50.0, whole: 1_000.0 }],
-                statistic: Statistic::Share,
-            }
+            let pieces = vec![parts((0..50).map(|_| (failed, 20.0)))];
+            Series { pieces, statistic: Statistic::Share }
         };
-        let change = side(0.0).change_to(&side(2.0), false).unwrap();
-        assert!(change.difference.low > 0.07 && change.log_ratio.is_none(), "{change:?}");
+        for joint in [false, true] {
+            let change = side(0.0).change_to(&side(2.0), joint).unwrap();
+            assert!(change.difference.low > 0.07 && change.log_ratio.is_none(), "{change:?}");
+            let none = side(0.0).change_to(&side(0.0), joint).unwrap().difference;
+            assert!(none.high > 0.001, "what never failed may fail next time: {none:?}");
+        }
+    }
+
+    #[test]
+    fn shares_of_the_same_requests_are_told_apart_in_joint_blocks() {
+        // The load comes and goes, and takes both sides along.
+        let side = |more: f64| {
+            let mut rng = Stream::new(4, "series", "joint").at(more as u64);
+            let blocks = (0..60).map(|i| (f64::from(i % 10) + more + rng.random::<f64>() * 0.2, 20.0));
+            Series { pieces: vec![parts(blocks)], statistic: Statistic::Share }
+        };
+        let (a, b) = (side(2.0), side(3.0));
+        let width = |joint: bool| {
+            let span = a.change_to(&b, joint).unwrap().difference;
+            assert!((span.value - 0.05).abs() < 1e-2, "{span:?}");
+            span.high - span.low
+        };
+        assert!(width(true) < 0.1 * width(false), "{} {}", width(true), width(false));
     }
 }
