@@ -5,7 +5,7 @@
 2. Each tool's own code reads the same bytes, its clock set to those times, and its own functions make its numbers.
 3. `rampant aggregate --view TOOL` is held to them: means within 0.5 %, p99 within 1 %.
 
-With --side-by-side the clients of vLLM and GuideLLM ask the same server themselves, too: there the machine is
+With --side-by-side the client of vLLM asks the same server itself, too: there the machine is
 part of the difference, and it is told and not judged. Tools come from PyPI; one that cannot be had is skipped, and
 the last line says so. Exits with 1 where a number is off.
 """
