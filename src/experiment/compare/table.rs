@@ -152,11 +152,16 @@ pub fn interval(span: &Span, points: bool, lang: Lang) -> String {
 
 pub fn margin(row: &Row, lang: Lang) -> String {
     let size = digits(row.margin * 100.0, 2);
-    let size = size.trim_end_matches('0').trim_end_matches('.');
+    let size = short(&size);
     match row.what.is_share() {
         true => format!("{size} {}", lang.pick("pt", "点")),
         false => format!("{size} %"),
     }
+}
+
+/// Without the zeros behind a point that say nothing.
+fn short(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 fn chance(chance: f64) -> String {
@@ -269,6 +274,9 @@ mod tests {
     fn numbers_have_four_digits() {
         for (value, text) in [(50.1234, "50.12"), (1234.5, "1234"), (0.012_345, "0.01235"), (0.0, "0")] {
             assert_eq!(digits(value, 4), text);
+        }
+        for (number, told) in [("20", "20"), ("5.0", "5"), ("2.50", "2.5"), ("0.60", "0.6")] {
+            assert_eq!(short(number), told);
         }
         assert_eq!(signed(-3.25, |size| of_unit(size, Unit::Ms)), "-3.250 ms");
     }
