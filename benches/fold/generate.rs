@@ -81,6 +81,8 @@ pub fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Recor
         phase: if seq < requests / 100 { Phase::Warmup } else { Phase::Measured },
         session: seq / 4,
         turn: (seq % 4) as u32,
+        tenant: None,
+        branch: None,
         class: CLASSES[chance.below(CLASSES.len() as u32) as usize].into(),
         asked_input: Some(1_000),
         asked_output: tokens,
