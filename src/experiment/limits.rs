@@ -57,13 +57,12 @@ pub fn fits(call: &str, what: &str, text: &str) -> Result<()> {
 /// tag its name, and its bytes as text.
 pub fn names<'t>(
     call: &str,
-    name: Option<&str>,
-    traffic: Option<&str>,
+    names: &[(&str, Option<&str>)],
     tags: impl Iterator<Item = (&'t str, usize)> + Clone,
 ) -> Result<()> {
-    let whole = [("`name`", name), ("`traffic`", traffic)].into_iter();
-    whole
-        .filter_map(|(what, text)| Some((what, text?)))
+    names
+        .iter()
+        .filter_map(|(what, text)| Some((what, (*text)?)))
         .try_for_each(|(what, text)| fits(call, what, text))?;
     tags.clone().try_for_each(|(key, _)| fits(call, "a tag's name", key))?;
     let tags: usize = tags.map(|(key, bytes)| key.len() + bytes).sum();

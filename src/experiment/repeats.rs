@@ -9,6 +9,7 @@ use crate::stats::names::{Name, Statistic};
 use crate::stats::pool::{Pooled, spread};
 use crate::stats::view::{View, ViewStats};
 use crate::stats::{Fold, Summary, Window};
+use crate::store::identity::cell_of_name;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ impl Cells {
         let tags = run.tags.iter().map(String::as_str);
         let parts = SAME.iter().copied().chain(tags).map(|key| match run.run.get(key) {
             cell if key == "cell" => {
-                json!(without_repeat(cell.and_then(Value::as_str).unwrap_or(run.name())))
+                json!(cell.and_then(Value::as_str).unwrap_or_else(|| cell_of_name(run.name())))
             }
             value => json!(value),
         });
@@ -110,12 +111,6 @@ impl Cells {
     pub fn rows(self, warnings: &mut Vec<String>) -> Result<Vec<Row>> {
         self.cells.into_iter().map(|cell| cell.row(self.view, warnings)).collect()
     }
-}
-
-/// `io8x8_mc1_np10_r2` is a repeat of `io8x8_mc1_np10`.
-fn without_repeat(name: &str) -> &str {
-    let repeat = name.rsplit_once("_r").filter(|(_, number)| number.parse::<u32>().is_ok());
-    repeat.map_or(name, |(cell, _)| cell)
 }
 
 impl Cell {
@@ -280,13 +275,6 @@ fn spread_of(row: &mut Row, each: &[Row]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_repeat_is_known_by_its_name() {
-        assert_eq!(without_repeat("io8x8_mc1_np10_r2"), "io8x8_mc1_np10");
-        assert_eq!(without_repeat("io8x8_mc1_np10"), "io8x8_mc1_np10");
-        assert_eq!(without_repeat("x_rate"), "x_rate");
-    }
 
     #[test]
     fn the_spread_is_between_the_repeats() {

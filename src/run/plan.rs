@@ -70,8 +70,10 @@ pub const PREPARERS: usize = 1;
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The cell's name; unique within a results folder.
+    /// Unique within a results folder.
     pub name: String,
+    /// What is measured: repeats are runs of the same cell.
+    pub cell: String,
     /// What lengths, words and arrivals depend on beside the seed; the name unless said otherwise.
     pub traffic: String,
     pub target: Arc<Target>,

@@ -23,6 +23,7 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
     target.timeouts.reconnect = Duration::ZERO;
     Plan {
         name: "cell".into(),
+        cell: "cell".into(),
         traffic: "cell".into(),
         target: Arc::new(target),
         workload: Workload::Prompts(Prompts {

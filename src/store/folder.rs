@@ -108,7 +108,8 @@ impl Folder {
         if path.exists() { read_manifest(&path) } else { Ok(Map::new()) }
     }
 
-    /// A run of the invocation that made the folder. Fails when the manifest cannot be read.
+    /// A run of the invocation that made the folder, in a cell of its own. Fails when the manifest cannot be
+    /// read.
     pub fn identity(&self, index: u32, run: &str, traffic: &str) -> Result<RunIdentity> {
         let manifest = self.read_manifest()?;
         let now = || self.path.file_name().map(|name| name.to_string_lossy().into_owned());

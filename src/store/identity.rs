@@ -26,12 +26,17 @@ pub struct RunIdentity {
     /// Place of the run in its folder.
     pub index: u32,
     pub run: String,
-    /// Which combination of a sweep; its repeats are runs of the same cell.
+    /// What is measured; its repeats are runs of the same cell.
     pub cell: String,
     pub traffic: String,
 }
 
 impl RunIdentity {
+    /// The same run as one of another cell.
+    pub fn of_cell(self, cell: &str) -> RunIdentity {
+        RunIdentity { cell: cell.to_string(), ..self }
+    }
+
     /// Puts it into a row of a table.
     pub fn put(&self, row: &mut Map<String, Value>) {
         for (name, value) in [
@@ -91,6 +96,12 @@ impl RunIdentity {
     }
 }
 
+/// The cell of a run from elsewhere, by its name alone: a batch calls the second run of a cell `..._r2`.
+pub fn cell_of_name(run: &str) -> &str {
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit());
+    run.rsplit_once("_r").filter(|(_, n)| is_number(n)).map_or(run, |(cell, _)| cell)
+}
+
 pub fn run_id(experiment_id: &str, index: u32) -> String {
     format!("{experiment_id}-{index}")
 }
@@ -141,6 +152,15 @@ mod tests {
         assert_eq!(new_id((1 << 48) - 1, [0xFF; 10]), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
         assert_eq!(new_id(-1, [0; 10]), "0".repeat(26));
         assert!(new_id(1, [0; 10]) > new_id(0, [0xFF; 10]), "later sorts later");
+    }
+
+    #[test]
+    fn names_of_a_batch_say_of_which_cell_they_are() {
+        for (name, cell) in
+            [("io8x8_mc1_np4_r2", "io8x8_mc1_np4"), ("c8", "c8"), ("x_rate", "x_rate"), ("a_r", "a_r")]
+        {
+            assert_eq!(cell_of_name(name), cell);
+        }
     }
 
     #[test]

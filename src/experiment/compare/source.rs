@@ -9,6 +9,7 @@ use crate::lang::Lang;
 use crate::stats::versus::rounds::ROUNDS_MIN;
 use crate::stats::versus::rows::Goals;
 use crate::stats::{Limit, Slo};
+use crate::store::identity::cell_of_name;
 use crate::store::{Folder, runs};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ impl RunOnDisk {
             environment: Environment::of(manifest, row),
             imported: text("remarks").split(',').any(|remark| remark == "imported"),
             recovered: row.get("recovered").and_then(Value::as_bool).unwrap_or_default(),
-            cell: without_repeat(&cell.unwrap_or_else(|| name.clone())),
+            cell: cell.unwrap_or_else(|| cell_of_name(&name).to_string()),
             name,
             began_ms: whole("zero_ms"),
             window: (whole("window_start_ns"), whole("window_end_ns")),
@@ -108,14 +109,6 @@ fn slo(manifest: &Map<String, Value>, run: &str) -> Option<Slo> {
     let limits: Vec<Limit> = run.get("slo")?.as_array()?.iter().filter_map(limit).collect();
     let from_sent = run.get("slo_from").and_then(Value::as_str) == Some("sent");
     (!limits.is_empty()).then(|| Slo { limits, from_sent, ..Slo::default() })
-}
-
-/// A batch calls the second run of a cell `..._r2`.
-fn without_repeat(name: &str) -> String {
-    match name.rsplit_once("_r") {
-        Some((cell, n)) if !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit()) => cell.into(),
-        _ => name.into(),
-    }
 }
 
 /// The runs of one side, in the order of their starts.
@@ -357,15 +350,6 @@ mod tests {
 
     fn side(runs: Vec<RunOnDisk>, named: bool) -> Side {
         Side { runs, named, single: false }
-    }
-
-    #[test]
-    fn repeats_of_a_batch_are_runs_of_one_cell() {
-        for (name, cell) in
-            [("io8x8_mc1_np4_r2", "io8x8_mc1_np4"), ("c8", "c8"), ("x_rate", "x_rate"), ("a_r", "a_r")]
-        {
-            assert_eq!(without_repeat(name), cell);
-        }
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
 /// A plan whose server has not been asked anything yet.
 pub struct Draft {
     name: Option<String>,
+    /// What it measures; the run's name where nothing else is said.
+    pub cell: Option<String>,
     traffic: Option<String>,
     server: target::TargetHandle,
     workload: WorkloadSource,
@@ -73,6 +75,7 @@ impl Draft {
         let mut opts = Opts::of_call(call, &RUN, map);
         let mut draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
+            cell: opts.take::<String>("cell")?.filter(|cell| !cell.is_empty()),
             traffic: opts.take::<String>("traffic")?.filter(|traffic| !traffic.is_empty()),
             server: opts.need_made("target")?,
             workload: opts.need_made("workload")?,
@@ -99,7 +102,8 @@ impl Draft {
         let text = |value| text(value, limits::TAGS_MAX, &mut Dynamic::to_string).len();
         let tags: Vec<(&str, usize)> =
             draft.tags.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
-        limits::names(call, draft.name.as_deref(), draft.traffic.as_deref(), tags.into_iter())
+        let names = [("`name`", &draft.name), ("`cell`", &draft.cell), ("`traffic`", &draft.traffic)];
+        limits::names(call, &names.map(|(what, text)| (what, text.as_deref())), tags.into_iter())
             .map_err(raise)?;
         opts.finish()?;
         if let Some(prompts) = draft.workload.prompts().filter(|_| draft.once) {
@@ -249,6 +253,7 @@ impl Draft {
         let traffic = self.traffic.unwrap_or_else(|| name.clone());
         Ok(Plan {
             salt: experiment.salt_of(&name, &traffic, &ready.target),
+            cell: self.cell.unwrap_or_else(|| name.clone()),
             name,
             traffic,
             target: ready.target.clone(),

@@ -1,5 +1,6 @@
 //! `sweep(axes, |p| plan)`: one run for every point of a grid.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rhai::plugin::*;
@@ -107,15 +108,19 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
     state.experiment.quota.check_runs("sweep", points.len() as u64, 0).map_err(raise)?;
     // Every plan is made and checked before the first load: a slip in the last cell is found now.
     let mut drafts = Vec::new();
+    let mut cells = RepeatedCells::default();
     for point in &points {
-        drafts.push(plan_of(context, &make, point)?);
+        let draft = plan_of(context, &make, point)?;
+        cells.meet(point, draft.name().map(String::from));
+        drafts.push(draft);
     }
     let before = begin(&state, &drafts).map_err(raise)?;
     drop(drafts);
     let mut runs = Vec::new();
     for (i, point) in points.iter().enumerate() {
         state.experiment.cells.set(i + 1, points.len(), crate::os::now());
-        let draft = plan_of(context, &make, point)?;
+        let mut draft = plan_of(context, &make, point)?;
+        draft.cell = draft.cell.take().or_else(|| cells.of(point));
         let kept = before.as_ref().and_then(|before| before.whole(i));
         let is_new = kept.is_none();
         let done = match kept {
@@ -123,7 +128,10 @@ fn play(context: &NativeCallContext, axes: &Dynamic, make: &FnPtr, options: Map)
             None => draft.run(&state, point.clone()),
         };
         match done {
-            Ok(run) => runs.push(run),
+            Ok(run) => {
+                cells.meet(point, Some(run.portion.run.plan.cell.clone()));
+                runs.push(run);
+            }
             Err(error) if on_error == Some(OnError::Continue) && !fatal(&state, &error) => {
                 let Error { message, hint, .. } = explain(&state, error);
                 let told = hint.map_or(message.clone(), |hint| format!("{message} (try: {hint})"));
@@ -163,6 +171,33 @@ fn begin(state: &State, drafts: &[Draft]) -> Result<Option<Before>> {
     let before = Before::of(experiment, &plans, files)?;
     manifest::plan_cells(experiment, plans)?;
     Ok(before)
+}
+
+/// The axis whose values are repeats of the same.
+const REPEAT: &str = "repeat";
+
+/// What the runs of a sweep measure: those whose points differ in the axis [`REPEAT`] alone have the cell that
+/// the first of them is named after.
+#[derive(Default)]
+struct RepeatedCells(HashMap<String, String>);
+
+impl RepeatedCells {
+    /// `None`: it repeats nothing.
+    fn key(point: &Map) -> Option<String> {
+        let mut rest = point.clone();
+        rest.remove(REPEAT).map(|_| format!("{rest:?}"))
+    }
+
+    /// The plan of the point has this name, if it has one.
+    fn meet(&mut self, point: &Map, name: Option<String>) {
+        if let Some((key, name)) = Self::key(point).zip(name) {
+            self.0.entry(key).or_insert(name);
+        }
+    }
+
+    fn of(&self, point: &Map) -> Option<String> {
+        self.0.get(&Self::key(point)?).cloned()
+    }
 }
 
 fn says_stop(answer: Dynamic) -> Fallible<bool> {

@@ -39,6 +39,13 @@ pub static RUN: Table = Table::new("run", &[
         .or_else("until `duration`, or the end of the arrivals"),
     OptionRow::new("name", OptionKind::Text, "what the run is called in tables and files", "\"warm cache\"").or_else("run-1, run-2, ..."),
     OptionRow::new(
+        "cell",
+        OptionKind::Text,
+        "what is measured: runs of the same cell are repeats of each other",
+        "\"warm cache\"",
+    )
+    .or_else("the run's name"),
+    OptionRow::new(
         "traffic",
         OptionKind::Text,
         "runs of the same traffic and seed ask for the same lengths at the same planned times",
