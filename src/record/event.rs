@@ -45,6 +45,11 @@ pub struct Events {
 }
 
 impl Events {
+    /// Why a reply fails that goes on for longer than its times can be kept: 2^32 microseconds. A time that is cut
+    /// off there would be a wrong latency.
+    pub const TOO_LATE: &str =
+        "an event came more than 71 minutes after the send, beyond which times of events are not kept";
+
     pub fn with_capacity(n: usize) -> Self {
         Events {
             at_us: Vec::with_capacity(n),

@@ -5,7 +5,7 @@ use crate::client::head::ContentKind;
 use crate::client::protocol;
 use crate::client::sniff::{self, Form};
 use crate::client::sse;
-use crate::record::{EventKind, Nanos};
+use crate::record::{EventKind, Events, Nanos};
 
 /// A byte order mark, which some put before a text.
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -154,9 +154,11 @@ impl Exchange {
             Ok(meaning) => meaning,
             Err(why) => return self.tally.broken(why),
         };
-        let tokens = self.tally.add(&meaning);
         let sent = self.record.timeline.sent.unwrap_or(at);
-        let at_us = u32::try_from(((at - sent) / 1_000).max(0)).unwrap_or(u32::MAX);
+        let Ok(at_us) = u32::try_from(((at - sent) / 1_000).max(0)) else {
+            return self.tally.broken(Events::TOO_LATE);
+        };
+        let tokens = self.tally.add(&meaning);
         self.events.push(at_us, meaning.kind, tokens, meaning.bytes);
         let output = meaning.kind.has(EventKind::OUTPUT);
         self.outputs += u32::from(output);

@@ -4,7 +4,7 @@ use super::super::exchange::{Exchange, ExchangeFault};
 use super::super::limits::{GRACE, Limits};
 use super::*;
 use crate::os::Received;
-use crate::record::{EventKind, Nanos, Phase};
+use crate::record::{EventKind, Events, Nanos, Phase};
 
 const MS: Nanos = 1_000_000;
 
@@ -110,6 +110,24 @@ fn every_limit_is_passed_at_its_time_whatever_arrives_meanwhile() {
         };
         assert_eq!(told.record.outcome, expected, "{what}: {:?}", told.record.error);
         assert_eq!(told.record.timeline.end, at_ms * MS, "{what}");
+    }
+}
+
+#[test]
+fn an_event_whose_time_cannot_be_kept_fails_the_request_and_says_so() {
+    for (ms, kept) in [(4_294_967, true), (4_294_968, false)] {
+        let (mut exchange, mut over) = (exchange(true), None);
+        let begin = format!("{STREAM}{EVENT}");
+        for (ms, bytes) in [(10, begin.as_str()), (ms, EVENT), (ms, LAST), (ms, "")] {
+            let received = Received { bytes: bytes.len(), read_at: ms * MS, stamp: Some(ms * MS), waited: 0 };
+            over = over.or_else(|| exchange.take(received, bytes.as_bytes()).transpose());
+        }
+        let record = *exchange.finish(over.map_or(Ok(()), |over| over.map(|_| ()))).open();
+        assert_eq!(record.success(), kept, "{record:?}");
+        match kept {
+            true => assert_eq!(record.timeline.events.at_us[1], 4_294_967_000),
+            false => assert!(record.error.is_some_and(|error| error.contains(Events::TOO_LATE))),
+        }
     }
 }
 
