@@ -15,7 +15,7 @@ use crate::stats::{Summary, Window};
 use crate::store::folder::{self, short_model_name};
 use crate::store::manifest::{sha256, versions};
 use crate::store::statistics::{RunNumbers, Statistic};
-use crate::store::{Folder, KnownRows, RunIdentity, identity, runs, statistics};
+use crate::store::{Folder, KnownRows, RunIdentity, identity, runs, statistics, tables};
 use chrono::TimeZone;
 use found::Found;
 use serde_json::{Map, Value, json};
@@ -86,7 +86,7 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
             experiment_id: imported.experiment_id.clone(),
             folder: name.clone(),
             index: index as u32,
-            cell: run.clone(),
+            cell: identity::cell_of_name(&run).to_string(),
             traffic: run.clone(),
             run,
         };
@@ -107,6 +107,8 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
     }
     requests.finish()?;
     runs::append_all(folder.path(), &rows)?;
+    let runs: Vec<_> = numbers.iter().map(|(of, zero_ms, _)| (of, *zero_ms)).collect();
+    tables::make_absent(folder.path(), &runs)?;
     let numbers = numbers.iter().map(|(of, zero_ms, numbers)| RunNumbers { of, zero_ms: *zero_ms, numbers });
     statistics::append_all(folder.path(), &numbers.collect::<Vec<_>>())?;
     folder.manifest(|map| {
@@ -121,16 +123,12 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
 /// The row of a run, and its numbers.
 fn told(of: &RunIdentity, one: &Found) -> (Map<String, Value>, Vec<Statistic>) {
     let zero_ms = one.began_ms.unwrap_or_default();
-    let summary = (!one.records.is_empty()).then(|| summed(&one.records));
+    // What the file says of its time is by its tool's definition, as are its throughputs.
+    let told = one.seconds().map(|seconds| (seconds * 1e9).round() as i64);
+    let summary = (!one.records.is_empty()).then(|| summed(&one.records, told));
     let mut row = runs::blank(of);
     row.extend(one.row());
-    let span = summary.as_ref().and_then(Summary::span);
-    let told = one.seconds().map(|seconds| (0, (seconds * 1e9).round() as i64));
-    // What the file says of its time is by its tool's definition, as are its throughputs.
-    let window = match (span, told) {
-        (Some((start, _)), Some((_, told))) => Some((start, start + told)),
-        (span, told) => told.or(span),
-    };
+    let window = summary.as_ref().and_then(Summary::span).or(told.map(|told| (0, told)));
     row.insert("window_start_ns".into(), window.map(|(start, _)| start).into());
     row.insert("window_end_ns".into(), window.map(|(_, end)| end).into());
     row.insert("last_end_ns".into(), window.map(|(_, end)| end).into());
@@ -149,8 +147,13 @@ fn told(of: &RunIdentity, one: &Found) -> (Map<String, Value>, Vec<Statistic>) {
     (row, numbers)
 }
 
-fn summed(records: &[Record]) -> Summary {
-    let mut summary = Summary::new(Window::UNKNOWN, None, false);
+/// `told`: how long the run took, as the file says, unless its requests took longer.
+fn summed(records: &[Record], told: Option<i64>) -> Summary {
+    let start = records.iter().map(|record| record.timeline.planned).min().unwrap_or_default();
+    let last = records.iter().map(|record| record.timeline.end).max().unwrap_or_default();
+    let end = told.map(|told| start + told).filter(|end| *end >= last);
+    let window = end.map_or(Window::UNKNOWN, |end| Window::Over { start, end });
+    let mut summary = Summary::new(window, None, false);
     records.iter().for_each(|record| summary.add(record));
     summary.close();
     summary

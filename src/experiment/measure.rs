@@ -18,7 +18,7 @@ use crate::stats::verdict::Verdict;
 use crate::stats::words::unbroken;
 use crate::store::saving::{Saving, Trouble};
 use crate::store::writer::RowsWritten;
-use crate::store::{Folder, RunIdentity, journal, own_metrics, parts, runs, statistics};
+use crate::store::{Folder, RunIdentity, journal, parts, runs, statistics, tables};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::Path;
@@ -129,7 +129,7 @@ impl<'a> Underway<'a> {
         let rows = [parts::requests_folder(folder.path()), journal::folder(folder.path())];
         experiment.quota.check_rows(&rows)?;
         let quota = (experiment.quota.clone(), rows);
-        let of = folder.identity(index, &plan.name, &plan.traffic)?;
+        let of = folder.identity(index, &plan.name, &plan.traffic)?.of_cell(&plan.cell);
         let collector = Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, inbox)?;
         tell_troubles(experiment, &plan, collector.saving());
         let note = note(experiment, &plan, ready, &of, &traffic_hash);
@@ -208,8 +208,20 @@ fn keep(
     let path = finished.folder.path();
     let parameters = experiment.findings().params.iter().cloned().collect();
     let row = row::row(finished, of, written, parameters);
-    own_metrics::begin(path)?;
-    statistics::append(path, of, finished.ended.zero_ms, &row::statistics(&finished.summary))?;
+    let zero_ms = finished.ended.zero_ms;
+    tables::make_absent(path, &[(of, zero_ms)])?;
+    let mut numbers = row::statistics(&finished.summary);
+    // A second Ctrl-C leaves no time to read the rows back.
+    if !experiment.host.abort_requested() {
+        match row::class_statistics(path, &of.run, &finished.summary) {
+            Ok((of_classes, warnings)) => {
+                numbers.extend(of_classes);
+                warnings.iter().for_each(|warning| experiment.console.warn(warning));
+            }
+            Err(error) => experiment.console.warn(&error.context("no numbers of classes").to_string()),
+        }
+    }
+    statistics::append(path, of, zero_ms, &numbers)?;
     if finished.plan.requests.is_none() {
         recorded::tell_of(&experiment.console, &finished.plan, requests);
     }

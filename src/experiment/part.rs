@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::record::{Outcome, Phase, Record};
-use crate::stats::Fold;
+use crate::stats::{Fold, Summary, Window};
 use crate::store::reader;
 use std::collections::HashMap;
 use std::path::Path;
@@ -152,6 +152,29 @@ impl Part {
         let (halves, warnings) = reader::scan_halves(folder, run, fields, Split::default, each)?;
         let whole = halves.into_iter().reduce(Split::merge).unwrap_or_default();
         Ok((whole.folds, warnings))
+    }
+
+    /// The numbers of each value of a label. All have the window of the run, whose own numbers are `whole`,
+    /// so that their rates add up to its own; only the warm-up has one of its own.
+    pub fn summaries(
+        &self,
+        folder: &Path,
+        run: &str,
+        label: Label,
+        whole: &Summary,
+    ) -> Result<(Marked<Summary>, Vec<String>)> {
+        let span = whole.span();
+        let window = span.map_or(Window::UNKNOWN, |(start, end)| Window::Over { start, end });
+        let make = |part: &Part| {
+            let window = if part.is_warmup() { Window::UNKNOWN } else { window };
+            Summary::new(window, whole.slo().cloned(), whole.is_open())
+        };
+        let (mut parts, warnings) = self.split(folder, run, label, make)?;
+        for (_, summary) in &mut parts {
+            summary.close();
+            summary.of_run(whole);
+        }
+        Ok((parts, warnings))
     }
 
     fn holds(&self, record: &Record) -> bool {

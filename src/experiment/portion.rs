@@ -5,7 +5,7 @@ use super::finished::{Finished, file_name};
 use super::part::{Label, Mark, Part};
 use crate::error::{self, Error, Result};
 use crate::os::heap;
-use crate::stats::{Fold, Summary, Window};
+use crate::stats::{Fold, Summary};
 use crate::store::manifest::sha256;
 use serde_json::Value;
 use std::sync::Arc;
@@ -91,18 +91,10 @@ impl Portion {
             let (value, part) = (mark.value(), self.part.with(mark));
             return Ok(vec![(value, Portion { part, ..self.clone() })]);
         };
-        let span = self.run.summary.span();
-        let window = span.map_or(Window::UNKNOWN, |(start, end)| Window::Over { start, end });
-        let make = |part: &Part| {
-            let window = if part.is_warmup() { Window::UNKNOWN } else { window };
-            Summary::new(window, self.run.plan.slo.clone(), self.run.plan.open())
-        };
         let (folder, run) = (self.run.folder.path(), &self.run.plan.name);
-        let (parts, warnings) = self.part.split(folder, run, of, make)?;
+        let (parts, warnings) = self.part.summaries(folder, run, of, &self.run.summary)?;
         warnings.iter().for_each(|warning| experiment.console.warn(warning));
-        let portion = |(mark, mut summary): (Mark, Summary)| {
-            summary.close();
-            summary.of_run(&self.run.summary);
+        let portion = |(mark, summary): (Mark, Summary)| {
             let (value, part) = (mark.value(), self.part.with(mark));
             (value, Portion { part, summary: Some(Arc::new(summary)), ..self.clone() })
         };

@@ -14,9 +14,7 @@ use crate::stats::verdict::Verdict;
 use crate::stats::{ClientSeries, Fold, Slo, Summary, Window};
 use crate::store::lock::{self, Asked};
 use crate::store::statistics::Statistic;
-use crate::store::{
-    Folder, RunIdentity, journal, own_metrics, reader, rest, runs, schema, series, statistics,
-};
+use crate::store::{Folder, RunIdentity, journal, reader, rest, runs, schema, series, statistics, tables};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -94,7 +92,7 @@ pub fn complete(path: &Path) -> Result<Recovered> {
         if !statistics::has(path, &run.of)? {
             statistics::append(path, &run.of, zero_ms, &run.numbers)?;
         }
-        own_metrics::begin(path)?;
+        tables::make_absent(path, &[(&run.of, zero_ms)])?;
         tell_manifest(path, &run, &begun)?;
         // Last, as by the process that was killed: it says that all the rest is there.
         runs::append(path, run.row.clone())?;
@@ -239,7 +237,8 @@ fn read(path: &Path, of: RunIdentity, begun: &Row) -> Result<(RecoveredRun, Vec<
         }
     }
     summary.attach(report);
-    let numbers = row::statistics(&summary);
+    let mut numbers = row::statistics(&summary);
+    numbers.extend(row::class_statistics(path, &of.run, &summary)?.0);
     Ok((RecoveredRun { of, requests, row, numbers }, seen.points(lasted)))
 }
 

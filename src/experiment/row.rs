@@ -1,9 +1,11 @@
 //! One run as a row of `runs.parquet`, and its numbers as rows of `statistics.parquet`.
 
 use super::finished::{Finished, facts};
+use super::part::{Label, Mark, Part};
 use super::vllm;
+use crate::error::Result;
 use crate::run::Plan;
-use crate::stats::counts::Failed;
+use crate::stats::counts::{CLASSES_MAX, Failed};
 use crate::stats::report::Report;
 use crate::stats::vllm::Meta;
 use crate::stats::{Number, Summary};
@@ -11,6 +13,7 @@ use crate::store::RunIdentity;
 use crate::store::statistics::Statistic;
 use crate::store::writer::RowsWritten;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// What the run was asked, what became of it, and what it is worth. Its numbers are in [`statistics`].
 pub fn row(
@@ -91,8 +94,24 @@ pub fn found(summary: &Summary, zero_ms: i64, rows: u64) -> Map<String, Value> {
 
 /// The numbers of a run, as the rows that it gets in `statistics.parquet`.
 pub fn statistics(summary: &Summary) -> Vec<Statistic> {
+    statistics_of("", summary)
+}
+
+/// Those of each of its classes, where it has several: what `r.by("class")` says of them, from its rows on
+/// disk. Beside it stand warnings about what could not be read.
+pub fn class_statistics(folder: &Path, run: &str, whole: &Summary) -> Result<(Vec<Statistic>, Vec<String>)> {
+    if !(2..=CLASSES_MAX).contains(&whole.tally().classes.len()) {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (mut classes, warnings) = Part::default().summaries(folder, run, Label::Class, whole)?;
+    classes.sort_by_key(|(mark, _)| mark.value());
+    let of = |(mark, summary): &(Mark, Summary)| statistics_of(&format!("class={}", mark.value()), summary);
+    Ok((classes.iter().flat_map(of).collect(), warnings))
+}
+
+fn statistics_of(part: &str, summary: &Summary) -> Vec<Statistic> {
     let row = |number: Number| Statistic {
-        part: String::new(),
+        part: part.to_string(),
         metric: number.metric,
         statistic: number.statistic,
         unit: number.unit.symbol().to_string(),

@@ -4,7 +4,7 @@ use super::aggregate::is_end_of_interval;
 use crate::error::Result;
 use crate::lang::Lang;
 use crate::stats::csv;
-use crate::store::table;
+use crate::store::table::{self, OwnColumn, OwnKind};
 use serde_json::{Map, Value};
 
 type Row = Map<String, Value>;
@@ -49,7 +49,9 @@ impl TableFormat {
                 Ok(csv::write(&rows))
             }
             TableFormat::PlainCsv => Ok(csv::write_plain(rows)),
-            TableFormat::Parquet => table::to_parquet(&rows.iter().map(typed).collect::<Vec<_>>()),
+            TableFormat::Parquet => {
+                table::to_parquet(&columns(rows), &rows.iter().map(typed).collect::<Vec<_>>(), &[])
+            }
             TableFormat::Json => {
                 let mut text = serde_json::to_vec_pretty(rows).expect("maps of JSON values are JSON");
                 text.push(b'\n');
@@ -60,35 +62,68 @@ impl TableFormat {
     }
 }
 
-/// A column has one type, whatever is in it: `request_rate` is a number, null without a limit, and labels are
-/// text.
-fn typed(row: &Row) -> Row {
-    let whole = |key: &str| {
-        ["num_prompts", "max_concurrency", "completed", "failed", "input_len", "output_len", "repeats"]
-            .contains(&key)
-            || key.starts_with("total_") && key.ends_with("_tokens")
+/// The columns of the rows. The type of each follows from its name: `request_rate` is a number, null without a
+/// limit, and labels are text.
+fn columns(rows: &[Row]) -> Vec<OwnColumn> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in rows.iter().flat_map(Row::keys) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let column = |name: &str| OwnColumn {
+        name: name.to_string(),
+        kind: kind(name),
+        unit: unit(name).to_string(),
+        says: if is_known(name) { "as in the aggregated CSV" } else { "a label of the run" }.to_string(),
     };
-    let known = |key: &str| csv::HEADER.iter().chain(&csv::LAST).any(|(name, _)| *name == key);
-    let label =
-        |key: &str| ["tp", "data_type", "batch", "date"].contains(&key) || !known(key) && !is_number(key);
-    let value = |key: &String, value: &Value| match value {
-        Value::Null => Value::Null,
-        Value::String(_) if is_number(key) => Value::Null,
-        Value::Number(number) if is_number(key) => number.as_f64().into(),
-        Value::Number(number) if whole(key) => number.as_f64().map(|number| number as i64).into(),
-        Value::String(_) => value.clone(),
-        other if label(key) => other.to_string().into(),
-        other => other.clone(),
+    names.into_iter().map(column).collect()
+}
+
+fn is_known(key: &str) -> bool {
+    csv::HEADER.iter().chain(&csv::LAST).any(|(name, _)| *name == key) || kind(key) != OwnKind::Text
+}
+
+fn unit(key: &str) -> &'static str {
+    match spread_of(key) {
+        "duration" => "s",
+        key if key.ends_with("_ms") => "ms",
+        key if key.ends_with("_throughput") || ["request_rate", "request_goodput"].contains(&key) => "1/s",
+        key if key.ends_with("_tokens") => "tokens",
+        _ => "",
+    }
+}
+
+fn kind(key: &str) -> OwnKind {
+    let whole =
+        ["num_prompts", "max_concurrency", "completed", "failed", "input_len", "output_len", "repeats"];
+    match key {
+        key if is_number(key) => OwnKind::Real,
+        key if whole.contains(&key) => OwnKind::Whole,
+        key if key.starts_with("total_") && key.ends_with("_tokens") => OwnKind::Whole,
+        _ => OwnKind::Text,
+    }
+}
+
+/// What is no value of its column's type is null: a rate without a limit is `inf` in the CSV.
+fn typed(row: &Row) -> Row {
+    let value = |key: &str, value: &Value| match kind(key) {
+        OwnKind::Real => value.as_f64().into(),
+        OwnKind::Whole => value.as_f64().map(|number| number as i64).into(),
+        OwnKind::Truth | OwnKind::Text => value.clone(),
     };
     row.iter().map(|(key, of)| (key.clone(), value(key, of))).collect()
 }
 
+/// The column of which this one is the spread or an end of the interval, or itself.
+fn spread_of(key: &str) -> &str {
+    let endings = ["_min", "_max", "_std_between", "_std_within", "_low", "_high"];
+    endings.iter().find_map(|ending| key.strip_suffix(ending)).unwrap_or(key)
+}
+
 /// A column of numbers with a fraction.
 fn is_number(key: &str) -> bool {
-    let spread = ["_min", "_max", "_std_between", "_std_within", "_low", "_high"]
-        .iter()
-        .find_map(|ending| key.strip_suffix(ending));
-    let key = spread.unwrap_or(key);
+    let key = spread_of(key);
     [
         "request_rate",
         "burstiness",
@@ -226,7 +261,12 @@ mod tests {
     fn a_column_has_one_type_whatever_is_in_it() {
         let typed: Vec<Row> = rows().iter().map(typed).collect();
         assert_eq!((&typed[0]["request_rate"], &typed[1]["request_rate"]), (&Value::Null, &json!(4.0)));
-        assert_eq!((&typed[0]["tp"], &typed[1]["tp"]), (&json!("8"), &json!("8")));
         assert_eq!(typed[1]["failed"], json!(2));
+        let mut none = rows();
+        none.iter_mut().flat_map(|row| row.iter_mut()).for_each(|(_, value)| *value = Value::Null);
+        assert_eq!(columns(&none), columns(&rows()));
+        let kinds: Vec<OwnKind> = columns(&rows()).iter().map(|column| column.kind).collect();
+        use OwnKind::{Real, Text, Whole};
+        assert_eq!(kinds, [Text, Text, Real, Real, Text, Whole, Text, Text, Real, Real]);
     }
 }

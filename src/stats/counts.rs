@@ -1,6 +1,10 @@
 //! `Counts`: the whole numbers of a run: how many requests ended how, and with which lengths.
 
 use crate::record::{Nanos, Outcome, OutputSource, Record};
+use std::sync::Arc;
+
+/// Classes of a run that are told apart by themselves.
+pub const CLASSES_MAX: usize = 64;
 
 /// Counts over the measured requests that were planned in the window.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +35,8 @@ pub struct Counts {
     /// Seconds of sound in the successes that are known to have any, and how many those are.
     pub audio_seconds: f64,
     pub audio_replies: u64,
+    /// Of the requests, in order of first appearance; of more than [`CLASSES_MAX`] one more than that.
+    pub classes: Vec<Arc<str>>,
     /// A first event of content came later than the first event of output, or never.
     pub ttfo_differs: bool,
     pub first_planned: Option<Nanos>,
@@ -124,6 +130,7 @@ impl Counts {
         self.synthetic_text += u64::from(record.synthetic_text);
         self.first_planned = least(self.first_planned, Some(timeline.planned));
         self.last_end = self.last_end.max(Some(timeline.end));
+        self.meet(&record.class);
         if !record.success() {
             self.wasted_tokens += record.output_tokens().map_or(0, |(n, _)| u64::from(n));
             self.failures.add(record);
@@ -157,6 +164,12 @@ impl Counts {
         self.asked_input.add(record.asked_input, record.input_tokens());
     }
 
+    fn meet(&mut self, class: &Arc<str>) {
+        if self.classes.len() <= CLASSES_MAX && !self.classes.contains(class) {
+            self.classes.push(class.clone());
+        }
+    }
+
     pub fn failed(&self) -> u64 {
         self.requests - self.succeeded
     }
@@ -184,6 +197,7 @@ impl Counts {
         self.audio_seconds += other.audio_seconds;
         self.audio_replies += other.audio_replies;
         self.failures.merge(&other.failures);
+        other.classes.iter().for_each(|class| self.meet(class));
         self.ttfo_differs |= other.ttfo_differs;
         self.first_planned = least(self.first_planned, other.first_planned);
         self.last_end = self.last_end.max(other.last_end);

@@ -79,11 +79,7 @@ impl Column {
             Kind::Times | Kind::Repeats => DataType::List(element()),
             Kind::Map => DataType::Map(entries(), false),
         };
-        let mut about = HashMap::from([("description".to_string(), self.says.to_string())]);
-        if !self.unit.is_empty() {
-            about.insert("unit".to_string(), self.unit.to_string());
-        }
-        Field::new(self.name, of, !self.null.is_empty()).with_metadata(about)
+        Field::new(self.name, of, !self.null.is_empty()).with_metadata(about_column(self.unit, self.says))
     }
 
     fn typed(&self) -> &'static str {
@@ -109,7 +105,11 @@ pub const IDENTITY: &[Column] = &[
     column("run_id", Kind::Word, "the run: `<experiment_id>-<number of the run>`, unique for ever"),
     column("folder", Kind::Word, "the name of the results folder when it was made"),
     column("run", Kind::Word, "name of the run"),
-    column("cell", Kind::Word, "which combination of a sweep; repeats are runs of the same cell"),
+    column(
+        "cell",
+        Kind::Word,
+        "what was measured, such as a combination of a sweep: repeats are runs of the same cell",
+    ),
 ];
 
 /// The element of a list. The name is the one of the Parquet specification: with it every reader
@@ -190,6 +190,12 @@ pub(super) fn about(zeros: &[(String, i64)]) -> Vec<KeyValue> {
         pairs.push(pair(KEY_ZEROS_MS, Value::Object(zeros).to_string()));
     }
     pairs
+}
+
+/// What the metadata of a column says.
+pub(super) fn about_column(unit: &str, says: &str) -> HashMap<String, String> {
+    let pairs = [("description", says), ("unit", unit)].into_iter().filter(|(_, text)| !text.is_empty());
+    pairs.map(|(key, text)| (key.to_string(), text.to_string())).collect()
 }
 
 /// The list of a table for its page, in Markdown.

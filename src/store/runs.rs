@@ -142,7 +142,7 @@ pub fn append_all(folder: &Path, more: &[Map<String, Value>]) -> Result<()> {
     let path = file(folder);
     let columns = [IDENTITY, COLUMNS];
     let (mut batches, mut zeros) = before(&path)?;
-    zeros.extend(more.iter().filter_map(zero_of));
+    zeros.extend(self::zeros(more));
     let bytes = table::fixed(&columns, more).and_then(|more| {
         batches.push(more);
         table::file_of(&columns, batches, &zeros)
@@ -155,7 +155,7 @@ pub fn append_all(folder: &Path, more: &[Map<String, Value>]) -> Result<()> {
 pub fn save(folder: &Path, rows: &[Map<String, Value>]) -> Result<()> {
     let path = file(folder);
     let columns = [IDENTITY, COLUMNS];
-    let zeros: Vec<_> = rows.iter().filter_map(zero_of).collect();
+    let zeros = zeros(rows);
     let bytes = table::fixed(&columns, rows).and_then(|rows| table::file_of(&columns, vec![rows], &zeros));
     let bytes = bytes.map_err(|error| error.context(format!("cannot write runs to {}", path.display())))?;
     write_aside(&path, &bytes)
@@ -181,6 +181,11 @@ fn before(path: &Path) -> Result<(Vec<RecordBatch>, Vec<(String, i64)>)> {
         false => vec![table::fixed(&[IDENTITY, COLUMNS], &table::from_parquet(path)?)?],
     };
     Ok((batches, column::zeros(footer.file_metadata().key_value_metadata())))
+}
+
+/// When the runs of these rows began, milliseconds since 1970, by their ids.
+pub(super) fn zeros(rows: &[Map<String, Value>]) -> Vec<(String, i64)> {
+    rows.iter().filter_map(zero_of).collect()
 }
 
 /// All rows of a folder; none when no run is finished yet. A folder of the first version of the schema has

@@ -102,7 +102,7 @@ impl SeriesWriter {
         // Many small row groups become few, which are bytes to copy from now on.
         let joined = folder.join(unfinished_name("joined"));
         let result = encode_again(&mine, &joined)
-            .and_then(|()| append(&self.folder.join(FILE), &joined, self.zeros()));
+            .and_then(|()| append(&self.folder.join(FILE), Some(&joined), self.zeros()));
         let _ = fs::remove_file(&joined);
         result?;
         mine.iter().for_each(|part| drop(fs::remove_file(part)));
@@ -247,12 +247,25 @@ fn encode_again(parts: &[PathBuf], to: &Path) -> Result<()> {
     parquet.into_inner().map_err(written).map(drop)
 }
 
+/// Makes the file where it is missing; it says when these runs began. Not while points wait to be joined: what is
+/// named there has none left.
+pub fn begin(folder: &Path, runs: &[(String, i64)]) -> Result<()> {
+    let file = folder.join(FILE);
+    let mut unknown = runs.to_vec();
+    if file.exists() {
+        let known = column::zeros(footer(&file)?.file_metadata().key_value_metadata());
+        unknown.retain(|(run_id, _)| known.iter().all(|(known, _)| known != run_id));
+    }
+    let done = unknown.is_empty() || !left_over(folder).is_empty();
+    if done { Ok(()) } else { append(&file, None, unknown) }
+}
+
 /// Adds the row groups of `joined` to the file, which is made when missing. `zeros`: when their run began.
-fn append(file: &Path, joined: &Path, zeros: Vec<(String, i64)>) -> Result<()> {
+fn append(file: &Path, joined: Option<&Path>, zeros: Vec<(String, i64)>) -> Result<()> {
     let before =
         if file.exists() { footer(file)?.file_metadata().key_value_metadata().cloned() } else { None };
     let zeros = [column::zeros(before.as_ref()), zeros].concat();
-    let sources: Vec<&Path> = if file.exists() { vec![file, joined] } else { vec![joined] };
+    let sources: Vec<&Path> = Some(file).filter(|file| file.exists()).into_iter().chain(joined).collect();
     write_aside_with(file, |aside| {
         let parquet = File::create(aside)
             .map_err(ParquetError::from)

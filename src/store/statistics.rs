@@ -27,7 +27,7 @@ pub const FILE: &str = "statistics.parquet";
 /// One number of a run, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Statistic {
-    /// Whose: empty for the whole run, else such as `class=chat` or `turn=1`.
+    /// Whose: empty for the whole run, else `class=chat`.
     pub part: String,
     /// `ttft`
     pub metric: String,
@@ -48,7 +48,11 @@ pub struct Statistic {
 
 /// The columns of a number, behind what identifies its run.
 pub(super) const COLUMNS: &[Column] = &[
-    column("part", Word, "of which requests: empty for the whole run, else such as `class=chat`"),
+    column(
+        "part",
+        Word,
+        "of which requests: empty for the whole run; `class=chat` for those of a class, where the run has 2 to 64 classes",
+    ),
     column("metric", Word, "[what is measured](metrics.md): `ttft`"),
     column("statistic", Word, "how its values become a number: `p99`"),
     column("unit", Word, "of the number: `ms`, `s`, `1/s`, `share` (from 0 to 1); empty for counts"),

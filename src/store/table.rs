@@ -1,4 +1,4 @@
-//! `Table`: rows of named values as one Parquet file, types inferred over all rows.
+//! `Table`: rows of named values as one Parquet file. No type follows the values.
 
 use super::column::{self, Column, Kind};
 use super::reader::{Batches, cannot_read, open};
@@ -15,41 +15,90 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
-use parquet::file::properties::EnabledStatistics;
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-type Row = Map<String, Value>;
+pub type Row = Map<String, Value>;
 
-/// Rows as the bytes of a Parquet file.
-pub fn to_parquet(rows: &[Row]) -> Result<Vec<u8>> {
-    let names = column_names(rows);
-    if names.is_empty() {
-        return Err(Error::usage("it has no columns").hint("give it at least one row with a value"));
+/// A column that is not one of ours: of a script's table, or of one for readers of another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnColumn {
+    pub name: String,
+    pub kind: OwnKind,
+    /// Of one value; empty where it has none.
+    pub unit: String,
+    /// What it is, in a sentence.
+    pub says: String,
+}
+
+/// The type of a column, which no value changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnKind {
+    Whole,
+    Real,
+    Truth,
+    /// What is no text is written as JSON.
+    Text,
+}
+
+impl OwnColumn {
+    fn field(&self) -> Field {
+        let of = match self.kind {
+            OwnKind::Whole => DataType::Int64,
+            OwnKind::Real => DataType::Float64,
+            OwnKind::Truth => DataType::Boolean,
+            OwnKind::Text => DataType::Utf8,
+        };
+        Field::new(&self.name, of, true).with_metadata(column::about_column(&self.unit, &self.says))
     }
-    let mut fields = Vec::with_capacity(names.len());
-    let mut arrays = Vec::with_capacity(names.len());
-    for name in names {
-        let array = column(rows, name);
-        fields.push(Field::new(name, array.data_type().clone(), true));
-        arrays.push(array);
+
+    fn array(&self, rows: &[Row]) -> Result<ArrayRef> {
+        let cells = || rows.iter().map(|row| row.get(&self.name).filter(|value| !value.is_null()));
+        fn read<'a, T>(
+            column: &OwnColumn,
+            what: &str,
+            cells: impl Iterator<Item = Option<&'a Value>>,
+            typed: impl Fn(&Value) -> Option<T>,
+        ) -> Result<Vec<Option<T>>> {
+            let odd = |value: &Value| format!("{value} in the column \"{}\" is no {what}", column.name);
+            let each = |cell: Option<&Value>| {
+                cell.map(|value| typed(value).ok_or_else(|| Error::usage(odd(value)))).transpose()
+            };
+            cells.map(each).collect()
+        }
+        Ok(match self.kind {
+            OwnKind::Whole => Arc::new(Int64Array::from(read(self, "whole number", cells(), whole)?)),
+            OwnKind::Real => Arc::new(Float64Array::from(read(self, "number", cells(), Value::as_f64)?)),
+            OwnKind::Truth => {
+                Arc::new(BooleanArray::from(read(self, "true or false", cells(), Value::as_bool)?))
+            }
+            OwnKind::Text => Arc::new(cells().map(|cell| cell.map(text)).collect::<StringArray>()),
+        })
     }
-    let schema = Arc::new(Schema::new(fields));
+}
+
+/// Rows as the bytes of a Parquet file with these columns; `zeros`: when the runs in it began, as far as they are
+/// known. Fails for a value of another type.
+pub fn to_parquet(columns: &[OwnColumn], rows: &[Row], zeros: &[(String, i64)]) -> Result<Vec<u8>> {
+    let schema = Arc::new(Schema::new(columns.iter().map(OwnColumn::field).collect::<Vec<_>>()));
+    let arrays = columns.iter().map(|column| column.array(rows)).collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options);
-    // Plain types need no second schema, and a few rows no statistics: together two fifths of a
-    // file with one row. Nor do they need dictionaries, 68 kB of memory a column.
+    // Dictionaries take 68 kB of memory a column.
     let packed = column::packed()
-        .set_statistics_enabled(EnabledStatistics::None)
         .set_dictionary_enabled(rows.len() >= MANY_ROWS)
+        .set_key_value_metadata(Some(column::about(zeros)))
         .build();
-    let options = ArrowWriterOptions::new().with_properties(packed).with_skip_arrow_metadata(true);
-    batch
+    RecordBatch::try_new_with_options(schema, arrays, &options)
         .map_err(ParquetError::from)
-        .and_then(|batch| sealed(batch.schema(), [batch], &options))
+        .and_then(|batch| sealed(batch.schema(), [batch], &ArrowWriterOptions::new().with_properties(packed)))
         .map_err(|error| Error::run(format!("it does not fit into Parquet: {error}")))
+}
+
+/// A whole number, also one that is written with a fraction of 0.
+fn whole(value: &Value) -> Option<i64> {
+    let real = || value.as_f64().filter(|real| real.fract() == 0.0).map(|real| real as i64);
+    value.as_i64().or_else(real)
 }
 
 /// Batches of a schema as the bytes of a file whose pages have checksums.
@@ -110,10 +159,6 @@ fn fixed_column(column: &Column, rows: &[Row]) -> Result<ArrayRef> {
         };
         rows.iter().map(|row| cell(row).map_err(Error::run)).collect()
     }
-    let whole = |value: &Value| {
-        let real = || value.as_f64().filter(|real| real.fract() == 0.0).map(|real| real as i64);
-        value.as_i64().or_else(real)
-    };
     Ok(match column.kind {
         Kind::Word | Kind::Text => {
             let words = read(column, rows, |value| value.as_str().map(str::to_string))?;
@@ -164,30 +209,6 @@ pub(super) fn from_parquet(path: &Path) -> Result<Vec<Row>> {
     read().map_err(|error| cannot_read(path, error))
 }
 
-fn column_names(rows: &[Row]) -> Vec<&str> {
-    let mut seen = HashSet::new();
-    let names = rows.iter().flat_map(|row| row.keys());
-    names.filter(|name| seen.insert(name.as_str())).map(String::as_str).collect()
-}
-
-/// Whole numbers, numbers, booleans, or else text.
-fn column(rows: &[Row], name: &str) -> ArrayRef {
-    let cells = || rows.iter().map(move |row| row.get(name).filter(|value| !value.is_null()));
-    let all = |fits: fn(&Value) -> bool| cells().flatten().all(fits);
-    if cells().all(|cell| cell.is_none()) {
-        // Most columns without any value are numbers that were not observed: a query may still average them.
-        Arc::new(Float64Array::new_null(rows.len()))
-    } else if all(Value::is_i64) {
-        Arc::new(cells().map(|cell| cell.and_then(Value::as_i64)).collect::<Int64Array>())
-    } else if all(Value::is_number) {
-        Arc::new(cells().map(|cell| cell.and_then(Value::as_f64)).collect::<Float64Array>())
-    } else if all(Value::is_boolean) {
-        Arc::new(cells().map(|cell| cell.and_then(Value::as_bool)).collect::<BooleanArray>())
-    } else {
-        Arc::new(cells().map(|cell| cell.map(text)).collect::<StringArray>())
-    }
-}
-
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -231,45 +252,30 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn rows(values: Value) -> Vec<Row> {
-        values.as_array().unwrap().iter().map(|row| row.as_object().unwrap().clone()).collect()
-    }
-
-    fn there_and_back(values: Value) -> Value {
+    #[test]
+    fn values_come_back_as_their_columns_have_them() {
+        let column =
+            |name: &str, kind| OwnColumn { name: name.into(), kind, unit: "ms".into(), says: "x".into() };
+        let columns = [
+            column("whole", OwnKind::Whole),
+            column("real", OwnKind::Real),
+            column("yes", OwnKind::Truth),
+            column("word", OwnKind::Text),
+            column("absent", OwnKind::Whole),
+        ];
+        let rows = [
+            json!({"whole": 1.0, "real": 1, "yes": true, "word": 1}),
+            json!({"whole": -2, "real": 0.5, "yes": null, "word": [1, 2], "beside": 7}),
+        ];
+        let rows = rows.map(|row| row.as_object().unwrap().clone());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        std::fs::write(&path, to_parquet(&rows(values)).unwrap()).unwrap();
-        Value::Array(from_parquet(&path).unwrap().into_iter().map(Value::Object).collect())
-    }
-
-    #[test]
-    fn types_are_inferred_over_all_rows() {
-        let back = there_and_back(json!([
-            {"whole": 1, "real": 1, "yes": true, "word": "a", "mixed": 1, "list": [1, 2]},
-            {"whole": -2, "real": 0.5, "yes": false, "word": "b", "mixed": "x", "list": null},
-        ]));
+        std::fs::write(&path, to_parquet(&columns, &rows, &[]).unwrap()).unwrap();
+        let back = Value::Array(from_parquet(&path).unwrap().into_iter().map(Value::Object).collect());
         let expected = json!([
-            {"whole": 1, "real": 1.0, "yes": true, "word": "a", "mixed": "1", "list": "[1,2]"},
-            {"whole": -2, "real": 0.5, "yes": false, "word": "b", "mixed": "x", "list": null},
+            {"whole": 1, "real": 1.0, "yes": true, "word": "1", "absent": null},
+            {"whole": -2, "real": 0.5, "yes": null, "word": "[1,2]", "absent": null},
         ]);
         assert_eq!(back, expected);
-    }
-
-    #[test]
-    fn columns_are_the_union_in_order_of_first_appearance() {
-        let back = there_and_back(json!([{"b": 1}, {"a": "x", "b": 2}, {"c": null}]));
-        assert_eq!(serde_json::to_string(&back[0]).unwrap(), r#"{"b":1,"a":null,"c":null}"#);
-        assert_eq!(back[1]["a"], "x");
-    }
-
-    #[test]
-    fn a_column_that_was_never_observed_is_a_number_without_values() {
-        let array = column(&rows(json!([{"x": null}, {}])), "x");
-        assert_eq!((array.data_type(), array.null_count()), (&DataType::Float64, 2));
-    }
-
-    #[test]
-    fn a_number_above_an_int64_becomes_a_real() {
-        assert_eq!(there_and_back(json!([{"x": u64::MAX}]))[0]["x"], json!(u64::MAX as f64));
     }
 }

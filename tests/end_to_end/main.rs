@@ -36,4 +36,5 @@ mod resume;
 mod scripts;
 mod secrets;
 mod single;
+mod tables;
 mod traffic;

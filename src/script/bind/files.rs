@@ -13,7 +13,9 @@ use crate::experiment::table_formats::TableFormat;
 use crate::experiment::{aggregate, folder as results, recover};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
-use crate::script::options::files::{AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS};
+use crate::script::options::files::{
+    AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS, SAVE_TABLE, column_kinds,
+};
 use crate::script::opts::Opts;
 use crate::script::reading;
 use crate::script::state::State;
@@ -21,6 +23,7 @@ use crate::script::vocabulary::friendly;
 use crate::script::weight::{need_room, weigh, weigh_all};
 use crate::stats::view::View;
 use crate::store::folder::{self, FoundFolder};
+use crate::store::table::OwnKind;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
@@ -104,6 +107,15 @@ pub fn rows(call: &str, rows: Array) -> Fallible<Vec<serde_json::Map<String, ser
         })
     };
     rows.into_iter().map(row).collect()
+}
+
+fn write_table(state: &State, name: &str, rows: Array, stated: &[(String, OwnKind)]) -> Fallible<String> {
+    let rows = self::rows("save_table", rows)?;
+    let folder = results::need(&state.experiment, None).map_err(raise)?;
+    let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
+    let write = || crate::store::save_table(&folder, name, &rows, stated);
+    let path = state.experiment.quota.saving("save_table", write).map_err(raise)?;
+    Ok(path.display().to_string())
 }
 
 /// Completes a folder that a killed process left, and says so, and which of its runs are missing.
@@ -354,16 +366,27 @@ mod functions {
         Ok(path.display().to_string())
     }
 
-    /// Writes rows (a list of maps) as a Parquet file into the results folder. Returns the path.
+    /// Writes rows (a list of maps) as a Parquet file into the results folder. Returns the path. Columns that
+    /// identify runs come first (`experiment_id`, `run_id`, `folder`, `run`, `cell`), filled for rows whose `run`
+    /// is the name of one. A column with numbers, or with nothing, is a float; one with true and false alone a
+    /// bool; any other is text.
     #[rhai_fn(volatile, return_raw)]
     pub fn save_table(context: NativeCallContext, name: &str, rows: Array) -> Fallible<String> {
-        let rows = self::rows("save_table", rows)?;
-        let state = State::of(&context);
-        let experiment = &state.experiment;
-        let folder = results::need(experiment, None).map_err(raise)?;
-        let rows: Vec<_> = rows.into_iter().map(|row| state.experiment.secrets.scrub_map(row)).collect();
-        let write = || crate::store::save_table(&folder, name, &rows);
-        let path = state.experiment.quota.saving("save_table", write).map_err(raise)?;
-        Ok(path.display().to_string())
+        write_table(&State::of(&context), name, rows, &[])
+    }
+
+    /// The same, with types for columns: those are in the file whatever the rows have, so that the tables of
+    /// many folders are read together: `save_table("knees", rows, #{ columns: #{ users: "int", note: "text" } })`.
+    #[rhai_fn(name = "save_table", volatile, return_raw)]
+    pub fn save_table_typed(
+        context: NativeCallContext,
+        name: &str,
+        rows: Array,
+        options: Map,
+    ) -> Fallible<String> {
+        let mut opts = Opts::of(&SAVE_TABLE, options);
+        let stated = opts.take_judged("columns")?.map(|columns| column_kinds(&columns).unwrap_or_default());
+        opts.finish()?;
+        write_table(&State::of(&context), name, rows, &stated.unwrap_or_default())
     }
 }

@@ -2,6 +2,8 @@
 
 use super::table::{self, OptionKind, OptionRow, Table, is_text};
 use crate::stats::view::View;
+use crate::store::table::OwnKind;
+use rhai::{Dynamic, Map};
 
 pub static KNOWN_KEYS: Table = Table::new(
     "known_keys",
@@ -29,6 +31,35 @@ pub static RESULTS: Table = Table::new(
             .or_else("all"),
     ],
 );
+
+const COLUMNS: &str = "a map from columns to \"int\", \"float\", \"text\" or \"bool\"";
+
+pub static SAVE_TABLE: Table = Table::new(
+    "save_table",
+    &[OptionRow::new(
+        "columns",
+        OptionKind::Own(COLUMNS, |value| match column_kinds(value) {
+            Some(_) => Ok(()),
+            None => Err(OptionKind::Own(COLUMNS, |_| Ok(())).refusal(value)),
+        }),
+        "types of columns, which are in the file whatever the rows have",
+        "#{ users: \"int\", note: \"text\" }",
+    )
+    .or_else("by what is in them")],
+);
+
+/// The types of columns, where each has one.
+pub fn column_kinds(value: &Dynamic) -> Option<Vec<(String, OwnKind)>> {
+    let map = value.clone().try_cast::<Map>()?;
+    let kind = |value: Dynamic| match value.into_string().ok()?.as_str() {
+        "int" => Some(OwnKind::Whole),
+        "float" => Some(OwnKind::Real),
+        "bool" => Some(OwnKind::Truth),
+        "text" => Some(OwnKind::Text),
+        _ => None,
+    };
+    map.into_iter().map(|(name, value)| Some((name.to_string(), kind(value)?))).collect()
+}
 
 pub static FOLDERS: Table = Table::new(
     "folders",

@@ -1,6 +1,6 @@
 use super::super::parts::{part_name, requests_folder, unfinished_name};
 use super::super::writer::RowWriter;
-use super::super::{column, encode, sample};
+use super::super::{column, encode, sample, table};
 use super::*;
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
@@ -188,8 +188,10 @@ fn a_bit_that_flipped_is_found_by_the_checksum_of_its_page() {
 fn a_foreign_parquet_file_is_named_with_the_column_it_lacks() {
     let folder = folder_with_runs(&[]);
     fs::create_dir(requests_folder(folder.path())).unwrap();
+    let (unit, says) = (String::new(), String::new());
+    let run = table::OwnColumn { name: "run".into(), kind: table::OwnKind::Text, unit, says };
     let row = serde_json::json!({"run": "x"}).as_object().unwrap().clone();
-    let bytes = super::super::table::to_parquet(&[row]).unwrap();
+    let bytes = table::to_parquet(&[run], &[row], &[]).unwrap();
     fs::write(requests_folder(folder.path()).join(part_name(0, 0, 0)), bytes).unwrap();
     let (_, warnings) = count(folder.path(), None);
     assert!(warnings[0].ends_with("no column \"seq\""), "{warnings:?}");
