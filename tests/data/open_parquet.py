@@ -22,11 +22,14 @@ TABLES = {
     "statistics": "statistics.parquet",
     "series": "series.parquet",
     "metrics": "metrics.parquet",
+    # What a script saved, in some folders: their values differ, their types do not.
+    "saved": "users.parquet",
 }
 
 
 def files(folders, table):
-    return [f"{folder}/{TABLES[table]}" for folder in folders]
+    patterns = [f"{folder}/{TABLES[table]}" for folder in folders]
+    return patterns if table != "saved" else [pattern for pattern in patterns if glob.glob(pattern)]
 
 
 def found(folders, table):
@@ -172,6 +175,8 @@ def in_spark(folders):
 
 def main():
     folders = [name for name in sys.argv[1:] if not name.startswith("--")]
+    if not files(folders, "saved"):
+        del TABLES["saved"]
     counts, runs, exact = in_duckdb(folders)
     told = ", ".join(f"{count} {name}" for name, count in sorted(exact.items(), key=str))
     print(f"{len(folders)} folders, {runs} runs, {counts['requests']} requests; numbers that follow from the rows: {told}")
