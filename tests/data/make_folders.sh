@@ -64,7 +64,8 @@ for users in [2, 4] {
         slo: slo(#{ ttft: "60ms", tpot: "2.1ms" }), tags: #{ users: users, note: "a, 'b'", list: [1, 2] },
     });
 }
-save_table("users", [#{ run: "users 2", rate: 1 }, #{ run: "users 4", rate: 2.5 }]);
+let types = #{ columns: #{ note: "text", n: "int" } };
+save_table("users", [#{ run: "users 2", rate: 1, n: 1, note: "好" }, #{ run: "users 4", rate: 2.5 }], types);
 RHAI
 # Nobody tells how many tokens there were; the run ends by time, in the middle of replies.
 script quiet <<'RHAI'
@@ -73,7 +74,7 @@ run(#{ name: "quiet", target: t, arrivals: closed(4), duration: "1500ms", warmup
        workload: prompts(#{ input: 20, output: 12 }) });
 let whole = target("builtin:ttft=10ms,itl=2ms,model=quiet", #{ stream: false });
 run(#{ name: "whole", target: whole, arrivals: poisson(30.0), requests: 20, workload: prompts(#{ input: 20, output: 5 }) });
-save_table("users", [#{ run: "quiet", rate: () }]);
+save_table("users", [#{ run: "quiet", rate: () }], #{ columns: #{ note: "text", n: "int" } });
 RHAI
 # What another tool wrote: vLLM's JSON with its lists, and one without.
 exported=$(ls -d results/sim_*/ | head -1)
