@@ -48,7 +48,8 @@ def limits(folders):
         with open(f"{folder}/manifest.json", encoding="utf-8") as manifest:
             for run in json.load(manifest)["runs"]:
                 if "slo" in run:
-                    found[run["run_id"]] = [(limit["metric"], limit["ms"]) for limit in run["slo"]]
+                    from_sent = run.get("slo_from") == "sent"
+                    found[run["run_id"]] = [(limit["metric"], limit["ms"], from_sent) for limit in run["slo"]]
     return found
 
 
