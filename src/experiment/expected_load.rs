@@ -11,13 +11,14 @@ pub fn intent(plan: &Plan) -> ExpectedLoad {
         _ => 0,
     };
     ExpectedLoad {
-        places: plan.arrivals.places().and(plan.places()),
+        // A user who thinks is nobody in flight.
+        places: plan.arrivals.places().and(plan.places()).filter(|_| !plan.workload.converses()),
         places_from,
         rate: match plan.arrivals {
             Shape::Rate { per_second, .. } => Some(per_second),
             _ => None,
         },
-        level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. }),
+        level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. } | Shape::InFlight { .. }),
         exact: plan.target.exact_length,
         streamed: plan.target.stream,
         shared_tokens: shared_tokens(&plan.workload),

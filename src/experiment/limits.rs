@@ -89,7 +89,7 @@ pub fn rate(call: &str, shape: &Shape) -> Result<()> {
         Shape::Rate { per_second, .. } => *per_second,
         Shape::Ramp { from, to, .. } | Shape::RampUp { from, to, .. } => from.max(*to),
         Shape::Steps { steps, .. } => steps.iter().map(|(rate, _)| *rate).fold(0.0, f64::max),
-        Shape::Closed { .. } | Shape::AtOnce => 0.0,
+        Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => 0.0,
     };
     match peak > RATE_MAX {
         true => Err(Error::usage(format!(
@@ -116,6 +116,11 @@ fn longest(workload: &WorkloadSource) -> u64 {
     match workload {
         WorkloadSource::Prompts { shape, .. } => {
             usual_most(&shape.input) + shape.prefix.as_ref().map_or(0, |prefix| u64::from(prefix.tokens))
+        }
+        WorkloadSource::Chat { shape, .. } => {
+            let turn = usual_most(&shape.user) + usual_most(&shape.reply);
+            let system = shape.system.as_ref().map_or(0, |system| u64::from(system.tokens));
+            usual_most(&shape.turns).saturating_mul(turn).saturating_add(system)
         }
         WorkloadSource::Mix(parts) => parts.iter().map(|(_, part)| longest(part)).max().unwrap_or(0),
         _ => 0,

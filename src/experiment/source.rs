@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, PromptRows};
 use crate::workload::{
-    self, Ask, Clips, Dataset, Length, Models, PromptRow, Prompts, RowOrder, Sonnet, Workload, clips,
+    self, Ask, Chat, Clips, Dataset, Length, Models, PromptRow, Prompts, RowOrder, Sonnet, Think, Workload,
+    clips,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -40,6 +41,10 @@ pub enum WorkloadSource {
         output: Option<u32>,
         common: Common,
     },
+    Chat {
+        shape: Chat,
+        models: Vec<String>,
+    },
     Mix(Vec<(f64, WorkloadSource)>),
 }
 
@@ -64,6 +69,7 @@ impl WorkloadSource {
     pub fn extras(&self) -> Vec<Option<Arc<Map<String, Value>>>> {
         let (extra, models) = match self {
             WorkloadSource::Prompts { shape, models } => (&shape.extra, models),
+            WorkloadSource::Chat { shape, models } => (&shape.extra, models),
             WorkloadSource::Dataset { common, .. }
             | WorkloadSource::Sonnet { common, .. }
             | WorkloadSource::Audio { common, .. } => (&common.extra, &common.models),
@@ -92,6 +98,22 @@ impl WorkloadSource {
                 "output": length(&shape.output),
                 "prefix_tokens": shape.prefix.as_ref().map(|prefix| prefix.tokens),
                 "prefix_groups": shape.prefix.as_ref().map(|prefix| prefix.groups),
+                "body": shape.extra.as_deref(),
+                "models": models,
+            }),
+            WorkloadSource::Chat { shape, models } => json!({
+                "prompts": "conversations of random words",
+                "class": &*shape.class,
+                "turns": length(&shape.turns),
+                "user": length(&shape.user),
+                "reply": length(&shape.reply),
+                "think_s": match &shape.think {
+                    Think::For(time) => time.as_secs_f64().into(),
+                    Think::Drawn(seconds) => length(seconds),
+                },
+                "system_tokens": shape.system.as_ref().map(|system| system.tokens),
+                "system_groups": shape.system.as_ref().map(|system| system.groups),
+                "carry": format!("{:?}", shape.carry).to_lowercase(),
                 "body": shape.extra.as_deref(),
                 "models": models,
             }),
@@ -125,6 +147,15 @@ impl WorkloadSource {
         }
     }
 
+    /// Whether a session may have more than one request.
+    pub fn converses(&self) -> bool {
+        match self {
+            WorkloadSource::Chat { .. } => true,
+            WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.converses()),
+            _ => false,
+        }
+    }
+
     /// Prompts that a file has, where it is read for them.
     pub fn prompts(&self) -> Option<usize> {
         match self {
@@ -136,9 +167,10 @@ impl WorkloadSource {
     /// True when some request asks token ids, which only an API of completions can be sent.
     pub fn has_token_ids(&self) -> bool {
         match self {
-            WorkloadSource::Prompts { .. } | WorkloadSource::Sonnet { .. } | WorkloadSource::Audio { .. } => {
-                false
-            }
+            WorkloadSource::Prompts { .. }
+            | WorkloadSource::Chat { .. }
+            | WorkloadSource::Sonnet { .. }
+            | WorkloadSource::Audio { .. } => false,
             WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.has_token_ids()),
             WorkloadSource::Dataset { rows, .. } => rows.rows.iter().any(|row| match &row.ask {
                 Ask::Verbatim(asked) => asked.ids().is_some(),
@@ -153,6 +185,10 @@ impl WorkloadSource {
             WorkloadSource::Prompts { shape, models } => {
                 let prompts = Prompts { tokens: tokens.clone(), ..shape.clone() };
                 with_models(Workload::Prompts(prompts), models)
+            }
+            WorkloadSource::Chat { shape, models } => {
+                let chat = Chat { tokens: tokens.clone(), ..shape.clone() };
+                with_models(Workload::Chat(Arc::new(chat)), models)
             }
             WorkloadSource::Mix(parts) => {
                 let parts = parts.iter().map(|(weight, part)| Ok((*weight, part.build(tokens)?)));

@@ -2,20 +2,26 @@
 
 use crate::record::Nanos;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
-/// The places of a run: a number of them, or no limit.
+/// The places of a run: a number of them, or no limit. Whoever asks first has the next that comes free.
 pub struct ConcurrencyLimit {
     free: Option<Free>,
 }
 
 /// Places that nobody has used yet, and those that were given back.
 struct Free {
-    unused: usize,
+    unused: AtomicUsize,
+    home: Arc<Home>,
+    returned: Mutex<mpsc::UnboundedReceiver<Returned>>,
+}
+
+/// Where places go back to.
+struct Home {
     back: mpsc::UnboundedSender<Returned>,
-    returned: mpsc::UnboundedReceiver<Returned>,
+    closed: GiveUp,
 }
 
 /// When a place was given back, and how many of its requests had failed at once by then, one after
@@ -24,7 +30,7 @@ type Returned = (Nanos, u32);
 
 /// One place in use; dropping it gives it back.
 pub struct Permit {
-    back: Option<mpsc::UnboundedSender<Returned>>,
+    home: Option<Arc<Home>>,
     /// When the place became free, for whoever took it: 0 when it always was.
     pub free_since: Nanos,
     /// Requests that failed at once in this place, one after another.
@@ -36,41 +42,46 @@ impl ConcurrencyLimit {
     pub fn new(cap: Option<usize>) -> ConcurrencyLimit {
         let free = cap.map(|cap| {
             let (back, returned) = mpsc::unbounded_channel();
-            Free { unused: cap, back, returned }
+            let home = Arc::new(Home { back, closed: GiveUp::default() });
+            Free { unused: AtomicUsize::new(cap), home, returned: Mutex::new(returned) }
         });
         ConcurrencyLimit { free }
     }
 
     /// Waits for a free place.
-    pub async fn take(&mut self) -> Permit {
+    pub async fn take(&self) -> Permit {
         if let Some(place) = self.try_take() {
             return place;
         }
-        let free = self.free.as_mut().expect("a place without a limit is always free");
-        let (free_since, setbacks) = free.returned.recv().await.expect("we hold a sender");
-        Permit { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 }
+        let free = self.free.as_ref().expect("a place without a limit is always free");
+        let returned = free.returned.lock().await.recv().await.expect("we hold a sender");
+        free.permit(returned)
     }
 
-    /// A place that is free now.
-    pub fn try_take(&mut self) -> Option<Permit> {
-        let Some(free) = &mut self.free else {
-            return Some(Permit { back: None, free_since: 0, setbacks: 0, freed_at: 0 });
+    /// A place that is free now, and that nobody waits for.
+    pub fn try_take(&self) -> Option<Permit> {
+        let Some(free) = &self.free else {
+            return Some(Permit { home: None, free_since: 0, setbacks: 0, freed_at: 0 });
         };
-        let (free_since, setbacks) = match free.unused.checked_sub(1) {
-            Some(rest) => {
-                free.unused = rest;
-                (0, 0)
-            }
-            None => free.returned.try_recv().ok()?,
+        let less = |unused: usize| unused.checked_sub(1);
+        let returned = match free.unused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => (0, 0),
+            Err(_) => free.returned.try_lock().ok()?.try_recv().ok()?,
         };
-        Some(Permit { back: Some(free.back.clone()), free_since, setbacks, freed_at: 0 })
+        Some(free.permit(returned))
     }
 
-    /// Nobody takes a place any more: who rests in one need not go on.
-    pub fn close(&mut self) {
-        if let Some(free) = &mut self.free {
-            free.returned.close();
+    /// Nobody rests any more: no slot will take the place.
+    pub fn close(&self) {
+        if let Some(free) = &self.free {
+            free.home.closed.give_up();
         }
+    }
+}
+
+impl Free {
+    fn permit(&self, (free_since, setbacks): Returned) -> Permit {
+        Permit { home: Some(self.home.clone()), free_since, setbacks, freed_at: 0 }
     }
 }
 
@@ -78,8 +89,8 @@ impl Permit {
     /// Keeps the place for a while; not after [`ConcurrencyLimit::close`].
     pub async fn rest(&self, time: Duration) {
         let closed = async {
-            match &self.back {
-                Some(back) => back.closed().await,
+            match &self.home {
+                Some(home) => home.closed.given().await,
                 None => std::future::pending().await,
             }
         };
@@ -97,10 +108,10 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(back) = &self.back {
+        if let Some(home) = &self.home {
             let at = if self.freed_at == 0 { crate::os::now() } else { self.freed_at };
             // Nobody waits for places after the last slot.
-            let _ = back.send((at, self.setbacks));
+            let _ = home.back.send((at, self.setbacks));
         }
     }
 }
@@ -171,7 +182,7 @@ mod tests {
     #[test]
     fn a_freed_place_tells_since_when_it_is_free() {
         block_on(async {
-            let mut places = ConcurrencyLimit::new(Some(1));
+            let places = ConcurrencyLimit::new(Some(1));
             let place = places.take().await;
             assert_eq!(place.free_since, 0);
             assert!(places.try_take().is_none());
@@ -183,7 +194,7 @@ mod tests {
     #[test]
     fn a_place_rests_no_longer_than_places_are_taken_and_remembers_its_setbacks() {
         block_on(async {
-            let mut places = ConcurrencyLimit::new(Some(1));
+            let places = ConcurrencyLimit::new(Some(1));
             let mut place = places.take().await;
             place.setbacks = 3;
             place.free(1);
@@ -196,14 +207,14 @@ mod tests {
 
     #[test]
     fn places_that_nobody_takes_cost_nothing() {
-        let mut places = ConcurrencyLimit::new(Some(usize::MAX));
+        let places = ConcurrencyLimit::new(Some(usize::MAX));
         assert_eq!(places.try_take().map(|place| place.free_since), Some(0));
     }
 
     #[test]
     fn places_that_were_never_used_go_first() {
         block_on(async {
-            let mut places = ConcurrencyLimit::new(Some(2));
+            let places = ConcurrencyLimit::new(Some(2));
             places.take().await.free(77);
             assert_eq!(places.take().await.free_since, 0);
             assert_eq!(places.take().await.free_since, 77);
@@ -213,7 +224,7 @@ mod tests {
     #[test]
     fn without_a_cap_there_is_always_a_place() {
         block_on(async {
-            let mut places = ConcurrencyLimit::new(None);
+            let places = ConcurrencyLimit::new(None);
             let held: Vec<Permit> = (0..1000).map(|_| places.try_take().expect("no limit")).collect();
             assert_eq!(held.len(), 1000);
         });

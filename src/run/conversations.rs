@@ -3,9 +3,11 @@
 use super::maker::{Conversation, MadeRequest};
 use super::prepare::Turns;
 use crate::error::Error;
+use crate::os;
 use crate::record::{Nanos, Reply};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What lets the sessions of a run go on. Times are absolute.
@@ -82,6 +84,29 @@ impl Conversations {
         }
     }
 
+    /// Awaits `step` until the run's end: a turn that is due by then and has no place stays without.
+    pub async fn until_the_end<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.has_ended() => None,
+            done = step => Some(done),
+        }
+    }
+
+    async fn has_ended(&self) {
+        loop {
+            let told = self.ended.notified();
+            let left = self.end.load(Relaxed).saturating_sub(os::now());
+            if left <= 0 {
+                return;
+            }
+            tokio::select! {
+                () = told => {}
+                () = tokio::time::sleep(Duration::from_nanos(left as u64)) => {}
+            }
+        }
+    }
+
     async fn is_over(&self, due: Nanos) {
         loop {
             // Listens before it looks, so that nothing is missed.
@@ -98,7 +123,8 @@ impl Conversations {
 mod tests {
     use crate::client::Fake;
     use crate::error::Error;
-    use crate::record::{Nanos, Record};
+    use crate::record::{Nanos, Outcome, Phase, Record};
+    use crate::run::plan::Warmup;
     use crate::run::tests::{closed, even, ms, plan, play, play_until};
     use crate::run::{Control, Ended, Plan, Reason, Stop};
     use crate::schedule::Shape;
@@ -115,7 +141,7 @@ mod tests {
     }
 
     fn sessions(workload: Workload, places: usize, requests: u64) -> Plan {
-        Plan { workload, requests: Some(requests), ..plan(closed(places)) }
+        Plan { workload, sessions: Some(requests), ..plan(closed(places)) }
     }
 
     fn planned_ms(records: &[Record]) -> Vec<(u64, u32, Nanos)> {
@@ -252,8 +278,88 @@ mod tests {
             Ok(Some(Turn::of(seq, turn, hour)))
         });
         let control = Control::watching(move || if pressed.load(Relaxed) { Stop::Drain } else { Stop::No });
-        let plan = Plan { workload: asked, requests: Some(1), ..plan(Shape::AtOnce) };
+        let plan = Plan { workload: asked, sessions: Some(1), ..plan(Shape::AtOnce) };
         let (records, ended) = play_until(plan, Fake::after(ms(1)), control);
         assert_eq!((records.len(), ended.reason), (1, Reason::Interrupted));
+    }
+
+    /// (session, turn, planned, admitted) in order of admission.
+    fn admitted_ms(plan: Plan) -> (Vec<(u64, u32, Nanos, Nanos)>, Ended) {
+        let (mut records, ended) = play(plan, Fake::after(ms(20)));
+        records.sort_by_key(|record| record.timeline.admitted);
+        let ms = |nanos: Nanos| nanos / 1_000_000;
+        let told = records
+            .iter()
+            .map(|r| (r.seq, r.turn, ms(r.timeline.planned), ms(r.timeline.admitted)))
+            .collect();
+        (told, ended)
+    }
+
+    #[test]
+    fn a_later_turn_is_warm_up_or_measured_by_its_own_time() {
+        let warm = |warmup| Plan { warmup, ..sessions(talks(3, ms(30)), 1, 1) };
+        let phases = |plan| played(plan).0.iter().map(|r| (r.seq, r.turn, r.phase)).collect::<Vec<_>>();
+        let (w, m) = (Phase::Warmup, Phase::Measured);
+        let by_time = [(0, 0, w), (0, 1, w), (0, 2, m), (1, 0, m), (1, 1, m), (1, 2, m)];
+        assert_eq!(phases(warm(Warmup::Time(ms(50)))), by_time, "turns are due at 0, 35, 70");
+        let by_count = [(0, 0, w), (0, 1, m), (0, 2, m), (1, 0, m), (1, 1, m), (1, 2, m)];
+        assert_eq!(phases(warm(Warmup::Requests(1))), by_count);
+    }
+
+    #[test]
+    fn requests_are_counted_turn_by_turn_and_sessions_one_by_one() {
+        let plan = Plan { sessions: None, requests: Some(4), ..sessions(talks(3, ms(30)), 1, 1) };
+        let (records, ended) = played(plan);
+        let sent: Vec<_> = records.iter().map(|record| (record.seq, record.turn)).collect();
+        assert_eq!((sent, ended.reason), (vec![(0, 0), (0, 1), (0, 2), (1, 0)], Reason::Requests));
+        let (records, ended) = played(Plan { requests: Some(2), ..sessions(talks(3, ms(3_600_000)), 2, 9) });
+        assert_eq!(
+            (records.len(), ended.reason),
+            (2, Reason::Requests),
+            "nobody thinks to the end for nothing"
+        );
+    }
+
+    #[test]
+    fn who_thinks_holds_no_place_of_a_request() {
+        let workload = talks(2, ms(500));
+        let plan = Plan { workload, cap: Some(1), sessions: Some(3), ..plan(even(20.0)) };
+        let (told, _) = admitted_ms(plan);
+        let first = [(0, 0, 0, 0), (1, 0, 50, 50), (2, 0, 100, 100)];
+        let then = [(0, 1, 520, 520), (1, 1, 570, 570), (2, 1, 620, 620)];
+        assert_eq!(told, [first, then].concat());
+    }
+
+    #[test]
+    fn a_later_turn_waits_for_a_place_and_keeps_its_planned_time() {
+        let plan = Plan { cap: Some(1), ..sessions(talks(2, Duration::ZERO), 2, 2) };
+        let (told, _) = admitted_ms(plan);
+        assert_eq!(told, [(0, 0, 0, 0), (1, 0, 0, 20), (0, 1, 20, 40), (1, 1, 40, 60)]);
+    }
+
+    #[test]
+    fn so_many_requests_are_under_way_whatever_conversations_they_belong_to() {
+        let shape = Shape::InFlight { places: 1 };
+        let plan = Plan { workload: talks(2, ms(30)), sessions: Some(3), ..plan(shape) };
+        let (told, _) = admitted_ms(plan);
+        let expected =
+            [(0, 0, 0, 0), (1, 0, 20, 20), (2, 0, 40, 40), (0, 1, 50, 60), (1, 1, 70, 80), (2, 1, 90, 100)];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_turn_that_had_no_place_until_the_end_is_told_and_no_other_begins() {
+        let plan = Plan { cap: Some(1), duration: Some(ms(30)), ..sessions(talks(9, Duration::ZERO), 3, 9) };
+        let (records, ended) = play(Plan { sessions: None, ..plan }, Fake::after(ms(20)));
+        let mut told: Vec<_> = records.iter().map(|r| (r.seq, r.turn, r.outcome)).collect();
+        told.sort_by_key(|(seq, turn, _)| (*seq, *turn));
+        let (success, cancelled) = (Outcome::Success, Outcome::Cancelled);
+        assert_eq!(told, [(0, 0, success), (0, 1, cancelled), (1, 0, success), (2, 0, cancelled)]);
+        assert_eq!(ended.reason, Reason::Duration);
+        let why = records.iter().find_map(|record| record.error.as_deref());
+        assert_eq!(
+            why,
+            Some("until the run ended as many requests were in flight as max_in_flight 1 allows")
+        );
     }
 }

@@ -6,15 +6,16 @@ use super::ended::{Ended, Reason};
 use super::load::{Load, Zero};
 use super::maker::Prepared;
 use super::monitor::Monitor;
-use super::plan::{OverCap, Plan, Warmup};
+use super::plan::{OverCap, Plan};
 use super::prepare::Ahead;
-use super::session::{self, Shared};
+use super::session::{self, Seats, Shared};
+use super::stages::Stages;
 use super::watch::Watch;
 use super::{Control, Message, Stop, rest};
 use crate::client::{Outage, OutgoingRequest};
 use crate::error::Error;
 use crate::os;
-use crate::record::{Due, Nanos, Outcome, PackedRecord, Phase};
+use crate::record::{Due, Nanos, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -35,28 +36,22 @@ pub(super) struct Start<'a> {
     pub load: Load<'a>,
     pub prepared: Ahead,
     pub monitor: Monitor,
-    /// Where the measured window begins, if that is known so early.
-    pub window: Option<Nanos>,
-    /// Measured requests to send.
-    pub requests: Option<u64>,
     /// Requests in flight at most.
     pub places: usize,
 }
 
 /// Runs one plan from `zero` on; every request becomes one record in the load's channel.
 pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> Ended {
-    let Start { load, mut prepared, monitor, window, requests, places } = start;
+    let Start { load, mut prepared, monitor, places } = start;
     let Load { plan, client, progress, out, .. } = load;
-    if let Some(start) = window {
+    if let Some(start) = plan.window_start() {
         progress.open_window(start);
         let _ = out.send(Message::Window(start)).await;
     }
     let connect_time = client.connect_time();
     let mut drive = Drive {
         plan,
-        // Without a cap the requests wait for a connection, rather than fail for want of one.
-        places: ConcurrencyLimit::new(Some(places)),
-        most: places,
+        users: plan.users().map(|users| ConcurrencyLimit::new(Some(users))),
         sessions: Sessions::new(),
         cancel: GiveUp::default(),
         shared: Arc::new(Shared {
@@ -68,26 +63,28 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
             // An open loop sends when it is time, whoever listens.
             outage: Arc::new(Outage::new(plan.target.timeouts.reconnect, !plan.open())),
             conversations: Conversations::new(prepared.turns()),
+            stages: Stages::new(plan),
+            // Without a cap the requests wait for a connection, rather than fail for want of one.
+            in_flight: ConcurrencyLimit::new(Some(places)),
+            at_the_limit: plan.at_the_limit(places),
             lead: LEAD.max(3 * connect_time),
             keep_text: plan.keeps_text(),
             handing_over: AtomicI64::new(0),
             last_end: AtomicI64::new(0),
         }),
-        window,
-        requests,
-        measured: 0,
         waiting: None,
         never_sent: 0,
     };
     let mut reason = drive.send_all(control, &mut prepared).await;
-    drive.places.close();
+    drive.close_places();
     let all_sent = matches!(reason, Reason::Requests | Reason::Schedule);
     if !all_sent {
         drive.shared.outage.give_up();
     }
     let shared = drive.shared.clone();
     let conversations = &shared.conversations;
-    conversations.end_at(match drive.window_end() {
+    conversations.end_at(match shared.stages.window_end() {
+        _ if shared.stages.are_full() => Nanos::MIN,
         None if all_sent => Nanos::MAX,
         Some(end) if all_sent || reason == Reason::Duration => zero.at + end,
         _ => Nanos::MIN,
@@ -118,17 +115,11 @@ pub(super) async fn drive(start: Start<'_>, zero: Zero, control: &Control) -> En
 
 struct Drive<'a> {
     plan: &'a Plan,
-    places: ConcurrencyLimit,
-    /// How many of them there are.
-    most: usize,
+    /// The users of a closed loop who keep their places from turn to turn.
+    users: Option<ConcurrencyLimit>,
     sessions: Sessions,
     cancel: GiveUp,
     shared: Arc<Shared>,
-    /// Where the measured window begins, once known.
-    window: Option<Nanos>,
-    /// Measured slots to send, and so far.
-    requests: Option<u64>,
-    measured: u64,
     /// The slot in hand when the run was ended.
     waiting: Option<Prepared>,
     /// Slots of which one row tells that they were due and never sent.
@@ -138,6 +129,7 @@ struct Drive<'a> {
 /// A slot that has its time and, unless it is dropped, its place.
 struct Admitted {
     planned: Nanos,
+    user: Option<Permit>,
     place: Option<Permit>,
 }
 
@@ -147,13 +139,13 @@ impl<'a> Drive<'a> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if !self.wants_more() {
+            if !self.shared.stages.want_more() {
                 return Reason::Requests;
             }
-            let watch = self.watch(control);
+            let watch = Watch { plan: self.plan, control, shared: self.shared.clone() };
             let next = match watch.over(&mut look, prepared.next()).await {
                 Ok(Some(next)) => next,
-                Ok(None) if self.requests.is_some() => return Reason::Requests,
+                Ok(None) if self.shared.stages.are_counted() => return Reason::Requests,
                 Ok(None) => return Reason::Schedule,
                 Err(reason) => return reason,
             };
@@ -161,12 +153,14 @@ impl<'a> Drive<'a> {
             let admitted = watch.over(&mut look, self.admit(due)).await;
             // What came with the free place may end the run.
             match admitted.and_then(|admitted| watch.ended_by(admitted)) {
-                Ok(admitted) if self.past_the_end(admitted.planned) => return Reason::Duration,
-                Ok(admitted) => {
-                    if let Err(error) = self.start(next, admitted).await {
-                        return Reason::Preparation(error);
-                    }
+                Ok(admitted) if self.shared.stages.are_past_the_end(admitted.planned) => {
+                    return Reason::Duration;
                 }
+                Ok(admitted) => match self.start(next, admitted).await {
+                    Ok(true) => {}
+                    Ok(false) => return Reason::Requests,
+                    Err(error) => return Reason::Preparation(error),
+                },
                 Err(reason) => {
                     self.waiting = Some(next);
                     return reason;
@@ -176,84 +170,61 @@ impl<'a> Drive<'a> {
     }
 
     /// Waits until the slot is nearly due and a place is in hand.
-    async fn admit(&mut self, due: Due) -> Admitted {
+    async fn admit(&self, due: Due) -> Admitted {
+        let in_flight = &self.shared.in_flight;
         match due {
             Due::Free { think } => {
-                let place = self.places.take().await;
-                let planned = (place.free_since - self.shared.zero).max(0) + think;
-                Admitted { planned, place: Some(place) }
+                let user = match &self.users {
+                    Some(users) => Some(users.take().await),
+                    None => None,
+                };
+                let place = in_flight.take().await;
+                let free_since = user.as_ref().unwrap_or(&place).free_since;
+                let planned = (free_since - self.shared.zero).max(0) + think;
+                Admitted { planned, user, place: Some(place) }
             }
             Due::At(planned) => {
                 self.shared.nearly(self.shared.zero + planned - self.shared.lead).await;
-                if let Some(place) = self.places.try_take() {
-                    return Admitted { planned, place: Some(place) };
+                let user = self.users.as_ref().and_then(ConcurrencyLimit::try_take);
+                if let Some(place) = in_flight.try_take() {
+                    return Admitted { planned, user, place: Some(place) };
                 }
                 let place = match self.plan.over_cap {
-                    OverCap::Wait => Some(self.places.take().await),
+                    OverCap::Wait => Some(in_flight.take().await),
                     OverCap::Drop => {
                         let left = self.shared.zero + planned - os::now();
                         let left = Duration::from_nanos(left.max(0) as u64);
-                        tokio::time::timeout(left, self.places.take()).await.ok()
+                        tokio::time::timeout(left, in_flight.take()).await.ok()
                     }
                 };
-                Admitted { planned, place }
+                Admitted { planned, user, place }
             }
         }
     }
 
-    /// Starts the session of a slot, or records that it was dropped. Fails when its request could
-    /// not be made.
-    async fn start(&mut self, next: Prepared, admitted: Admitted) -> Result<(), Error> {
-        let (made, planned) = (next.first?, admitted.planned);
-        let phase = self.phase(next.slot.seq, planned).await;
-        let (mut order, conversation) = self.shared.order(made, planned + self.shared.zero, phase);
+    /// Starts the session of a slot, or records that it was dropped; false: no more are wanted. Fails
+    /// when its request could not be made.
+    async fn start(&self, next: Prepared, admitted: Admitted) -> Result<bool, Error> {
+        let (made, shared) = (next.first?, &self.shared);
+        let planned = admitted.planned + shared.zero;
+        let Some(phase) = shared.enter(next.slot.seq, 0, planned).await else { return Ok(false) };
+        let (mut order, conversation) = shared.order(made, planned, phase);
         let Some(place) = admitted.place else {
-            self.record_unsent(order, Outcome::Dropped, self.plan.at_the_limit(self.most)).await;
-            return Ok(());
+            shared.record_unsent(order, Outcome::Dropped, shared.at_the_limit.clone()).await;
+            return Ok(true);
         };
         order.admitted = place.free_since.max(order.planned);
-        self.shared.progress.start(phase);
+        shared.progress.start(phase);
         let alive = self.sessions.start();
-        let (shared, cancel) = (self.shared.clone(), self.cancel.clone());
-        tokio::spawn(session::play(order, conversation, place, shared, cancel, alive));
-        Ok(())
+        let (shared, cancel) = (shared.clone(), self.cancel.clone());
+        let seats = Seats { user: admitted.user, request: Some(place) };
+        tokio::spawn(session::play(order, conversation, seats, shared, cancel, alive));
+        Ok(true)
     }
 
-    /// Warm-up or measured; the earliest measured slot opens the window.
-    async fn phase(&mut self, seq: u64, planned: Nanos) -> Phase {
-        let warm = match self.plan.warmup {
-            Warmup::None => false,
-            Warmup::Requests(n) => seq < n,
-            Warmup::Time(time) => planned < time.as_nanos() as Nanos,
-        };
-        if warm {
-            return Phase::Warmup;
-        }
-        self.measured += 1;
-        // Places come back a little out of order: in a closed loop a later slot may have been due
-        // before the first measured one, and must not fall out of the window.
-        if self.window.is_none_or(|known| planned < known) {
-            self.window = Some(planned);
-            self.shared.progress.open_window(planned);
-            let _ = self.shared.out.send(Message::Window(planned)).await;
-        }
-        Phase::Measured
-    }
-
-    /// The end of the measured time, once its start is known.
-    fn window_end(&self) -> Option<Nanos> {
-        Some(self.window? + self.plan.duration?.as_nanos() as Nanos)
-    }
-
-    fn watch<'b>(&self, control: &'b Control) -> Watch<'b>
-    where
-        'a: 'b,
-    {
-        Watch { plan: self.plan, control, shared: self.shared.clone(), window_end: self.window_end() }
-    }
-
-    fn past_the_end(&self, planned: Nanos) -> bool {
-        self.window_end().is_some_and(|end| planned >= end)
+    /// No slot takes a place any more.
+    fn close_places(&self) {
+        self.users.iter().chain([&self.shared.in_flight]).for_each(ConcurrencyLimit::close);
     }
 
     /// Slots that were due before the end and still wait for a place are records, too: leaving
@@ -271,13 +242,13 @@ impl<'a> Drive<'a> {
             self.cut(next).await;
         }
         let now = os::now() - self.shared.zero;
-        let end = self.window_end().map_or(now, |end| end.min(now));
+        let end = self.shared.stages.window_end().map_or(now, |end| end.min(now));
         while let Some(next) = prepared.next().await {
             if control.stop() > Stop::No {
                 return self.cut_rest(Some(next), prepared).await;
             }
             match next.slot.due {
-                Due::At(planned) if planned < end && self.wants_more() => self.cut(next).await,
+                Due::At(planned) if planned < end && self.shared.stages.want_more() => self.cut(next).await,
                 _ => return,
             }
         }
@@ -294,61 +265,50 @@ impl<'a> Drive<'a> {
             },
         };
         let now = os::now() - self.shared.zero;
-        let end = self.window_end().map_or(now, |end| end.min(now));
+        let end = self.shared.stages.window_end().map_or(now, |end| end.min(now));
         let Due::At(planned) = next.slot.due else { return };
-        if planned >= end || !self.wants_more() {
+        if planned >= end || !self.shared.stages.want_more() {
             return;
         }
         let (count, all) = rest::due(self.plan, next.slot.seq, end).await;
         let Some(order) = self.unsent(next, planned).await else { return };
         self.never_sent = count;
-        let held = self.plan.at_the_limit(self.most);
+        let held = self.shared.never_had_a_place();
         let message = match count {
-            0 | 1 => format!("until the run ended {held}"),
+            0 | 1 => held,
             n => format!(
-                "until the run ended {held}; this row stands for {}{n} requests that were due and never sent",
+                "{held}; this row stands for {}{n} requests that were due and never sent",
                 if all { "" } else { "more than " }
             ),
         };
-        self.record_unsent(order, Outcome::Cancelled, message).await;
-    }
-
-    fn wants_more(&self) -> bool {
-        self.requests.is_none_or(|requests| self.measured < requests)
+        self.shared.record_unsent(order, Outcome::Cancelled, message).await;
     }
 
     /// Records a slot that was due and never got a place; one that was not due yet is nothing.
     async fn cut(&mut self, next: Prepared) {
         let Due::At(planned) = next.slot.due else { return };
         let now = os::now() - self.shared.zero;
-        if planned >= now || self.past_the_end(planned) {
+        if planned >= now || self.shared.stages.are_past_the_end(planned) {
             return;
         }
         let Some(order) = self.unsent(next, planned).await else { return };
-        let message = format!("until the run ended {}", self.plan.at_the_limit(self.most));
-        self.record_unsent(order, Outcome::Cancelled, message).await;
+        self.shared.record_unsent(order, Outcome::Cancelled, self.shared.never_had_a_place()).await;
     }
 
-    /// The request of a slot that was due; `None`: it could not be made, which ends the run.
-    async fn unsent(&mut self, next: Prepared, planned: Nanos) -> Option<Box<OutgoingRequest>> {
+    /// The request of a slot that was due; `None`: no more are wanted, or it could not be made, which
+    /// ends the run.
+    async fn unsent(&self, next: Prepared, planned: Nanos) -> Option<Box<OutgoingRequest>> {
+        let planned = planned + self.shared.zero;
         match next.first {
             Ok(made) => {
-                let phase = self.phase(next.slot.seq, planned).await;
-                Some(self.shared.order(made, planned + self.shared.zero, phase).0)
+                let phase = self.shared.enter(next.slot.seq, 0, planned).await?;
+                Some(self.shared.order(made, planned, phase).0)
             }
             Err(error) => {
                 self.shared.conversations.fail(error);
                 None
             }
         }
-    }
-
-    async fn record_unsent(&self, order: Box<OutgoingRequest>, outcome: Outcome, message: String) {
-        let mut parcel = PackedRecord::from(*order.unsent(outcome, message, os::now()));
-        parcel.record.timeline.rebase(self.shared.zero);
-        self.shared.progress.start(parcel.record.phase);
-        self.shared.progress.finish(&parcel);
-        self.shared.hand_over(parcel).await;
     }
 
     /// Waits for what is in flight: as long as the plan allows, or until the second Ctrl-C. False:

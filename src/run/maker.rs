@@ -37,6 +37,13 @@ pub struct Conversation {
     turns: u32,
 }
 
+impl Conversation {
+    /// Whether its next turn is made from the text of a reply.
+    pub fn reads_replies(&self) -> bool {
+        self.session.reads_replies()
+    }
+}
+
 impl Prepared {
     /// Bytes of its request.
     pub fn bytes(&self) -> usize {

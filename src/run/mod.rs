@@ -19,6 +19,7 @@ mod rest;
 pub mod room;
 mod session;
 pub(crate) mod setback;
+pub(crate) mod stages;
 mod together;
 mod watch;
 

@@ -84,6 +84,8 @@ pub struct Plan {
     pub over_cap: OverCap,
     /// Measured requests, warm-up not counted.
     pub requests: Option<u64>,
+    /// Conversations to begin in the measured part, where they have several requests.
+    pub sessions: Option<u64>,
     /// Measured time, warm-up not counted.
     pub duration: Option<Duration>,
     pub max_errors: Option<MaxErrors>,
@@ -131,8 +133,17 @@ impl Plan {
         self.places_in_all().map(|places| self.share.of(places as u64) as usize)
     }
 
+    /// Users who keep their places while they think.
+    pub(crate) fn users(&self) -> Option<usize> {
+        let users = self.arrivals.users().filter(|_| self.workload.converses())?;
+        Some(self.share.of(users as u64) as usize)
+    }
+
     /// Requests in flight at most, as far as the plan tells.
     pub(super) fn in_flight_max(&self) -> Option<u64> {
+        if self.workload.converses() {
+            return self.places().map(|places| places as u64);
+        }
         let slots = self.slots().unwrap_or(u64::MAX);
         self.places().map(|places| slots.min(places as u64))
     }
@@ -158,6 +169,9 @@ impl Plan {
 
     /// Slots of all processes, where that is known beforehand.
     pub(super) fn slots_in_all(&self) -> Option<u64> {
+        if self.workload.converses() {
+            return self.sessions.filter(|_| self.warmup == Warmup::None);
+        }
         match self.warmup {
             Warmup::None => self.requests,
             Warmup::Requests(warmup) => self.requests.map(|requests| requests.saturating_add(warmup)),
@@ -208,6 +222,7 @@ impl Plan {
         match self.warmup {
             Warmup::None => Some(0),
             Warmup::Time(time) => Some(time.as_nanos() as Nanos),
+            Warmup::Requests(_) if self.workload.converses() => None,
             Warmup::Requests(n) => match self.schedule_in_all().nth(usize::try_from(n).ok()?)?.due {
                 Due::At(planned) => Some(planned),
                 Due::Free { .. } => None,
@@ -221,8 +236,7 @@ impl Plan {
             Shape::Closed { places, from, over } if *over > 0.0 => {
                 self.deal().of((*from).max(1).min(*places) as u64) as usize
             }
-            Shape::Closed { .. } => usize::MAX,
-            Shape::AtOnce => usize::MAX,
+            Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => usize::MAX,
             _ => 1,
         };
         let slots = self.slots().and_then(|slots| usize::try_from(slots).ok()).unwrap_or(usize::MAX);

@@ -3,6 +3,7 @@
 
 use super::plan::{Plan, Warmup};
 use crate::record::{Due, Nanos};
+use crate::workload::AskedSize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::time::Duration;
@@ -32,7 +33,13 @@ pub fn hash(plan: &Plan) -> String {
             Due::Free { think: 0 } => "free".into(),
             Due::Free { think } => format!("free+{}", think / 1_000),
         };
-        writeln!(lines, "{due} {} {}", asked.input, asked.output).expect("a string takes everything");
+        let mut line = |due: &str, asked: AskedSize| {
+            writeln!(lines, "{due} {} {}", asked.input, asked.output).expect("a string takes everything");
+        };
+        line(&due, asked);
+        for (think, asked) in plan.workload.later_turns(&traffic, slot.seq) {
+            line(&format!("turn+{}", think.as_micros()), asked);
+        }
     }
     let digest = Sha256::digest(lines.as_bytes());
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()

@@ -1,12 +1,13 @@
 //! `play`: one session from its first request to its last, in its place.
 
-use super::concurrency_limit::{Alive, GiveUp, Permit};
+use super::concurrency_limit::{Alive, ConcurrencyLimit, GiveUp, Permit};
 use super::conversations::Conversations;
 use super::maker::{Conversation, MadeRequest};
+use super::stages::Stages;
 use super::{Message, Progress, setback};
 use crate::client::{Client, Outage, OutgoingRequest};
 use crate::os;
-use crate::record::{Nanos, PackedRecord, Phase, Reply};
+use crate::record::{Nanos, Outcome, PackedRecord, Phase, Reply};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -22,6 +23,11 @@ pub(super) struct Shared {
     pub progress: Arc<Progress>,
     pub out: mpsc::Sender<Message>,
     pub conversations: Conversations,
+    pub stages: Stages,
+    /// Requests that are under way. A session gives its place back while its user thinks.
+    pub in_flight: ConcurrencyLimit,
+    /// How a request is told that waited for a place to the end.
+    pub at_the_limit: String,
     pub zero: Nanos,
     /// How long before its time a request is handed to the client, which opens a connection if it
     /// must and gives its bytes to the pacer.
@@ -53,7 +59,7 @@ impl Shared {
             planned,
             admitted: planned,
             // The next turn is made from it.
-            keep_text: self.keep_text || made.conversation.is_some(),
+            keep_text: self.keep_text || made.conversation.as_ref().is_some_and(|next| next.reads_replies()),
             outage: Some(self.outage.clone()),
         };
         (Box::new(order), made.conversation)
@@ -86,8 +92,33 @@ impl Shared {
         self.handing_over.fetch_add(os::now() - begun, Relaxed);
     }
 
+    /// Warm-up or measured; `None`: no more requests are wanted. The earliest measured one opens the
+    /// window. `planned` is absolute.
+    pub async fn enter(&self, seq: u64, turn: u32, planned: Nanos) -> Option<Phase> {
+        let entered = self.stages.enter(seq, turn, planned - self.zero)?;
+        if let Some(start) = entered.opens {
+            self.progress.open_window(start);
+            let _ = self.out.send(Message::Window(start)).await;
+        }
+        Some(entered.phase)
+    }
+
+    /// Records a request that was due and is not sent.
+    pub async fn record_unsent(&self, order: Box<OutgoingRequest>, outcome: Outcome, message: String) {
+        let mut parcel = PackedRecord::from(*order.unsent(outcome, message, os::now()));
+        parcel.record.timeline.rebase(self.zero);
+        self.progress.start(parcel.record.phase);
+        self.progress.finish(&parcel);
+        self.hand_over(parcel).await;
+    }
+
+    /// What stands in the record of a request that waited for a place until the run ended.
+    pub fn never_had_a_place(&self) -> String {
+        format!("until the run ended {}", self.at_the_limit)
+    }
+
     /// Gives the record of a turn away, has the next one made from it, and waits until that is
-    /// nearly due. `end` is absolute. `None`: there is no next turn.
+    /// nearly due and has a place. `end` is absolute. `None`: there is no next turn.
     async fn follow(
         &self,
         conversation: Box<Conversation>,
@@ -95,15 +126,27 @@ impl Shared {
         end: Nanos,
         pause: Duration,
         cancel: &GiveUp,
-    ) -> Option<(Box<OutgoingRequest>, Option<Box<Conversation>>)> {
-        let (phase, reply) = (parcel.record.phase, reply(&parcel));
+    ) -> Option<NextTurn> {
+        let (record, reply) = (&parcel.record, reply(&parcel));
+        let (seq, turn) = (record.seq, record.turn + 1);
         self.hand_over(parcel).await;
         let next = async {
             let made = self.conversations.next(conversation, reply, end).await?;
             let planned = end + made.after.max(pause).as_nanos() as Nanos;
             self.conversations.until_no_more(planned, self.nearly(planned - self.lead)).await?;
+            let place = match self.in_flight.try_take() {
+                Some(place) => Some(place),
+                None => self.conversations.until_the_end(self.in_flight.take()).await,
+            };
+            let phase = self.enter(seq, turn, planned).await?;
+            let (mut order, conversation) = self.order(made, planned, phase);
+            let Some(place) = place else {
+                self.record_unsent(order, Outcome::Cancelled, self.never_had_a_place()).await;
+                return None;
+            };
+            order.admitted = place.free_since.max(planned);
             self.progress.start(phase);
-            Some(self.order(made, planned, phase))
+            Some(NextTurn { order, conversation, place })
         };
         tokio::select! {
             biased;
@@ -113,7 +156,29 @@ impl Shared {
     }
 }
 
-/// Plays one session to its end, request after request, in its place.
+/// A turn that is about to leave.
+struct NextTurn {
+    order: Box<OutgoingRequest>,
+    conversation: Option<Box<Conversation>>,
+    place: Permit,
+}
+
+/// The places of a session.
+pub(super) struct Seats {
+    /// Its user's, kept from the first turn to the last; `None`: it is nobody's turn of a number of users.
+    pub user: Option<Permit>,
+    /// Its request's.
+    pub request: Option<Permit>,
+}
+
+impl Seats {
+    /// The one that counts failures, and rests after them.
+    fn first(&mut self) -> Option<&mut Permit> {
+        self.user.as_mut().or(self.request.as_mut())
+    }
+}
+
+/// Plays one session to its end, request after request.
 #[allow(
     clippy::manual_async_fn,
     reason = "an `async fn` would keep its arguments twice, in every session's task"
@@ -121,7 +186,7 @@ impl Shared {
 pub(super) fn play(
     mut order: Box<OutgoingRequest>,
     mut conversation: Option<Box<Conversation>>,
-    mut place: Permit,
+    mut seats: Seats,
     shared: Arc<Shared>,
     cancel: GiveUp,
     alive: Alive,
@@ -136,16 +201,29 @@ pub(super) fn play(
             };
             parcel.record.timeline.rebase(shared.zero);
             shared.progress.finish(&parcel);
-            let pause = shared.pause(&parcel, &mut place.setbacks);
+            let pause =
+                seats.first().map_or(Duration::ZERO, |seat| shared.pause(&parcel, &mut seat.setbacks));
             let Some(goes_on) = conversation.take() else { break (Some(parcel), end, pause) };
+            if let Some(seat) = seats.request.take() {
+                seat.free(end);
+            }
             // Boxed: a session of one request has no room for it in its task.
             match Box::pin(shared.follow(goes_on, parcel, end, pause, &cancel)).await {
-                Some(next) => (order, conversation) = next,
+                Some(next) => {
+                    (order, conversation) = (next.order, next.conversation);
+                    seats.request = Some(next.place);
+                }
                 None => break (None, end, pause),
             }
         };
+        if seats.user.is_some()
+            && let Some(seat) = seats.request.take()
+        {
+            seat.free(end);
+        }
+        let seat = seats.user.or(seats.request);
         if pause.is_zero() {
-            place.free(end);
+            seat.into_iter().for_each(|seat| seat.free(end));
             if let Some(parcel) = last {
                 shared.hand_over(parcel).await;
             }
@@ -153,8 +231,10 @@ pub(super) fn play(
             if let Some(parcel) = last {
                 shared.hand_over(parcel).await;
             }
-            place.rest(pause).await;
-            place.free(os::now());
+            if let Some(seat) = seat {
+                seat.rest(pause).await;
+                seat.free(os::now());
+            }
         }
         drop(alive);
     }

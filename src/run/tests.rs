@@ -38,6 +38,7 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
         cap: None,
         over_cap: OverCap::Wait,
         requests: None,
+        sessions: None,
         duration: None,
         max_errors: None,
         warmup: Warmup::None,

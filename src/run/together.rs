@@ -26,10 +26,11 @@ pub async fn together(loads: Vec<Load<'_>>, control: &Control) -> Result<Vec<End
     let at_start = loads.iter().zip(&rooms).map(|(load, room)| load.plan.connections_at_start(*room));
     let open_at_start: Nanos = at_start.clone().map(|n| n as Nanos).sum();
     join_all(loads.iter().zip(at_start).map(|(load, n)| open_ahead(load, n, control)).collect()).await;
-    let starts = loads.into_iter().zip(prepared).zip(rooms).map(|((load, prepared), places)| {
-        let plan = load.plan;
-        let (window, requests) = (plan.window_start(), plan.measured());
-        Start { monitor: Monitor::start(server_place(plan)), load, prepared, window, requests, places }
+    let starts = loads.into_iter().zip(prepared).zip(rooms).map(|((load, prepared), places)| Start {
+        monitor: Monitor::start(server_place(load.plan)),
+        load,
+        prepared,
+        places,
     });
     let starts: Vec<Start> = starts.collect();
     // Time for the first sessions to hand their bytes to the pacer: still at it, they would take a

@@ -5,7 +5,6 @@ use super::plan::Plan;
 use super::session::Shared;
 use super::{Control, Stop};
 use crate::os;
-use crate::record::Nanos;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -19,8 +18,6 @@ pub(super) struct Watch<'a> {
     pub plan: &'a Plan,
     pub control: &'a Control,
     pub shared: Arc<Shared>,
-    /// The end of the measured time, once its start is known.
-    pub window_end: Option<Nanos>,
 }
 
 impl Watch<'_> {
@@ -57,9 +54,11 @@ impl Watch<'_> {
         if let Some(error) = self.shared.conversations.broken() {
             return Some(Reason::Preparation(error.clone()));
         }
-        let now = os::now() - self.shared.zero;
-        if self.window_end.is_some_and(|end| now >= end) {
+        if self.shared.stages.are_past_the_end(os::now() - self.shared.zero) {
             return Some(Reason::Duration);
+        }
+        if self.shared.stages.are_full() {
+            return Some(Reason::Requests);
         }
         self.too_many_failures().map(Reason::Early)
     }

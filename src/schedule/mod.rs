@@ -66,6 +66,11 @@ pub enum Shape {
         from: usize,
         over: f64,
     },
+    /// So many requests are under way at any time. It differs from `Closed` where sessions have several
+    /// requests: while one thinks, another has its place.
+    InFlight {
+        places: usize,
+    },
 }
 
 /// An endless or ending sequence of slots with ascending `seq`: all from 0 on, or those of one of
@@ -110,6 +115,7 @@ impl fmt::Display for Shape {
                 write!(f, "{process}, {}", steps.join(", then "))
             }
             Shape::Closed { places, over, .. } if *over == 0.0 => write!(f, "closed, {places} users"),
+            Shape::InFlight { places } => write!(f, "closed, {places} requests"),
             Shape::Closed { places, from, over } => {
                 write!(f, "closed, from {from} to {places} users over {over} s")
             }
@@ -141,11 +147,20 @@ impl Shape {
             Shape::Closed { places, from, over } => {
                 Closed { places: *places, from: *from, over: *over }.check()
             }
+            Shape::InFlight { places } => Closed { places: *places, from: *places, over: 0.0 }.check(),
         }
     }
 
     /// The number of places of a closed shape.
     pub fn places(&self) -> Option<usize> {
+        match self {
+            Shape::Closed { places, .. } | Shape::InFlight { places } => Some(*places),
+            _ => None,
+        }
+    }
+
+    /// The users of a closed shape, each of whom has one session after another.
+    pub fn users(&self) -> Option<usize> {
         match self {
             Shape::Closed { places, .. } => Some(*places),
             _ => None,
@@ -157,7 +172,11 @@ impl Shape {
         match self {
             Shape::Ramp { over, .. } => Some(*over),
             Shape::Steps { steps, .. } => Some(steps.iter().map(|(_, seconds)| seconds).sum()),
-            Shape::AtOnce | Shape::Rate { .. } | Shape::RampUp { .. } | Shape::Closed { .. } => None,
+            Shape::AtOnce
+            | Shape::Rate { .. }
+            | Shape::RampUp { .. }
+            | Shape::Closed { .. }
+            | Shape::InFlight { .. } => None,
         }
     }
 
@@ -179,6 +198,9 @@ impl Shape {
             Shape::Steps { steps, process } => open(process, Curve::Steps(Steps::new(steps))),
             Shape::Closed { places, from, over } => {
                 Source::Closed(Closed { places: *places, from: *from, over: *over })
+            }
+            Shape::InFlight { places } => {
+                Source::Closed(Closed { places: *places, from: *places, over: 0.0 })
             }
         };
         Schedule { seq: 0, source, deal: Deal::new(Share::WHOLE, None) }

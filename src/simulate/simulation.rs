@@ -10,8 +10,9 @@ use super::flight::{Flight, Leaving};
 use super::{Simulated, Way};
 use crate::engine::{self, GenerationRequest, Played, VirtualEngine};
 use crate::error::{Error, Result};
-use crate::record::{Due, Nanos, Outcome, Phase, Record, Slot, Timeout};
-use crate::run::plan::{OverCap, Plan, Warmup};
+use crate::record::{Due, Nanos, Outcome, Record, Slot, Timeout};
+use crate::run::plan::{OverCap, Plan};
+use crate::run::stages::Stages;
 use crate::run::{Reason, setback};
 use crate::schedule::Schedule;
 use std::cmp::Reverse;
@@ -28,17 +29,19 @@ pub struct Simulation<'a, F> {
     see: F,
     now: Nanos,
     hand: Option<Slot>,
+    /// The users of a closed loop who keep their places from turn to turn.
+    users: Option<Places>,
+    /// Requests that are under way.
     places: Places,
+    /// Turns that are due and have no place.
+    waiting: VecDeque<NextTurn>,
     coming: BinaryHeap<Reverse<Coming>>,
     comings: u64,
     /// When each request that was sent is given up unless it has begun, by its number in the engine.
     patience: VecDeque<(Nanos, u64)>,
     /// Why nothing more is sent.
     reason: Option<Reason>,
-    /// Measured requests to send, and so far.
-    requests: Option<u64>,
-    measured: u64,
-    window: Option<Nanos>,
+    stages: Stages,
     sent: u64,
     in_flight: usize,
     in_flight_max: usize,
@@ -66,6 +69,14 @@ enum What {
     /// A stalled reply is given up.
     GivenUp(u64),
     PlaceRested(u32),
+    TurnDue(Box<NextTurn>),
+}
+
+/// A turn after the first.
+struct NextTurn {
+    asked: Asked,
+    planned: Nanos,
+    setbacks: u32,
 }
 
 impl<'a, F: FnMut(Record)> Simulation<'a, F> {
@@ -78,14 +89,14 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
             see,
             now: 0,
             hand: None,
-            places: Places { unused: plan.places().unwrap_or(usize::MAX), back: VecDeque::new() },
+            users: plan.users().map(Places::new),
+            places: Places::new(plan.places().unwrap_or(usize::MAX)),
+            waiting: VecDeque::new(),
             coming: BinaryHeap::new(),
             comings: 0,
             patience: VecDeque::new(),
             reason: None,
-            requests: plan.measured(),
-            measured: 0,
-            window: plan.window_start(),
+            stages: Stages::new(plan),
             sent: 0,
             in_flight: 0,
             in_flight_max: 0,
@@ -120,8 +131,8 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         }
         Ok(Simulated {
             reason: self.reason.clone().unwrap_or(Reason::Schedule),
-            window_end: self.window_end(),
-            window: self.window,
+            window_end: self.stages.window_end(),
+            window: self.stages.window(),
             lasted: self.lasted,
             requests: self.finished,
             in_flight_max: self.in_flight_max,
@@ -141,7 +152,7 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
             self.coming.peek().map(|Reverse(coming)| coming.at),
             patience,
             due.filter(|_| sending),
-            self.window_end().filter(|_| sending),
+            self.stages.window_end().filter(|_| sending),
         ]
         .into_iter()
         .flatten()
@@ -160,9 +171,12 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
                     let stalled = Outcome::TimedOut(Timeout::Idle);
                     self.give_up(number, coming.at, stalled, "no event for too long")?;
                 }
-                What::PlaceRested(setbacks) => self.places.back.push_back((coming.at, setbacks)),
+                What::PlaceRested(setbacks) => self.session_place().back.push_back((coming.at, setbacks)),
+                What::TurnDue(turn) if turn.planned < self.turns_end() => self.waiting.push_back(*turn),
+                What::TurnDue(turn) => self.break_off(turn.setbacks),
             }
         }
+        self.send_turns_that_wait();
         while let Some((at, number)) = self.patience.front().copied().filter(|(at, _)| *at <= self.now) {
             self.patience.pop_front();
             if self.engine.get(number).is_some_and(|flight| !flight.has_begun()) {
@@ -217,20 +231,20 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
     /// Sends slot after slot, as far as they are due and have places, until something says stop.
     fn send_what_is_due(&mut self) -> Result<()> {
         while self.reason.is_none() {
-            if self.window_end().is_some_and(|end| self.now >= end) {
+            if self.stages.are_past_the_end(self.now) {
                 self.reason = Some(Reason::Duration);
             } else if let Some(why) =
                 self.plan.max_errors.and_then(|most| most.passed(self.finished, self.failed))
             {
                 self.reason = Some(Reason::Early(why));
-            } else if !self.wants_more() {
+            } else if !self.stages.want_more() {
                 self.reason = Some(Reason::Requests);
             } else if let Some(slot) = self.hand.take().or_else(|| self.schedule.next()) {
                 if !self.admit(slot)? {
                     self.hand = Some(slot);
                     return Ok(());
                 }
-            } else if self.requests.is_some() {
+            } else if self.stages.are_counted() {
                 self.reason = Some(Reason::Requests);
             } else {
                 self.reason = Some(Reason::Schedule);
@@ -243,32 +257,70 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
     fn admit(&mut self, slot: Slot) -> Result<bool> {
         match slot.due {
             Due::Free { think } => {
-                let Some((free_since, setbacks)) = self.places.take() else { return Ok(false) };
-                let planned = free_since + think;
-                if self.past_the_end(planned) {
+                let (Some(since), true) = (self.session_place().next_since(), self.places.has_one()) else {
+                    return Ok(false);
+                };
+                let planned = since + think;
+                if self.stages.are_past_the_end(planned) {
                     self.reason = Some(Reason::Duration);
                     return Ok(true);
                 }
-                self.start(slot.seq, planned, free_since, setbacks)?;
+                let user = self.users.as_mut().and_then(Places::take);
+                let Some((free_since, setbacks)) = self.places.take() else { return Ok(false) };
+                self.start(slot.seq, planned, free_since, user.map_or(setbacks, |(_, setbacks)| setbacks))?;
             }
             Due::At(planned) if planned > self.now => return Ok(false),
             Due::At(planned) => match (self.places.take(), self.plan.over_cap) {
                 (Some((free_since, setbacks)), _) => {
+                    let user = self.users.as_mut().and_then(Places::take);
+                    let setbacks = user.map_or(setbacks, |(_, setbacks)| setbacks);
                     self.start(slot.seq, planned, free_since.max(planned), setbacks)?;
                 }
                 (None, OverCap::Wait) => return Ok(false),
-                (None, OverCap::Drop) => self.unsent(slot.seq, planned, Outcome::Dropped)?,
+                (None, OverCap::Drop) => {
+                    let asked = self.asking.first(slot.seq)?;
+                    self.unsent(asked, planned, Outcome::Dropped);
+                }
             },
         }
         Ok(true)
     }
 
+    /// Where the place of a session is that rests after failures: its user's, if it has one.
+    fn session_place(&mut self) -> &mut Places {
+        self.users.as_mut().unwrap_or(&mut self.places)
+    }
+
     fn start(&mut self, seq: u64, planned: Nanos, admitted: Nanos, setbacks: u32) -> Result<()> {
-        let phase = self.phase(seq, planned);
-        let admitted = admitted.max(planned);
         let asked = self.asking.first(seq)?;
-        self.send(asked, Leaving { planned, admitted, phase, setbacks });
+        match self.stages.enter(seq, 0, planned) {
+            Some(entered) => {
+                let (admitted, phase) = (admitted.max(planned), entered.phase);
+                self.send(asked, Leaving { planned, admitted, phase, setbacks });
+            }
+            None => self.reason = Some(Reason::Requests),
+        }
         Ok(())
+    }
+
+    /// Turns that are due, as far as there are places.
+    fn send_turns_that_wait(&mut self) {
+        while !self.waiting.is_empty() && self.places.has_one() {
+            let (Some(turn), Some((free_since, _))) = (self.waiting.pop_front(), self.places.take()) else {
+                return;
+            };
+            let NextTurn { asked, planned, setbacks } = turn;
+            match self.stages.enter(asked.request.seq, asked.request.turn, planned) {
+                Some(entered) => {
+                    let (admitted, phase) = (free_since.max(planned), entered.phase);
+                    self.send(asked, Leaving { planned, admitted, phase, setbacks });
+                }
+                None => {
+                    self.places.back.push_back((free_since, 0));
+                    self.break_off(setbacks);
+                }
+            }
+        }
     }
 
     fn send(&mut self, asked: Asked, leaving: Leaving) {
@@ -288,21 +340,6 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         self.coming.push(Reverse(Coming { at, number: self.comings, what }));
     }
 
-    /// Warm-up or measured; the earliest measured slot opens the window.
-    fn phase(&mut self, seq: u64, planned: Nanos) -> Phase {
-        let warm = match self.plan.warmup {
-            Warmup::None => false,
-            Warmup::Requests(n) => seq < n,
-            Warmup::Time(time) => planned < nanos(time),
-        };
-        if warm {
-            return Phase::Warmup;
-        }
-        self.measured += 1;
-        self.window = Some(self.window.map_or(planned, |known| known.min(planned)));
-        Phase::Measured
-    }
-
     /// A request has ended: its record goes out, and its place goes on.
     fn finish(&mut self, mut flight: Flight) -> Result<()> {
         let end = flight.record.timeline.end;
@@ -318,26 +355,45 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
             Some(session) => self.asking.turn(session, Some(&flight.reply()))?,
             None => None,
         };
-        let (phase, setbacks) = (flight.record.phase, flight.setbacks);
+        let setbacks = flight.setbacks;
         self.tell(*flight.record);
-        if let Some(asked) = next {
-            let planned = end + nanos(asked.after.max(pause));
-            if planned < self.turns_end() {
-                self.send(asked, Leaving { planned, admitted: planned, phase, setbacks });
-                return Ok(());
+        let next =
+            next.map(|asked| NextTurn { planned: end + nanos(asked.after.max(pause)), asked, setbacks });
+        match next.filter(|turn| turn.planned < self.turns_end()) {
+            Some(turn) => {
+                self.places.back.push_back((end, 0));
+                self.comes(turn.planned, What::TurnDue(Box::new(turn)));
             }
-        }
-        match pause.is_zero() {
-            true => self.places.back.push_back((end, setbacks)),
-            false => self.comes(end + nanos(pause), What::PlaceRested(setbacks)),
+            None => {
+                if self.users.is_some() {
+                    self.places.back.push_back((end, 0));
+                }
+                self.end_session(end, setbacks, pause);
+            }
         }
         Ok(())
     }
 
+    /// A session ends before a turn; its request has no place then.
+    fn break_off(&mut self, setbacks: u32) {
+        if let Some(users) = &mut self.users {
+            users.back.push_back((self.now, setbacks));
+        }
+    }
+
+    /// The place of a session goes on to another, after a pause.
+    fn end_session(&mut self, end: Nanos, setbacks: u32, pause: Duration) {
+        match pause.is_zero() {
+            true => self.session_place().back.push_back((end, setbacks)),
+            false => self.comes(end + nanos(pause), What::PlaceRested(setbacks)),
+        }
+    }
+
     /// No turn begins from here on.
     fn turns_end(&self) -> Nanos {
-        match (&self.reason, self.window_end()) {
+        match (&self.reason, self.stages.window_end()) {
             (Some(Reason::Early(_)), _) => Nanos::MIN,
+            _ if self.stages.are_full() => Nanos::MIN,
             (_, end) => end.unwrap_or(Nanos::MAX),
         }
     }
@@ -381,11 +437,15 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         if matches!(self.reason, Some(Reason::Requests | Reason::Schedule)) {
             return Ok(());
         }
-        let end = self.window_end().map_or(self.now, |end| end.min(self.now));
+        let end = self.stages.window_end().map_or(self.now, |end| end.min(self.now));
+        for NextTurn { asked, planned, .. } in std::mem::take(&mut self.waiting) {
+            self.unsent(asked, planned, Outcome::Cancelled);
+        }
         while let Some(slot) = self.hand.take().or_else(|| self.schedule.next()) {
             match slot.due {
-                Due::At(planned) if planned < end && self.wants_more() => {
-                    self.unsent(slot.seq, planned, Outcome::Cancelled)?;
+                Due::At(planned) if planned < end && self.stages.want_more() => {
+                    let asked = self.asking.first(slot.seq)?;
+                    self.unsent(asked, planned, Outcome::Cancelled);
                 }
                 _ => return Ok(()),
             }
@@ -397,11 +457,11 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         Ok(())
     }
 
-    fn unsent(&mut self, seq: u64, planned: Nanos, outcome: Outcome) -> Result<()> {
-        let phase = self.phase(seq, planned);
-        let leaving = Leaving { planned, admitted: planned, phase, setbacks: 0 };
-        let asked = self.asking.first(seq)?;
-        let mut flight = Flight::new(asked.request, None, &self.plan.target, 0, leaving);
+    fn unsent(&mut self, asked: Asked, planned: Nanos, outcome: Outcome) {
+        let Asked { request, .. } = asked;
+        let Some(entered) = self.stages.enter(request.seq, request.turn, planned) else { return };
+        let leaving = Leaving { planned, admitted: planned, phase: entered.phase, setbacks: 0 };
+        let mut flight = Flight::new(request, None, &self.plan.target, 0, leaving);
         let held = self.plan.at_the_limit(self.plan.places().unwrap_or(usize::MAX));
         let why = match outcome {
             Outcome::Dropped => held,
@@ -409,24 +469,23 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         };
         flight.fail(self.now.max(planned), outcome, why);
         self.tell(*flight.record);
-        Ok(())
-    }
-
-    fn wants_more(&self) -> bool {
-        self.requests.is_none_or(|requests| self.measured < requests)
-    }
-
-    /// The end of the measured time, once its start is known.
-    fn window_end(&self) -> Option<Nanos> {
-        Some(self.window? + nanos(self.plan.duration?))
-    }
-
-    fn past_the_end(&self, planned: Nanos) -> bool {
-        self.window_end().is_some_and(|end| planned >= end)
     }
 }
 
 impl Places {
+    fn new(unused: usize) -> Places {
+        Places { unused, back: VecDeque::new() }
+    }
+
+    fn has_one(&self) -> bool {
+        self.unused > 0 || !self.back.is_empty()
+    }
+
+    /// Since when the place is free that goes next.
+    fn next_since(&self) -> Option<Nanos> {
+        if self.unused > 0 { Some(0) } else { self.back.front().map(|(since, _)| *since) }
+    }
+
     fn take(&mut self) -> Option<(Nanos, u32)> {
         if let Some(rest) = self.unused.checked_sub(1) {
             self.unused = rest;

@@ -8,8 +8,9 @@ use crate::record::{Outcome, Phase};
 use crate::run::tests::{alone, closed, even, ms, plan};
 use crate::run::{Control, Message, Progress, Stop};
 use crate::tokens::Tokens;
-use crate::workload::{Length, Prompts, Workload};
+use crate::workload::{Carry, Chat, Length, Prefix, Prompts, Think, Workload};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 fn prompts(input: Length, output: Length) -> Workload {
@@ -229,5 +230,41 @@ fn a_run_over_sockets_and_a_simulated_one_say_the_same() {
         {
             eprintln!("{api:?}: real over simulated: TTFT, ITL, tokens per second {ratios:.4?}");
         }
+    }
+}
+
+#[test]
+fn conversations_over_sockets_and_simulated_ask_the_same_turn_by_turn() {
+    let engine = "prefill=4000,itl=2ms,slots=8";
+    for (carry, shape) in [
+        (Carry::Synthetic, closed(3)),
+        (Carry::Reply, closed(3)),
+        (Carry::Reply, Shape::InFlight { places: 2 }),
+        (Carry::Synthetic, poisson(40.0)),
+    ] {
+        let (port, _running) = engine::start_in_thread(engine::parse(engine).unwrap());
+        let base = Target::base_url(&format!("http://127.0.0.1:{port}")).unwrap();
+        let mut plan = plan(shape);
+        plan.target = Arc::new(Target { exact: Exact::IgnoreEos, ..Target::new(base, Api::Chat) });
+        plan.workload = Workload::Chat(Arc::new(Chat {
+            class: "chat".into(),
+            turns: Length::Uniform(1, 4),
+            think: Think::For(Duration::from_millis(20)),
+            system: Some(Prefix { tokens: 30, groups: 2 }),
+            user: Length::Uniform(5, 20),
+            reply: Length::Uniform(2, 6),
+            carry,
+            extra: None,
+            tokens: Arc::new(Tokens::Words),
+        }));
+        plan.sessions = Some(8);
+        let told = |mut records: Vec<Record>| {
+            records.sort_by_key(|record| (record.seq, record.turn));
+            let told = |r: &Record| ((r.seq, r.turn), r.asked_input, r.asked_output, r.usage, r.outcome);
+            records.iter().map(told).collect::<Vec<_>>()
+        };
+        let (real, simulated) = (told(over_sockets(&plan)), told(play(&plan, engine).0));
+        assert!(real.len() > 10, "{}", real.len());
+        assert_eq!(real, simulated, "{carry:?} {:?}", plan.arrivals);
     }
 }

@@ -90,16 +90,23 @@ impl Length {
 
     /// One length, from 1 to [`TOKENS_MAX`].
     pub fn sample(&self, rng: &mut impl Rng) -> u32 {
-        let rounded = |tokens: f64| tokens.round().clamp(1.0, f64::from(TOKENS_MAX)) as u32;
+        match self {
+            Length::Uniform(low, high) => rng.random_range(*low..=(*high).max(*low)).max(1),
+            other => other.draw(rng).round().clamp(1.0, f64::from(TOKENS_MAX)) as u32,
+        }
+    }
+
+    /// One number of the distribution, of any size and not whole: `Uniform` is even between its ends.
+    pub fn draw(&self, rng: &mut impl Rng) -> f64 {
         let normal = |rng: &mut _| -> f64 { StandardNormal.sample(rng) };
         match self {
-            Length::Fixed(n) => (*n).max(1),
-            Length::Uniform(low, high) => rng.random_range(*low..=(*high).max(*low)).max(1),
-            Length::Normal { mean, sd } => rounded(mean + sd * normal(rng)),
-            Length::Lognormal { median, sigma } => rounded(median * (sigma * normal(rng)).exp()),
+            Length::Fixed(n) => f64::from(*n),
+            Length::Uniform(low, high) => rng.random_range(f64::from(*low)..=f64::from((*high).max(*low))),
+            Length::Normal { mean, sd } => mean + sd * normal(rng),
+            Length::Lognormal { median, sigma } => median * (sigma * normal(rng)).exp(),
             Length::Empirical(pairs) => {
                 let weights = pairs.iter().map(|(_, weight)| *weight);
-                pairs.get(weighted(weights, rng)).map_or(1, |(value, _)| (*value).max(1))
+                pairs.get(weighted(weights, rng)).map_or(1.0, |(value, _)| f64::from(*value))
             }
         }
     }

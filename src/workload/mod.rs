@@ -1,6 +1,7 @@
 //! What each request asks: `session(seq) -> Session`, a pure function of the traffic key and
 //! the sequence number. A plain request is a session of one.
 
+mod chat;
 mod clips;
 mod dataset;
 mod length;
@@ -14,6 +15,7 @@ mod sonnet;
 use crate::error::Result;
 use crate::random::Stream;
 use crate::record::{Reply, Request};
+pub use chat::{Carry, Chat, Think};
 pub use clips::{Clips, clips};
 pub use dataset::{Ask, Dataset, PromptCounts, PromptRow, RowOrder, count};
 pub use length::{Length, TOKENS_MAX};
@@ -46,6 +48,8 @@ pub enum Workload {
     Dataset(Dataset),
     Sonnet(Sonnet),
     Clips(Clips),
+    /// Conversations of any length.
+    Chat(Arc<Chat>),
     /// Another workload, spread over several model names.
     Models(Models),
     /// Sessions of any length, told turn by turn.
@@ -59,12 +63,15 @@ pub type Extra = Option<Arc<Map<String, Value>>>;
 /// One conversation: requests one after another.
 pub struct Session {
     turns: Turns,
+    /// Body fields of all its requests, over their own.
+    over: Extra,
 }
 
 /// What a session has still to ask.
 enum Turns {
     /// At most one request.
     One(Option<Request>),
+    Chat(Box<chat::Talk>),
     #[cfg(test)]
     Talk(testing::Talk),
 }
@@ -83,7 +90,11 @@ impl Workload {
         match self {
             Workload::Models(_) => true,
             Workload::Mix(parts) => parts.iter().any(|(_, part)| part.draws_models()),
-            Workload::Prompts(_) | Workload::Dataset(_) | Workload::Sonnet(_) | Workload::Clips(_) => false,
+            Workload::Prompts(_)
+            | Workload::Dataset(_)
+            | Workload::Sonnet(_)
+            | Workload::Clips(_)
+            | Workload::Chat(_) => false,
             #[cfg(test)]
             Workload::Talks(_) => false,
         }
@@ -98,6 +109,7 @@ impl Workload {
             Workload::Dataset(dataset) => dataset.check(),
             Workload::Sonnet(sonnet) => sonnet.check(),
             Workload::Clips(clips) => clips.check(),
+            Workload::Chat(chat) => chat.check(),
             Workload::Models(models) => models.check(),
             #[cfg(test)]
             Workload::Talks(_) => Ok(()),
@@ -117,13 +129,50 @@ impl Workload {
         }
     }
 
+    /// Whether a session may have more than one request.
+    pub fn converses(&self) -> bool {
+        match self {
+            Workload::Chat(_) => true,
+            Workload::Models(models) => models.workload.converses(),
+            Workload::Mix(parts) => parts.iter().any(|(_, part)| part.converses()),
+            Workload::Prompts(_) | Workload::Dataset(_) | Workload::Sonnet(_) | Workload::Clips(_) => false,
+            #[cfg(test)]
+            Workload::Talks(_) => true,
+        }
+    }
+
     /// The `seq`-th session of a run.
     pub fn session(&self, traffic: &Traffic, seq: u64) -> Session {
-        #[cfg(test)]
-        if let Workload::Talks(talks) = self {
-            return Session { turns: Turns::Talk(talks.session(seq)) };
+        self.session_in(&self.draw(traffic, seq))
+    }
+
+    fn session_in(&self, draw: &Draw) -> Session {
+        match self {
+            Workload::Prompts(prompts) => Session::one(prompts.request(draw)),
+            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.session_in(draw)),
+            Workload::Dataset(dataset) => Session::one(dataset.request(draw)),
+            Workload::Sonnet(sonnet) => Session::one(sonnet.request(draw)),
+            Workload::Clips(clips) => Session::one(clips.request(draw)),
+            Workload::Chat(chat) => Session::of(Turns::Chat(Box::new(chat.talk(draw)))),
+            Workload::Models(models) => models.session(draw),
+            #[cfg(test)]
+            Workload::Talks(talks) => Session::of(Turns::Talk(talks.session(draw.seq))),
         }
-        Session { turns: Turns::One(Some(self.request(&self.draw(traffic, seq)))) }
+    }
+
+    /// The turns of the `seq`-th session after its first, as far as they are known before a reply: when
+    /// they come after the one before, and what they ask.
+    pub fn later_turns(&self, traffic: &Traffic, seq: u64) -> Vec<(Duration, AskedSize)> {
+        self.later_in(&self.draw(traffic, seq))
+    }
+
+    fn later_in(&self, draw: &Draw) -> Vec<(Duration, AskedSize)> {
+        match self {
+            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.later_in(draw)),
+            Workload::Models(models) => models.workload.later_in(draw),
+            Workload::Chat(chat) => chat.later(draw),
+            _ => Vec::new(),
+        }
     }
 
     /// How much the first request of the `seq`-th session asks, without making its text.
@@ -158,6 +207,7 @@ impl Workload {
             Workload::Dataset(dataset) => dataset.asked(draw),
             Workload::Sonnet(sonnet) => AskedSize { input: u64::from(sonnet.input), output: sonnet.output },
             Workload::Clips(clips) => clips.asked(draw),
+            Workload::Chat(chat) => chat.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
             #[cfg(test)]
             Workload::Talks(_) => AskedSize { input: 1, output: 1 },
@@ -172,43 +222,56 @@ impl Workload {
             Workload::Dataset(dataset) => Some(&dataset.class),
             Workload::Sonnet(sonnet) => Some(&sonnet.class),
             Workload::Clips(clips) => Some(&clips.class),
+            Workload::Chat(chat) => Some(&chat.class),
             Workload::Models(models) => models.workload.class(),
             #[cfg(test)]
             Workload::Talks(_) => Some(""),
         }
     }
-
-    fn request(&self, draw: &Draw) -> Request {
-        match self {
-            Workload::Prompts(prompts) => prompts.request(draw),
-            Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.request(draw)),
-            Workload::Dataset(dataset) => dataset.request(draw),
-            Workload::Sonnet(sonnet) => sonnet.request(draw),
-            Workload::Clips(clips) => clips.request(draw),
-            Workload::Models(models) => models.request(draw),
-            #[cfg(test)]
-            Workload::Talks(_) => testing::request_of(draw.seq, 0),
-        }
-    }
 }
 
 impl Session {
+    fn of(turns: Turns) -> Session {
+        Session { turns, over: None }
+    }
+
+    fn one(request: Request) -> Session {
+        Session::of(Turns::One(Some(request)))
+    }
+
     /// The next turn, given the reply to the one before (`None` for the first); `Ok(None)` after the
     /// last. It may take its time, so it is asked for where nothing is measured. An error is the
     /// reason why the turn cannot be made.
-    #[cfg_attr(not(test), allow(unused_variables))]
     pub fn next(&mut self, previous: Option<&Reply>) -> Result<Option<Turn>> {
-        match &mut self.turns {
-            Turns::One(request) => Ok(request.take().map(|request| Turn { request, after: Duration::ZERO })),
+        let next = match &mut self.turns {
+            Turns::One(request) => request.take().map(|request| Turn { request, after: Duration::ZERO }),
+            Turns::Chat(talk) => talk.next(previous)?,
             #[cfg(test)]
-            Turns::Talk(talk) => talk.next(previous),
-        }
+            Turns::Talk(talk) => talk.next(previous)?,
+        };
+        Ok(next.map(|mut turn| {
+            if self.over.is_some() {
+                turn.request.extra = merged(&turn.request.extra, &self.over);
+            }
+            turn
+        }))
     }
 
     /// Whether a reply may be followed by another turn.
     pub fn goes_on(&self) -> bool {
         match &self.turns {
             Turns::One(request) => request.is_some(),
+            Turns::Chat(talk) => talk.goes_on(),
+            #[cfg(test)]
+            Turns::Talk(_) => true,
+        }
+    }
+
+    /// Whether its next turn is made from the text of a reply.
+    pub fn reads_replies(&self) -> bool {
+        match &self.turns {
+            Turns::One(_) => false,
+            Turns::Chat(talk) => talk.reads_replies(),
             #[cfg(test)]
             Turns::Talk(_) => true,
         }

@@ -1,12 +1,11 @@
 //! `Models`: a workload spread over several model names, such as LoRA adapters of one server.
 
-use super::{Draw, Workload, merged};
-use crate::record::Request;
+use super::{Draw, Session, Workload, merged};
 use rand::Rng;
 use serde_json::Map;
 use std::sync::Arc;
 
-/// Each request of `workload` names one of `models`, at random, in its body field `model`.
+/// Each session of `workload` names one of `models`, at random, in its body field `model`.
 #[derive(Debug, Clone)]
 pub struct Models {
     pub models: Vec<String>,
@@ -24,18 +23,20 @@ impl Models {
         self.workload.check()
     }
 
-    pub(super) fn request(&self, draw: &Draw) -> Request {
+    /// One name for all requests of a session.
+    pub(super) fn session(&self, draw: &Draw) -> Session {
         let index = draw.rng("models").random_range(0..self.models.len());
-        let mut request = self.workload.request(draw);
+        let mut session = self.workload.session_in(draw);
         let model = Map::from_iter([("model".to_string(), self.models[index].clone().into())]);
-        request.extra = merged(&request.extra, &Some(Arc::new(model)));
-        request
+        session.over = merged(&session.over, &Some(Arc::new(model)));
+        session
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Request;
     use crate::tokens::Tokens;
     use crate::workload::testing::{requests, traffic};
     use crate::workload::{Length, Prompts};

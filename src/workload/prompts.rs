@@ -2,7 +2,7 @@
 
 use super::{AskedSize, Draw, Extra, Length, TOKENS_MAX};
 use crate::record::{Prompt, Request};
-use crate::tokens::Tokens;
+use crate::tokens::{MadeText, Tokens};
 use rand::Rng;
 use std::sync::Arc;
 
@@ -28,20 +28,33 @@ pub struct Prompts {
     pub tokens: Arc<Tokens>,
 }
 
+impl Prefix {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Prefix { tokens: 0, .. } => {
+                Err("it must be at least 1 token, got 0 (leave it out for none)".into())
+            }
+            Prefix { tokens, .. } if *tokens > TOKENS_MAX => {
+                Err(format!("it must be at most {TOKENS_MAX} tokens, got {tokens}"))
+            }
+            Prefix { groups: 0, .. } => Err("it needs at least 1 group, got 0".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// That of the group that a request falls into.
+    pub(super) fn text(&self, draw: &Draw, tokens: &Tokens) -> Arc<MadeText> {
+        let group = draw.rng("groups").random_range(0..self.groups);
+        tokens.shared(self.tokens, &mut draw.salted("prefix").at(u64::from(group)))
+    }
+}
+
 impl Prompts {
     pub(super) fn check(&self) -> Result<(), String> {
         self.input.check().map_err(|problem| format!("input: {problem}"))?;
         self.output.check().map_err(|problem| format!("output: {problem}"))?;
-        match &self.prefix {
-            Some(Prefix { tokens: 0, .. }) => {
-                Err("prefix: it must be at least 1 token, got 0 (leave it out for none)".into())
-            }
-            Some(Prefix { tokens, .. }) if *tokens > TOKENS_MAX => {
-                Err(format!("prefix: it must be at most {TOKENS_MAX} tokens, got {tokens}"))
-            }
-            Some(Prefix { groups: 0, .. }) => Err("prefix: it needs at least 1 group, got 0".into()),
-            _ => Ok(()),
-        }
+        let prefix = self.prefix.as_ref().map_or(Ok(()), Prefix::check);
+        prefix.map_err(|problem| format!("prefix: {problem}"))
     }
 
     /// Tokens of the prompt without its prefix, and of the reply.
@@ -65,9 +78,7 @@ impl Prompts {
                 (made.text, input, made.tokens)
             }
             Some(prefix) => {
-                let group = draw.rng("groups").random_range(0..prefix.groups);
-                let shared =
-                    self.tokens.shared(prefix.tokens, &mut draw.salted("prefix").at(u64::from(group)));
+                let shared = prefix.text(draw, &self.tokens);
                 let own = self.tokens.after(&shared.text, input, words);
                 let counted = shared.tokens.zip(own.tokens).map(|(shared, own)| shared + own);
                 ([shared.text.as_str(), &own.text].concat(), prefix.tokens.saturating_add(input), counted)

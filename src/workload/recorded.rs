@@ -36,7 +36,7 @@ impl Workload {
 
     fn gather(&self, share: f64, found: &mut Vec<Recorded>) {
         match self {
-            Workload::Prompts(_) | Workload::Sonnet(_) => {}
+            Workload::Prompts(_) | Workload::Sonnet(_) | Workload::Chat(_) => {}
             #[cfg(test)]
             Workload::Talks(_) => {}
             Workload::Models(models) => models.workload.gather(share, found),

@@ -45,7 +45,7 @@ fn with_process(call: &str, shape: Shape, process: Process) -> Fallible<Shape> {
             Shape::RampUp { from, to, requests, growth, process }
         }
         Shape::Steps { steps, .. } => Shape::Steps { steps, process },
-        Shape::Closed { .. } | Shape::AtOnce => {
+        Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => {
             let told = format!("{call}: users that wait for their replies have no process of arrivals");
             return Err(raise(Error::usage(told)));
         }
@@ -173,6 +173,14 @@ mod functions {
         let from = places("closed", "the first number of users", &from)?;
         let over = seconds("closed", "the time", &over)?;
         checked("closed", Shape::Closed { places: all, from, over })
+    }
+
+    /// `n` requests under way at any time, whatever conversations they belong to: while a user thinks,
+    /// another conversation has the place. For requests that stand alone it is `closed(n)`.
+    #[rhai_fn(return_raw)]
+    pub fn closed_requests(n: Dynamic) -> Fallible<Shape> {
+        let places = places("closed_requests", "the number of requests", &n)?;
+        checked("closed_requests", Shape::InFlight { places })
     }
 
     /// Every request at the start of the run; `max_in_flight` then says how many go at a time.

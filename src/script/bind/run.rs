@@ -55,6 +55,7 @@ pub struct Draft {
     cap: Option<usize>,
     over_cap: OverCap,
     requests: Option<u64>,
+    sessions: Option<u64>,
     /// No prompt of a file is asked twice.
     once: bool,
     duration: Option<Duration>,
@@ -83,6 +84,7 @@ impl Draft {
             cap: opts.take::<u64>("max_in_flight")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             over_cap: opts.take_word("over_cap", &OVER_CAP)?.unwrap_or(OverCap::Wait),
             requests: opts.take::<u64>("requests")?,
+            sessions: opts.take::<u64>("sessions")?,
             once: opts.get("once")?,
             duration: opts.take::<Duration>("duration")?,
             max_errors: opts.take_judged("max_errors")?.and_then(|value| plan::max_errors(&value)?),
@@ -109,7 +111,13 @@ impl Draft {
         if let Some(prompts) = draft.workload.prompts().filter(|_| draft.once) {
             draft.requests = Some(draft.requests.unwrap_or(u64::MAX).min(prompts as u64));
         }
-        let ends = draft.requests.is_some() || draft.duration.is_some() || draft.arrivals.length().is_some();
+        if draft.sessions.is_some() && !draft.workload.converses() {
+            let told =
+                format!("{call}: `sessions` counts conversations, and the workload has single requests");
+            return Err(raise(Error::usage(told).hint("give `requests`, or chat(#{ ... }) as the workload")));
+        }
+        let counted = draft.requests.or(draft.sessions).is_some();
+        let ends = counted || draft.duration.is_some() || draft.arrivals.length().is_some();
         if !ends {
             let told =
                 format!("{call}: nothing says when to stop; give `duration` (such as \"30s\") or `requests`");
@@ -262,6 +270,7 @@ impl Draft {
             cap: self.cap,
             over_cap: self.over_cap,
             requests: self.requests,
+            sessions: self.sessions,
             duration: self.duration,
             max_errors: self.max_errors,
             warmup: self.warmup,

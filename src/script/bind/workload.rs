@@ -11,13 +11,13 @@ use crate::experiment::limits;
 use crate::experiment::source::{Common, WorkloadSource};
 use crate::script::fault::{Fallible, raise};
 use crate::script::json;
-use crate::script::options::workload::{self, DATASET, ORDER, PROMPTS};
+use crate::script::options::workload::{self, CARRY, CHAT, DATASET, ORDER, PREFIX, PROMPTS};
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
 use crate::script::state::State;
 use crate::tokens::Tokens;
 use crate::workload::read::{self, DataFormat, How};
-use crate::workload::{Length, Prefix, Prompts, RowOrder, TOKENS_MAX};
+use crate::workload::{Carry, Chat, Length, Prefix, Prompts, RowOrder, TOKENS_MAX, Think};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Length>("length");
@@ -66,7 +66,22 @@ fn common(opts: &mut Opts) -> Fallible<Common> {
 }
 
 fn prefix(opts: &mut Opts) -> Fallible<Option<Prefix>> {
-    let Some(mut inner) = opts.take_map("prefix")? else { return Ok(None) };
+    match opts.take_map("prefix")? {
+        Some(inner) => shared_text(inner),
+        None => Ok(None),
+    }
+}
+
+/// The system prompt of `chat`: a number of tokens is one for all.
+fn system(opts: &mut Opts) -> Fallible<Option<Prefix>> {
+    let Some(value) = opts.take_judged("system")? else { return Ok(None) };
+    match workload::system(&value).map_err(|told| opts.error("system", &told))? {
+        Some(map) => shared_text(Opts::of(&PREFIX, map)),
+        None => Ok(Some(Prefix { tokens: tokens_of("chat", "system", &value)?, groups: 1 })),
+    }
+}
+
+fn shared_text(mut inner: Opts) -> Fallible<Option<Prefix>> {
     let tokens = inner.need::<u64>("tokens")?;
     let groups = inner.get::<u64>("groups")?;
     inner.finish()?;
@@ -170,6 +185,28 @@ mod functions {
             tokens: Arc::new(Tokens::Words),
         };
         Ok(WorkloadSource::Prompts { shape, models: common.models })
+    }
+
+    /// Conversations: `chat(#{ turns: uniform(2, 8), user: 60, reply: 180, think: "5s" })`. Each turn sends
+    /// what was said before it again. With `closed(n)` a user has one conversation after another; with
+    /// arrivals of a rate, conversations arrive. A reply that fails ends its conversation.
+    #[rhai_fn(return_raw)]
+    pub fn chat(options: Map) -> Fallible<WorkloadSource> {
+        let mut opts = Opts::of(&CHAT, options);
+        let (turns, user, reply) =
+            (length(&mut opts, "turns")?, length(&mut opts, "user")?, length(&mut opts, "reply")?);
+        let think = match opts.take_judged("think")? {
+            Some(value) => workload::think(&value).map_err(|told| opts.error("think", &told))?,
+            None => Think::For(Duration::ZERO),
+        };
+        let system = system(&mut opts)?;
+        let carry = opts.take_word("carry", &CARRY)?.unwrap_or(Carry::Reply);
+        let common = common(&mut opts)?;
+        opts.finish()?;
+        let (class, extra) = (common.class, common.extra);
+        let shape =
+            Chat { class, turns, think, system, user, reply, carry, extra, tokens: Arc::new(Tokens::Words) };
+        Ok(WorkloadSource::Chat { shape, models: common.models })
     }
 
     /// Prompts from a file, also a `.gz`, or a folder of sound.

@@ -37,6 +37,14 @@ pub static RUN: Table = Table::new("run", &[
     OptionRow::new("requests", OptionKind::Whole(1, i64::MAX), "how many measured requests are sent; warm-up comes on top", "100")
         .unit("requests")
         .or_else("until `duration`, or the end of the arrivals"),
+    OptionRow::new(
+        "sessions",
+        OptionKind::Whole(1, i64::MAX),
+        "how many conversations begin in the measured part, each of which goes on to its end",
+        "20",
+    )
+    .unit("conversations")
+    .or_else("until `duration` or `requests`"),
     OptionRow::new("name", OptionKind::Text, "what the run is called in tables and files", "\"warm cache\"").or_else("run-1, run-2, ..."),
     OptionRow::new(
         "cell",

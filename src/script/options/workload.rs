@@ -1,10 +1,10 @@
-//! The options of workloads: `prompts` and `dataset`.
+//! The options of workloads: `prompts`, `chat` and `dataset`.
 
-use rhai::Dynamic;
+use rhai::{Dynamic, Map};
 
 use super::table::{self, OptionKind, OptionRow, Table, number};
 use crate::workload::read::DataFormat;
-use crate::workload::{Length, RowOrder, TOKENS_MAX};
+use crate::workload::{Carry, Length, RowOrder, TOKENS_MAX, Think};
 
 pub static PROMPTS: Table = Table::new(
     "prompts",
@@ -22,6 +22,69 @@ pub static PROMPTS: Table = Table::new(
         MODELS,
     ],
 );
+
+pub static CHAT: Table = Table::new(
+    "chat",
+    &[
+        OptionRow::new("turns", TURNS, "how many requests a conversation has", "uniform(2, 8)").needed(),
+        OptionRow::new("user", LENGTH, "how long a question is", "60").unit("tokens").needed(),
+        OptionRow::new("reply", LENGTH, "how long replies are", "180").unit("tokens").needed(),
+        OptionRow::new(
+            "think",
+            OptionKind::Own(THINK, |value| think(value).map(drop)),
+            "from the end of a reply to the next question; lognormal(5.0, 0.6) and its like are read in seconds",
+            "\"2s\"",
+        )
+        .unit("s")
+        .or_else("none"),
+        OptionRow::new(
+            "system",
+            OptionKind::Own(SYSTEM, |value| system(value).map(drop)),
+            "tokens of a system prompt that all conversations share, or the conversations of a group",
+            "#{ tokens: 600, groups: 4 }",
+        )
+        .unit("tokens")
+        .or_else("none"),
+        OptionRow::new(
+            "carry",
+            OptionKind::Word(|| table::words(&CARRY)),
+            "what later turns carry as the server's part of the history: \"reply\", its own words, or \"synthetic\", \
+             random words of the length that was asked for",
+            "\"synthetic\"",
+        )
+        .or(|| "reply".into()),
+        CLASS,
+        SAMPLING,
+        MODELS,
+    ],
+);
+
+pub const CARRY: [(&str, Carry); 2] = [("reply", Carry::Reply), ("synthetic", Carry::Synthetic)];
+
+const TURNS: OptionKind =
+    OptionKind::Own("a number or a length such as uniform(2, 8)", |value| length(value).map(drop));
+
+const THINK: &str = "a duration such as \"2s\", or a length such as lognormal(5.0, 0.6), read in seconds";
+
+const SYSTEM: &str = "a number of tokens, or a map such as #{ tokens: 600, groups: 4 }";
+
+/// A time, a number of seconds, or what `uniform` and its like return.
+pub fn think(value: &Dynamic) -> Result<Think, String> {
+    match value.clone().try_cast::<Length>() {
+        Some(seconds) => Ok(Think::Drawn(seconds)),
+        None => table::time(value)
+            .map(Think::For)
+            .ok_or_else(|| OptionKind::Own(THINK, |_| Ok(())).refusal(value)),
+    }
+}
+
+/// A number of tokens, or a map as that of `prefix`.
+pub fn system(value: &Dynamic) -> Result<Option<Map>, String> {
+    match value.clone().try_cast::<Map>() {
+        Some(map) => Ok(Some(map)),
+        None => length(value).map(|_| None).map_err(|_| OptionKind::Own(SYSTEM, |_| Ok(())).refusal(value)),
+    }
+}
 
 pub static DATASET: Table = Table::new("dataset", &[
     OptionRow::new(
