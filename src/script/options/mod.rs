@@ -37,6 +37,7 @@ pub static CALLS: &[Call] = &[
     call("target", 1, 2, &target::TARGET),
     call("engine", 0, 1, &target::ENGINE),
     call("prompts", 0, 1, &workload::PROMPTS),
+    call("chat", 0, 1, &workload::CHAT),
     call("dataset", 1, 2, &workload::DATASET),
     call("vllm_arrivals", 0, 1, &arrivals::VLLM_ARRIVALS),
     call("slo", 0, 1, &slo::SLO),
