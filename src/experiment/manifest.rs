@@ -132,6 +132,7 @@ pub fn add_run(
     run.insert("salt".into(), format!("{:016x}", plan.salt).into());
     run.insert("tags".into(), Value::Object(plan.tags.clone()));
     run.insert("requests".into(), plan.requests.into());
+    run.insert("sessions".into(), plan.sessions.into());
     run.insert("duration_s".into(), plan.duration.map(|duration| duration.as_secs_f64()).into());
     run.insert("warmup".into(), format!("{:?}", plan.warmup).to_lowercase().into());
     let limits = plan.slo.iter().flat_map(|slo| &slo.limits);

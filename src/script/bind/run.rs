@@ -182,6 +182,7 @@ impl Draft {
             "max_in_flight": self.cap,
             "over_cap": format!("{:?}", self.over_cap).to_lowercase(),
             "requests": self.requests,
+            "sessions": self.sessions,
             "once": self.once,
             "duration_s": seconds(self.duration),
             "max_errors": self.max_errors.map(|most| format!("{most:?}").to_lowercase()),
