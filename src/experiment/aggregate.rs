@@ -114,7 +114,7 @@ pub fn marks(run: &Row, row: &Row) -> Value {
 }
 
 /// Why there is nothing to aggregate. What a killed process began has a row by now.
-fn no_run(folder: &Path) -> Error {
+pub fn no_run(folder: &Path) -> Error {
     let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest());
     let ended = manifest.is_ok_and(|manifest| manifest.contains_key("ended_ms"));
     let place = folder.display();

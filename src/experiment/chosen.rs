@@ -1,5 +1,6 @@
 //! `Wanted`: which results folders, and which of their runs.
 
+use super::aggregate::no_run;
 use crate::error::{Error, Result, nearest};
 use crate::store::folder::{FoundFolder, short_model_name};
 use serde_json::{Map, Value};
@@ -60,8 +61,11 @@ impl Wanted {
                     }),
                 }
             }
-            None => Error::usage(format!("there are no results in {}", parent.display()))
-                .hint("run `rampant single` or `rampant batch` first, or name their folder with --out"),
+            None => match found.first() {
+                Some(newest) => no_run(&newest.path),
+                None => Error::usage(format!("there are no results in {}", parent.display()))
+                    .hint("run `rampant single` or `rampant batch` first, or name their folder with --out"),
+            },
         })
     }
 

@@ -129,6 +129,10 @@ impl Script {
         let experiment = &self.state.experiment;
         let Some(folder) = experiment.folder() else { return };
         let code = played.as_ref().map_or_else(|error| error.kind.exit_code(), |()| 0);
+        // A script that was interrupted in a run is not given up while this is waited for: its error says what is safe.
+        let told =
+            played.as_ref().err().map_or_else(|| interrupted(self.state.console.words()), Clone::clone);
+        let _measuring = experiment.host.measuring(told.message);
         let (ended, end) = std::sync::mpsc::channel();
         let (theirs, place) = (experiment.clone(), folder.clone());
         let write = move || drop(ended.send(manifest::end(&theirs, &place, code)));

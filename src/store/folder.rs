@@ -284,22 +284,23 @@ fn look_into(path: &Path, warnings: &mut Vec<String>) -> Result<FoundFolder> {
     let started_ms = started_ms.ok_or_else(|| Error::run("its manifest.json has no started_ms"))?;
     let model = manifest.get("model").or_else(|| manifest.get("target")?.get("model"));
     let mut requests = 0;
-    let mut runs_with_parts = HashSet::new();
+    let mut begun = HashSet::new();
     for part in parts::list(path)?.live {
         match reader::rows_of(&part) {
             Ok(rows) => requests += rows,
             Err(error) => warnings.push(error.message),
         }
-        runs_with_parts.insert(part.run);
+        begun.insert(part.run);
     }
-    // A run gets its row when it ends; one that was killed is known by its parts alone.
+    begun.extend(journal::begun(path)?.into_iter().map(|(run, _)| run));
+    // A run gets its row when it ends; one that was killed is known by its parts, or by its note.
     let file = path.join(runs::FILE);
     let finished = if file.exists() { reader::rows(&file)? as usize } else { 0 };
     Ok(FoundFolder {
         path: path.to_path_buf(),
         name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         started_ms,
-        runs: finished.max(runs_with_parts.len()),
+        runs: finished.max(begun.len()),
         requests,
         model: model.and_then(Value::as_str).map(str::to_string),
     })

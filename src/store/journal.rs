@@ -14,6 +14,7 @@
 
 use super::aside::write_aside;
 use super::identity::RunIdentity;
+use super::narrow;
 use super::reader::cannot_read;
 use super::schema;
 use crate::error::{Error, Result, caught};
@@ -120,7 +121,7 @@ impl Journal {
     pub fn create(results: &Path, of: &RunIdentity, zero_ms: i64, part: u32) -> io::Result<Journal> {
         let path = path(results, of.index, part);
         let file = new_file(&path)?;
-        let schema = Schema::new_with_metadata(schema::schema().fields().clone(), metadata(of, zero_ms));
+        let schema = Schema::new_with_metadata(narrow::schema().fields().clone(), metadata(of, zero_ms));
         let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5);
         let encoder = options.and_then(|options| StreamEncoder::try_new_with_options(&schema, options));
         let encoder = encoder.map_err(io::Error::other)?;
@@ -137,7 +138,7 @@ impl Journal {
 
     /// Takes a batch. It is in the file after the next [`Journal::flush`] that does not fail.
     pub fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        for buffer in self.encoder.encode(batch).map_err(io::Error::other)? {
+        for buffer in self.encoder.encode(&narrow::narrow(batch)).map_err(io::Error::other)? {
             self.ahead.extend_from_slice(&buffer);
         }
         self.rows_ahead += batch.num_rows() as u64;
@@ -260,8 +261,9 @@ impl Iterator for JournalBatches {
     /// Ends with the last whole batch.
     fn next(&mut self) -> Option<RecordBatch> {
         let reader = self.reader.as_mut()?;
-        match caught(|| reader.next()) {
-            Ok(Some(Ok(batch))) => {
+        let next = caught(|| reader.next()?.ok().and_then(|batch| narrow::widen(&batch)));
+        match next {
+            Ok(Some(batch)) => {
                 self.whole = self.read.get();
                 Some(batch)
             }

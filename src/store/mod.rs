@@ -26,6 +26,7 @@ mod decode;
 mod encode;
 pub(crate) mod journal;
 mod known_rows;
+mod narrow;
 mod queue;
 #[cfg(test)]
 mod sample;

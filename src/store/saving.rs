@@ -63,13 +63,18 @@ impl Saving {
     /// `waited`: for how long the first of them has waited.
     pub(super) fn take(&self, rows: u64, held: usize, waited: Duration) -> bool {
         self.taken.fetch_add(rows, Relaxed);
-        if waited >= STALL && !self.troubled.load(Relaxed) {
-            self.tell(Trouble::Stalled);
-        }
+        self.waits(waited);
         if held >= HELD_BYTES && !self.full.swap(true, Relaxed) {
             self.tell(Trouble::Full);
         }
         held < HELD_BYTES_MAX
+    }
+
+    /// The disk has taken nothing for so long, although there is something.
+    pub(super) fn waits(&self, waited: Duration) {
+        if waited >= STALL && !self.troubled.load(Relaxed) {
+            self.tell(Trouble::Stalled);
+        }
     }
 
     pub(super) fn saved(&self, rows: u64) {

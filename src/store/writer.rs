@@ -133,6 +133,7 @@ impl RowWriter {
         self.queue.close();
         let thread = self.thread.take().expect("a writer is stopped once");
         while !thread.is_finished() {
+            self.saving.waits(self.saving.rests_for());
             if self.saving.rests_for() > stalled {
                 // The thread hangs in the kernel, and is left there.
                 let told =

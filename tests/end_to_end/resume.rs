@@ -60,7 +60,14 @@ fn a_batch_that_was_killed_goes_on_in_its_folder_and_comes_to_what_it_would_have
     CELLS.iter().for_each(|cell| assert!(done.out.contains(cell), "{}", done.out));
     assert_eq!(there(&folder), CELLS.map(String::from).into_iter().zip(ROWS).collect::<Vec<_>>());
     // What was cut off is there for whoever looks for it.
-    assert_eq!(rows(&folder.join(".superseded/run-002")).len(), before - 505);
+    let aside = folder.join(".superseded/run-002");
+    let kept = lab.path().join("kept");
+    std::fs::create_dir_all(kept.join("requests")).unwrap();
+    for part in files(&aside.join("requests")) {
+        assert!(part.extension().is_some_and(|end| end == "aside"), "no glob counts it: {part:?}");
+        std::fs::copy(&part, kept.join("requests").join(part.file_stem().unwrap())).unwrap();
+    }
+    assert_eq!(rows(&kept).len(), before - 505);
 
     let told = manifest(&folder);
     assert_eq!(told["invocations"].as_array().unwrap().len(), 2);
