@@ -4,8 +4,8 @@
 //! PARENT` says where, else `fold-data` in the folder for temporary files), reads it in a process of its
 //! own for each picture, and prints time and memory. A word such as `by` takes only what it is in.
 //! `-- write` writes the rows instead, without and with files: rows a CPU second, memory, bytes a token.
-//! `-- million` takes the commands that read such a folder, and DuckDB on the same files, where `python3` (or the
-//! program that PYTHON names) has it. `-- cells` takes `import` and `aggregate` of a folder of 1,000 runs.
+//! `-- million` takes the commands that read such a folder, and DuckDB on the same files, where `python3`
+//! (or the program that PYTHON names) has it. `-- cells` takes `import` and `aggregate` of 1,000 runs.
 
 #![allow(
     clippy::unwrap_used,

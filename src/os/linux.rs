@@ -145,8 +145,8 @@ fn keep(large: libc::c_int, most: libc::c_int) {
     }
 }
 
-/// While it lives, memory is not spared: work in large pieces, each like the last, would get every one of them
-/// page by page from the system again, which takes two fifths of the time of reading rows.
+/// While it lives, memory is not spared: work in large pieces, each like the last, would get every one
+/// of them page by page from the system again, which takes two fifths of the time of reading rows.
 pub struct LargePieces(());
 
 impl LargePieces {

@@ -144,8 +144,8 @@ pub(super) fn packed_as(columns: &[&[Column]]) -> WriterPropertiesBuilder {
                 .set_column_encoding(flat, Encoding::DELTA_BINARY_PACKED),
             // A block of deltas is as wide as its widest, and each reply begins anew: 2.5 bytes a time,
             // however even its gaps are. zstd finds the zeros of plain numbers, and gaps that streams of one
-            // server share. BYTE_STREAM_SPLIT would save a tenth more, but a vectorised Spark reads it only in
-            // its newest versions.
+            // server share. BYTE_STREAM_SPLIT would save a tenth more, but a vectorised Spark reads it
+            // only in its newest versions.
             Kind::Times => list_column(builder, list, Encoding::PLAIN),
             Kind::Repeats => list_column(builder, list, Encoding::DELTA_BINARY_PACKED),
         };

@@ -301,8 +301,8 @@ fn read_batch(
     Ok(())
 }
 
-/// Whether all of `event_tokens` is 0, by the statistics of its row groups: most servers tell tokens once, at the
-/// end, and a list is a third of the work of reading events.
+/// Whether all of `event_tokens` is 0, by the statistics of its row groups: most servers tell tokens
+/// once, at the end, and a list is a third of the work of reading events.
 fn tells_no_tokens(metadata: &ParquetMetaData) -> bool {
     let is_zero = |group: &RowGroupMetaData| {
         let column = group.columns().iter().find(|column| column.column_path().parts()[0] == "event_tokens");

@@ -101,7 +101,8 @@ impl Compared {
     }
 }
 
-/// Pages of a picture in the mode "simple", which `aggregate` draws on its way: a page takes a fifth of a second.
+/// Pages of a picture in the mode "simple", which `aggregate` draws on its way: each takes a fifth of a
+/// second.
 const SIMPLE_PAGES: usize = 4;
 
 #[export_module]
