@@ -4,6 +4,8 @@
 //! PARENT` says where, else `fold-data` in the folder for temporary files), reads it in a process of its
 //! own for each picture, and prints time and memory. A word such as `by` takes only what it is in.
 //! `-- write` writes the rows instead, without and with files: rows a CPU second, memory, bytes a token.
+//! `-- million` takes the commands that read such a folder, and DuckDB on the same files, where `python3`
+//! (or the program that PYTHON names) has it. `-- cells` takes `import` and `aggregate` of 1,000 runs.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +16,8 @@
     reason = "a bench prints, and ends where it fails"
 )]
 
+#[path = "fold/cells.rs"]
+mod cells;
 #[path = "fold/generate.rs"]
 mod generate;
 #[path = "rig/mod.rs"]
@@ -37,7 +41,7 @@ use std::time::Instant;
 type Work = fn(&Path) -> Result<()>;
 
 /// Name and work; each is a process of its own.
-const WORKS: [(&str, Work); 15] = [
+const WORKS: [(&str, Work); 21] = [
     ("charts(), all pictures", all),
     ("picture of distributions", distributions),
     ("picture over time", over_time),
@@ -53,7 +57,20 @@ const WORKS: [(&str, Work); 15] = [
     ("aggregate --view guidellm", |folder| viewed(folder, View::Guidellm)),
     ("aggregate --view aiperf", |folder| viewed(folder, View::Aiperf)),
     ("aggregate --view inference-perf", |folder| viewed(folder, View::InferencePerf)),
+    ("million: rampant aggregate", |folder| rampant(folder, &["aggregate", "--dir", FOLDER])),
+    ("million: rampant aggregate --view vllm", |folder| {
+        rampant(folder, &["aggregate", "--view", "vllm", "--dir", FOLDER])
+    }),
+    ("million: rampant visualize", |folder| {
+        rampant(folder, &["visualize", "--dir", FOLDER, "--output", FOLDER])
+    }),
+    ("million: rampant compare", |folder| rampant(folder, &["compare", FOLDER, FOLDER])),
+    ("million: DuckDB, ttft", |folder| duckdb(folder, "ttft")),
+    ("million: DuckDB, itl", |folder| duckdb(folder, "itl")),
 ];
+
+/// Stands for the results folder in an argument.
+const FOLDER: &str = "{folder}";
 
 /// What a child is asked with.
 const ONE: &str = "--one";
@@ -75,15 +92,23 @@ fn main() -> Result<()> {
         let (requests, tokens) = (requests.parse()?, tokens.parse()?);
         return cost(|| {
             match what.as_str() {
-                FILES => drop(generate::folder(Path::new(parent), requests, tokens)?),
+                FILES => drop(generate::rows(Path::new(parent), requests, tokens)?),
                 _ => generate::made(requests, tokens),
             }
             Ok(())
         });
     }
+    if let [word, args @ ..] = &given[..]
+        && word == cells::CELLS
+    {
+        return cost(|| cells::command(args));
+    }
     let asked = Asked::read(&given)?;
     if asked.only == ["write"] {
         return write(&asked);
+    }
+    if asked.only == ["cells"] {
+        return cells::run(&asked.parent);
     }
     std::fs::create_dir_all(&asked.parent)?;
     let begun = Instant::now();
@@ -94,8 +119,12 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     for (place, (name, _)) in WORKS.iter().enumerate().filter(|(_, (name, _))| wanted(name)) {
         tell(name);
-        let [wall, cpu, peak] = of_child(&[ONE, &place.to_string(), &folder.to_string_lossy()])?;
-        rows.push(vec![name.to_string(), digits(wall, 2), digits(cpu, 2), digits(peak, 0)]);
+        rows.push(match of_child(&[ONE, &place.to_string(), &folder.to_string_lossy()]) {
+            Ok([wall, cpu, peak]) => {
+                vec![name.to_string(), digits(wall, 2), digits(cpu, 2), digits(peak, 0)]
+            }
+            Err(_) => vec![name.to_string(), "failed".into(), String::new(), String::new()],
+        });
     }
     let title = format!("{} requests of {} tokens", asked.requests, asked.tokens);
     print_table(&title, &["", "seconds", "CPU seconds", "peak MiB"], &rows);
@@ -185,15 +214,40 @@ fn cost(work: impl FnOnce() -> Result<()>) -> Result<()> {
     work()?;
     let wall = begun.elapsed().as_secs_f64();
     // SAFETY: an all-zero value is a valid one, and the call fills it in.
-    let usage = unsafe {
+    let usage = |whose| unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        libc::getrusage(whose, &mut usage);
         usage
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
-    println!("{wall} {cpu} {}", usage.ru_maxrss as f64 / 1024.0);
+    let whose = [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(usage);
+    let cpu: f64 = whose.iter().map(|usage| seconds(usage.ru_utime) + seconds(usage.ru_stime)).sum();
+    // What was started is what is measured, where something was.
+    let [own, started] = whose.map(|usage| usage.ru_maxrss as f64 / 1024.0);
+    println!("{wall} {cpu} {}", if started > 0.0 { started } else { own });
     Ok(())
+}
+
+/// Runs this program's command, which does something with the folder.
+fn rampant(folder: &Path, args: &[&str]) -> Result<()> {
+    let folder = folder.to_string_lossy();
+    let args = args.iter().map(|arg| arg.replace(FOLDER, &folder));
+    succeed(Command::new(env!("CARGO_BIN_EXE_rampant")).args(args))
+}
+
+/// Mean and p99 of a metric, exactly, by SQL.
+fn duckdb(folder: &Path, metric: &str) -> Result<()> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/fold/duckdb_numbers.py");
+    succeed(Command::new(python).arg(script).arg(folder).arg(metric))
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let done = command.stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&done.stderr).into()),
+    }
 }
 
 fn fold<F: Fold>(folder: &Path, fold: F) -> Result<F> {

@@ -1,7 +1,9 @@
 //! A results folder of a long run that never was: its rows are made up, its files are the writer's own.
 
+use rampant::error::Result;
 use rampant::record::{Clock, EventKind, Nanos, Outcome, PackedRecord, Phase, Record, Timeline, Usage};
-use rampant::store::{Folder, RowWriter, runs};
+use rampant::stats::{Summary, Window};
+use rampant::store::{Folder, RowWriter, runs, statistics};
 use std::path::{Path, PathBuf};
 
 /// The run's name.
@@ -12,29 +14,53 @@ pub const USERS: u64 = 1_000;
 
 const CLASSES: [&str; 4] = ["chat", "code", "summary", "agent"];
 
-/// Finds the folder, or makes it: `requests` of `tokens` output tokens each.
-pub fn folder(parent: &Path, requests: u64, tokens: u32) -> rampant::error::Result<PathBuf> {
+const ZERO_MS: i64 = 1_764_000_000_000;
+
+/// Finds the folder, or makes it: `requests` of `tokens` output tokens each, and their numbers.
+pub fn folder(parent: &Path, requests: u64, tokens: u32) -> Result<PathBuf> {
     let stamp = format!("{requests}x{tokens}");
     let there = parent.join(format!("fold_{stamp}"));
-    if there.join(runs::FILE).exists() {
+    if there.join(statistics::FILE).exists() {
         return Ok(there);
     }
     let folder = Folder::create(parent, "fold", &stamp)?;
-    let mut writer = RowWriter::start(folder.path(), folder.identity(0, RUN, RUN)?)?;
-    writer.begin(1_764_000_000_000);
-    let mut ends = vec![0; USERS as usize];
-    for from in (0..requests).step_by(256) {
-        let some = (from..requests.min(from + 256)).map(|seq| record(seq, requests, tokens, &mut ends));
-        writer.write(some.map(PackedRecord::from).collect())?;
-    }
-    let written = writer.finish()?;
-    let mut row = runs::blank(&folder.identity(0, RUN, RUN)?);
-    row.insert("rows_written".into(), written.rows.into());
+    let mut summary = Summary::new(Window::UNKNOWN, None, false);
+    let rows = write(&folder, requests, tokens, |record| summary.add(record))?;
+    summary.close();
+    let of = folder.identity(0, RUN, RUN)?;
+    let mut row = runs::blank(&of);
+    let span = summary.span();
+    row.insert("rows_written".into(), rows.into());
+    row.insert("zero_ms".into(), ZERO_MS.into());
+    row.insert("max_concurrency".into(), USERS.into());
+    row.insert("window_start_ns".into(), span.map(|(start, _)| start).into());
+    row.insert("last_end_ns".into(), span.map(|(_, end)| end).into());
     runs::append(folder.path(), row)?;
+    statistics::append(folder.path(), &of, ZERO_MS, &rampant::experiment::row::statistics(&summary))?;
     folder.manifest(|manifest| {
-        manifest.insert("started_ms".into(), 1_764_000_000_000_i64.into());
+        manifest.insert("started_ms".into(), ZERO_MS.into());
     })?;
     Ok(folder.path().to_path_buf())
+}
+
+/// The rows alone, in a folder of their own.
+pub fn rows(parent: &Path, requests: u64, tokens: u32) -> Result<u64> {
+    write(&Folder::create(parent, "rows", "alone")?, requests, tokens, |_| ())
+}
+
+fn write(folder: &Folder, requests: u64, tokens: u32, mut each: impl FnMut(&Record)) -> Result<u64> {
+    let mut writer = RowWriter::start(folder.path(), folder.identity(0, RUN, RUN)?)?;
+    writer.begin(ZERO_MS);
+    let mut ends = vec![0; USERS as usize];
+    for from in (0..requests).step_by(256) {
+        let some = (from..requests.min(from + 256)).map(|seq| {
+            let record = record(seq, requests, tokens, &mut ends);
+            each(&record);
+            PackedRecord::from(record)
+        });
+        writer.write(some.collect())?;
+    }
+    Ok(writer.finish()?.rows)
 }
 
 /// Makes the rows, and does nothing with them.
@@ -59,7 +85,7 @@ pub fn record(seq: u64, requests: u64, tokens: u32, ends: &mut [Nanos]) -> Recor
     timeline.tcp_retransmits = Some(0);
     timeline.tcp_out_of_order = Some(0);
     timeline.tcp_min_rtt_us = Some(80 + chance.below(9));
-    let fails = seq % 100 == 77;
+    let fails = chance.below(100) == 77;
     let mut at = 30_000 + chance.below(60_000);
     timeline.head = Some(sent + 1_000 * (Nanos::from(at) - 300));
     if !fails {

@@ -24,11 +24,10 @@ pub(super) fn render(canvas: &Canvas) -> Result<Vec<u8>> {
 fn encode(pixmap: &Pixmap) -> io::Result<Vec<u8>> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
     let width = pixmap.width() as usize;
-    let mut row = Vec::with_capacity(1 + 3 * width);
-    for line in pixmap.pixels().chunks_exact(width) {
-        row.clear();
-        row.push(0);
-        row.extend(line.iter().flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]));
+    let mut row = vec![0; 1 + 3 * width];
+    for line in pixmap.data().chunks_exact(4 * width) {
+        let colors = row[1..].chunks_exact_mut(3).zip(line.chunks_exact(4));
+        colors.for_each(|(to, pixel)| to.copy_from_slice(&pixel[..3]));
         packed.write_all(&row)?;
     }
     let mut head = [pixmap.width().to_be_bytes(), pixmap.height().to_be_bytes()].concat();

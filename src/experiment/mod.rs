@@ -46,7 +46,7 @@ pub(crate) mod recover;
 pub(crate) mod reopened;
 mod repeats;
 pub(crate) mod resume;
-mod row;
+pub mod row;
 mod said;
 mod scraping;
 pub(crate) mod secret;

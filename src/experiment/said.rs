@@ -27,6 +27,13 @@ impl Lang {
         self.say(format!("wrote {path}"), format!("已写入 {path}"))
     }
 
+    pub fn pages_left_out(self, pages: usize, of: &str) -> String {
+        self.say(
+            format!("{pages} more pages of {of} were not drawn: `rampant visualize` draws all"),
+            format!("{of} 另有 {pages} 页未绘制：`rampant visualize` 会全部绘制"),
+        )
+    }
+
     /// What happened to the saving of rows.
     pub fn trouble(self, trouble: &Trouble) -> String {
         let held = crate::os::file::size(HELD_BYTES as u64);

@@ -23,7 +23,8 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 pub use health::{TcpInfo, tcp_info};
 pub use imp::{
-    Timer, be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive, spare_memory, timer,
+    LargePieces, Timer, be_urgent, enable_receive_stamps, give_back_memory, make_precise, receive,
+    spare_memory, timer,
 };
 
 /// The monotonic clock, nanoseconds.

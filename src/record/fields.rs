@@ -39,6 +39,10 @@ impl Fields {
         Fields(self.0 | other.0)
     }
 
+    pub const fn without(self, other: Fields) -> Fields {
+        Fields(self.0 & !other.0)
+    }
+
     pub const fn has(self, other: Fields) -> bool {
         self.0 & other.0 == other.0
     }

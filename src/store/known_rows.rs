@@ -1,5 +1,5 @@
-//! `KnownRows`: rows of runs that were measured elsewhere, as parts. What they came from is still there: they need no
-//! journal, and are synced together.
+//! `KnownRows`: rows of runs that were measured elsewhere, as parts. What they came from is still there:
+//! they need no journal, and are synced together.
 
 use super::aside::sync_folder;
 use super::identity::RunIdentity;

@@ -7,12 +7,16 @@ use super::lock;
 use super::parts::{self, RowFile, RowFiles};
 use super::schema;
 use crate::error::{Error, Result, caught};
+use crate::os;
 use crate::pages;
 use crate::record::{Fields, Record};
 use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
+use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value};
 use std::fmt::Display;
 use std::fs::File;
@@ -40,6 +44,7 @@ pub fn scan(
     fields: Fields,
     mut each: impl FnMut(&str, &mut Record),
 ) -> Result<Vec<String>> {
+    let _large = os::LargePieces::begin();
     let parts = parts::list(folder)?;
     let whole: Vec<Piece> = parts.live.iter().map(|part| Piece { part, groups: None }).collect();
     let taken = read_pieces(&whole, run, fields, &mut each)?;
@@ -56,6 +61,7 @@ pub fn scan_halves<S: Send>(
     new: impl Fn() -> S,
     each: impl Fn(&mut S, &mut Record) + Sync,
 ) -> Result<(Vec<S>, Vec<String>)> {
+    let _large = os::LargePieces::begin();
     let parts = parts::list(folder)?;
     let (earlier, later) = halves(&parts.live, run);
     let mut states = vec![new()];
@@ -163,7 +169,7 @@ fn read_pieces<'a>(
     fields: Fields,
     each: &mut impl FnMut(&str, &mut Record),
 ) -> Result<Vec<Taken<'a>>> {
-    let mut room = Room { fields, record: Record::blank(), classes: Classes::default() };
+    let mut room = Room::new(fields);
     let mut taken = Vec::new();
     for piece in pieces {
         let mut rows = 0;
@@ -176,8 +182,16 @@ fn read_pieces<'a>(
 /// Where rows become records, one in the place of the other.
 struct Room {
     fields: Fields,
+    /// `fields` but for what is known without a look at the rows: that no event tells its tokens.
+    read: Fields,
     record: Record,
     classes: Classes,
+}
+
+impl Room {
+    fn new(fields: Fields) -> Room {
+        Room { fields, read: fields, record: Record::blank(), classes: Classes::default() }
+    }
 }
 
 /// Reads rows to the last or to the first fault, which is returned.
@@ -189,6 +203,7 @@ fn read_piece(
     each: &mut impl FnMut(&str, &mut Record),
 ) -> Result<Option<String>> {
     let path = &piece.part.path;
+    room.read = room.fields;
     if piece.part.journal {
         if let Some(batches) = JournalBatches::open(path)? {
             return read_journal(path, batches, run, room, read, each);
@@ -214,7 +229,10 @@ fn read_piece(
     if let Some(groups) = &piece.groups {
         builder = builder.with_row_groups(groups.clone());
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns(room.fields));
+    if room.fields.has(Fields::EVENTS) && tells_no_tokens(&metadata) {
+        room.read = room.fields.without(Fields::EVENT_TOKENS);
+    }
+    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns(room.read));
     let builder = builder.with_projection(mask).with_batch_size(batch_rows(&metadata, room.fields));
     let batches = match Batches::new(builder) {
         Ok(batches) => batches,
@@ -256,7 +274,7 @@ pub(super) fn records(
     batch: &RecordBatch,
     mut each: impl FnMut(&mut Record),
 ) -> std::result::Result<(), String> {
-    let mut room = Room { fields: Fields::ALL, record: Record::blank(), classes: Classes::default() };
+    let mut room = Room::new(Fields::ALL);
     read_batch(batch, None, &mut room, &mut 0, &mut |_: &str, record: &mut Record| each(record))
 }
 
@@ -267,15 +285,33 @@ fn read_batch(
     read: &mut u64,
     each: &mut impl FnMut(&str, &mut Record),
 ) -> std::result::Result<(), String> {
-    let rows = DecodedRows::new(batch, room.fields)?;
+    let rows = DecodedRows::new(batch, room.read)?;
+    let no_tokens = room.fields != room.read;
     for i in 0..batch.num_rows() {
         if run.is_none_or(|wanted| wanted == rows.run(i)) {
             rows.fill(i, &mut room.record, &mut room.classes)?;
+            if no_tokens {
+                let events = &mut room.record.timeline.events;
+                events.tokens.resize(events.at_us.len(), 0);
+            }
             each(rows.run(i), &mut room.record);
             *read += 1;
         }
     }
     Ok(())
+}
+
+/// Whether all of `event_tokens` is 0, by the statistics of its row groups: most servers tell tokens
+/// once, at the end, and a list is a third of the work of reading events.
+fn tells_no_tokens(metadata: &ParquetMetaData) -> bool {
+    let is_zero = |group: &RowGroupMetaData| {
+        let column = group.columns().iter().find(|column| column.column_path().parts()[0] == "event_tokens");
+        match column.and_then(ColumnChunkMetaData::statistics) {
+            Some(Statistics::Int64(of)) => of.min_opt() == Some(&0) && of.max_opt() == Some(&0),
+            _ => false,
+        }
+    };
+    metadata.row_groups().iter().all(is_zero)
 }
 
 /// How many rows to decode at a time: few long replies, or many short ones.

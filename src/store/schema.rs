@@ -93,7 +93,7 @@ pub(super) const REQUEST: &[Column] = &[
     column("event_us", Times, "when each event arrived, since `sent_ns`").unit("µs"),
     column("event_kind", Repeats, "what each event was: a sum of bits, see below"),
     column("event_tokens", Repeats, "output tokens in each event; 0 where the server did not say").unit("tokens"),
-    column("event_bytes", Times, "bytes of output text in each event").unit("bytes"),
+    column("event_bytes", Repeats, "bytes of output text in each event").unit("bytes"),
     column("text", Text, "the reply, with `capture: \"all\"`").null("not kept"),
 ];
 

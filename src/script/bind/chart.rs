@@ -74,8 +74,13 @@ impl Compared {
         let quota = &state.experiment.quota;
         let mut paths = Vec::new();
         for kind in kinds {
-            for (number, mut figure) in compare::pages(*kind, &self.rows, &self.look).into_iter().enumerate()
-            {
+            let mut pages = compare::pages(*kind, &self.rows, &self.look);
+            let more = pages.len().saturating_sub(SIMPLE_PAGES);
+            if mode == Mode::Simple && more > 0 {
+                pages.truncate(SIMPLE_PAGES);
+                state.console.mention(&state.console.words().pages_left_out(more, kind.name()));
+            }
+            for (number, mut figure) in pages.into_iter().enumerate() {
                 state.experiment.secrets.scrub_figure(&mut figure);
                 let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
                 for ending in ["svg", "png"] {
@@ -95,6 +100,10 @@ impl Compared {
         Ok(paths)
     }
 }
+
+/// Pages of a picture in the mode "simple", which `aggregate` draws on its way: each takes a fifth of a
+/// second.
+const SIMPLE_PAGES: usize = 4;
 
 #[export_module]
 mod functions {
@@ -121,7 +130,8 @@ mod functions {
     /// Pictures over configurations (rows of `read` or `aggregate`):
     /// throughput and latency; in the modes "advanced" and "both" also throughput against latency, a
     /// heat map, a dashboard, a ranking, and the report as text. More configurations than fit on a slide
-    /// go to further pages, numbered from 2, or become curves where they are a sweep. Returns the paths.
+    /// go to further pages, numbered from 2, or become curves where they are a sweep; the mode "simple"
+    /// draws four pages of each and tells how many there are more. Returns the paths.
     #[rhai_fn(volatile, return_raw)]
     pub fn comparison_charts(context: NativeCallContext, rows: Array, options: Map) -> Fallible<Array> {
         let state = State::of(&context);

@@ -119,6 +119,43 @@ fn records_of_a_class_share_its_name() {
 }
 
 #[test]
+fn a_list_that_is_zero_throughout_is_not_read_and_comes_back() {
+    for told in [true, false] {
+        let mut records = sample::records(40);
+        if !told {
+            records.iter_mut().for_each(|record| record.timeline.events.tokens.fill(0));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RowWriter::start(folder.path(), sample::identity("c1", 0)).unwrap();
+        writer.write(sample::parcels(&records)).unwrap();
+        writer.finish().unwrap();
+        let footer = footer(&requests_folder(folder.path()).join(part_name(0, 0, 0))).unwrap();
+        assert_eq!(tells_no_tokens(&footer), !told);
+        for fields in [Fields::ALL, Fields::EVENTS, Fields::EVENTS.with(Fields::EVENT_TOKENS)] {
+            let mut back = Vec::new();
+            scan(folder.path(), None, fields, |_, record| back.push(record.timeline.events.tokens.clone()))
+                .unwrap();
+            let all = records.iter().map(|record| record.timeline.events.tokens.clone());
+            let wanted = fields.has(Fields::EVENT_TOKENS);
+            assert!(back.into_iter().eq(all.map(|tokens| if wanted { tokens } else { Vec::new() })));
+        }
+    }
+}
+
+#[test]
+fn row_groups_say_what_their_filters_ask_for() {
+    let folder = folder_with_runs(&["c1"]);
+    let footer = footer(&requests_folder(folder.path()).join(part_name(0, 0, 0))).unwrap();
+    for wanted in ["experiment_id", "run_id", "cell", "class", "phase", "outcome", "seq", "planned_ns"] {
+        let column =
+            footer.row_group(0).columns().iter().find(|column| column.column_path().string() == wanted);
+        let range =
+            column.and_then(|column| column.statistics()).map(|of| (of.min_bytes_opt(), of.max_bytes_opt()));
+        assert!(range.is_some_and(|(min, max)| min.is_some() && max.is_some()), "{wanted}");
+    }
+}
+
+#[test]
 fn an_unfinished_part_is_skipped_and_named() {
     let folder = folder_with_runs(&["c1"]);
     let name = unfinished_name(&part_name(0, 1, 1));
