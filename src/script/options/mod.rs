@@ -54,6 +54,7 @@ pub static CALLS: &[Call] = &[
     call("results", 0, 1, &files::RESULTS),
     call("folders", 0, 1, &files::FOLDERS),
     call("aggregate", 1, 2, &files::AGGREGATE),
+    call("matching", 1, 2, &files::MATCHING),
 ];
 
 /// The function of this name that is called with so many arguments.
@@ -133,6 +134,7 @@ mod tests {
             "comparison_charts" | "comparison_report" | "terminal_charts" => "[#{ a: 1 }], ",
             "known_keys" => "#{}, \"plan.yaml\", ",
             "aggregate" => "[\"results/a\"], ",
+            "matching" => "[], ",
             _ => "",
         };
         format!("{function}({before}{map});\n")
