@@ -129,9 +129,9 @@ fn results_are_chosen_as_aggregate_chooses_them() {
     assert_eq!(counted(&["--tag", "tp=8"]), 2);
     assert_eq!(counted(&["--csv", "a.csv", "--csv", "b.csv", "--model", "Alpha"]), 2);
     for (args, hint) in [
-        (["--model", "Bete"], "did you mean \"Beta\"?"),
+        (["--model", "Bete"], "Beta"),
         (["--tag", "tp=2"], "tp is 4, 8 there"),
-        (["--tag", "pt=8"], "did you mean \"tp\"?"),
+        (["--tag", "pt=8"], "did you mean tp?"),
         (["--dir", "Alpha"], "Alpha_"),
     ] {
         let done = lab.run(&[&["visualize"][..], &args].concat()).exits(2);
