@@ -8,8 +8,8 @@ use super::ticks::{self, Tick, TickFormat};
 pub(super) const TICK: f64 = 12.0;
 /// Height of a line of tick labels.
 pub(super) const TICK_LINE: f64 = 15.0;
-/// Names longer than this are cut.
-const NAME_WIDTH: f64 = 290.0;
+/// Names longer than this lose their middle.
+const NAME_WIDTH: f64 = 400.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AxisSide {
@@ -145,7 +145,7 @@ impl AxisPlan {
         })
     }
 
-    /// Names side by side, in two lines for each line of their own; else upright; else only some of them.
+    /// Names side by side, in three lines for each line of their own; else upright; else only some of them.
     fn name_x(&mut self, names: &[String], width: f64) {
         let room = width / names.len().max(1) as f64 - 10.0;
         let widest_word = names
@@ -154,7 +154,7 @@ impl AxisPlan {
             .filter(|word| word.is_ascii())
             .map(|word| text::width(word, TICK))
             .fold(0.0, f64::max);
-        let broken = |name: &String| name.lines().flat_map(|line| text::wrap(line, TICK, room, 2)).collect();
+        let broken = |name: &String| name.lines().flat_map(|line| text::wrap(line, TICK, room, 3)).collect();
         let lines: Vec<Vec<String>> = names.iter().map(broken).collect();
         let whole = lines.iter().flatten().all(|line| !line.ends_with('…'));
         if widest_word <= room && whole {
@@ -187,7 +187,7 @@ fn numbered(labels: impl Iterator<Item = String>) -> Vec<Tick> {
 }
 
 fn thinned(names: &[String], every: usize) -> Vec<Tick> {
-    let ticks = numbered(names.iter().map(|name| text::cut(&name.replace('\n', " "), TICK, NAME_WIDTH)));
+    let ticks = numbered(names.iter().map(|name| text::elide(&name.replace('\n', " "), TICK, NAME_WIDTH)));
     ticks.into_iter().step_by(every).collect()
 }
 
@@ -205,7 +205,8 @@ fn ends(panel: &Panel, axis: &Axis, side: AxisSide) -> (f64, f64) {
             return (from, to);
         }
     }
-    let values = panel.series.iter().flat_map(|series| reach(series, panel, side)).map(unit);
+    let seen = panel.series.iter().flat_map(|series| reach(series, panel, side));
+    let values = seen.chain(axis.reach).map(unit);
     let (lo, hi) = values
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), value| (lo.min(value), hi.max(value)));

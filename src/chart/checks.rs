@@ -24,7 +24,7 @@ impl Numbers {
 }
 
 /// A request planned at `planned` and sent at `sent` (ms), with `events` output events.
-fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record {
+pub fn record(seq: u64, planned: f64, sent: f64, ttft: f64, gaps: &[f64]) -> Record {
     let nanos = |ms: f64| (ms * 1e6) as i64;
     let mut events = Events::with_capacity(gaps.len() + 1);
     let mut at = ttft;

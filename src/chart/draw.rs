@@ -16,14 +16,14 @@ pub(super) fn figure(figure: &Figure) -> Canvas {
     let layout = Layout::new(figure);
     let mut canvas = Canvas::new(layout.width, layout.height);
     canvas.theme = figure.theme;
-    header(&mut canvas, &layout);
+    header(&mut canvas, figure, &layout);
     for (panel, plan) in figure.panels.iter().chain(&figure.below).zip(&layout.panels) {
         draw_panel(&mut canvas, panel, plan);
     }
     canvas
 }
 
-fn header(canvas: &mut Canvas, layout: &Layout) {
+fn header(canvas: &mut Canvas, figure: &Figure, layout: &Layout) {
     let colors = canvas.palette();
     let mut y = MARGIN * 0.8 + TITLE_LINE / 2.0;
     for line in &layout.title {
@@ -35,6 +35,30 @@ fn header(canvas: &mut Canvas, layout: &Layout) {
         canvas.text(line, (MARGIN, y), Ink::new(SUBTITLE, colors.text));
         y += SUBTITLE_LINE;
     }
+    if let Some(panel) = figure.panels.first() {
+        legend(canvas, panel, &layout.legend, (MARGIN, y - LABEL_LINE / 2.0 + 3.0));
+    }
+}
+
+/// Squares with names, in lines from the upper left corner; returns where the next line begins.
+fn legend(canvas: &mut Canvas, panel: &Panel, lines: &[Vec<Entry>], (left, mut y): (f64, f64)) -> f64 {
+    let colors = canvas.palette();
+    for line in lines {
+        let middle = y + LABEL_LINE / 2.0 + 1.0;
+        for entry in line {
+            if let Some(series) = panel.series.get(entry.series) {
+                let color = colors.tone(series.tone, entry.series);
+                let faint = matches!(series.style, Style::Band | Style::Area);
+                let color = if faint { color.mix(colors.paper, 0.65) } else { color };
+                canvas.rect((left + entry.left, middle - 5.5), (11.0, 11.0), color);
+                canvas.text(&entry.name, (left + entry.left + SWATCH, middle), Ink::new(LABEL, colors.text));
+            } else {
+                canvas.text(&entry.name, (left + entry.left, middle), Ink::new(LABEL, colors.text));
+            }
+        }
+        y += LABEL_LINE;
+    }
+    y
 }
 
 fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
@@ -82,21 +106,7 @@ fn head(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
         canvas.text(line, (left, y + HEADING_LINE / 2.0), Ink::new(HEADING, colors.ink));
         y += HEADING_LINE;
     }
-    for line in &plan.legend {
-        let middle = y + LABEL_LINE / 2.0 + 1.0;
-        for entry in line {
-            if let Some(series) = panel.series.get(entry.series) {
-                let color = colors.tone(series.tone, entry.series);
-                let faint = matches!(series.style, Style::Band | Style::Area);
-                let color = if faint { color.mix(colors.paper, 0.65) } else { color };
-                canvas.rect((left + entry.left, middle - 5.5), (11.0, 11.0), color);
-                canvas.text(&entry.name, (left + entry.left + SWATCH, middle), Ink::new(LABEL, colors.text));
-            } else {
-                canvas.text(&entry.name, (left + entry.left, middle), Ink::new(LABEL, colors.text));
-            }
-        }
-        y += LABEL_LINE;
-    }
+    y = legend(canvas, panel, &plan.legend, (left, y));
     if !panel.y.label.is_empty() {
         let label = text::cut(&panel.y.label, LABEL, plan.cell.width);
         canvas.text(&label, (left, y + LABEL_LINE / 2.0 + 1.0), Ink::new(LABEL, colors.text));

@@ -11,6 +11,8 @@ pub struct Figure {
     pub subtitle: String,
     pub columns: usize,
     pub panels: Vec<Panel>,
+    /// All panels have the series of the first: their names stand once, above all of them.
+    pub one_legend: bool,
     /// A panel below all others, as wide as the picture: a table.
     pub below: Option<Panel>,
     pub theme: Theme,
@@ -40,6 +42,8 @@ pub struct Axis {
     pub scale: Scale,
     /// Fixed ends; else from the data. The first may be the larger one: the axis is turned.
     pub range: Option<(f64, f64)>,
+    /// Where nothing is fixed: a value that there is room for, and for its text beside its bar.
+    pub reach: Option<f64>,
     /// The values that are labelled, as far as there is room; else round ones.
     pub at: Vec<f64>,
     pub format: TickFormat,
@@ -115,6 +119,7 @@ impl Default for Figure {
             subtitle: String::new(),
             columns: 1,
             panels: Vec::new(),
+            one_legend: false,
             below: None,
             theme: Theme::Light,
             width: 1280,

@@ -66,6 +66,8 @@ pub(super) struct Layout {
     pub height: f64,
     pub title: Vec<String>,
     pub subtitle: Vec<String>,
+    /// Of all panels together.
+    pub legend: Vec<Vec<Entry>>,
     pub panels: Vec<PanelPlan>,
 }
 
@@ -105,10 +107,12 @@ impl Layout {
             .lines()
             .flat_map(|line| text::wrap(line, SUBTITLE, width - 2.0 * MARGIN, 3))
             .collect();
-        let mut layout =
-            Layout { width, height: f64::from(figure.height), title, subtitle, panels: Vec::new() };
+        let first = figure.panels.first().filter(|_| figure.one_legend);
+        let legend = first.map(|panel| legend(panel, width - 2.0 * MARGIN)).unwrap_or_default();
+        let height = f64::from(figure.height);
+        let mut layout = Layout { width, height, title, subtitle, legend, panels: Vec::new() };
         let header = layout.header();
-        let grid = Grid::new(figure.columns, figure.panels.len());
+        let grid = Grid { legends: !figure.one_legend, ..Grid::new(figure.columns, figure.panels.len()) };
         let below = figure.below.as_slice();
         let foot: f64 = below.iter().map(table_height).sum();
         // How many ticks fit depends on the plot's size, and the plot's size on the ticks'
@@ -134,7 +138,8 @@ impl Layout {
     /// Height of title and subtitle with the space below.
     fn header(&self) -> f64 {
         let lines = self.title.len() as f64 * TITLE_LINE + self.subtitle.len() as f64 * SUBTITLE_LINE;
-        MARGIN * 0.8 + lines + if lines > 0.0 { 18.0 } else { 0.0 }
+        let legend = self.legend.len() as f64 * LABEL_LINE;
+        MARGIN * 0.8 + lines + legend + if lines > 0.0 { 18.0 } else { 0.0 }
     }
 
     /// Plans every panel for plots of about `size`, between two heights of the picture; returns the
@@ -155,6 +160,9 @@ impl Layout {
 
         for (i, plan) in plans.iter_mut().enumerate() {
             plan.fill_width(&panels[i], plot_width, columns[i % grid.columns]);
+            if !grid.legends {
+                plan.legend.clear();
+            }
         }
         let cells: Vec<Margins> =
             panels.iter().zip(&plans).map(|(panel, plan)| plan.above_and_below(panel)).collect();
@@ -196,12 +204,14 @@ impl Layout {
 struct Grid {
     columns: usize,
     rows: usize,
+    /// Each panel has its own.
+    legends: bool,
 }
 
 impl Grid {
     fn new(columns: usize, panels: usize) -> Grid {
         let columns = columns.clamp(1, panels.max(1));
-        Grid { columns, rows: panels.div_ceil(columns) }
+        Grid { columns, rows: panels.div_ceil(columns), legends: true }
     }
 
     fn guess(&self, width: f64, height: f64) -> (f64, f64) {
@@ -281,8 +291,14 @@ fn bar_texts(panel: &Panel, side: AxisSide, size: (f64, f64)) -> Vec<(f64, f64)>
         let ends = values.iter().enumerate().map(|(i, value)| series.end(i).unwrap_or(*value));
         room.extend(ends.zip(shares));
     }
+    let (reach, length) = if side == AxisSide::X { (panel.x.reach, size.0) } else { (panel.y.reach, size.1) };
+    // The same on all pages of a picture, whatever their texts.
+    room.extend(reach.map(|reach| (reach, (TEXT_BESIDE / length).min(0.5))));
     room
 }
+
+/// Width of a usual value beside its bar.
+const TEXT_BESIDE: f64 = 62.0;
 
 impl PanelPlan {
     /// Left and right margins that the axis labels need.

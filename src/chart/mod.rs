@@ -24,8 +24,7 @@ mod ticks;
 
 pub use figure::{Axis, Dot, Figure, Panel, Scale, Series, Style};
 pub use palette::{ColourRamp, Theme, Tone};
-#[cfg(test)]
-pub use text::has_glyph;
+pub use text::{elided, has_glyph};
 pub use ticks::TickFormat;
 
 #[cfg(test)]

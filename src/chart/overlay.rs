@@ -15,6 +15,10 @@ const LABEL: f64 = 11.5;
 
 /// Hatches and whiskers of bars, dots and theirs.
 pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
+    let dotted = |series: &Series| matches!(series.style, Style::Dots(_));
+    let spots = |series: &Series| places(series, frame).into_iter().map(|(_, point)| point).collect();
+    let spots: Vec<Vec<Pair>> =
+        panel.series.iter().map(|one| if dotted(one) { spots(one) } else { Vec::new() }).collect();
     for (i, series) in panel.series.iter().enumerate() {
         let color = canvas.palette().tone(series.tone, i);
         match &series.style {
@@ -27,7 +31,10 @@ pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
                     whisker(canvas, frame, series.spread_x.get(at), point, true, ink);
                 }
                 for (at, point) in places(series, frame) {
-                    dot(canvas, point, dots.get(at).copied().unwrap_or(Dot::Full), color);
+                    // What others hide is larger, and seen around them.
+                    let near = |(x, y): &Pair| (x - point.0).abs() < 3.0 && (y - point.1).abs() < 3.0;
+                    let above = spots[i + 1..].iter().filter(|later| later.iter().any(near)).count();
+                    dot(canvas, point, dots.get(at).copied().unwrap_or(Dot::Full), color, above as f64 * 1.8);
                 }
             }
             _ => {}
@@ -112,16 +119,17 @@ fn whisker(
     }
 }
 
-fn dot(canvas: &mut Canvas, (x, y): Pair, dot: Dot, color: Color) {
+/// `more`: by how many pixels it is larger than others.
+fn dot(canvas: &mut Canvas, (x, y): Pair, dot: Dot, color: Color, more: f64) {
     let paper = canvas.palette().paper;
     match dot {
-        Dot::Full => canvas.circle((x, y), 4.2, color),
+        Dot::Full => canvas.circle((x, y), 4.2 + more, color),
         Dot::Ring => {
-            canvas.circle((x, y), 4.2, color);
-            canvas.circle((x, y), 2.7, paper);
+            canvas.circle((x, y), 4.2 + more, color);
+            canvas.circle((x, y), 2.7 + more, paper);
         }
         Dot::Cross => {
-            let half = 4.0;
+            let half = 4.0 + more;
             canvas.circle((x, y), 5.0, paper);
             canvas.line((x - half, y - half), (x + half, y + half), color, 1.8);
             canvas.line((x - half, y + half), (x + half, y - half), color, 1.8);
@@ -129,23 +137,62 @@ fn dot(canvas: &mut Canvas, (x, y): Pair, dot: Dot, color: Color) {
     }
 }
 
-/// Texts beside their points: on the first side on which they meet no other text and no point, and
-/// nowhere if there is none.
+/// What texts beside points keep clear of.
+struct Obstacles {
+    dots: Vec<Pair>,
+    whiskers: Vec<(Pair, Pair)>,
+    lines: Vec<(Pair, Pair)>,
+}
+
+impl Obstacles {
+    fn of(panel: &Panel, frame: &Frame<'_>) -> Obstacles {
+        let mut found = Obstacles { dots: Vec::new(), whiskers: Vec::new(), lines: Vec::new() };
+        for series in &panel.series {
+            let spots = places(series, frame);
+            match series.style {
+                Style::Dots(_) => {
+                    for (at, (x, y)) in &spots {
+                        let ends = |spread: &[Option<(f64, f64)>]| spread.get(*at).copied().flatten();
+                        let px = |value: f64| frame.x.unit(value).map(|unit| frame.px(unit));
+                        let py = |value: f64| frame.y.unit(value).map(|unit| frame.py(unit));
+                        let upright = ends(&series.spread).and_then(|(low, high)| py(low).zip(py(high)));
+                        let level = ends(&series.spread_x).and_then(|(low, high)| px(low).zip(px(high)));
+                        found.whiskers.extend(upright.map(|(low, high)| ((*x, low), (*x, high))));
+                        found.whiskers.extend(level.map(|(low, high)| ((low, *y), (high, *y))));
+                        found.dots.push((*x, *y));
+                    }
+                }
+                Style::Rule => {
+                    let ends = spots.windows(2).map(|pair| (pair[0].1, pair[1].1));
+                    found.lines.extend(ends);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// The ends of a whisker that lies through a point, else the point.
+    fn ends(&self, (x, y): Pair) -> Pair {
+        let through = |((low, at), (high, to)): &&(Pair, Pair)| {
+            (at - y).abs() < 0.5 && (to - y).abs() < 0.5 && *low <= x + 0.5 && *high >= x - 0.5
+        };
+        self.whiskers.iter().find(through).map_or((x, x), |(low, high)| (low.0, high.0))
+    }
+}
+
+/// Texts beside their points: on the first side on which they meet no other text, no point, no whisker
+/// and no line; else at least none of the first; and nowhere if there is no such side.
 pub(super) fn labels(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
-    let dots: Vec<Pair> = panel
-        .series
-        .iter()
-        .filter(|series| matches!(series.style, Style::Dots(_)))
-        .flat_map(|series| places(series, frame))
-        .map(|(_, point)| point)
-        .collect();
+    let obstacles = Obstacles::of(panel, frame);
     for (i, series) in panel.series.iter().enumerate() {
         let Style::Labels(texts) = &series.style else { continue };
         let ink = Ink::new(LABEL, canvas.palette().tone(series.tone, i));
         for (at, (x, y)) in places(series, frame) {
             let Some(label) = texts.get(at).filter(|label| !label.is_empty()) else { continue };
             // In a row of its own a text stands on it, and nowhere else.
-            let level = [((x + 9.0, y), Anchor::Start), ((x - 9.0, y), Anchor::End)];
+            let (low, high) = obstacles.ends((x, y));
+            let level = [((high + 9.0, y), Anchor::Start), ((low - 9.0, y), Anchor::End)];
             let sides = [
                 ((x + 8.0, y - 7.0), Anchor::Start),
                 ((x + 8.0, y + 8.0), Anchor::Start),
@@ -155,28 +202,91 @@ pub(super) fn labels(canvas: &mut Canvas, panel: &Panel, frame: &Frame<'_>) {
                 ((x, y + 13.0), Anchor::Middle),
             ];
             let sides = if frame.y.named { &level[..] } else { &sides[..] };
-            let free = sides.iter().copied().find(|(place, anchor)| {
-                let wide = text::width(label, LABEL);
-                let left = match anchor {
-                    Anchor::Start => place.0,
-                    Anchor::Middle => place.0 - wide / 2.0,
-                    Anchor::End => place.0 - wide,
-                };
-                is_free(canvas, frame, &dots, (left, left + wide), place.1)
-            });
-            if let Some((place, anchor)) = free {
+            let wide = text::width(label, LABEL);
+            let clear = |care: usize| {
+                sides.iter().copied().find(|(place, anchor)| {
+                    let left = match anchor {
+                        Anchor::Start => place.0,
+                        Anchor::Middle => place.0 - wide / 2.0,
+                        Anchor::End => place.0 - wide,
+                    };
+                    let (top, bottom) = (place.1 - LABEL / 2.0, place.1 + LABEL / 2.0);
+                    let space = Space { left, right: left + wide, top, bottom };
+                    space.is_free(canvas, frame, &obstacles, care)
+                })
+            };
+            if let Some((place, anchor)) = (0..=2).rev().find_map(clear) {
                 canvas.text(label, place, ink.anchor(anchor));
             }
         }
     }
 }
 
-fn is_free(canvas: &Canvas, frame: &Frame<'_>, dots: &[Pair], (left, right): Pair, middle: f64) -> bool {
-    let (top, bottom) = (middle - LABEL / 2.0, middle + LABEL / 2.0);
-    let inside = left >= frame.plot.left && right <= frame.plot.right() + 10.0 && top >= frame.plot.top - 2.0;
-    let meets = |other: &TextBox| {
-        left < other.right + 2.0 && other.left < right + 2.0 && top < other.bottom && other.top < bottom
-    };
-    let hides = |(x, y): &Pair| *x > left - 4.0 && *x < right + 4.0 && *y > top - 4.0 && *y < bottom + 4.0;
-    inside && bottom <= frame.plot.bottom() && !canvas.texts.iter().any(meets) && !dots.iter().any(hides)
+/// Where a text is to stand.
+struct Space {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Space {
+    /// `care`: 0 for other texts and points, 1 for whiskers too, 2 for lines too.
+    fn is_free(&self, canvas: &Canvas, frame: &Frame<'_>, of: &Obstacles, care: usize) -> bool {
+        let (plot, right) = (frame.plot, frame.plot.right() + 10.0);
+        let inside = self.left >= plot.left && self.right <= right && self.top >= plot.top - 2.0;
+        let meets = |other: &TextBox| {
+            let beside = self.left < other.right + 2.0 && other.left < self.right + 2.0;
+            beside && self.top < other.bottom && other.top < self.bottom
+        };
+        let hides = |(x, y): &Pair| {
+            let level = *x > self.left - 4.0 && *x < self.right + 4.0;
+            level && *y > self.top - 4.0 && *y < self.bottom + 4.0
+        };
+        let crossed = |lines: &[(Pair, Pair)]| lines.iter().any(|line| self.is_crossed(*line));
+        inside
+            && self.bottom <= plot.bottom()
+            && !canvas.texts.iter().any(meets)
+            && !of.dots.iter().any(hides)
+            && !(care > 0 && crossed(&of.whiskers))
+            && !(care > 1 && crossed(&of.lines))
+    }
+
+    /// Whether a straight line passes through: what is left of it between each pair of sides.
+    fn is_crossed(&self, (from, to): (Pair, Pair)) -> bool {
+        let (mut start, mut end) = (0.0f64, 1.0f64);
+        for (at, by, low, high) in
+            [(from.0, to.0 - from.0, self.left, self.right), (from.1, to.1 - from.1, self.top, self.bottom)]
+        {
+            if by.abs() < 1e-9 {
+                if at < low || at > high {
+                    return false;
+                }
+                continue;
+            }
+            let (one, other) = ((low - at) / by, (high - at) / by);
+            start = start.max(one.min(other));
+            end = end.min(one.max(other));
+        }
+        start <= end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_crosses_a_text_or_passes_it() {
+        let space = Space { left: 10.0, right: 20.0, top: 10.0, bottom: 16.0 };
+        for (from, to, crosses) in [
+            ((0.0, 0.0), (30.0, 30.0), true),
+            ((0.0, 12.0), (30.0, 12.0), true),
+            ((15.0, 0.0), (15.0, 9.0), false),
+            ((0.0, 12.0), (5.0, 12.0), false),
+            ((0.0, 20.0), (30.0, 17.0), false),
+        ] {
+            assert_eq!(space.is_crossed((from, to)), crosses, "{from:?} {to:?}");
+        }
+    }
 }

@@ -102,6 +102,9 @@ static DARK: Palette = Palette {
 };
 
 impl Theme {
+    /// With their names on the command line and in scripts.
+    pub const ALL: [(&str, Theme); 2] = [("light", Theme::Light), ("dark", Theme::Dark)];
+
     pub(super) fn palette(self) -> &'static Palette {
         match self {
             Theme::Light => &LIGHT,

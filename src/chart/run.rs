@@ -381,7 +381,7 @@ pub(super) fn count(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Phase, Record, Timeline, Usage};
+    use crate::record::{Outcome, Phase, Record};
     use crate::stats::Fold;
 
     fn fold<F: Fold + Default>(records: &[Record]) -> F {
@@ -445,37 +445,7 @@ mod tests {
     }
 
     fn request(seq: u64, outcome: Outcome) -> Record {
-        Record {
-            seq,
-            id: String::new(),
-            phase: Phase::Measured,
-            session: seq,
-            turn: 0,
-            tenant: None,
-            branch: None,
-            class: "".into(),
-            asked_input: None,
-            asked_output: 8,
-            forced_length: false,
-            synthetic_text: false,
-            streamed: true,
-            timeline: Timeline::planned(seq as i64, seq as i64),
-            outcome,
-            error: None,
-            status: None,
-            finish: None,
-            usage: Usage { output: Some(6), ..Usage::default() },
-            counted_output: None,
-            counted_input: None,
-            text: None,
-            body_bytes: 0,
-            reused: false,
-            reconnects: 0,
-            connect_tries: 0,
-            unclosed: false,
-            audio_ms: None,
-            doubts: Default::default(),
-        }
+        Record { outcome, ..crate::chart::checks::record(seq, seq as f64, seq as f64, 1.0, &[1.0; 5]) }
     }
 
     #[test]

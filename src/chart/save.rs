@@ -27,6 +27,12 @@ impl Figure {
         replace(path, &self.bytes(path)?)
     }
 
+    /// Letters of the picture that the font of PNGs lacks: it shows boxes in their place.
+    pub fn missing_letters(&self) -> Vec<char> {
+        let texts = draw::figure(self).texts;
+        texts.iter().flat_map(|one| one.text.chars()).filter(|c| !super::has_glyph(*c)).collect()
+    }
+
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         match ending.to_ascii_lowercase().as_str() {
@@ -41,6 +47,17 @@ impl Figure {
 /// Writes the text that belongs to pictures, in the place of one that may be there only if `anew`.
 pub fn text(path: &Path, text: &str, anew: bool) -> Result<()> {
     if anew { replace(path, text.as_bytes()) } else { save(path, text.as_bytes()) }
+}
+
+/// Removes what an earlier picture of this name had more: its pages behind the first `count`. What cannot be
+/// removed stays.
+pub fn forget_pages(folder: &Path, name: &str, count: usize) {
+    let numbers = (count.max(1) + 1)..;
+    let pages =
+        numbers.map(|number| ["svg", "png"].map(|ending| folder.join(format!("{name}-{number}.{ending}"))));
+    for page in pages.take_while(|page| page.iter().any(|path| path.is_file())) {
+        page.iter().for_each(|path| drop(std::fs::remove_file(path)));
+    }
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -18,10 +18,9 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(advance).sum::<f64>() * size
 }
 
-/// Whether the embedded font can draw `c`.
-#[cfg(test)]
+/// Whether the embedded font can draw `c`, if it takes any place.
 pub fn has_glyph(c: char) -> bool {
-    index(c).is_some()
+    index(c).is_some() || c.width() == Some(0)
 }
 
 /// `text`, or its beginning with an ellipsis when it is wider than `limit`.
@@ -39,6 +38,33 @@ pub(super) fn cut(text: &str, size: f64, limit: f64) -> String {
         kept.push(c);
     }
     format!("{}…", kept.trim_end())
+}
+
+/// `text`, or its beginning and its end with an ellipsis between them when it is wider than `limit`.
+pub(super) fn elide(text: &str, size: f64, limit: f64) -> String {
+    elided(text, limit / size, advance)
+}
+
+/// The same in any unit in which letters have a width: columns of a terminal, or letters.
+pub fn elided(text: &str, limit: f64, advance: impl Fn(char) -> f64) -> String {
+    let wide = |text: &str| text.chars().map(&advance).sum::<f64>();
+    if wide(text) <= limit {
+        return text.to_owned();
+    }
+    let letters: Vec<char> = text.chars().collect();
+    let room = limit - advance('…');
+    let (mut head, mut tail, mut used) = (0, letters.len(), 0.0);
+    // A little more of the end, which tells apart what begins alike.
+    while head < tail {
+        let from_end = letters.len() - tail <= head + 1;
+        used += advance(letters[if from_end { tail - 1 } else { head }]);
+        if used > room {
+            break;
+        }
+        if from_end { tail -= 1 } else { head += 1 }
+    }
+    let part = |letters: &[char]| letters.iter().collect::<String>();
+    format!("{}…{}", part(&letters[..head]).trim_end(), part(&letters[tail..]).trim_start())
 }
 
 /// `text` in at most `lines` lines of at most `limit` pixels; the last is cut with an ellipsis.
@@ -140,6 +166,17 @@ mod tests {
             assert!(width(&cut(text, 12.0, f64::from(limit)), 12.0) <= f64::from(limit));
         }
         assert_eq!(cut("short", 12.0, 100.0), "short");
+    }
+
+    #[test]
+    fn an_elided_text_keeps_its_beginning_and_its_end() {
+        let one = |_: char| 1.0;
+        assert_eq!(elided("abcdefghij", 7.0, one), "ab…ghij");
+        assert_eq!(elided("abcdefghij", 10.0, one), "abcdefghij");
+        for limit in 20..300 {
+            let text = elide("DeepSeek-R1-Distill-Qwen-32B 吞吐量对比 io1_mc4", 12.0, f64::from(limit));
+            assert!(width(&text, 12.0) <= f64::from(limit), "{text}");
+        }
     }
 
     #[test]

@@ -28,14 +28,18 @@ impl TickFormat {
     pub(super) fn tick(self, value: f64, step: f64) -> String {
         match self {
             TickFormat::Hidden => String::new(),
-            TickFormat::Count => thousands(value.round() as i64),
+            TickFormat::Count => large(value),
             TickFormat::Share => format!("{}%", plain(value * 100.0, step * 100.0)),
             TickFormat::Ms if value == 0.0 => "0".into(),
             TickFormat::Ms => {
                 let (factor, unit) = unit_of_ms(value);
-                format!("{} {unit}", trim(value * factor, 6))
+                match value.abs() * factor {
+                    1e4.. => format!("{} {unit}", large(value * factor)),
+                    _ => format!("{} {unit}", trim(value * factor, 6)),
+                }
             }
             TickFormat::Number => match value.abs() {
+                1e13.. => large(value),
                 1e9.. => format!("{}G", trim(value / 1e9, 3)),
                 1e6.. => format!("{}M", trim(value / 1e6, 3)),
                 1e3.. => format!("{}k", trim(value / 1e3, 3)),
@@ -71,6 +75,7 @@ impl TickFormat {
                 format!("{} {unit}", three_digits(value * factor))
             }
             TickFormat::Number | TickFormat::Count | TickFormat::Hidden => match value.abs() {
+                1e13.. => large(value),
                 1e9.. => format!("{}G", trim(value / 1e9, 2)),
                 1e6.. => format!("{}M", trim(value / 1e6, 2)),
                 _ => short(value),
@@ -90,7 +95,8 @@ fn unit_of_ms(ms: f64) -> (f64, &'static str) {
 /// With just the decimals that `step` needs.
 fn plain(value: f64, step: f64) -> String {
     if step <= 0.0 {
-        return trim(value, 6);
+        let tiny = value != 0.0 && value.abs() < 9e-7;
+        return if tiny { format!("{value:.0e}") } else { trim(value, 6) };
     }
     let mut decimals = (-step.log10()).ceil().max(0.0) as usize;
     let scaled = step * 10f64.powi(decimals as i32);
@@ -132,12 +138,22 @@ fn most_decimals(value: f64) -> usize {
 /// Three digits, as many as a time deserves.
 fn three_digits(value: f64) -> String {
     let decimals = match value.abs() {
-        999.5.. => return thousands(value.round() as i64),
+        999.5.. => return large(value),
         99.95.. => 0,
         9.995.. => 1,
         _ => 2,
     };
     format!("{value:.decimals$}")
+}
+
+/// `20,480`, and `1e18` of what nobody counts any more.
+fn large(value: f64) -> String {
+    if value.abs() < 1e10 {
+        return thousands(value.round() as i64);
+    }
+    let text = format!("{value:.2e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// `20,480`.
@@ -265,6 +281,10 @@ mod tests {
         assert_eq!(TickFormat::Number.column(&[5.0, 512.0]), ["5", "512"]);
         let texts = [553.0, 1191.8, 58477.0, 0.25, 42.6].map(|v| TickFormat::Ms.value(v));
         assert_eq!(texts, ["553 ms", "1.19 s", "58.5 s", "250 µs", "42.6 ms"]);
+        assert_eq!([1.5e7, 2e18].map(|v| TickFormat::Ms.value(v)), ["15,000 s", "2e15 s"]);
+        assert_eq!([1e8, 1e18].map(|v| TickFormat::Ms.tick(v, 0.0)), ["100,000 s", "1e15 s"]);
+        assert_eq!([1e-5, 1e-9].map(|v| TickFormat::Number.tick(v, 0.0)), ["0.00001", "1e-9"]);
+        assert_eq!([2.5e9, 1.25e18].map(|v| TickFormat::Number.value(v)), ["2.5G", "1.25e18"]);
         assert_eq!(TickFormat::Ms.value(f64::NAN), "-");
         assert_eq!(thousands(-1234567), "-1,234,567");
     }

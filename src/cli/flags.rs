@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::experiment::args::{Args, Given};
 use crate::experiment::quota::parse_size;
 use crate::experiment::secret;
-use crate::experiment::switches::Switches;
+use crate::experiment::switches::{self, Switches};
 use crate::host::Host;
 use crate::lang::Lang;
 use crate::script::param::{self, Kind, Param};
@@ -175,6 +175,11 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
             .value_parser(value_parser!(PathBuf))
             .help("Parent of the results folder [default: results]"),
         lang("Language of tables and charts [default: from the environment, else en]"),
+        Arg::new("theme")
+            .long("theme")
+            .value_name("THEME")
+            .value_parser(switches::themes().collect::<Vec<_>>())
+            .help("Colours of charts, for paper or for a dark slide [default: light]"),
         set("quiet", "Print results, warnings and errors only").short('q'),
         set("strict", "Exit with 96 when a run is not valid as a measurement"),
         Arg::new("undecided")
@@ -214,11 +219,13 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
     let secrets =
         texts("secret").iter().map(|text| secret::parse(text)).collect::<std::result::Result<_, _>>();
     let paths = found.try_get_many::<PathBuf>("allow-read").ok().flatten();
+    let theme = found.try_get_one::<String>("theme").ok().flatten();
     let undecided = found.try_get_one::<String>("undecided").ok().flatten();
     Ok(Switches {
         seed: found.try_get_one::<u64>("seed").ok().flatten().copied(),
         out: found.try_get_one::<PathBuf>("out").ok().flatten().cloned(),
         lang: language(found, host),
+        theme: theme.map(|name| switches::theme(name)).unwrap_or_default(),
         quiet: is_set("quiet"),
         strict: is_set("strict"),
         undecided_passes: undecided.map(String::as_str) == Some("pass"),

@@ -45,10 +45,16 @@ static WITH_INTERVAL: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
 /// Puts the ends of each value's 95 % interval beside it, where the run has one: `mean_ttft_ms_low` and
 /// `mean_ttft_ms_high`.
 fn put_intervals(run: &Row, row: &mut Row) {
+    let number = |of: &Row, key: &str| of.get(key).and_then(Value::as_f64);
     for (column, name) in WITH_INTERVAL.iter() {
+        // Rates of the CSV are divided by another time (docs/metrics.md): the interval goes with its value.
+        let scale = match number(run, name).zip(number(row, column)) {
+            Some((own, value)) if own > 0.0 && own != value => value / own,
+            _ => 1.0,
+        };
         for end in ["low", "high"] {
-            if let Some(value) = run.get(&format!("{name}_{end}")) {
-                row.insert(format!("{column}_{end}"), value.clone());
+            if let Some(value) = number(run, &format!("{name}_{end}")) {
+                row.insert(format!("{column}_{end}"), (value * scale).into());
             }
         }
     }

@@ -74,7 +74,8 @@ impl Wanted {
             let path = [parent.join(name), cwd.join(name)].into_iter().find(|path| path.is_dir());
             return path.map(|path| vec![path]).ok_or_else(|| {
                 let told = format!("there is no results folder {name:?} in {}", parent.display());
-                match nearest(name, found.iter().map(|found| found.name.as_str())) {
+                let names = || found.iter().map(|found| found.name.as_str());
+                match nearest(name, names()).or_else(|| names().find(|known| known.starts_with(name))) {
                     Some(near) => Error::usage(told).hint(near),
                     None => Error::usage(told).hint("`rampant aggregate --list` shows the folders"),
                 }

@@ -2,10 +2,12 @@
 //! repeats as one, what is known against a run.
 
 use crate::chart::compare::{ComparedRow, PER_GPU};
+use crate::chart::elided;
 use crate::stats::metric::{Better, Metric};
 use crate::store::folder::short_model_name;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use unicode_width::UnicodeWidthChar;
 
 type Row = Map<String, Value>;
 
@@ -24,13 +26,44 @@ pub fn configurations(rows: &[Row], gpus: Option<f64>) -> Vec<ComparedRow> {
     found.into_iter().map(|(_, repeats)| folded(repeats)).collect()
 }
 
-/// The short name of the model that all rows have, or nothing when there are several.
-pub fn model_of(rows: &[Row]) -> String {
-    let models: BTreeSet<&str> = rows.iter().map(|row| text(row, "model_id")).collect();
-    match models.into_iter().collect::<Vec<_>>()[..] {
-        [model] if !model.is_empty() => short_model_name(model),
+/// The short names of the models that rows have, or nothing when there are more than a title holds.
+pub fn models_of(rows: &[Row]) -> String {
+    let mut models: Vec<String> = Vec::new();
+    for row in rows {
+        let model = text(row, "model_id");
+        if !model.is_empty() && !models.iter().any(|known| known == model) {
+            models.push(model.to_string());
+        }
+    }
+    match models.len() {
+        1 => elided(&short_model_name(&models[0]), TITLE_LETTERS, |_| 1.0),
+        2..=3 => names_of(&models).join(", "),
         _ => String::new(),
     }
+}
+
+/// Letters of a model's name in a title, and in a label.
+const TITLE_LETTERS: f64 = 72.0;
+const MODEL_LETTERS: f64 = 26.0;
+
+/// Short names of models, no two the same: of long ones their beginning and their end, the whole name
+/// where two have the same short one, and a number where that is not enough.
+fn names_of(models: &[String]) -> Vec<String> {
+    let short = |model: &String| short_model_name(model);
+    let same = |name: &str, of: &dyn Fn(&String) -> String| {
+        models.iter().filter(|other| of(other) == name).count() > 1
+    };
+    let cut = |name: &str| elided(name, MODEL_LETTERS, |c| c.width().unwrap_or(0) as f64);
+    let named: Vec<String> = models
+        .iter()
+        .map(|model| if same(&short(model), &short) { model.clone() } else { short(model) })
+        .map(|name| cut(&name))
+        .collect();
+    let numbered = |(i, name): (usize, &String)| match named.iter().filter(|other| *other == name).count() {
+        1 => name.clone(),
+        _ => format!("{name} #{}", 1 + named[..i].iter().filter(|other| *other == name).count()),
+    };
+    named.iter().enumerate().map(numbered).collect()
 }
 
 fn text<'a>(row: &'a Row, key: &str) -> &'a str {
@@ -55,7 +88,9 @@ fn configuration(row: &Row, group: String, gpus: Option<f64>) -> ComparedRow {
         Some(run) => (run.to_string(), data_set(run)),
         None => {
             let shape = format!("{}x{}", whole("input_len"), whole("output_len"));
-            (format!("io{shape}_mc{}_np{}", whole("max_concurrency"), whole("num_prompts")), shape)
+            let known = |name: &str, key: &str| plain(row, key).map(|value| format!("_{name}{value}"));
+            let load = [known("mc", "max_concurrency"), known("np", "num_prompts")];
+            (format!("io{shape}{}", load.into_iter().flatten().collect::<String>()), shape)
         }
     };
     if let Some(rate) = row.get("request_rate").and_then(Value::as_f64) {
@@ -145,6 +180,8 @@ fn folded(mut repeats: Vec<ComparedRow>) -> ComparedRow {
 /// What tells rows apart beside their configuration.
 struct Groups {
     models: Vec<String>,
+    /// What they are called, in their order.
+    names: Vec<String>,
     folders: Vec<(String, String)>,
     /// Columns in which rows differ.
     columns: Vec<(&'static str, &'static str)>,
@@ -166,7 +203,8 @@ impl Groups {
         let told = [("backend", ""), ("data_type", ""), ("tp", "tp"), ("gpus", "gpus")];
         let differ = |column: &str| rows.iter().any(|row| plain(row, column) != plain(&rows[0], column));
         let columns = told.into_iter().filter(|(column, _)| differ(column)).collect();
-        Groups { models, folders, columns }
+        let names = names_of(&models);
+        Groups { models, names, folders, columns }
     }
 
     /// Model, date and tags, each only where several are compared.
@@ -186,11 +224,9 @@ impl Groups {
         parts.join(" ")
     }
 
-    /// The short name, or the long one where two models have the same short one.
     fn model(&self, model: &str) -> String {
-        let short = short_model_name(model);
-        let same = self.models.iter().filter(|other| short_model_name(other) == short).count();
-        if same > 1 { model.to_string() } else { short }
+        let place = self.models.iter().position(|known| known == model);
+        place.map(|place| self.names[place].clone()).unwrap_or_default()
     }
 }
 
@@ -236,6 +272,11 @@ mod tests {
         for (one, other, wanted) in [
             (json!({}), json!({"num_prompts": 9}), ["io16x8_mc2_np5", "io16x8_mc2_np9"]),
             (json!({}), json!({"request_rate": 2.5}), ["io16x8_mc2_np5", "io16x8_mc2_np5_r2.5"]),
+            (
+                json!({"max_concurrency": null, "request_rate": 1}),
+                json!({"max_concurrency": null, "request_rate": 2.5}),
+                ["io16x8_np5_r1", "io16x8_np5_r2.5"],
+            ),
             (json!({}), json!({"model_id": "b/Llama"}), ["Qwen io16x8_mc2_np5", "Llama io16x8_mc2_np5"]),
             (json!({}), json!({"model_id": "Qwen"}), ["a/Qwen-AWQ io16x8_mc2_np5", "Qwen io16x8_mc2_np5"]),
             (json!({"tp": 4}), json!({"tp": 8}), ["tp4 io16x8_mc2_np5", "tp8 io16x8_mc2_np5"]),
@@ -301,8 +342,23 @@ mod tests {
     }
 
     #[test]
-    fn the_title_is_the_short_name_of_one_model() {
-        assert_eq!(model_of(&[row(json!({})), row(json!({}))]), "Qwen");
-        assert_eq!(model_of(&[row(json!({})), row(json!({"model_id": "b"}))]), "");
+    fn the_title_has_the_short_names_of_up_to_three_models() {
+        let of = |names: &[&str]| {
+            models_of(&names.iter().map(|name| row(json!({"model_id": name}))).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["a/Qwen-AWQ", "a/Qwen-AWQ"]), "Qwen");
+        assert_eq!(of(&["a/Qwen-AWQ", "b"]), "Qwen, b");
+        assert_eq!(of(&["a", "b", "c", "d"]), "");
+    }
+
+    #[test]
+    fn long_names_of_models_keep_their_ends_and_are_told_apart() {
+        let long = |end: &str| format!("org/{}-{end}", "very-long-name".repeat(9));
+        let names = names_of(&[long("checkpoint-42"), long("checkpoint-43")]);
+        assert!(names[0].ends_with("42") && names[1].ends_with("43"), "{names:?}");
+        assert!(names.iter().all(|name| name.chars().count() <= 26));
+        let middle = |digit: &str| format!("{0}{digit}{0}", "x".repeat(60));
+        let names = names_of(&[middle("1"), middle("2")]);
+        assert!(names[0].ends_with("#1") && names[1].ends_with("#2"), "{names:?}");
     }
 }

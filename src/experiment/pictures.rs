@@ -18,6 +18,7 @@ pub fn draw(experiment: &Experiment, portion: &Portion) -> Result<Vec<PathBuf>> 
         .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
     let mut paths = Vec::new();
     for (kind, mut figure) in figures(experiment, portion)? {
+        figure.theme = experiment.switches.theme;
         experiment.secrets.scrub_figure(&mut figure);
         for ending in ["svg", "png"] {
             let path = folder.join(format!("{}-{kind}.{ending}", portion.file_name()));

@@ -169,6 +169,15 @@ impl Lang {
         )
     }
 
+    /// Letters that the font of PNG pictures lacks.
+    pub fn boxes_in_pictures(self, letters: &str) -> String {
+        let some: String = letters.chars().take(12).collect();
+        self.say(
+            format!("the font of PNG pictures lacks {some}, and shows boxes: the SVG beside each has them, and --title says another name"),
+            format!("PNG 图片的字体没有 {some}，以方框代替：旁边的 SVG 可正常显示，也可用 --title 改写标题"),
+        )
+    }
+
     pub fn charts(self, folder: &str) -> String {
         self.say(format!("charts: {folder}"), format!("图表：{folder}"))
     }

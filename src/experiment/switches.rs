@@ -1,6 +1,7 @@
 //! `Switches`: what the command line says beside the script's own parameters.
 
 use super::secret::From as SecretFrom;
+use crate::chart::Theme;
 use crate::host::Host;
 use crate::lang::Lang;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ pub struct Switches {
     /// The parent of the results folder; `results` when not given.
     pub out: Option<PathBuf>,
     pub lang: Lang,
+    /// Colours of charts.
+    pub theme: Theme,
     /// No progress and no `info` lines.
     pub quiet: bool,
     /// A run whose verdict is not `valid` ends the process with 96.
@@ -34,6 +37,16 @@ pub struct Switches {
     pub resume: Option<String>,
     /// The whole command line as it was typed, for the manifest.
     pub argv: Vec<String>,
+}
+
+/// The names of the colours that charts may have.
+pub fn themes() -> impl Iterator<Item = &'static str> {
+    Theme::ALL.into_iter().map(|(name, _)| name)
+}
+
+/// The colours of this name, else the usual ones.
+pub fn theme(name: &str) -> Theme {
+    Theme::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, theme)| theme).unwrap_or_default()
 }
 
 impl Switches {

@@ -7,8 +7,8 @@ use super::options::chart::{self, CHART, PICTURES, Picture};
 use super::opts::{Opts, number};
 use super::state::State;
 use super::weight::{need_room, weigh_all};
-use crate::chart::Figure;
 use crate::chart::generic::{self, Chart};
+use crate::chart::{Figure, Theme};
 use crate::error::{Error, Result};
 use crate::stats::names::{Metric, Name, Unit};
 use crate::stats::values::Values;
@@ -25,13 +25,15 @@ enum Data {
 
 /// Reads the options and makes the figure.
 pub fn chart(state: &State, options: Map) -> Fallible<Figure> {
-    let mut figure = draw(state, options)?;
+    let mut opts = Opts::of(&CHART, options);
+    let theme = opts.take_word("theme", &Theme::ALL)?;
+    let mut figure = draw(state, opts)?;
+    figure.theme = theme.unwrap_or(state.experiment.switches.theme);
     state.experiment.secrets.scrub_figure(&mut figure);
     Ok(figure)
 }
 
-fn draw(state: &State, options: Map) -> Fallible<Figure> {
-    let mut opts = Opts::of(&CHART, options);
+fn draw(state: &State, mut opts: Opts) -> Fallible<Figure> {
     let data = data(&mut opts)?;
     let kind = opts.take_word("kind", &PICTURES)?.unwrap_or(Picture::Line);
     let x = opts.need::<String>("x")?;

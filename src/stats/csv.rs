@@ -199,16 +199,23 @@ fn cell(value: &Value) -> String {
 }
 
 /// Reads such a file back: one map a row, by English names; numbers as numbers, empty cells
-/// as null. Files without a byte order mark, without quotes or without the Chinese row are
-/// read too. The error is a sentence with the line.
+/// as null. Files without a byte order mark, without quotes, without the Chinese row or without the
+/// English one are read too, and those of spreadsheets with decimal commas. The error is a sentence with
+/// the line.
 pub fn parse_csv(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|fault| format!("the CSV is not UTF-8 (byte {})", fault.valid_up_to()))?;
+        .map_err(|fault| format!("the CSV is not UTF-8 (byte {}): save it as such", fault.valid_up_to()))?;
     let mut lines = cells(text.strip_prefix(MARK).unwrap_or(text))?.into_iter();
     let (_, header) = lines.next().ok_or("the CSV is empty")?;
     // Old versions of the benchmark write `request_goodput:`.
-    let names: Vec<String> =
-        header.iter().map(|name| name.trim().trim_end_matches(':').to_string()).collect();
+    let names: Vec<String> = header.iter().map(|name| english(name.trim().trim_end_matches(':'))).collect();
+    if let Some(twice) = (0..names.len()).find(|i| !names[*i].is_empty() && names[..*i].contains(&names[*i]))
+    {
+        return Err(format!("the CSV has two columns {:?}", names[twice]));
+    }
+    // Where commas part no cells, those within numbers are decimal ones.
+    let first = text.strip_prefix(MARK).unwrap_or(text).trim_start().lines().next().unwrap_or_default();
+    let comma = if first.contains(',') || first == "sep=," { None } else { Some(',') };
     let mut rows = Vec::new();
     let last = lines.len().checked_sub(1);
     for (i, (number, cells)) in lines.enumerate() {
@@ -229,7 +236,7 @@ pub fn parse_csv(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
                 names.len()
             ));
         }
-        let values = cells.iter().map(|cell| value(cell)).chain(std::iter::repeat(Value::Null));
+        let values = cells.iter().map(|cell| value(cell, comma)).chain(std::iter::repeat(Value::Null));
         rows.push(names.iter().cloned().zip(values).collect());
     }
     Ok(rows)
@@ -242,8 +249,22 @@ fn is_chinese_header(names: &[String], cells: &[String]) -> bool {
     names.iter().zip(cells).any(|(name, cell)| known(name, cell))
 }
 
-fn value(cell: &str) -> Value {
+/// The English name of a column that may have a Chinese one.
+fn english(name: &str) -> String {
+    let mut known = HEADER.iter().chain(&FURTHER).chain(&LAST);
+    known.find(|(_, chinese)| *chinese == name).map_or(name, |(english, _)| english).to_string()
+}
+
+/// `comma`: what stands before the decimals beside a point.
+fn value(cell: &str, comma: Option<char>) -> Value {
     let text = cell.trim();
+    if let Some((whole, decimals)) = comma.and_then(|comma| text.split_once(comma)) {
+        let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+        let number = format!("{whole}.{decimals}").parse::<f64>();
+        if let (true, true, Ok(number)) = (digits(whole.trim_start_matches('-')), digits(decimals), number) {
+            return number.into();
+        }
+    }
     if matches!(text, "" | "None" | "null" | "nan" | "NaN") {
         return Value::Null;
     }
@@ -336,6 +357,17 @@ mod tests {
         assert_eq!(back[1]["gpus"], Value::Null);
         let extra: Vec<&str> = back[0].keys().skip(HEADER.len()).map(String::as_str).collect();
         assert_eq!(extra, ["gpus", "p99.9_ttft_ms", "verdict", "marks"]);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_makes_of_a_file_is_read_too() {
+        for text in ["input_len;output_throughput\n512;22,5\n", "输入长度,输出吞吐量\n512,22.5\n"] {
+            let rows = parse_csv(text.as_bytes()).unwrap();
+            assert_eq!(rows[0]["input_len"], json!(512), "{text}");
+            assert_eq!(rows[0]["output_throughput"], json!(22.5), "{text}");
+        }
+        let told = parse_csv(b"input_len,output_throughput,output_throughput\n1,2,3\n").unwrap_err();
+        assert_eq!(told, "the CSV has two columns \"output_throughput\"");
     }
 
     #[test]

@@ -346,8 +346,16 @@ fn check_free(name: &str) -> Result<()> {
 /// `-gguf` in any case, safe as a folder name, never empty.
 pub fn short_model_name(model: &str) -> String {
     let last = model.split(['/', '\\']).rfind(|part| !part.trim().is_empty()).unwrap_or_default().trim();
-    let mut short: String =
-        last.chars().map(|c| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '-' }).collect();
+    let kept = |c: char| c.is_alphanumeric() || "._-+".contains(c);
+    let mut short = String::new();
+    // What a file's name should not hold becomes one dash, however much of it there is.
+    for part in last.split_inclusive(|c| !kept(c)) {
+        let text = part.trim_end_matches(|c| !kept(c));
+        short += text;
+        if text.len() < part.len() && !short.ends_with('-') {
+            short.push('-');
+        }
+    }
     for format in ["-awq", "-gptq", "-gguf"] {
         // Lower-casing ASCII alone keeps every index where it was.
         let lower = short.to_ascii_lowercase();
@@ -506,6 +514,8 @@ mod tests {
             ("a-awqward", "a-awqward"),
             ("llama3:8b", "llama3-8b"),
             ("C:\\models\\通义 千问", "通义-千问"),
+            ("🚀Rocket 7B👨‍👩‍👧", "Rocket-7B"),
+            ("models--org--name", "models--org--name"),
             ("-AWQ", "model"),
             ("..", "model"),
             ("", "model"),

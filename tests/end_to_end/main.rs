@@ -29,6 +29,7 @@ mod mistakes;
 mod oddities;
 mod parts;
 mod pasted;
+mod pictures;
 mod preflight;
 mod recorder;
 mod recovery;

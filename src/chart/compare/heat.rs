@@ -55,7 +55,7 @@ pub fn map(page: &Page<'_>, look: &Look) -> Figure {
 }
 
 /// 0 worst, 1 best, 0.5 when there is nothing to compare.
-fn goodness(value: f64, all: &[f64], higher: bool) -> f64 {
+pub fn goodness(value: f64, all: &[f64], higher: bool) -> f64 {
     if !value.is_finite() {
         return f64::NAN;
     }

@@ -5,10 +5,11 @@ use super::row::{ComparedRow, Look};
 use super::ties;
 use crate::chart::{Axis, Dot, Figure, Panel, Scale, Series, Style, TickFormat, Tone};
 use crate::lang::Lang;
+use std::collections::BTreeSet;
 
 /// Up to this many configurations come on slides; more than these nobody shows, and their pages hold
 /// more and are as tall as they must be.
-const ON_SLIDES: usize = 120;
+pub const ON_SLIDES: usize = 120;
 const TALL_ROWS: usize = 100;
 
 /// From here on, largest by smallest, values stand on a log axis.
@@ -55,18 +56,14 @@ impl<'a> Page<'a> {
     }
 
     /// A figure of these panels, at least as high as a slide.
-    pub fn figure(
-        &self,
-        look: &Look,
-        (en, zh): (&str, &str),
-        mut panels: Vec<Panel>,
-        columns: usize,
-    ) -> Figure {
-        panels.iter_mut().for_each(|panel| note_when_empty(panel, look));
+    pub fn figure(&self, look: &Look, (en, zh): (&str, &str), panels: Vec<Panel>, columns: usize) -> Figure {
+        let (panels, left_out) = without_empty(panels, look);
+        // Four panels of what would have been six.
+        let columns = if panels.len() <= 4 && columns == 3 { 2 } else { columns };
         let columns = if self.rows.len() > 14 { panels.len() } else { columns };
         let grid_rows = panels.len().div_ceil(columns) as u32;
         let mut figure = Figure::new(look.titled(en, zh), columns, panels);
-        figure.subtitle = self.subtitle(look);
+        figure.subtitle = format!("{}{left_out}", self.subtitle(look));
         // A row stays thick enough for its value.
         let needed =
             if self.rows.len() <= 20 { 0 } else { grid_rows * (self.rows.len() as u32 * 25 + 100) + 110 };
@@ -100,7 +97,12 @@ pub fn marks_named(rows: &[ComparedRow], look: &Look, named: bool) -> String {
     let unsound: Vec<String> = rows.iter().filter(|row| !row.is_sound()).map(ComparedRow::named).collect();
     if !unsound.is_empty() {
         let n = unsound.len();
-        let names = if named && n <= 2 { format!(": {}", unsound.join(", ")) } else { String::new() };
+        let why: BTreeSet<&str> = rows.iter().filter_map(|row| row.verdict.as_deref()).collect();
+        let names = match why.into_iter().collect::<Vec<_>>()[..] {
+            _ if named && n <= 2 => format!(": {}", unsound.join(", ")),
+            [why] if n > 1 => look.say(&format!(" ({why})"), &format!("（{why}）")),
+            _ => String::new(),
+        };
         told += &joint;
         told += &match look.lang {
             Lang::English => format!("hatched or crossed, do not quote: {n} not valid{names}"),
@@ -137,11 +139,15 @@ pub fn several(
     panel.x.scale = if wide { Scale::Log } else { Scale::Linear };
     let most = all().filter(|value| value.is_finite()).fold(0.0, f64::max);
     let least = all().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
-    if page.is_part() && most > 0.0 {
-        panel.x.range = Some(if wide { (least / 1.3, most * 1.3) } else { (0.0, most * 1.15) });
-    }
     // Two bars of one row are too thin for a dozen rows; dots are not.
-    let dotted = wide || (columns.len() > 1 && page.rows.len() > 8);
+    let dotted = wide || (columns.len() > 1 && (page.rows.len() > 6 || page.is_part()));
+    if page.is_part() && most > 0.0 {
+        match (wide, dotted) {
+            (true, _) => panel.x.range = Some((least / 1.3, most * 1.3)),
+            (false, true) => panel.x.range = Some((0.0, most * 1.15)),
+            (false, false) => panel.x.reach = Some(most),
+        }
+    }
     let has = |column: &str| page.all.iter().any(|row| row.value(column).is_finite());
     for (place, (name, column, tone)) in columns.iter().enumerate() {
         if place > 0 && !has(column) {
@@ -187,20 +193,59 @@ pub fn spans_decades(values: impl Iterator<Item = f64>) -> bool {
     hi >= DECADES * lo
 }
 
+/// Whether there is nothing to see.
+fn is_empty(panel: &Panel) -> bool {
+    let cells = |series: &Series| match &series.style {
+        Style::Cells(cells) => cells.iter().any(|(_, text)| text != "-"),
+        _ => series.points.iter().any(|point| point.0.is_finite() && point.1.is_finite()),
+    };
+    !panel.series.iter().any(cells)
+}
+
 pub fn note_when_empty(panel: &mut Panel, look: &Look) {
-    if !panel.series.iter().flat_map(|series| &series.points).any(|p| p.0.is_finite() && p.1.is_finite()) {
+    if is_empty(panel) {
         panel.note = Some(metrics::no_data(look));
     }
+}
+
+/// The panels that show something, and which are left out, in words; all of them where none shows any.
+pub fn without_empty(mut panels: Vec<Panel>, look: &Look) -> (Vec<Panel>, String) {
+    panels.iter_mut().for_each(|panel| note_when_empty(panel, look));
+    let empty: Vec<String> =
+        panels.iter().filter(|panel| panel.note.is_some()).map(|panel| panel.title.clone()).collect();
+    if empty.is_empty() || empty.len() == panels.len() {
+        return (panels, String::new());
+    }
+    panels.retain(|panel| panel.note.is_none());
+    let told = match look.lang {
+        Lang::English => format!("; no data on {}", empty.join(", ")),
+        Lang::Chinese => format!("；没有数据：{}", empty.join("、")),
+    };
+    (panels, told)
 }
 
 /// What is said of ties.
 pub fn tie_rule(rows: &[ComparedRow], look: &Look) -> String {
     let assumed = format!("{}%", ties::ASSUMED * 100.0);
+    let has =
+        |row: &ComparedRow, column: &str| !row.value(column).is_finite() || row.interval(column).is_some();
+    let parts = super::ranking::parts();
+    let whole = rows.iter().all(|row| parts.iter().all(|part| has(row, &part.column)));
     let known = rows.iter().any(|row| !row.intervals.is_empty());
-    match (look.lang, known) {
-        (Lang::English, false) => format!("no intervals: a value is taken to be known to within {assumed}"),
-        (Lang::English, true) => "a tie: a difference within the intervals".into(),
-        (Lang::Chinese, false) => format!("没有区间：数值按 ±{assumed} 的误差看待"),
-        (Lang::Chinese, true) => "差异在区间之内视为并列".into(),
+    match (look.lang, known, whole) {
+        (Lang::English, false, _) => {
+            format!("no intervals: a value is taken to be known to within {assumed}")
+        }
+        (Lang::English, true, true) => "a tie: a difference within the intervals".into(),
+        (Lang::English, true, false) => {
+            format!(
+                "a tie: a difference within the intervals; a value without one is taken to be known to within {assumed}"
+            )
+        }
+        (Lang::Chinese, false, _) => format!("没有区间：数值按 ±{assumed} 的误差看待"),
+        (Lang::Chinese, true, true) => "差异在区间之内视为并列".into(),
+        (Lang::Chinese, true, false) => {
+            format!("差异在区间之内视为并列；没有区间的数值按 ±{assumed} 的误差看待")
+        }
     }
 }

@@ -140,6 +140,16 @@ pub fn drawable(rows: &[ComparedRow]) -> bool {
     !seen(rows).is_empty()
 }
 
+/// The first value that no measurement has, in words.
+pub fn impossible(rows: &[ComparedRow]) -> Option<String> {
+    let columns: Vec<Compared> = all();
+    let of = |row: &ComparedRow| {
+        let column = columns.iter().map(|metric| &metric.column).find(|column| row.value(column) < 0.0)?;
+        Some(format!("{column} of {} is {}, and cannot be negative", row.label, row.value(column)))
+    };
+    rows.iter().find_map(of)
+}
+
 pub fn no_data(look: &Look) -> String {
     look.say("no data", "没有数据")
 }

@@ -14,7 +14,7 @@ mod terminal;
 mod ties;
 mod tradeoff;
 
-pub use metrics::{PER_GPU, drawable};
+pub use metrics::{PER_GPU, drawable, impossible};
 pub use pages::{Comparison, pages};
 pub use ranking::{Ranked, WEIGHTS, rank};
 pub use report::report;

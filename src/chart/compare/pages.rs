@@ -1,6 +1,6 @@
 //! Which pictures there are, and on how many pages.
 
-use super::layout::Page;
+use super::layout::{ON_SLIDES, Page};
 use super::row::{ComparedRow, Look};
 use super::{bars, curves, dashboard, heat, ranking, tradeoff};
 use crate::chart::Figure;
@@ -58,6 +58,12 @@ pub fn pages(kind: Comparison, all: &[ComparedRow], look: &Look) -> Vec<Figure> 
         (_, Some(curves)) => curves,
         (Comparison::Tradeoff, _) => tradeoff::pages(all, look),
         (Comparison::Ranking, _) => ranking::pages(all, look),
+        (Comparison::Dashboard, _) if all.len() > ON_SLIDES => {
+            let best = ranking::best_dozen(all, look);
+            let mut figure = dashboard::dashboard(&Page::of(&best, 12)[0], look);
+            figure.subtitle = ranking::of_many(&figure.subtitle, all, look);
+            vec![figure]
+        }
         (Comparison::HeatMap, _) => Page::of(all, 20).iter().map(draw).collect(),
         _ => Page::of(all, 12).iter().map(draw).collect(),
     };

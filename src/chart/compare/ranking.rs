@@ -1,6 +1,6 @@
 //! The ranking: one score of throughput, TTFT and TPOT, with ties.
 
-use super::layout::{self, Page, tie_rule};
+use super::layout::{self, ON_SLIDES, Page, tie_rule};
 use super::metrics::{self, Compared};
 use super::row::{ComparedRow, Look, eligible};
 use crate::chart::{Axis, Figure, Panel, Series, Style, TickFormat, Tone};
@@ -111,7 +111,26 @@ pub fn pages(all: &[ComparedRow], look: &Look) -> Vec<Figure> {
             row
         })
         .collect();
+    if all.len() > ON_SLIDES {
+        // Nobody looks for the last of a thousand in a picture: the report has them all.
+        let mut figure = ranking(&Page::of(&ordered[..20], 20)[0], look);
+        figure.subtitle = of_many(&figure.subtitle, all, look);
+        return vec![figure];
+    }
     Page::of(&ordered, 20).iter().map(|page| ranking(page, look)).collect()
+}
+
+/// The first dozen of the ranking, for a picture that cannot hold all.
+pub fn best_dozen(all: &[ComparedRow], look: &Look) -> Vec<ComparedRow> {
+    rank(all, look.weights).iter().take(12).map(|one| all[one.row].clone()).collect()
+}
+
+/// Says of a picture of the best that there are more.
+pub fn of_many(subtitle: &str, all: &[ComparedRow], look: &Look) -> String {
+    match look.lang {
+        Lang::English => format!("the best of {} configurations: {subtitle}", all.len()),
+        Lang::Chinese => format!("{} 个配置中最佳的：{subtitle}", all.len()),
+    }
 }
 
 const SCORE: &str = "score";
@@ -121,7 +140,8 @@ fn ranking(page: &Page<'_>, look: &Look) -> Figure {
     panels.extend(parts().iter().enumerate().map(|(i, part)| layout::one(page, part, 2 * i, look)));
     let mut figure = page.figure(look, ("Ranking", "综合排名"), panels, 4);
     let of = look.say("each as its share of the best; higher is better", "各项为与最佳值之比；越高越好");
-    figure.subtitle += &format!("\n{} = {}, {of}", look.say("score", "得分"), formula(look));
+    let comma = look.say(", ", "，");
+    figure.subtitle += &format!("\n{} = {}{comma}{of}", look.say("score", "得分"), formula(look));
     let same = match look.lang {
         Lang::English => format!("1= is shared: differences within the noise ({})", tie_rule(page.all, look)),
         Lang::Chinese => format!("1= 表示并列：差异在噪声之内（{}）", tie_rule(page.all, look)),
@@ -146,19 +166,19 @@ fn scores(page: &Page<'_>, look: &Look) -> Panel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::testing::row;
+    use super::super::row::testing::table;
     use super::*;
 
     fn rows() -> Vec<ComparedRow> {
-        let of = |label: &str, output: f64, ttft: f64, tpot: f64| {
-            row(label, &[("output_throughput", output), ("mean_ttft_ms", ttft), ("mean_tpot_ms", tpot)])
-        };
-        vec![
-            of("a", 22.9, 553.0, 42.6),
-            of("b", 70.5, 1191.8, 54.6),
-            of("c", 23.0, 783.3, 42.7),
-            of("d", 70.0, 1973.2, 55.2),
-        ]
+        table(
+            ["output_throughput", "mean_ttft_ms", "mean_tpot_ms"],
+            &[
+                ("a", [22.9, 553.0, 42.6]),
+                ("b", [70.5, 1191.8, 54.6]),
+                ("c", [23.0, 783.3, 42.7]),
+                ("d", [70.0, 1973.2, 55.2]),
+            ],
+        )
     }
 
     #[test]

@@ -74,11 +74,15 @@ fn ranking(rows: &[ComparedRow], look: &Look) -> String {
         parts[1].name(look.lang).to_string(),
         parts[2].name(look.lang).to_string(),
     ]];
-    for one in rank(rows, look.weights) {
-        let row = &rows[one.row];
+    let ranked = rank(rows, look.weights);
+    let texts = parts.each_ref().map(|part| {
+        let values = ranked.iter().map(|one| rows[one.row].value(&part.column));
+        part.format.column(&values.collect::<Vec<_>>())
+    });
+    for (i, one) in ranked.iter().enumerate() {
         let score = one.score.map_or("–".into(), |score| format!("{score:.3}"));
-        let values = parts.iter().map(|part| part.format.value(row.value(&part.column)));
-        lines.push([one.place(), row.named(), score].into_iter().chain(values).collect());
+        let values = texts.iter().map(|text| text[i].clone());
+        lines.push([one.place(), rows[one.row].named(), score].into_iter().chain(values).collect());
     }
     let formula = format!("  {} = {}", look.say("score", "得分"), formula(look));
     let meaning = look.say(
@@ -93,12 +97,14 @@ fn ranking(rows: &[ComparedRow], look: &Look) -> String {
 fn pareto(rows: &[ComparedRow], look: &Look) -> String {
     let throughput = throughput_of(rows);
     let tpot = metrics::latency(Metric::Tpot, "mean");
-    let line = |row: &&ComparedRow| {
+    let found = on_front(rows);
+    let values: Vec<f64> = found.iter().map(|row| row.value(&throughput.column)).collect();
+    let line = |(row, value): (&&ComparedRow, String)| {
         let each = format!("{:.1}", 1000.0 / row.value(&tpot.column));
         let user = look.say(&format!("{each} tokens/s per user"), &format!("每用户 {each} 令牌/s"));
-        vec![row.label.clone(), throughput.told(row.value(&throughput.column), look.lang), user]
+        vec![row.label.clone(), format!("{value} {}", look.say("tokens/s", "令牌/s")), user]
     };
-    let lines: Vec<Vec<String>> = on_front(rows).iter().map(line).collect();
+    let lines: Vec<Vec<String>> = found.iter().zip(throughput.format.column(&values)).map(line).collect();
     if lines.is_empty() {
         return String::new();
     }
@@ -110,7 +116,8 @@ fn pareto(rows: &[ComparedRow], look: &Look) -> String {
         "measured points that no other of the same lengths beats in both",
         "同长度中未被两项同时超越的实测点",
     );
-    format!("  {what}; {of}\n{}", columns(&lines, &[Side::Left, Side::Right, Side::Right]))
+    let part = look.say("; ", "；");
+    format!("  {what}{part}{of}\n{}", columns(&lines, &[Side::Left, Side::Right, Side::Right]))
 }
 
 fn unsound(rows: &[ComparedRow], look: &Look) -> String {

@@ -99,6 +99,14 @@ pub mod testing {
         ComparedRow { label: label.to_owned(), values, repeats: 1, ..ComparedRow::default() }
     }
 
+    /// One row for each label, with a value in each column.
+    pub fn table<const N: usize>(columns: [&str; N], rows: &[(&str, [f64; N])]) -> Vec<ComparedRow> {
+        let of = |(label, values): &(&str, [f64; N])| {
+            row(label, &columns.into_iter().zip(*values).collect::<Vec<_>>())
+        };
+        rows.iter().map(of).collect()
+    }
+
     pub fn look(title: &str, lang: Lang) -> Look {
         Look { title: title.into(), lang, theme: Theme::Light, weights: WEIGHTS }
     }

@@ -2,8 +2,9 @@
 
 use super::metrics;
 use super::row::{ComparedRow, Look};
+use crate::chart::elided;
 use crate::stats::metric::Metric;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns of a terminal.
 const WIDTH: usize = 80;
@@ -73,17 +74,7 @@ fn bar(length: f64, sound: bool) -> String {
 }
 
 fn shortened(name: &str, most: usize) -> String {
-    if name.width() <= most {
-        return name.to_string();
-    }
-    let mut kept = String::new();
-    for c in name.chars() {
-        kept.push(c);
-        if kept.width() >= most - 1 {
-            break;
-        }
-    }
-    format!("{kept}…")
+    elided(name, most as f64, |c| c.width().unwrap_or(0) as f64)
 }
 
 fn padded(text: &str, width: usize, side: Side) -> String {

@@ -9,8 +9,9 @@ use crate::lang::Lang;
 use crate::stats::metric::Better;
 use crate::stats::tied::{Candidate, front};
 
-/// Panels of one page.
+/// Panels of one page, and of one page where there are more than two of these.
 const PANELS: usize = 6;
+const PANELS_OF_MANY: usize = 20;
 
 /// One configuration in the plane.
 struct Spot<'a> {
@@ -18,6 +19,8 @@ struct Spot<'a> {
     /// Tokens a second that one user gets.
     x: Candidate,
     y: Candidate,
+    /// Whether the interval of each was measured.
+    known: [bool; 2],
     /// It may win: it is sound, or none is.
     counts: bool,
 }
@@ -47,7 +50,8 @@ impl Plane {
         let interval = row.interval(self.tpot).map(|(low, high)| (per_user(high), per_user(low)));
         let x = ties::candidate(per_user(ms), interval).filter(|_| ms > 0.0)?;
         let y = row.candidate(self.output).filter(|one| one.value > 0.0)?;
-        Some(Spot { row, x, y, counts })
+        let known = [self.tpot, self.output].map(|column| row.interval(column).is_some());
+        Some(Spot { row, x, y, known, counts })
     }
 
     fn x_label(&self, look: &Look) -> String {
@@ -77,22 +81,32 @@ pub fn pages(all: &[ComparedRow], look: &Look) -> Vec<Figure> {
     let left_out = all.len() - spots.len();
     let shapes = different(spots.iter().map(|spot| spot.row.shape.as_str()));
     let groups = different(spots.iter().map(|spot| spot.row.group.as_str()));
+    let one_each = groups.iter().all(|group| {
+        let of_group = || spots.iter().filter(|spot| spot.row.group == *group);
+        different(of_group().map(|spot| spot.row.shape.as_str())).len() == of_group().count()
+    });
+    // A panel of one point shows nothing: lengths that were each measured once share one.
+    let by_length = shapes.len() > 1 && one_each;
     let axes = axes(&plane, &spots, shapes.len() > 1, look);
-    let mut panels: Vec<Panel> = shapes
-        .iter()
-        .map(|shape| {
+    let drawn = Drawn { groups: &groups, axes: &axes, by_length, same_verdict: same_verdict(all) };
+    let mut panels: Vec<Panel> = if by_length {
+        vec![drawn.panel(String::new(), &spots.iter().collect::<Vec<_>>(), look)]
+    } else {
+        let of_shape = |shape: &&str| {
             let of_shape: Vec<&Spot<'_>> = spots.iter().filter(|spot| spot.row.shape == *shape).collect();
             let title = if shapes.len() > 1 { look_shape(shape, look) } else { String::new() };
-            panel(title, &of_shape, &groups, &axes, look)
-        })
-        .collect();
+            drawn.panel(title, &of_shape, look)
+        };
+        shapes.iter().map(of_shape).collect()
+    };
     if panels.is_empty() {
         let mut panel = Panel { x: axes.0.clone(), y: axes.1.clone(), ..Panel::default() };
         note_when_empty(&mut panel, look);
         panels.push(panel);
     }
-    let subtitle = subtitle(all, &shapes, left_out, look);
-    let count = panels.len().div_ceil(PANELS);
+    let subtitle = subtitle(all, &shapes, by_length, left_out, look);
+    let most = if panels.len() > 2 * PANELS { PANELS_OF_MANY } else { PANELS };
+    let count = panels.len().div_ceil(most);
     let per_page = panels.len().div_ceil(count);
     panels
         .chunks(per_page)
@@ -100,11 +114,21 @@ pub fn pages(all: &[ComparedRow], look: &Look) -> Vec<Figure> {
             let columns = match panels.len() {
                 1..=3 => panels.len(),
                 4 => 2,
-                _ => 3,
+                5..=6 => 3,
+                _ => 5,
             };
             let titled = look.titled("Throughput against latency", "吞吐量与延迟的权衡");
             let mut figure = Figure::new(titled, columns, panels.to_vec());
-            figure.subtitle = subtitle.clone();
+            figure.one_legend = true;
+            if columns == 5 {
+                // Small ones say once what lies on their axes.
+                let (x, y) = (axes.0.label.as_str(), axes.1.label.as_str());
+                figure.subtitle = look.say(&format!("{y} by {x}\n"), &format!("纵轴：{y}；横轴：{x}\n"));
+                for panel in &mut figure.panels {
+                    (panel.x.label, panel.y.label) = (String::new(), String::new());
+                }
+            }
+            figure.subtitle += &subtitle;
             figure
         })
         .collect()
@@ -155,9 +179,11 @@ fn axes(plane: &Plane, spots: &[Spot<'_>], shared: bool, look: &Look) -> (Axis, 
     (x, axis(plane.y_label(look), values(|spot| spot.y), ends(|spot| spot.y)))
 }
 
-fn subtitle(all: &[ComparedRow], shapes: &[&str], left_out: usize, look: &Look) -> String {
+fn subtitle(all: &[ComparedRow], shapes: &[&str], by_length: bool, left_out: usize, look: &Look) -> String {
     let open = !all.iter().any(|row| row.value("max_concurrency").is_finite());
     let mut told = match (open, look.lang) {
+        (_, Lang::English) if by_length => "at a point: tokens in x out".to_string(),
+        (_, Lang::Chinese) if by_length => "点旁：输入x输出令牌数".into(),
         (false, Lang::English) => "a number at a point: concurrency".to_string(),
         (true, Lang::English) => "a number at a point: requests/s asked for".into(),
         (false, Lang::Chinese) => "点旁数字：并发数".into(),
@@ -168,12 +194,20 @@ fn subtitle(all: &[ComparedRow], shapes: &[&str], left_out: usize, look: &Look) 
     } else if let [shape] = shapes {
         told = format!("{}；{told}", look_shape(shape, look)).trim_start_matches('；').to_string();
     }
-    told += &look.say(
-        "; filled: on the Pareto front, measured points only; ring: beaten in both\n",
-        "；实心：位于帕累托前沿（仅实测点）；空心：两项均被超越\n",
-    );
-    told += tie_rule(all, look).as_str();
-    told += &marks(all, look);
+    if by_length {
+        told += &look.say(
+            "; each length was measured once, and different lengths have no Pareto front together",
+            "；每种长度只测了一次，不同长度之间没有共同的帕累托前沿",
+        );
+        told += &marks(all, look);
+    } else {
+        told += &look.say(
+            "; filled: on the Pareto front, measured points only; ring: beaten in both\n",
+            "；实心：位于帕累托前沿（仅实测点）；空心：两项均被超越\n",
+        );
+        told += tie_rule(all, look).as_str();
+        told += &marks(all, look);
+    }
     if left_out > 0 {
         told += &match look.lang {
             Lang::English => format!("; {left_out} without a time per token left out"),
@@ -183,19 +217,53 @@ fn subtitle(all: &[ComparedRow], shapes: &[&str], left_out: usize, look: &Look) 
     told
 }
 
-fn panel(title: String, spots: &[&Spot<'_>], groups: &[&str], axes: &(Axis, Axis), look: &Look) -> Panel {
-    let places: Vec<Option<[Candidate; 2]>> =
-        spots.iter().map(|spot| spot.counts.then_some([spot.x, spot.y])).collect();
-    let winners = front(&places, [Better::Higher, Better::Higher]);
-    let mut panel = Panel { title, x: axes.0.clone(), y: axes.1.clone(), ..Panel::default() };
-    let name = look.say("Pareto front", "帕累托前沿");
-    panel.series.push(Series::new(name, Style::Rule, staircase(spots, &winners)).tone(Tone::Muted));
-    for (place, group) in groups.iter().enumerate() {
-        let mut curve: Vec<usize> = (0..spots.len()).filter(|i| spots[*i].row.group == *group).collect();
-        curve.sort_by(|a, b| load(spots[*a].row).total_cmp(&load(spots[*b].row)));
-        if curve.is_empty() {
-            continue;
+/// Whether all that is not valid is so for the same reason, which the subtitle then says.
+fn same_verdict(all: &[ComparedRow]) -> bool {
+    all.len() > 1 && all.iter().all(|row| row.verdict.is_some() && row.verdict == all[0].verdict)
+}
+
+/// What all panels have in common.
+struct Drawn<'a> {
+    groups: &'a [&'a str],
+    axes: &'a (Axis, Axis),
+    /// The points are told apart by their lengths.
+    by_length: bool,
+    same_verdict: bool,
+}
+
+impl Drawn<'_> {
+    fn panel(&self, title: String, spots: &[&Spot<'_>], look: &Look) -> Panel {
+        let places: Vec<Option<[Candidate; 2]>> =
+            spots.iter().map(|spot| spot.counts.then_some([spot.x, spot.y])).collect();
+        let mut panel = Panel { title, x: self.axes.0.clone(), y: self.axes.1.clone(), ..Panel::default() };
+        let winners = match self.by_length {
+            true => (0..spots.len()).filter(|i| spots[*i].counts).collect(),
+            false => {
+                let winners = front(&places, [Better::Higher, Better::Higher]);
+                let name = look.say("Pareto front", "帕累托前沿");
+                let steps = staircase(spots, &winners);
+                panel.series.push(Series::new(name, Style::Rule, steps).tone(Tone::Muted));
+                winners
+            }
+        };
+        for (place, group) in self.groups.iter().enumerate() {
+            self.curve(&mut panel, spots, &winners, (place, group), look);
         }
+        note_when_empty(&mut panel, look);
+        panel
+    }
+
+    fn curve(
+        &self,
+        panel: &mut Panel,
+        spots: &[&Spot<'_>],
+        winners: &[usize],
+        (place, group): (usize, &str),
+        look: &Look,
+    ) {
+        let mut curve: Vec<usize> = (0..spots.len()).filter(|i| spots[*i].row.group == group).collect();
+        let order = |i: &usize| if self.by_length { tokens(spots[*i].row) } else { load(spots[*i].row) };
+        curve.sort_by(|a, b| order(a).total_cmp(&order(b)));
         let tone = Tone::Accent(place);
         let points: Vec<(f64, f64)> = curve.iter().map(|i| (spots[*i].x.value, spots[*i].y.value)).collect();
         let dots = curve.iter().map(|i| match () {
@@ -203,34 +271,40 @@ fn panel(title: String, spots: &[&Spot<'_>], groups: &[&str], axes: &(Axis, Axis
             () if winners.contains(i) => Dot::Full,
             () => Dot::Ring,
         });
-        let labels = curve.iter().map(|i| at_point(spots[*i].row)).collect();
+        let labels = curve.iter().map(|i| self.at_point(spots[*i].row)).collect();
         let interval = |one: &Candidate| one.interval.map(|known| (known.low, known.high));
-        let known = |i: &usize| spots[*i].row.intervals.contains_key("output_throughput");
-        let spread = curve.iter().map(|i| interval(&spots[*i].y).filter(|_| known(i))).collect();
-        let spread_x = curve.iter().map(|i| interval(&spots[*i].x).filter(|_| known(i))).collect();
+        let spread = curve.iter().map(|i| interval(&spots[*i].y).filter(|_| spots[*i].known[1])).collect();
+        let spread_x = curve.iter().map(|i| interval(&spots[*i].x).filter(|_| spots[*i].known[0])).collect();
         let named = if group.is_empty() { look.say("measured", "实测") } else { group.to_string() };
         panel.series.push(Series::new("", Style::Rule, points.clone()).tone(tone));
         let dots = Series::new(named, Style::Dots(dots.collect()), points.clone()).tone(tone);
         panel.series.push(Series { spread, spread_x, ..dots });
         panel.series.push(Series::new("", Style::Labels(labels), points).tone(Tone::Ink));
     }
-    note_when_empty(&mut panel, look);
-    panel
+
+    fn at_point(&self, row: &ComparedRow) -> String {
+        let number = load(row);
+        let label = match (self.by_length, number.is_finite()) {
+            (true, _) => row.shape.clone(),
+            (false, true) => number.to_string(),
+            (false, false) => String::new(),
+        };
+        match row.verdict.as_ref().filter(|_| !self.same_verdict) {
+            Some(verdict) => format!("{label} {verdict}").trim().to_string(),
+            None => label,
+        }
+    }
+}
+
+/// How much a request reads and writes.
+fn tokens(row: &ComparedRow) -> f64 {
+    row.value("input_len") + row.value("output_len")
 }
 
 /// What orders the points of a curve: how many at once, or how many a second.
 fn load(row: &ComparedRow) -> f64 {
     let concurrency = row.value("max_concurrency");
     if concurrency.is_finite() { concurrency } else { row.value("request_rate") }
-}
-
-fn at_point(row: &ComparedRow) -> String {
-    let number = load(row);
-    let number = if number.is_finite() { number.to_string() } else { String::new() };
-    match &row.verdict {
-        Some(verdict) => format!("{number} {verdict}").trim().to_string(),
-        None => number,
-    }
 }
 
 /// The edge of what was measured: nothing between two points is promised.
@@ -272,24 +346,21 @@ pub fn throughput_of(rows: &[ComparedRow]) -> metrics::Compared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::testing::{look, row};
+    use super::super::row::testing::{look, table};
     use super::*;
 
     fn rows() -> Vec<ComparedRow> {
-        let of = |label: &str, concurrency: f64, output: f64, tpot: f64| {
-            let mut row = row(
-                label,
-                &[("output_throughput", output), ("mean_tpot_ms", tpot), ("max_concurrency", concurrency)],
-            );
-            row.shape = "512x512".into();
-            row
-        };
-        vec![
-            of("a", 4.0, 70.0, 54.0),
-            of("b", 1.0, 23.0, 42.0),
-            of("c", 8.0, 60.0, 90.0),
-            of("d", 16.0, 120.0, 100.0),
-        ]
+        let mut rows = table(
+            ["max_concurrency", "output_throughput", "mean_tpot_ms"],
+            &[
+                ("a", [4.0, 70.0, 54.0]),
+                ("b", [1.0, 23.0, 42.0]),
+                ("c", [8.0, 60.0, 90.0]),
+                ("d", [16.0, 120.0, 100.0]),
+            ],
+        );
+        rows.iter_mut().for_each(|row| row.shape = "512x512".into());
+        rows
     }
 
     #[test]
@@ -303,6 +374,19 @@ mod tests {
         assert_eq!(labels, &["1", "4", "8", "16"]);
         let measured: Vec<f64> = rows().iter().map(|row| row.value("output_throughput")).collect();
         assert!(figure.panels[0].series[0].points.iter().all(|point| measured.contains(&point.1)));
+    }
+
+    #[test]
+    fn lengths_that_were_each_measured_once_share_a_panel_without_a_front() {
+        let mut rows = rows();
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.shape = format!("{}x64", 128 << i);
+        }
+        let figures = pages(&rows, &look("m", Lang::English));
+        assert_eq!((figures.len(), figures[0].panels.len(), figures[0].panels[0].series.len()), (1, 1, 3));
+        assert!(!figures[0].panels[0].series.iter().any(|series| series.name == "Pareto front"));
+        let Style::Labels(labels) = &figures[0].panels[0].series[2].style else { panic!("labels") };
+        assert!(labels.contains(&"128x64".to_string()), "{labels:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Charts: of results and sweeps, of a script's own rows, and of aggregated configurations.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,12 +9,12 @@ use rhai::{Array, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::files;
 use crate::chart::compare::{self, ComparedRow, Comparison, Look};
-use crate::chart::{Figure, Theme};
+use crate::chart::{Figure, Theme, save};
 use crate::error::{Error, Result};
 use crate::experiment::{configurations, folder};
 use crate::script::fault::{Fallible, raise};
 use crate::script::options::chart::{
-    self, COMPARISON_CHARTS, COMPARISON_REPORT, MODES, Mode, TERMINAL_CHARTS, THEMES,
+    self, COMPARISON_CHARTS, COMPARISON_REPORT, MODES, Mode, TERMINAL_CHARTS,
 };
 use crate::script::opts::Opts;
 use crate::script::plot;
@@ -51,13 +52,16 @@ impl Compared {
         if rows.is_empty() {
             return Err(raise(Error::usage(format!("{call}: there are no configurations to draw"))));
         }
-        let title = title.unwrap_or_else(|| configurations::model_of(&rows));
+        let title = title.unwrap_or_else(|| configurations::models_of(&rows));
         let rows = configurations::configurations(&rows, gpus);
         if !compare::drawable(&rows) {
             let told = format!(
                 "{call}: none of the columns that are drawn, such as request_throughput or mean_ttft_ms, holds a number"
             );
             return Err(raise(Error::usage(told).hint("name a CSV of `rampant aggregate`")));
+        }
+        if let Some(told) = compare::impossible(&rows) {
+            return Err(raise(Error::usage(format!("{call}: {told}"))));
         }
         let lang = state.experiment.switches.lang;
         Ok(Compared { rows, look: Look { title, lang, theme: Theme::Light, weights } })
@@ -66,6 +70,11 @@ impl Compared {
     /// Draws the pictures, and writes the report, into `output`.
     fn draw(&self, state: &State, mode: Mode, output: &str) -> Result<Vec<PathBuf>> {
         let folder = state.experiment.may_write(output)?;
+        if folder.is_file() {
+            let error =
+                Error::usage(format!("cannot write pictures into {}: it is a file", folder.display()));
+            return Err(error.hint("name a folder with --output"));
+        }
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::run(format!("cannot make the folder {}: {error}", folder.display())))?;
         let kinds: &[Comparison] = if mode == Mode::Simple { &Comparison::SIMPLE } else { &Comparison::ALL };
@@ -73,6 +82,7 @@ impl Compared {
         let anew = state.experiment.program.built_in;
         let quota = &state.experiment.quota;
         let mut paths = Vec::new();
+        let mut boxes = BTreeSet::new();
         for kind in kinds {
             let mut pages = compare::pages(*kind, &self.rows, &self.look);
             let more = pages.len().saturating_sub(SIMPLE_PAGES);
@@ -80,8 +90,10 @@ impl Compared {
                 pages.truncate(SIMPLE_PAGES);
                 state.console.mention(&state.console.words().pages_left_out(more, kind.name()));
             }
+            let count = pages.len();
             for (number, mut figure) in pages.into_iter().enumerate() {
                 state.experiment.secrets.scrub_figure(&mut figure);
+                boxes.extend(figure.missing_letters());
                 let page = if number == 0 { String::new() } else { format!("-{}", number + 1) };
                 for ending in ["svg", "png"] {
                     let path = folder.join(format!("{}{page}.{ending}", kind.name()));
@@ -89,12 +101,20 @@ impl Compared {
                     paths.push(quota.saving("comparison_charts", || write().map(|()| path.clone()))?);
                 }
             }
+            if anew {
+                save::forget_pages(&folder, kind.name(), count);
+            }
+        }
+        if !boxes.is_empty() {
+            state
+                .console
+                .warn(&state.console.words().boxes_in_pictures(&boxes.into_iter().collect::<String>()));
         }
         if mode != Mode::Simple {
             let path = folder.join("performance_report.txt");
             let report = compare::report(&self.rows, &self.look);
             let report = state.experiment.secrets.scrub(&report).into_owned();
-            let write = || crate::chart::save::text(&path, &report, anew).map(|()| path.clone());
+            let write = || save::text(&path, &report, anew).map(|()| path.clone());
             paths.push(quota.saving("comparison_charts", write)?);
         }
         Ok(paths)
@@ -138,10 +158,10 @@ mod functions {
         let mut opts = Opts::of(&COMPARISON_CHARTS, options);
         let output: String = opts.get("output")?;
         let mode = opts.take_word("mode", &MODES)?.unwrap_or(Mode::Advanced);
-        let theme = opts.take_word("theme", &THEMES)?.unwrap_or_default();
+        let theme = opts.take_word("theme", &Theme::ALL)?;
         let mut compared = Compared::of("comparison_charts", &state, rows, &mut opts, &["gpus", "weights"])?;
         opts.finish()?;
-        compared.look.theme = theme;
+        compared.look.theme = theme.unwrap_or(state.experiment.switches.theme);
         let paths = compared.draw(&state, mode, &output).map_err(raise)?;
         Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
     }

@@ -14,7 +14,7 @@ use crate::experiment::{aggregate, folder as results, recover};
 use crate::script::fault::{Fallible, a, raise, raise_at};
 use crate::script::json;
 use crate::script::options::files::{
-    AGGREGATE, FOLDERS, KNOWN_KEYS, REPEATS, RESULTS, SAVE_TABLE, column_kinds,
+    AGGREGATE, FOLDERS, KNOWN_KEYS, MATCHING, REPEATS, RESULTS, SAVE_TABLE, column_kinds,
 };
 use crate::script::opts::Opts;
 use crate::script::reading;
@@ -71,30 +71,21 @@ fn described(found: &FoundFolder) -> Map {
     map
 }
 
-/// A results folder by its name or path; the newest with runs when `name` is empty.
-fn chosen(state: &State, name: &str) -> Result<PathBuf> {
-    let parent = state.experiment.switches.results(&state.experiment.host);
-    if name.is_empty() {
-        let newest = found_newest(state)?.into_iter().find(|found| found.runs > 0);
-        return newest.map(|found| found.path).ok_or_else(|| {
-            Error::usage(format!("there are no results in {}", parent.display()))
-                .hint("run `rampant single` or `rampant batch` first, or name their folder with --out")
-        });
+/// The folders that are wanted, oldest first.
+fn chosen(state: &State, wanted: &Wanted) -> Result<Vec<PathBuf>> {
+    let found = match () {
+        // What is broken elsewhere is no matter to whom names a folder.
+        () if !wanted.names.is_empty() => look(state)?.found,
+        () if !wanted.all && wanted.last.is_none() => found_newest(state)?,
+        () => found(state)?,
+    };
+    let experiment = &state.experiment;
+    let parent = experiment.switches.results(&experiment.host);
+    let paths = wanted.folders(&found, &parent, &experiment.host.cwd())?;
+    for path in &paths {
+        experiment.access.may_read(&path.display().to_string())?;
     }
-    let path =
-        [parent.join(name), state.experiment.host.cwd().join(name)].into_iter().find(|path| path.is_dir());
-    if let Some(path) = &path {
-        state.experiment.access.may_read(&path.display().to_string())?;
-    }
-    path.ok_or_else(|| {
-        let names: Vec<String> =
-            found(state).unwrap_or_default().into_iter().map(|found| found.name).collect();
-        let error = Error::usage(format!("there is no results folder {name:?} in {}", parent.display()));
-        match crate::error::nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => error.hint(near),
-            None => error.hint("`rampant aggregate --list` shows the folders"),
-        }
-    })
+    Ok(paths)
 }
 
 /// Every row as JSON; a row that is no map is an error.
@@ -237,7 +228,12 @@ mod functions {
     /// The path of a results folder by its name; the newest when the name is empty.
     #[rhai_fn(volatile, return_raw)]
     pub fn folder(context: NativeCallContext, name: &str) -> Fallible<String> {
-        Ok(chosen(&State::of(&context), name).map_err(raise)?.display().to_string())
+        let names = if name.is_empty() { Vec::new() } else { vec![name.to_string()] };
+        let paths = chosen(&State::of(&context), &Wanted { names, ..Wanted::default() }).map_err(raise)?;
+        match &paths[..] {
+            [path] => Ok(path.display().to_string()),
+            _ => Err(raise(Error::usage(format!("folder: {name:?} fits {} results folders", paths.len())))),
+        }
     }
 
     /// The results folders as a table, newest first.
@@ -272,18 +268,8 @@ mod functions {
         };
         wanted.tags = tags_of("folders", opts.take("tags")?.unwrap_or_default())?;
         opts.finish()?;
-        let newest = wanted.names.is_empty() && !wanted.all && wanted.last.is_none();
-        let found = if newest { found_newest(&state) } else { found(&state) }.map_err(raise)?;
-        let experiment = &state.experiment;
-        let parent = experiment.switches.results(&experiment.host);
-        let paths = wanted.folders(&found, &parent, &experiment.host.cwd()).map_err(raise)?;
-        let mut shown = Array::new();
-        for path in paths {
-            let path = path.display().to_string();
-            experiment.access.may_read(&path).map_err(raise)?;
-            shown.push(path.into());
-        }
-        Ok(shown)
+        let paths = chosen(&state, &wanted).map_err(raise)?;
+        Ok(paths.into_iter().map(|path| path.display().to_string().into()).collect())
     }
 
     /// One map for every run of one results folder or of several, or for every cell of repeats, with the
@@ -308,6 +294,31 @@ mod functions {
     pub fn results_parent(context: NativeCallContext) -> String {
         let state = State::of(&context);
         state.experiment.switches.results(&state.experiment.host).display().to_string()
+    }
+
+    /// Those of the rows of `read` or `aggregate` that are of a model and have some tags; an error when
+    /// there is none.
+    #[rhai_fn(return_raw)]
+    pub fn matching(rows: Array, options: Map) -> Fallible<Array> {
+        let mut opts = Opts::of(&MATCHING, options);
+        let model = Some(opts.get::<String>("model")?).filter(|model| !model.is_empty());
+        let tags = tags_of("matching", opts.take("tags")?.unwrap_or_default())?;
+        let of = texts(opts.take("of")?.unwrap_or_default()).join(", ");
+        let of = if of.is_empty() { "the list".to_string() } else { of };
+        opts.finish()?;
+        if rows.is_empty() {
+            return Err(raise(Error::usage(format!("{of} holds no row of results"))));
+        }
+        let wanted = Wanted { model, tags, ..Wanted::default() };
+        let rows = self::rows("matching", rows)?;
+        let kept: Array =
+            rows.iter().filter(|row| wanted.takes(row)).map(|row| json::to_map(row).into()).collect();
+        match kept.is_empty() {
+            true => Err(raise(
+                Error::usage(format!("no row of {of} is of what was asked for")).hint(wanted.hint(&rows)),
+            )),
+            false => Ok(kept),
+        }
     }
 
     /// Writes rows of `aggregate` as `aggregate_results_<date>.csv` into a results folder, with

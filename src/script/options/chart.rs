@@ -60,6 +60,7 @@ pub static CHART: Table = Table::new("chart", &[
     OptionRow::new("log_x", OptionKind::Truth, "a logarithmic x axis", "true").or(|| false.into()),
     OptionRow::new("log_y", OptionKind::Truth, "a logarithmic y axis", "true").or(|| false.into()),
     OptionRow::new("mark", OptionKind::ListOf("numbers", is_number), "values of x that are marked", "[16]").or_else("none"),
+    THEME,
 ]);
 
 pub static COMPARISON_CHARTS: Table = Table::new(
@@ -74,13 +75,7 @@ pub static COMPARISON_CHARTS: Table = Table::new(
             "\"simple\"",
         )
         .or(|| "advanced".into()),
-        OptionRow::new(
-            "theme",
-            OptionKind::Word(|| table::words(&THEMES)),
-            "colours for paper or for a dark slide",
-            "\"dark\"",
-        )
-        .or(|| "light".into()),
+        THEME,
         TITLE,
         GPUS,
         WEIGHTS_ROW,
@@ -111,7 +106,13 @@ const WEIGHTS_ROW: OptionRow = OptionRow::new(
 )
 .or_else("`[0.5, 0.25, 0.25]`");
 
-pub const THEMES: [(&str, Theme); 2] = [("light", Theme::Light), ("dark", Theme::Dark)];
+const THEME: OptionRow = OptionRow::new(
+    "theme",
+    OptionKind::Word(|| table::words(&Theme::ALL)),
+    "colours for paper or for a dark slide",
+    "\"dark\"",
+)
+.or_else("what `--theme` says, else `\"light\"`");
 
 /// The weights of a ranking, as shares of their sum.
 pub fn weights(value: &Dynamic) -> Result<[f64; 3], String> {

@@ -102,5 +102,20 @@ pub static AGGREGATE: Table = Table::new(
     ],
 );
 
+pub static MATCHING: Table = Table::new(
+    "matching",
+    &[
+        OptionRow::new(
+            "model",
+            OptionKind::Text,
+            "rows of this model alone, by its whole or its short name",
+            "\"llama\"",
+        )
+        .or(|| "".into()),
+        keys("tags", "rows with these values alone, KEY=VALUE", "[\"tp=8\"]"),
+        keys("of", "the files that they come from, for errors", "[\"night.csv\"]"),
+    ],
+);
+
 /// Whether repeats are folded.
 pub const REPEATS: [(&str, bool); 2] = [("each", false), ("fold", true)];

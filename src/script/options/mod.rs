@@ -56,6 +56,7 @@ pub static CALLS: &[Call] = &[
     call("folders", 0, 1, &files::FOLDERS),
     call("aggregate", 1, 2, &files::AGGREGATE),
     call("save_table", 2, 3, &files::SAVE_TABLE),
+    call("matching", 1, 2, &files::MATCHING),
 ];
 
 /// The function of this name that is called with so many arguments.
@@ -136,6 +137,7 @@ mod tests {
             "known_keys" => "#{}, \"plan.yaml\", ",
             "aggregate" => "[\"results/a\"], ",
             "save_table" => "\"knees\", [#{ a: 1 }], ",
+            "matching" => "[], ",
             _ => "",
         };
         format!("{function}({before}{map});\n")
