@@ -77,7 +77,7 @@ pub fn put(of: &mut RunRow, columns: Map<String, Value>, view: View) {
     of.row.insert("completion_tokens".into(), json!(mean("total_output_tokens")));
     // Percentiles that the folder has beside those of a view are by other definitions, and so are intervals.
     of.row.retain(|key, _| {
-        !aggregate::is_end_of_interval(key) && !(key.starts_with('p') && key.ends_with("_ms"))
+        !(aggregate::is_end_of_interval(key) || key.starts_with('p') && key.ends_with("_ms"))
     });
     for (key, value) in columns {
         if !key.ends_with("_count") {

@@ -99,10 +99,10 @@ impl Flight {
         let (kind, bytes) = match written {
             Written::Role => (EventKind::ROLE.with(EventKind::CHOICES), 0),
             Written::Token { bytes, finish } => {
-                let text = if bytes > 0 { EventKind::CONTENT } else { EventKind(0) };
+                let text = if bytes > 0 { EventKind::CONTENT } else { EventKind::BLANK };
                 let end = if finish.is_some() { EventKind::FINISH } else { EventKind(0) };
                 let kind = text.with(end);
-                let kind = if kind == EventKind(0) { EventKind::EMPTY } else { kind };
+                let kind = if kind == EventKind::BLANK { kind.with(EventKind::EMPTY) } else { kind };
                 (kind.with(EventKind::CHOICES), bytes)
             }
         };

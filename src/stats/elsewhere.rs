@@ -56,9 +56,9 @@ pub static ELSEWHERE: &[Definition] = &[
         tools: &[
             vllm(
                 "ttft",
-                "first event with output, or with empty text and no role - start (up to 2025 any event with \
+                "first event with output, or with empty text and no role - start (in versions 0.9 to 0.11 any event with \
                  `choices`, so the role event of a chat); a new TCP connection is inside it",
-                "第一个含输出或含空文本且无角色的事件 - 开始（2025 年及以前为任何含 `choices` 的事件，含聊天的角色事件）；新建 TCP 连接计入其中",
+                "第一个含输出或含空文本且无角色的事件 - 开始（0.9 至 0.11 版为任何含 `choices` 的事件，含聊天的角色事件）；新建 TCP 连接计入其中",
             ),
             guidellm(
                 "time_to_first_token_ms",

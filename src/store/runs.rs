@@ -166,8 +166,11 @@ fn zero_of(row: &Map<String, Value>) -> Option<(String, i64)> {
     Some((row.get("run_id")?.as_str()?.to_string(), row.get("zero_ms")?.as_i64()?))
 }
 
+/// When runs began, milliseconds since 1970, by their ids.
+pub(super) type Zeros = Vec<(String, i64)>;
+
 /// The rows that are in the file, and when their runs began.
-fn before(path: &Path) -> Result<(Vec<RecordBatch>, Vec<(String, i64)>)> {
+fn before(path: &Path) -> Result<(Vec<RecordBatch>, Zeros)> {
     if !path.exists() {
         return Ok(Default::default());
     }
@@ -184,7 +187,7 @@ fn before(path: &Path) -> Result<(Vec<RecordBatch>, Vec<(String, i64)>)> {
 }
 
 /// When the runs of these rows began, milliseconds since 1970, by their ids.
-pub(super) fn zeros(rows: &[Map<String, Value>]) -> Vec<(String, i64)> {
+pub(super) fn zeros(rows: &[Map<String, Value>]) -> Zeros {
     rows.iter().filter_map(zero_of).collect()
 }
 

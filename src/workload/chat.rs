@@ -1,7 +1,8 @@
 //! `Chat`: conversations of any length. A system prompt that groups share, questions of random words, a
 //! history that grows by each reply, and a user who thinks in between.
 
-use super::{AskedSize, Draw, Extra, Length, Prefix, TOKENS_MAX, Traffic, Turn};
+use super::draw::Draw;
+use super::{AskedSize, Extra, Length, Prefix, TOKENS_MAX, Traffic, Turn};
 use crate::error::Result;
 use crate::record::{Key, Prompt, Reply, Request, Verbatim};
 use crate::tokens::{MadeText, Tokens};

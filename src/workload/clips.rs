@@ -1,6 +1,7 @@
 //! `Clips`: files of sound from a folder, one a request.
 
-use super::{AskedSize, Draw, Extra};
+use super::draw::Draw;
+use super::{AskedSize, Extra};
 use crate::error::{Error, Result};
 use crate::record::{Clip, Prompt, Request};
 use std::path::Path;

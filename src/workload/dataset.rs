@@ -1,8 +1,9 @@
 //! `Dataset`: prompts that were read from a file before the run.
 
+use super::draw::Draw;
 use super::read::Skipped;
 use super::sonnet::words;
-use super::{AskedSize, Draw, Extra, Length};
+use super::{AskedSize, Extra, Length};
 use crate::random::Shuffle;
 use crate::record::{Prompt, Request, Verbatim};
 use crate::tokens::Tokens;

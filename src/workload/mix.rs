@@ -1,7 +1,8 @@
 //! A mix: each request comes from one of several workloads, by weight.
 
+use super::Workload;
+use super::draw::{Draw, part_key};
 use super::length::weighted;
-use super::{Draw, Workload, part_key};
 
 pub(super) fn check(parts: &[(f64, Workload)]) -> Result<(), String> {
     if parts.is_empty() {

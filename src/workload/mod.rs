@@ -4,6 +4,8 @@
 mod chat;
 mod clips;
 mod dataset;
+mod draw;
+mod fields;
 mod length;
 mod mix;
 mod models;
@@ -13,31 +15,20 @@ mod recorded;
 mod sonnet;
 
 use crate::error::Result;
-use crate::random::Stream;
 use crate::record::{Reply, Request};
 pub use chat::{Carry, Chat, Think};
 pub use clips::{Clips, clips};
 pub use dataset::{Ask, Dataset, PromptCounts, PromptRow, RowOrder, count};
+pub use draw::{AskedSize, Traffic};
+use draw::{Draw, part_key};
+pub use fields::{Extra, merged};
 pub use length::{Length, TOKENS_MAX};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
-use rand_chacha::ChaCha8Rng;
 pub use recorded::Recorded;
-use serde_json::{Map, Value};
 pub use sonnet::{PoemLine, Sonnet};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What makes the traffic of one run its own: same key and seq, same request.
-#[derive(Debug, Clone)]
-pub struct Traffic {
-    pub seed: u64,
-    /// The plan's `traffic`, which is the run's name unless it says another.
-    pub key: String,
-    /// A nonce, so that a server that was asked before does not answer from its prefix cache.
-    /// It changes the words, never the lengths.
-    pub salt: u64,
-}
 
 /// A workload.
 #[derive(Debug, Clone)]
@@ -56,9 +47,6 @@ pub enum Workload {
     #[cfg(test)]
     Talks(testing::Talks),
 }
-
-/// Body fields of a request.
-pub type Extra = Option<Arc<Map<String, Value>>>;
 
 /// One conversation: requests one after another.
 pub struct Session {
@@ -274,66 +262,6 @@ impl Session {
             Turns::Chat(talk) => talk.reads_replies(),
             #[cfg(test)]
             Turns::Talk(_) => true,
-        }
-    }
-}
-
-/// What a request asks: how much, not what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AskedSize {
-    /// Tokens of a made prompt; bytes of a recorded one.
-    pub input: u64,
-    /// Tokens to allow for the reply.
-    pub output: u32,
-}
-
-/// By what a workload draws: its class, so that it draws the same alone and in any mix. `rank`
-/// counts those of the same class before it in the mix, which must share neither numbers nor words.
-fn part_key(class: Option<&str>, rank: usize) -> String {
-    match (class, rank) {
-        (Some(""), 0) => String::new(),
-        (Some(class), 0) => format!("/{}:{class}", class.len()),
-        (Some(class), _) => format!("/{}:{class}#{rank}", class.len()),
-        (None, _) => format!("/*{rank}"),
-    }
-}
-
-/// Where one request draws its random numbers: one traffic, one part of a mix, one sequence number.
-struct Draw<'a> {
-    traffic: &'a Traffic,
-    /// The keys of the parts around it, outer ones first.
-    part: String,
-    seq: u64,
-}
-
-impl Draw<'_> {
-    /// Numbers that are the same in every invocation with the same seed.
-    fn rng(&self, purpose: &str) -> ChaCha8Rng {
-        self.stream(purpose).at(self.seq)
-    }
-
-    fn stream(&self, purpose: &str) -> Stream {
-        Stream::new(self.traffic.seed, &self.traffic.key, &[purpose, &self.part].concat())
-    }
-
-    /// A stream that the salt makes fresh.
-    fn salted(&self, purpose: &str) -> Stream {
-        self.stream(&format!("{purpose} {:x} ", self.traffic.salt))
-    }
-
-    fn at_part(&self, key: &str) -> Draw<'_> {
-        Draw { traffic: self.traffic, part: [&self.part, key].concat(), seq: self.seq }
-    }
-}
-
-/// Both sets of body fields; `over` wins.
-pub fn merged(under: &Extra, over: &Extra) -> Extra {
-    match (under, over) {
-        (None, only) | (only, None) => only.clone(),
-        (Some(under), Some(over)) => {
-            let mut both = (**under).clone();
-            both.extend(over.iter().map(|(key, value)| (key.clone(), value.clone())));
-            Some(Arc::new(both))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `Models`: a workload spread over several model names, such as LoRA adapters of one server.
 
-use super::{Draw, Session, Workload, merged};
+use super::draw::Draw;
+use super::{Session, Workload, merged};
 use rand::Rng;
 use serde_json::Map;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! `Prompts`: random words of given lengths, with or without a shared prefix.
 
-use super::{AskedSize, Draw, Extra, Length, TOKENS_MAX};
+use super::draw::Draw;
+use super::{AskedSize, Extra, Length, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::{MadeText, Tokens};
 use rand::Rng;

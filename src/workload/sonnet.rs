@@ -1,6 +1,7 @@
 //! `Sonnet`: prompts of whole lines of a text file, the first of them the same in each.
 
-use super::{Draw, Extra, TOKENS_MAX};
+use super::draw::Draw;
+use super::{Extra, TOKENS_MAX};
 use crate::record::{Prompt, Request};
 use crate::tokens::Tokens;
 use rand::Rng;

@@ -2,7 +2,7 @@
 
 use crate::lab::{Engine, Lab, files, manifest, readable_rows, rows, runs};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const CELLS: [&str; 4] = ["io8x4_mc2_np500", "io8x4_mc1_np3", "io16x8_mc2_np500", "io16x8_mc1_np3"];
 

@@ -250,7 +250,7 @@ pub fn runs(cells: &[Cell]) -> Option<usize> {
 /// comparisons.
 fn more(aim: &Aim, span: &Span, seconds: f64) -> Option<f64> {
     let times = aim.times_as_long(span)?;
-    (times > 1.0).then(|| seconds * (times - 1.0))
+    (times > 1.0).then_some(seconds * (times - 1.0))
 }
 
 #[cfg(test)]

@@ -189,10 +189,11 @@ mod tests {
         for (place, table, row) in all() {
             for at in 0..row.name.len() {
                 let slip = [&row.name[..at], &row.name[at + 1..]].concat();
-                // Two letters tell nothing, a slip may be another option, and these are as near to two.
+                // Two letters tell nothing, a slip may be another option or a word of the language, and these
+                // are as near to two.
                 let tells = slip.len() >= 3
                     && slip.starts_with(|c: char| c.is_alphabetic())
-                    && !["log_", "may", "man"].contains(&slip.as_str());
+                    && !["log_", "may", "man", "use"].contains(&slip.as_str());
                 let line = script(&place, table, row.name, &format!("{slip}: {}", row.example));
                 if tells && table.row(&slip).is_none() && !lines.contains(&line) {
                     lines.push(line);

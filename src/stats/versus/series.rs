@@ -41,6 +41,9 @@ pub struct Series {
     pub statistic: Statistic,
 }
 
+/// Parts and what they are parts of, one for each stretch of time.
+type Counted = Vec<(f64, f64)>;
+
 impl Series {
     /// The number over the runs that are `kept`, of all their requests together.
     pub fn value(&self, kept: &[bool]) -> Option<f64> {
@@ -129,12 +132,12 @@ impl Series {
         })
     }
 
-    fn parts(&self) -> Vec<(f64, f64)> {
+    fn parts(&self) -> Counted {
         self.blocks().flat_map(listed).collect()
     }
 
     /// The parts of both sides in the same stretches of time, run by run.
-    fn parts_beside(&self, other: &Series) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+    fn parts_beside(&self, other: &Series) -> (Counted, Counted) {
         let aligned = self.blocks().zip(other.blocks()).map(|(a, b)| a.aligned(b));
         let (a, b): (Vec<_>, Vec<_>) = aligned.map(|(a, b)| (listed(&a), listed(&b))).unzip();
         (a.concat(), b.concat())
