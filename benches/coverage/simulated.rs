@@ -103,6 +103,7 @@ impl Load {
         };
         Plan {
             name: "coverage".into(),
+            cell: "coverage".into(),
             traffic: "coverage".into(),
             target: Arc::new(Target::new(base, Api::Completions)),
             workload: Workload::Prompts(Prompts {
@@ -117,6 +118,7 @@ impl Load {
             cap: None,
             over_cap: OverCap::Wait,
             requests: None,
+            sessions: None,
             duration: Some(Duration::from_secs_f64(seconds)),
             max_errors: None,
             warmup: Warmup::Time(Duration::from_secs_f64(WARMUP * seconds)),
@@ -128,6 +130,7 @@ impl Load {
             share: Share::WHOLE,
             preparers: 1,
             tags: Default::default(),
+            definition: Default::default(),
         }
     }
 

@@ -121,15 +121,18 @@ pub fn marks(run: &Row, row: &Row) -> Value {
 
 /// Why there is nothing to aggregate. What a killed process began has a row by now.
 pub fn no_run(folder: &Path) -> Error {
-    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest());
-    let ended = manifest.is_ok_and(|manifest| manifest.contains_key("ended_ms"));
+    let none = || Error::usage(format!("{} holds no finished run", folder.display()));
+    killed_before_a_run(folder).unwrap_or_else(none)
+}
+
+/// Why a folder has no run whose process was killed before one began; `None`: it is no such folder.
+pub fn killed_before_a_run(folder: &Path) -> Option<Error> {
+    let manifest = crate::store::Folder::open(folder).and_then(|folder| folder.read_manifest()).ok()?;
+    let began = manifest.contains_key("experiment_id") && !manifest.contains_key("ended_ms");
     let place = folder.display();
-    match ended || crate::store::lock::is_live(folder) {
-        true => Error::usage(format!("{place} holds no finished run")),
-        false => {
-            Error::run(format!("nothing had finished in {place}: its process was killed before a run began"))
-        }
-    }
+    (began && !crate::store::lock::is_live(folder)).then(|| {
+        Error::run(format!("nothing had finished in {place}: its process was killed before a run began"))
+    })
 }
 
 /// How many runs the sweeps of a folder were to make; `None` when it has no sweep.

@@ -1,6 +1,6 @@
 //! `Wanted`: which results folders, and which of their runs.
 
-use super::aggregate::no_run;
+use super::aggregate::killed_before_a_run;
 use crate::error::{Error, Result, nearest};
 use crate::store::folder::{FoundFolder, short_model_name};
 use serde_json::{Map, Value};
@@ -61,8 +61,8 @@ impl Wanted {
                     }),
                 }
             }
-            None => match found.first() {
-                Some(newest) => no_run(&newest.path),
+            None => match found.first().and_then(|newest| killed_before_a_run(&newest.path)) {
+                Some(killed) => killed,
                 None => Error::usage(format!("there are no results in {}", parent.display()))
                     .hint("run `rampant single` or `rampant batch` first, or name their folder with --out"),
             },
