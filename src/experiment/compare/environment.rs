@@ -88,6 +88,7 @@ pub fn unlike(a: &[Environment], b: &[Environment]) -> Vec<Unlike> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::slice::from_ref;
 
     fn of(manifest: Value, row: Value) -> Environment {
         Environment::of(manifest.as_object().unwrap(), row.as_object().unwrap())
@@ -111,12 +112,12 @@ mod tests {
         assert_eq!((here.server.clone(), here.model.clone()), (some("vllm 0.9.1"), some("llama")));
         let other = Environment { server: some("vllm 0.9.2"), ..here.clone() };
         let unknown = of(json!({"imported": {"files": [{"tool": "guidellm"}]}}), json!({}));
-        assert_eq!(unlike(&[here.clone()], &[here.clone()]), []);
-        let told = unlike(&[here.clone()], &[other.clone()]);
+        assert_eq!(unlike(from_ref(&here), from_ref(&here)), []);
+        let told = unlike(from_ref(&here), from_ref(&other));
         assert_eq!((told.len(), told[0].what(Lang::English)), (1, "server"));
         assert_eq!(told[0].sides[1], ["vllm 0.9.2"]);
-        let told = unlike(&[here.clone(), other.clone()], &[other.clone()]);
+        let told = unlike(&[here.clone(), other.clone()], from_ref(&other));
         assert_eq!(told[0].sides[0], ["vllm 0.9.1", "vllm 0.9.2"], "the past was not all the same");
-        assert_eq!(unlike(&[here.clone()], &[unknown.clone()]).len(), 1, "only what both know");
+        assert_eq!(unlike(from_ref(&here), from_ref(&unknown)).len(), 1, "only what both know");
     }
 }
