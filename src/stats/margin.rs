@@ -46,10 +46,12 @@ impl MarginNotes {
 
     /// Why there are none, or not of all.
     pub fn text(&self, lang: Lang) -> Option<String> {
-        // What takes longest helps all of them.
-        let most = self.marks.iter().copied().max_by(|a, b| weight(*a).total_cmp(&weight(*b)))?;
-        let why = most.text(lang);
-        Some(match (self.shown, most, lang) {
+        // What takes least brings the first of them; the time that the last would take is a guess far
+        // beyond the run.
+        let weight = |mark: &Mark| weight(*mark);
+        let first = self.marks.iter().copied().min_by(|a, b| weight(a).total_cmp(&weight(b)))?;
+        let why = first.text(lang);
+        Some(match (self.shown, first, lang) {
             (_, Mark::NotSteady, _) => why,
             (true, _, Lang::English) => format!("? {why}"),
             (true, _, Lang::Chinese) => format!("? {why}"),
@@ -61,9 +63,9 @@ impl MarginNotes {
 
 fn weight(mark: Mark) -> f64 {
     match mark {
-        Mark::NotSteady => f64::INFINITY,
+        Mark::NotSteady => 0.0,
         Mark::FewBlocks { more_s } | Mark::FewValues { more_s } => more_s.unwrap_or(f64::MAX),
-        Mark::FewRepeats { .. } | Mark::NoneSeen => 0.0,
+        Mark::FewRepeats { .. } | Mark::NoneSeen => f64::INFINITY,
     }
 }
 
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_is_what_is_told() {
+    fn the_shortest_wait_is_what_is_told() {
         let short = |more_s| Estimate {
             value: Some(3.0),
             mark: Some(Mark::FewBlocks { more_s: Some(more_s) }),
@@ -100,9 +102,9 @@ mod tests {
         let mut notes = MarginNotes::default();
         assert_eq!(notes.text(Lang::English), None);
         assert_eq!(notes.cells(&[short(3.0), short(40.0)]), None);
-        assert_eq!(notes.text(Lang::English).unwrap(), "95 % intervals: cannot tell, needs about 40 s more");
+        assert_eq!(notes.text(Lang::English).unwrap(), "95 % intervals: cannot tell, needs about 3 s more");
         let cells = notes.cells(&[estimate(95.0, 100.0, 101.0), short(9.0)]);
         assert_eq!(cells.unwrap(), ["±5%", "?"]);
-        assert_eq!(notes.text(Lang::Chinese).unwrap(), "? 无法判断，约需再运行 40 s");
+        assert_eq!(notes.text(Lang::Chinese).unwrap(), "? 无法判断，约需再运行 3 s");
     }
 }

@@ -115,7 +115,8 @@ impl Condition {
             condition: self.text.clone(),
             holds,
             undecided: holds.is_none() && measured.is_some(),
-            interval: estimate.interval.map(|interval| between(interval, name)),
+            // Half an interval decides nothing, and would read as a whole one.
+            interval: estimate.interval.filter(|of| of.high.is_finite()).map(|of| between(of, name)),
             mark: estimate.mark.filter(|mark| !matches!(mark, Mark::NoneSeen)),
             other: (name.to_string() != self.value).then(|| name.to_string()),
             value: measured.map(|value| with_unit(value, name)),
@@ -146,8 +147,7 @@ impl Condition {
 
 /// `412 to 688 ms`, each with its unit.
 fn between(interval: Interval, name: Name) -> String {
-    let high = if interval.high.is_finite() { with_unit(interval.high, name) } else { "∞".into() };
-    format!("[{} .. {high}]", with_unit(interval.low, name))
+    format!("[{} .. {}]", with_unit(interval.low, name), with_unit(interval.high, name))
 }
 
 fn with_unit(value: f64, name: Name) -> String {

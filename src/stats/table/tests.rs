@@ -123,7 +123,7 @@ const ENGLISH: &str = r"io1024x4_poisson10
 └─────────────────┴───────┴────────┴───────┴───────┴─────────┴────────┴───────┘
 ~ too few values for this percentile (p90 needs 10, p99 needs 100)
 with failures: each failed request counts as longer than every success
-? too few values: cannot tell, needs about 9 h more";
+? too few values: cannot tell, needs about 99 s more";
 
 const CHINESE: &str = r"io1024x4_poisson10
 ┌──────────────────────┬────────────────────────────────────────────────────┐
@@ -176,7 +176,7 @@ const CHINESE: &str = r"io1024x4_poisson10
 └────────────────┴───────┴───────┴────────┴───────┴─────────┴────────┴──────┘
 ~ 样本不足以支持该百分位（P90 需要 10 个，P99 需要 100 个）
 计入失败请求：每个失败请求视为比所有成功请求更慢
-? 样本过少：无法判断，约需再运行 9 h";
+? 样本过少：无法判断，约需再运行 99 s";
 
 const SMALL: &str = r"┌────────────────────────┬─────────────────────────────────────────────────┐
 │ requests               │ 2 total, 2 succeeded, 0 failed                  │
@@ -200,7 +200,7 @@ const SMALL: &str = r"┌──────────────────�
 │ lateness     │ 0.000 │  0.000 │ 0.000 │ ~0.000 │ ~0.000 │ 0.000 │      2 │
 └──────────────┴───────┴────────┴───────┴────────┴────────┴───────┴────────┘
 ~ too few values for this percentile (p90 needs 10, p99 needs 100)
-95 % intervals: too few values: cannot tell, needs about 9 s more";
+95 % intervals: too few values: cannot tell, needs about 1 s more";
 
 const EMPTY: &str = r"┌──────────────┬───────────────────────────────────────────────┐
 │ 请求         │ 共 0，成功 0，失败 0                          │
