@@ -14,12 +14,15 @@ import argparse
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import replay_server
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = {"vllm": ["aiohttp", "numpy", "tqdm", "regex", "pyarrow"], "guidellm": ["guidellm"], "aiperf": ["aiperf"],
@@ -63,9 +66,13 @@ def vllm_source(work):
         subprocess.run([sys.executable, "-m", "pip", "download", "vllm", "--no-deps", "--no-binary", "vllm", "--no-clean",
                         "--no-build-isolation", "-d", scratch], env={**os.environ, "TMPDIR": str(scratch)},
                        capture_output=True, timeout=900, check=False)
+        # pip leaves the archive, or what was in it, as its version goes.
         for archive in glob.glob(f"{scratch}/**/vllm-*.tar.gz", recursive=True):
             subprocess.run(["tar", "-xzf", archive, "-C", work / "vllm-source", "--wildcards", "*/vllm/benchmarks/*"],
                            check=True)
+        for unpacked in glob.glob(f"{scratch}/*/vllm_*/vllm/benchmarks"):
+            shutil.copytree(unpacked, work / "vllm-source/vllm-unpacked/vllm/benchmarks", dirs_exist_ok=True)
+        shutil.rmtree(scratch)
         found = glob.glob(f"{work}/vllm-source/vllm-*/vllm/benchmarks")
     return str(Path(found[0]).parents[1]) if found else None
 
@@ -140,6 +147,28 @@ def held(tool, what, theirs, ours, judged=True):
     return off
 
 
+def beyond_the_server(theirs, ours, server_log, requests):
+    """Prints by how much each client's TTFT is more than the server's own time from its read to its write."""
+    lines = [json.loads(line) for line in server_log.read_text().splitlines()]
+    wrote = [line for line in lines if "wrote_ms" in line]
+    # Ours came first, then vLLM's, which asks in the order of the prompts; a look whether it is ready is before both.
+    sides = {"rampant": {line["plan"]: line["wrote_ms"] for line in wrote[:requests]},
+             "vllm": {line["plan"]: line["wrote_ms"] for line in wrote[-requests:]}}
+    more = {"rampant": [], "vllm": []}
+    for row in ours["requests"]:
+        k = replay_server.first_token(row["plan"], row["chat"])
+        more["rampant"].append(row["event_us"][k] / 1e3 - sides["rampant"][row["plan"]][k])
+    for number, ttft in enumerate(theirs["ttfts"]):
+        k = replay_server.first_token(number, True)
+        if number in sides["vllm"]:
+            more["vllm"].append(1e3 * ttft - sides["vllm"][number][k])
+    print("\nTTFT beyond the server's own time from its read of the request to its write of the first token, ms")
+    for tool, values in more.items():
+        values.sort()
+        print(f"{tool:>8}: mean {sum(values) / len(values):.3f}, p50 {values[len(values) // 2]:.3f}, "
+              f"max {values[-1]:.3f} of {len(values)} requests")
+
+
 def side_by_side(tool, python, source, folder, requests):
     """vLLM's client itself against the same server; its numbers."""
     server = Server(folder, False)
@@ -153,6 +182,7 @@ def side_by_side(tool, python, source, folder, requests):
     finally:
         server.stop()
     result = json.loads((folder / "vllm.json").read_text())
+    beyond_the_server(result, json.loads((folder / "log.json").read_text()), server.log, requests)
     return {key: value for key, value in result.items() if key.endswith("_ms") or key in
             ("completed", "failed", "total_input_tokens", "total_output_tokens", "request_throughput", "output_throughput")}
 

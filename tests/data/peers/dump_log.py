@@ -15,7 +15,7 @@ COLUMNS = ["request_id", "phase", "sent_ns", "end_ns", "event_us", "status", "in
 
 def log(folder, server_log, odd):
     with open(server_log, encoding="utf-8") as file:
-        asked = {line["id"]: line for line in map(json.loads, file)}
+        asked = {line["id"]: line for line in map(json.loads, file) if "id" in line}
     rows = dataset.dataset(Path(folder) / "requests").to_table(columns=COLUMNS).to_pylist()
     rows = [row for row in rows if row["phase"] == "measured" and row["request_id"] in asked]
     rows.sort(key=lambda row: row["sent_ns"])

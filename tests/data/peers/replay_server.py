@@ -2,6 +2,8 @@
 of its own at its own time, whoever asks.
 
     python replay_server.py PORT_FILE LOG_FILE
+
+Its log has a line for each request when it comes, and one with the times of its writes when the reply is done.
 """
 
 import asyncio
@@ -81,6 +83,12 @@ def plan(i, chat, odd):
     return 200, chunks, True
 
 
+def first_token(i, chat):
+    """Which chunk of a sound plan is its first with text."""
+    said = [b'" w' in chunk for _, chunk in plan(i, chat, False)[1]]
+    return said.index(True)
+
+
 class Server:
     def __init__(self, log, odd):
         self.log, self.odd = log, odd
@@ -123,10 +131,15 @@ class Server:
             return True
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
                      b"Transfer-Encoding: chunked\r\n\r\n")
+        wrote = []
         for at, chunk in chunks:
             # Absolute times: a late write moves no other.
             await asyncio.sleep(max(0.0, came + at - asyncio.get_running_loop().time()))
+            wrote.append(round(1e3 * (asyncio.get_running_loop().time() - came), 3))
             writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        if numbers:
+            # What the server itself took, from reading the request to each of its writes.
+            print(json.dumps({"plan": number, "wrote_ms": wrote}), file=self.log, flush=True)
         if not ends:
             return False
         writer.write(b"0\r\n\r\n")
