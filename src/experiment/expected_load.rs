@@ -14,11 +14,8 @@ pub fn intent(plan: &Plan) -> ExpectedLoad {
         // A user who thinks is nobody in flight.
         places: plan.arrivals.places().and(plan.places()).filter(|_| !plan.workload.converses()),
         places_from,
-        rate: match plan.arrivals {
-            Shape::Rate { per_second, .. } => Some(per_second),
-            _ => None,
-        },
-        level: matches!(plan.arrivals, Shape::Rate { .. } | Shape::Closed { .. } | Shape::InFlight { .. }),
+        rate: plan.arrivals.level(),
+        level: plan.arrivals.level().is_some() || plan.arrivals.places().is_some(),
         exact: plan.target.exact_length,
         streamed: plan.target.stream,
         shared_tokens: shared_tokens(&plan.workload),

@@ -85,12 +85,7 @@ pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
 
 /// Checks how fast a shape is at its fastest.
 pub fn rate(call: &str, shape: &Shape) -> Result<()> {
-    let peak = match shape {
-        Shape::Rate { per_second, .. } => *per_second,
-        Shape::Ramp { from, to, .. } | Shape::RampUp { from, to, .. } => from.max(*to),
-        Shape::Steps { steps, .. } => steps.iter().map(|(rate, _)| *rate).fold(0.0, f64::max),
-        Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => 0.0,
-    };
+    let peak = shape.peak();
     match peak > RATE_MAX {
         true => Err(Error::usage(format!(
             "{call}: at most {RATE_MAX} requests per second can be asked for, got {peak}"

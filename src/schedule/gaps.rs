@@ -1,4 +1,4 @@
-//! `Gaps`: the running sum of gaps with mean 1; gap `i` depends on (seed, traffic, i) alone.
+//! `Gaps`: the running sum of gaps with mean 1; gap `i` depends on (seed, traffic, stream, i) alone.
 
 use super::process::Process;
 use crate::random::Stream;
@@ -14,13 +14,13 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    pub(super) fn new(process: Process, seed: u64, traffic: &str) -> Self {
+    pub(super) fn new(process: Process, seed: u64, traffic: &str, stream: &str) -> Self {
         let gamma = match process {
             // Mean shape x scale = 1, variance shape x scale^2 = cv^2.
             Process::Gamma { cv } => Gamma::new(1.0 / (cv * cv), cv * cv).ok(),
             Process::Poisson | Process::Even => None,
         };
-        Gaps { stream: Stream::new(seed, traffic, "arrivals"), process, gamma, next: 0, sum: 0.0 }
+        Gaps { stream: Stream::new(seed, traffic, stream), process, gamma, next: 0, sum: 0.0 }
     }
 
     /// The sum of the gaps before the next arrival. Even arrivals begin at 0 and are whole
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn gaps(process: Process, count: usize) -> Vec<f64> {
-        let mut gaps = Gaps::new(process, 0, "gaps");
+        let mut gaps = Gaps::new(process, 0, "gaps", "arrivals");
         let sums: Vec<f64> = (0..count).map(|_| gaps.next_sum()).collect();
         std::iter::once(sums[0]).chain(sums.windows(2).map(|pair| pair[1] - pair[0])).collect()
     }

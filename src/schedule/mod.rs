@@ -8,25 +8,31 @@
 
 mod check;
 mod closed;
+mod combined;
 mod gaps;
 mod process;
 mod ramp;
 mod ramp_up;
 mod rate;
+mod sampled;
 mod share;
 mod steps;
 
 use crate::record::{Due, Slot};
 use check::nanos;
 use closed::Closed;
+use combined::{Chain, Sum};
 use gaps::Gaps;
 pub use process::Process;
 use ramp::Ramp;
 pub use ramp_up::Growth;
 use ramp_up::RampUp;
 use rate::Rate;
+use sampled::Sampled;
+pub use sampled::{pieces_in, start_of};
 pub use share::{Deal, Share};
 use std::fmt;
+use std::sync::Arc;
 use steps::Steps;
 
 /// A load shape. Rates are requests per second, times are seconds.
@@ -59,6 +65,16 @@ pub enum Shape {
         steps: Vec<(f64, f64)>,
         process: Process,
     },
+    /// The rates of a function, each for a tenth of a second, `over` seconds in all; then the schedule ends.
+    Sampled {
+        rates: Arc<[f64]>,
+        over: f64,
+        process: Process,
+    },
+    /// Open shapes at the same time: [`Shape::plus`].
+    Sum(Vec<Shape>),
+    /// Open shapes one after the other: [`Shape::then`].
+    Chain(Vec<Shape>),
     /// `places` users, each waits for its reply; they start spread evenly over `over` seconds,
     /// the first `from` of them at once.
     Closed {
@@ -87,6 +103,8 @@ enum Source {
     AtOnce,
     Open(Gaps, Curve),
     Closed(Closed),
+    Sum(Sum),
+    Chain(Chain),
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +113,7 @@ enum Curve {
     Ramp(Ramp),
     RampUp(RampUp),
     Steps(Steps),
+    Sampled(Sampled),
 }
 
 impl fmt::Display for Shape {
@@ -114,6 +133,12 @@ impl fmt::Display for Shape {
                     steps.iter().map(|(rate, time)| format!("{rate} per second for {time} s")).collect();
                 write!(f, "{process}, {}", steps.join(", then "))
             }
+            Shape::Sampled { rates, over, process } => {
+                write!(f, "{process}, ")?;
+                sampled::describe(rates, *over, f)
+            }
+            Shape::Sum(parts) => list(f, parts, " and "),
+            Shape::Chain(parts) => list(f, parts, ", then "),
             Shape::Closed { places, over, .. } if *over == 0.0 => write!(f, "closed, {places} users"),
             Shape::InFlight { places } => write!(f, "closed, {places} requests"),
             Shape::Closed { places, from, over } => {
@@ -121,6 +146,14 @@ impl fmt::Display for Shape {
             }
         }
     }
+}
+
+/// Several shapes, each in brackets.
+fn list(f: &mut fmt::Formatter<'_>, parts: &[Shape], between: &str) -> fmt::Result {
+    parts.iter().enumerate().try_for_each(|(index, part)| {
+        let between = if index == 0 { "" } else { between };
+        write!(f, "{between}({part})")
+    })
 }
 
 impl Shape {
@@ -144,6 +177,11 @@ impl Shape {
                 steps::check(steps)?;
                 process.check()
             }
+            Shape::Sampled { rates, over, process } => {
+                sampled::check(rates, *over)?;
+                process.check()
+            }
+            Shape::Sum(parts) | Shape::Chain(parts) => parts.iter().try_for_each(Shape::check),
             Shape::Closed { places, from, over } => {
                 Closed { places: *places, from: *from, over: *over }.check()
             }
@@ -167,11 +205,15 @@ impl Shape {
         }
     }
 
-    /// Seconds after which the shape ends by itself (ramp, steps).
+    /// Seconds after which the shape ends by itself (ramp, steps, schedule).
     pub fn length(&self) -> Option<f64> {
         match self {
-            Shape::Ramp { over, .. } => Some(*over),
+            Shape::Ramp { over, .. } | Shape::Sampled { over, .. } => Some(*over),
             Shape::Steps { steps, .. } => Some(steps.iter().map(|(_, seconds)| seconds).sum()),
+            Shape::Sum(parts) => {
+                parts.iter().map(Shape::length).try_fold(0.0, |longest: f64, part| Some(longest.max(part?)))
+            }
+            Shape::Chain(parts) => parts.iter().map(Shape::length).sum(),
             Shape::AtOnce
             | Shape::Rate { .. }
             | Shape::RampUp { .. }
@@ -180,10 +222,104 @@ impl Shape {
         }
     }
 
+    /// Its highest rate, per second; 0 where it has none.
+    pub fn peak(&self) -> f64 {
+        match self {
+            Shape::Rate { per_second, .. } => *per_second,
+            Shape::Ramp { from, to, .. } | Shape::RampUp { from, to, .. } => from.max(*to),
+            Shape::Steps { steps, .. } => steps.iter().map(|(rate, _)| *rate).fold(0.0, f64::max),
+            Shape::Sampled { rates, .. } => rates.iter().copied().fold(0.0, f64::max),
+            Shape::Sum(parts) => parts.iter().map(Shape::peak).sum(),
+            Shape::Chain(parts) => parts.iter().map(Shape::peak).fold(0.0, f64::max),
+            Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => 0.0,
+        }
+    }
+
+    /// Its rate, where that is the same all the time.
+    pub fn level(&self) -> Option<f64> {
+        match self {
+            Shape::Rate { per_second, .. } => Some(*per_second),
+            Shape::Sum(parts) => parts.iter().map(Shape::level).sum(),
+            _ => None,
+        }
+    }
+
+    /// Both at the same time: each keeps a process of arrivals of its own, and the first has the arrivals
+    /// that it has alone. Fails where one of them is no open shape.
+    pub fn plus(self, other: Shape) -> Result<Shape, String> {
+        self.is_combined()?;
+        other.is_combined()?;
+        let parts = |shape| match shape {
+            Shape::Sum(parts) => parts,
+            shape => vec![shape],
+        };
+        Ok(Shape::Sum([parts(self), parts(other)].concat()))
+    }
+
+    /// `other` begins when this one has had its time. Fails where this one never ends, or where one of
+    /// them is no open shape.
+    pub fn then(self, other: Shape) -> Result<Shape, String> {
+        self.is_combined()?;
+        other.is_combined()?;
+        if self.length().is_none() {
+            return Err(format!(
+                "{self}: it never ends, so that nothing comes after it; steps([[rate, time]]) and ramp(from, to, \
+                 time) end"
+            ));
+        }
+        let parts = |shape| match shape {
+            Shape::Chain(parts) => parts,
+            shape => vec![shape],
+        };
+        Ok(Shape::Chain([parts(self), parts(other)].concat()))
+    }
+
+    /// Whether it can be a part of a sum or a chain.
+    fn is_combined(&self) -> Result<(), String> {
+        let why = match self {
+            Shape::AtOnce => "it has no end and no rate, and cannot be put together with other shapes",
+            Shape::Closed { .. } | Shape::InFlight { .. } => {
+                "users that wait for their replies cannot be put together with other shapes"
+            }
+            _ => return Ok(()),
+        };
+        Err(format!("{self}: {why}"))
+    }
+
+    /// The same rates with another process of arrivals. `None`: it has no rates.
+    pub fn with_process(self, process: Process) -> Option<Shape> {
+        let all = |parts: Vec<Shape>| {
+            parts.into_iter().map(|part| part.with_process(process)).collect::<Option<Vec<_>>>()
+        };
+        Some(match self {
+            Shape::Rate { per_second, .. } => Shape::Rate { per_second, process },
+            Shape::Ramp { from, to, over, .. } => Shape::Ramp { from, to, over, process },
+            Shape::RampUp { from, to, requests, growth, .. } => {
+                Shape::RampUp { from, to, requests, growth, process }
+            }
+            Shape::Steps { steps, .. } => Shape::Steps { steps, process },
+            Shape::Sampled { rates, over, .. } => Shape::Sampled { rates, over, process },
+            Shape::Sum(parts) => Shape::Sum(all(parts)?),
+            Shape::Chain(parts) => Shape::Chain(all(parts)?),
+            Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => return None,
+        })
+    }
+
     /// The whole schedule of this shape in one traffic.
     pub fn schedule(&self, seed: u64, traffic: &str) -> Schedule {
-        let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, traffic), curve);
-        let source = match self {
+        let source = self.source(seed, traffic, "arrivals");
+        Schedule { seq: 0, source, deal: Deal::new(Share::WHOLE, None) }
+    }
+
+    /// `stream`: what its gaps are drawn from.
+    fn source(&self, seed: u64, traffic: &str, stream: &str) -> Source {
+        let open = |process: &Process, curve| Source::Open(Gaps::new(*process, seed, traffic, stream), curve);
+        // The first part draws what it would draw alone.
+        let part = |(index, part): (usize, &Shape)| match index {
+            0 => part.source(seed, traffic, stream),
+            _ => part.source(seed, traffic, &format!("{stream}+{index}")),
+        };
+        match self {
             Shape::AtOnce => Source::AtOnce,
             Shape::Rate { per_second, process } => {
                 open(process, Curve::Rate(Rate { per_second: *per_second }))
@@ -196,14 +332,21 @@ impl Shape {
                 open(process, Curve::RampUp(ramp))
             }
             Shape::Steps { steps, process } => open(process, Curve::Steps(Steps::new(steps))),
+            Shape::Sampled { rates, over, process } => {
+                open(process, Curve::Sampled(Sampled::new(rates, *over)))
+            }
+            Shape::Sum(parts) => Source::Sum(Sum::new(parts.iter().enumerate().map(part).collect())),
+            Shape::Chain(parts) => {
+                let part = |(index, shape): (usize, &Shape)| (part((index, shape)), shape.length());
+                Source::Chain(Chain::new(parts.iter().enumerate().map(part).collect()))
+            }
             Shape::Closed { places, from, over } => {
                 Source::Closed(Closed { places: *places, from: *from, over: *over })
             }
             Shape::InFlight { places } => {
                 Source::Closed(Closed { places: *places, from: *places, over: 0.0 })
             }
-        };
-        Schedule { seq: 0, source, deal: Deal::new(Share::WHOLE, None) }
+        }
     }
 }
 
@@ -215,14 +358,22 @@ impl Schedule {
 
     /// The next slot, whosever it is.
     fn advance(&mut self) -> Option<Slot> {
-        let due = match &mut self.source {
-            Source::AtOnce => Due::At(0),
-            Source::Open(gaps, curve) => Due::At(nanos(curve.time_of(gaps.next_sum())?)),
-            Source::Closed(closed) => closed.due(self.seq),
-        };
-        let slot = Slot { seq: self.seq, due };
+        let slot = Slot { seq: self.seq, due: self.source.next(self.seq)? };
         self.seq += 1;
         Some(slot)
+    }
+}
+
+impl Source {
+    /// When its next slot is due, the `seq`-th of all.
+    fn next(&mut self, seq: u64) -> Option<Due> {
+        Some(match self {
+            Source::AtOnce => Due::At(0),
+            Source::Open(gaps, curve) => Due::At(nanos(curve.time_of(gaps.next_sum())?)),
+            Source::Closed(closed) => closed.due(seq),
+            Source::Sum(sum) => Due::At(sum.next()?),
+            Source::Chain(chain) => Due::At(chain.next()?),
+        })
     }
 }
 
@@ -234,6 +385,7 @@ impl Curve {
             Curve::Ramp(ramp) => ramp.time_of(sum),
             Curve::RampUp(ramp) => Some(ramp.time_of(sum)),
             Curve::Steps(steps) => steps.time_of(sum),
+            Curve::Sampled(sampled) => sampled.time_of(sum),
         }
     }
 }
@@ -257,6 +409,20 @@ impl Iterator for Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seconds.
+    pub(super) fn at(due: Due) -> f64 {
+        match due {
+            Due::At(time) => time as f64 / 1e9,
+            Due::Free { .. } => panic!("an open shape has times"),
+        }
+    }
+
+    /// All of a shape that ends, in seconds.
+    pub(super) fn times(shape: &Shape) -> Vec<f64> {
+        assert_eq!(shape.check(), Ok(()));
+        shape.schedule(0, "times").map(|slot| at(slot.due)).collect()
+    }
 
     #[test]
     fn at_once_is_everything_at_zero() {

@@ -96,6 +96,13 @@ mod tests {
                 Shape::RampUp { from: 5.0, to: 60.0, requests: 90, growth, process },
                 Shape::Steps { steps, process },
             ];
+            let sampled = Shape::Sampled { rates: (0..40).map(f64::from).collect(), over: 4.0, process };
+            let combined = [
+                sampled.clone().plus(open[0].clone()).expect("open"),
+                sampled.clone().then(open[3].clone()).expect("it ends"),
+                sampled,
+            ];
+            shapes.extend(combined.map(|shape| (shape, vec![None, Some(1), Some(5)])));
             shapes.extend(open.map(|shape| (shape, vec![None, Some(1), Some(5), Some(64)])));
         }
         for (places, from, over) in [(1, 1, 0.0), (4, 4, 0.0), (7, 2, 5.0), (64, 64, 0.0)] {

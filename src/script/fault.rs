@@ -255,6 +255,13 @@ fn unknown_function(call: &str, vocabulary: &Vocabulary) -> String {
         let accepted = vocabulary.accepted(name);
         return format!("`{name}` does not take ({}); it is called as {accepted}", given.join(", "));
     }
+    if name.starts_with("anon$") {
+        let all = match given.len() {
+            1 => "1 argument".to_string(),
+            n => format!("{n} arguments"),
+        };
+        return format!("a function that is called with {all} takes another number of them");
+    }
     let operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     match given.as_slice() {
         [left, right] if operator => format!("`{name}` does not work between {} and {}", a(left), a(right)),

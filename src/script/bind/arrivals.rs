@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::plugin::*;
-use rhai::{Array, Dynamic, Engine, ImmutableString, Map};
+use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext};
 
 use crate::error::Error;
-use crate::schedule::{Growth, Process, Shape};
-use crate::script::fault::{Fallible, raise};
+use crate::schedule::{Growth, Process, Shape, pieces_in, start_of};
+use crate::script::fault::{Fallible, raise, shown};
+use crate::script::function::bind;
 use crate::script::options::arrivals::VLLM_ARRIVALS;
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::state::State;
@@ -38,19 +39,40 @@ fn places(call: &str, argument: &str, value: &Dynamic) -> Fallible<usize> {
 
 /// The same shape with another process of arrivals.
 fn with_process(call: &str, shape: Shape, process: Process) -> Fallible<Shape> {
-    let shape = match shape {
-        Shape::Rate { per_second, .. } => Shape::Rate { per_second, process },
-        Shape::Ramp { from, to, over, .. } => Shape::Ramp { from, to, over, process },
-        Shape::RampUp { from, to, requests, growth, .. } => {
-            Shape::RampUp { from, to, requests, growth, process }
-        }
-        Shape::Steps { steps, .. } => Shape::Steps { steps, process },
-        Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => {
-            let told = format!("{call}: users that wait for their replies have no process of arrivals");
-            return Err(raise(Error::usage(told)));
-        }
+    let Some(shape) = shape.with_process(process) else {
+        let told = format!("{call}: users that wait for their replies have no process of arrivals");
+        return Err(raise(Error::usage(told)));
     };
     checked(call, shape)
+}
+
+/// Seconds that a sampled schedule may last: a day has 864,000 rates.
+const SCHEDULE_MAX: f64 = 86_400.0;
+
+/// The rates that a function gives, each for a tenth of a second.
+fn sampled(context: &NativeCallContext, over: f64, function: &FnPtr) -> Fallible<Shape> {
+    if over > SCHEDULE_MAX {
+        let told = format!("schedule: the time must be at most a day, got {over} s");
+        return Err(raise(Error::usage(told).hint("a.then(b) has one schedule after the other")));
+    }
+    let function = bind(context, function);
+    let state = State::of(context);
+    let mut rates = Vec::new();
+    for index in 0..pieces_in(over) {
+        state.go_on()?;
+        let t = start_of(index);
+        let rate = function.call(context.engine(), [t.into()])?;
+        rates.push(number(&rate).ok_or_else(|| {
+            let got = if rate.is_unit() { "()".to_string() } else { shown(&rate) };
+            raise(Error::usage(format!("schedule: the rate at t = {t} s must be a number, got {got}")))
+        })?);
+    }
+    checked("schedule", Shape::Sampled { rates: rates.into(), over, process: Process::Poisson })
+}
+
+/// Two shapes together, unless they cannot be.
+fn combined(call: &str, both: Result<Shape, String>) -> Fallible<Shape> {
+    both.map_err(|told| raise(Error::usage(format!("{call}: {told}"))))
 }
 
 /// vLLM's burstiness as a process: gaps of a gamma distribution with this shape.
@@ -153,6 +175,26 @@ mod functions {
         checked("steps", Shape::Steps { steps, process: Process::Poisson })
     }
 
+    /// Poisson arrivals at the rate that the function gives for each time: `schedule("60s", |t| 5 + t / 10)`.
+    /// It is called ahead, with t = 0.0, 0.1, 0.2 ... seconds, and what it gives holds for a tenth of a second.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn schedule(context: NativeCallContext, over: Dynamic, rate: FnPtr) -> Fallible<Shape> {
+        let over = seconds("schedule", "the time", &over)?;
+        sampled(&context, over, &rate)
+    }
+
+    /// Both at the same time: each has arrivals of its own, and the first those that it has alone.
+    #[rhai_fn(name = "+", return_raw)]
+    pub fn plus(one: Shape, other: Shape) -> Fallible<Shape> {
+        combined("+", one.plus(other))
+    }
+
+    /// `other` begins when the first shape has had its time: `ramp(1, 20, "60s").then(poisson(20))`.
+    #[rhai_fn(return_raw)]
+    pub fn then(shape: Shape, other: Shape) -> Fallible<Shape> {
+        combined("then", shape.then(other))
+    }
+
     /// Arrivals by the options of vLLM's benchmark.
     #[rhai_fn(return_raw)]
     pub fn vllm_arrivals(options: Map) -> Fallible<Shape> {
@@ -205,5 +247,75 @@ mod functions {
     #[rhai_fn(name = "to_string", name = "to_debug", pure)]
     pub fn to_string(shape: &mut Shape) -> ImmutableString {
         shape.to_string().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::testing::{error, printed};
+
+    #[test]
+    fn a_schedule_is_sampled_ahead_every_tenth_of_a_second() {
+        let script = "let peak = 8.0;\n\
+            let s = schedule(\"2s\", |t| if t < 1.0 { 2 } else { peak });\nprint(s);\nprint(s.even());\n\
+            print(schedule(1, |t| t).bursty(2));";
+        let told = printed(script);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(lines[0].starts_with("poisson, 20 rates from 2 to 8 per second over 2 s, "), "{told}");
+        assert!(lines[1].starts_with("even, 20 rates from 2 to 8 per second over 2 s, "), "{told}");
+        assert!(
+            lines[2].starts_with("gamma with cv 2, 10 rates from 0 to 0.9 per second over 1 s, "),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_rate_that_is_none_is_named_with_its_time() {
+        for (function, told) in [
+            ("|t| 3 - t * 10", "schedule: the rate at t = 0.4 s must not be negative, got -1"),
+            (
+                "|t| if t >= 0.5 { 0.0 / 0.0 } else { 1 }",
+                "schedule: the rate at t = 0.5 s must be a number, got NaN",
+            ),
+            (
+                "|t| if t >= 0.7 { 1.0 / 0.0 } else { 1 }",
+                "schedule: the rate at t = 0.7 s must be finite, got inf",
+            ),
+            ("|t| \"fast\"", "schedule: the rate at t = 0 s must be a number, got \"fast\""),
+            ("|t| { }", "schedule: the rate at t = 0 s must be a number, got ()"),
+            ("|t| 0", "schedule: a schedule with no rate above 0 sends nothing"),
+        ] {
+            let script = format!("let a = 1;\nschedule(\"1s\", {function});");
+            let got = error(&script);
+            assert!(got.starts_with(told), "{got}");
+            assert!(got.contains("test.rhai:2:"), "{got}");
+        }
+        assert!(error("schedule(0, |t| 1);").starts_with("schedule: the time"));
+        assert!(error("schedule(\"25h\", |t| 1);").starts_with("schedule: the time must be at most a day"));
+        let got = error("schedule(\"1s\", |t, u| 3);");
+        assert!(
+            got.starts_with("a function that is called with 1 argument takes another number of them"),
+            "{got}"
+        );
+        // An error inside of the function stands at its own line.
+        let got = error("schedule(\"1s\", |t| {\n  let x = [1];\n  x[4]\n});");
+        assert!(got.contains("test.rhai:3:"), "{got}");
+    }
+
+    #[test]
+    fn shapes_are_put_together_in_words_that_can_be_read() {
+        assert_eq!(
+            printed("print(poisson(5) + steps([[0, 2], [50, 1]]).even());"),
+            "(poisson, 5 per second) and (even, 0 per second for 2 s, then 50 per second for 1 s)\n"
+        );
+        assert_eq!(
+            printed("print(ramp(1, 9, \"4s\").then(constant(9)));"),
+            "(poisson, from 1 to 9 per second over 4 s), then (even, 9 per second)\n"
+        );
+        assert!(
+            error("poisson(5).then(poisson(6));").starts_with("then: poisson, 5 per second: it never ends")
+        );
+        assert!(error("poisson(5) + closed(3);").starts_with("+: closed, 3 users: users that wait"));
+        assert!(error("poisson(5) + 3;").starts_with("`+` does not work between"));
     }
 }
