@@ -323,7 +323,7 @@ impl PanelPlan {
     /// Everything that depends on the width alone: heading, legend, marks, horizontal ticks.
     fn fill_width(&mut self, panel: &Panel, plot_width: f64, around: Margins) {
         let cell_width = around.left + plot_width + around.right;
-        self.heading = heading(&panel.title, cell_width);
+        self.heading = text::wrap(&panel.title, HEADING, cell_width, 2);
         self.legend = legend(panel, cell_width);
         let mut wanted = Vec::new();
         for series in &panel.series {
@@ -365,16 +365,6 @@ impl PanelPlan {
 fn is_table(panel: &Panel) -> bool {
     panel.ramp != ColourRamp::Amount
         && panel.series.iter().any(|series| matches!(series.style, Style::Cells(_)))
-}
-
-/// In one line, or with a title in two languages each in its own, or in any two lines.
-fn heading(title: &str, width: f64) -> Vec<String> {
-    if text::width(title, HEADING) > width
-        && let Some((one, other)) = title.split_once(" · ")
-    {
-        return [one, other].map(|line| text::cut(line, HEADING, width)).into();
-    }
-    text::wrap(title, HEADING, width, 2)
 }
 
 /// Names of the series in lines of at most `width`; what does not fit in the allowed lines

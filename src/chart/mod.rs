@@ -29,3 +29,5 @@ pub use ticks::TickFormat;
 
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod gallery;

@@ -58,8 +58,8 @@ pub fn distributions(name: &str, latencies: &Latencies, lang: Lang) -> Figure {
             2,
         ),
     ];
-    let mut figure =
-        Figure::new(titled(name, "TTFT and ITL distributions · 首令牌时间与令牌间延迟分布"), 2, panels);
+    let own = lang.pick("TTFT and ITL distributions", "首令牌时间与令牌间延迟分布");
+    let mut figure = Figure::new(titled(name, own), 2, panels);
     figure.subtitle = subtitle;
     figure.height = 560;
     figure
@@ -153,7 +153,7 @@ pub fn over_time(
     let rates = token_rates(tokens, end);
     let warmup_ends = warmup_mark(&occupancy.turnout, start, lang);
     let mut figure = Figure::new(
-        titled(name, "Throughput and load over time · 吞吐量与负载随时间变化"),
+        titled(name, lang.pick("Throughput and load over time", "吞吐量与负载随时间变化")),
         1,
         vec![
             Panel {
@@ -331,7 +331,8 @@ pub fn timeline(name: &str, lines: &Lines, lang: Lang) -> Figure {
             .collect(),
         ..Panel::default()
     };
-    let mut figure = Figure::new(titled(name, "Timeline of requests · 请求时间线"), 1, vec![panel]);
+    let own = lang.pick("Timeline of requests", "请求时间线");
+    let mut figure = Figure::new(titled(name, own), 1, vec![panel]);
     figure.subtitle = timeline_subtitle(lines, &shown, lang);
     figure
 }
@@ -445,7 +446,7 @@ mod tests {
     }
 
     fn request(seq: u64, outcome: Outcome) -> Record {
-        Record { outcome, ..crate::chart::checks::record(seq, seq as f64, seq as f64, 1.0, &[1.0; 5]) }
+        Record { outcome, ..crate::chart::gallery::record(seq, seq as f64, seq as f64, 1.0, &[1.0; 5]) }
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub fn over_time(
         last.x.label = say(lang, "time (s)", "时间 (秒)");
     }
     let rows = panels.len() as u32;
-    let mut figure =
-        Figure::new(titled(name, "Server and client over time · 服务端与客户端随时间变化"), 1, panels);
+    let own = lang.pick("Server and client over time", "服务端与客户端随时间变化");
+    let mut figure = Figure::new(titled(name, own), 1, panels);
     figure.height = 120 + 240 * rows;
     figure.subtitle = subtitle(points, &counts(&occupancy.turnout, lang), bin_width(end), lang);
     Some(figure)
