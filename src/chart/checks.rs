@@ -41,17 +41,18 @@ fn no_text_leaves_the_picture_and_no_two_overlap() {
 }
 
 #[test]
-fn pictures_over_configurations_are_slides_whatever_there_is() {
-    for (name, figure) in compare_figures() {
+fn our_own_pictures_are_slides_whatever_there_is() {
+    for (name, figure) in [compare_figures(), run_figures(), forests()].concat() {
         let canvas = draw::figure(&figure);
-        assert_eq!((canvas.width, canvas.height), (1280.0, 720.0), "{name}");
+        assert_eq!(canvas.width * 9.0, canvas.height * 16.0, "{name}");
+        assert!((960.0..=1280.0).contains(&canvas.width), "{name}: {}", canvas.width);
     }
 }
 
 /// What a Chinese picture may hold in Latin letters: terms of the field, verdicts as every table has them, and
 /// the names of what the gallery measures.
 const LATIN: &str = "TTFT ITL TPOT GPU metrics all_failed client_bound cache_contaminated \
-                     DeepSeek Llama Qwen Instruct";
+                     DeepSeek Llama Qwen Instruct ttft tpot itl e2el mean output_tokens rate";
 
 #[test]
 fn a_picture_speaks_one_language() {

@@ -17,10 +17,33 @@ pub(super) fn figure(figure: &Figure) -> Canvas {
     let mut canvas = Canvas::new(layout.width, layout.height);
     canvas.theme = figure.theme;
     header(&mut canvas, figure, &layout);
-    for (panel, plan) in figure.panels.iter().chain(&figure.below).zip(&layout.panels) {
-        draw_panel(&mut canvas, panel, plan);
+    // Maps beside each other all have their numbers, or none has.
+    let maps = figure.panels.iter().zip(&layout.panels);
+    let size = maps.map(|(panel, plan)| cell_size(panel, plan)).fold(CELL, f64::min);
+    for (panel, plan) in figure.panels.iter().zip(&layout.panels) {
+        draw_panel(&mut canvas, panel, plan, size);
+    }
+    if let (Some(panel), Some(plan)) = (&figure.below, layout.panels.last()) {
+        draw_panel(&mut canvas, panel, plan, cell_size(panel, plan));
     }
     canvas
+}
+
+/// Size of the texts in cells at most; the least that can be read.
+const CELL: f64 = 13.0;
+const CELL_LEAST: f64 = 8.5;
+
+/// At what size the texts of all cells of a panel fit: one for all, so that size says nothing.
+fn cell_size(panel: &Panel, plan: &PanelPlan) -> f64 {
+    let frame = Frame { plot: plan.plot, x: &plan.x, y: &plan.y };
+    let wide = (frame.px(1.0) - frame.px(0.0)).abs() - 8.0;
+    let high = (frame.py(1.0) - frame.py(0.0)).abs() - 2.0;
+    let cells = panel.series.iter().filter_map(|series| match &series.style {
+        Style::Cells(values) => Some(values),
+        _ => None,
+    });
+    let widest = cells.flatten().map(|(_, label)| text::width(label, 1.0)).fold(0.0, f64::max);
+    if widest > 0.0 { (wide / widest).min(high).min(CELL) } else { CELL }
 }
 
 fn header(canvas: &mut Canvas, figure: &Figure, layout: &Layout) {
@@ -61,7 +84,7 @@ fn legend(canvas: &mut Canvas, panel: &Panel, lines: &[Vec<Entry>], (left, mut y
     y
 }
 
-fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
+fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan, cell_size: f64) {
     head(canvas, panel, plan);
     if let Some(note) = &panel.note {
         empty(canvas, plan, note);
@@ -87,7 +110,9 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, plan: &PanelPlan) {
     for (i, one) in panel.series.iter().enumerate() {
         match &one.style {
             Style::Bars => bar_values(canvas, panel, i, one, &frame),
-            Style::Cells(values) => cell_texts(canvas, panel, one, values, &frame),
+            Style::Cells(values) if cell_size >= CELL_LEAST => {
+                cell_texts(canvas, panel, (one, values), &frame, cell_size);
+            }
             _ => {}
         }
     }
@@ -251,19 +276,11 @@ fn bar_values(canvas: &mut Canvas, panel: &Panel, i: usize, series: &Series, fra
 fn cell_texts(
     canvas: &mut Canvas,
     panel: &Panel,
-    series: &Series,
-    values: &[(f64, String)],
+    (series, values): (&Series, &[(f64, String)]),
     frame: &Frame<'_>,
+    size: f64,
 ) {
     let colors = canvas.palette();
-    let wide = (frame.px(1.0) - frame.px(0.0)).abs() - 8.0;
-    let high = (frame.py(1.0) - frame.py(0.0)).abs() - 2.0;
-    let widest = values.iter().map(|(_, label)| text::width(label, 1.0)).fold(0.0, f64::max);
-    // One size for all cells, so that size says nothing.
-    let size = (wide / widest).min(high).min(13.0);
-    if size < 8.5 {
-        return;
-    }
     for (point, (share, label)) in series.points.iter().zip(values) {
         let color = match panel.ramp {
             ColourRamp::Table => colors.ink,

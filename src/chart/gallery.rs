@@ -1,7 +1,7 @@
 //! Figures that the checks look at: ordinary and awkward ones of every kind.
 
 use super::compare::{self, ComparedRow, Comparison, Look};
-use super::forest::{self, Forest, ForestRow};
+use super::forest::{self, Forest, ForestGroup, ForestRow};
 use super::generic::{self, Chart};
 use super::palette::Theme;
 use super::{Figure, TickFormat, run, server};
@@ -290,22 +290,32 @@ fn told() -> Vec<Point> {
     (0..60).filter(|at| !(30..33).contains(at)).flat_map(second).collect()
 }
 
-/// By how much a result differs from another.
+/// By how much a result differs from another, of a cell and of several.
 pub(super) fn forests() -> Vec<(String, Figure)> {
     let words = [Word::Worse, Word::Better, Word::Same, Word::Unclear];
-    let named = |i: usize| format!("io1024x1024_mc{}, e2el.p99", 1 << i);
-    let row = |(i, word): (usize, Word)| {
-        let value = [0.31, -0.12, 0.004, 0.05][i % 4] * (1 + i / 4) as f64;
-        ForestRow { label: named(i), value, low: value - 0.03, high: value + 0.02, word }
+    let named =
+        ["ttft.mean", "ttft.p50", "ttft.p99", "tpot.mean", "itl.p99", "e2el.p99", "output_tokens.rate"];
+    let row = |(i, label): (usize, &str)| {
+        let (value, word) = ([0.31, -0.12, 0.004, 0.05][i % 4] * (1 + i / 4) as f64, words[i % 4]);
+        ForestRow { label: label.into(), value, low: value - 0.03, high: value + 0.02, word }
     };
-    let of = |rows: usize| Forest {
-        title: "DeepSeek-R1_20261130_065501".into(),
-        rows: words.into_iter().cycle().take(rows).enumerate().map(row).collect(),
+    let group = |i: usize, rows: usize| ForestGroup {
+        name: if i == 0 { String::new() } else { format!("io1024x1024_mc{}_np1280", 1 << i) },
+        rows: named.into_iter().enumerate().take(rows).map(row).collect(),
+    };
+    let of = |(groups, rows): (usize, usize)| Forest {
+        title: "B: DeepSeek-R1_20261130_065501".into(),
+        groups: (0..groups).map(|i| group(i, rows)).collect(),
         margin: 0.03,
         ..Forest::default()
     };
-    let each = [0, 1, 4, 40].into_iter().flat_map(|n| Lang::ALL.map(|lang| (n, lang)));
-    each.map(|(n, lang)| (format!("forest_{n}_{}", lang.name()), forest::figure(&of(n), lang))).collect()
+    let sizes = [(0, 0), (1, 1), (1, 7), (3, 7), (7, 7), (20, 7)];
+    let each = sizes.into_iter().flat_map(|size| Lang::ALL.map(|lang| (size, lang)));
+    each.map(|(size, lang)| {
+        let figure = forest::figure(&of(size), lang);
+        (format!("forest_{}_{}_{}", size.0, size.1, lang.name()), figure)
+    })
+    .collect()
 }
 
 pub(super) fn look(lang: Lang, theme: Theme) -> Look {
@@ -363,6 +373,7 @@ pub(super) fn compare_figures() -> Vec<(String, Figure)> {
         ("4", measured()),
         ("12", many(12)),
         ("40", many(40)),
+        ("maps", many(184)),
         ("odd40", odd(40)),
         ("0", vec![]),
         ("failed", failed),

@@ -131,7 +131,8 @@ impl Layout {
         }
         panels.append(&mut table);
         layout.panels = panels;
-        layout.height = layout.height.max((bottom + MARGIN * 0.7).ceil());
+        // Sums of what fills the picture are off by their rounding.
+        layout.height = layout.height.max((bottom + MARGIN * 0.7 - 1e-6).ceil());
         layout
     }
 

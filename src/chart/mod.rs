@@ -18,6 +18,7 @@ mod png;
 pub mod save;
 mod series;
 mod sheet;
+mod slide;
 mod svg;
 mod text;
 mod ticks;

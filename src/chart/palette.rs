@@ -86,11 +86,11 @@ static DARK: Palette = Palette {
         Color(0x9A, 0xA8, 0xB8),
     ],
     verdict: [
-        Color(0xB0, 0x73, 0x38),
-        Color(0x6E, 0x50, 0x33),
+        Color(0x9A, 0x5F, 0x2B),
+        Color(0x63, 0x48, 0x2E),
         Color(0x2F, 0x36, 0x3D),
-        Color(0x2B, 0x62, 0x53),
-        Color(0x2F, 0x94, 0x75),
+        Color(0x28, 0x58, 0x4B),
+        Color(0x1F, 0x7D, 0x60),
     ],
     amount: [
         Color(0x1D, 0x26, 0x31),
@@ -184,10 +184,25 @@ impl Color {
         Color(one(self.0, other.0), one(self.1, other.1), one(self.2, other.2))
     }
 
-    /// Ink or paper: what can be read on this colour.
+    /// Ink or paper: what can be read better on this colour.
     pub(super) fn readable(self) -> Color {
-        let bright = 0.299 * f64::from(self.0) + 0.587 * f64::from(self.1) + 0.114 * f64::from(self.2);
-        if bright > 118.0 { LIGHT.ink } else { LIGHT.paper }
+        let [ink, paper] = [LIGHT.ink, LIGHT.paper];
+        if self.contrast(ink) > self.contrast(paper) { ink } else { paper }
+    }
+
+    /// From 1, the same brightness, to 21, black on white: the contrast ratio of WCAG 2.1.
+    fn contrast(self, other: Color) -> f64 {
+        let (a, b) = (self.luminance() + 0.05, other.luminance() + 0.05);
+        a.max(b) / a.min(b)
+    }
+
+    /// The relative luminance of WCAG 2.1, from 0 to 1.
+    fn luminance(self) -> f64 {
+        let linear = |byte: u8| {
+            let share = f64::from(byte) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(self.0) + 0.7152 * linear(self.1) + 0.0722 * linear(self.2)
     }
 }
 
@@ -213,6 +228,19 @@ mod tests {
     fn text_on_a_dark_cell_is_white_and_on_a_light_one_dark() {
         let color = |share| LIGHT.ramp(ColourRamp::Amount, share).readable();
         assert_eq!([color(1.0), color(0.0)], [LIGHT.paper, LIGHT.ink]);
+    }
+
+    #[test]
+    fn the_text_of_a_cell_can_be_read_on_every_colour() {
+        for theme in [Theme::Light, Theme::Dark] {
+            for (ramp, least) in [(ColourRamp::Verdict, 4.5), (ColourRamp::Amount, 3.9)] {
+                for step in 0..=100 {
+                    let color = theme.palette().ramp(ramp, f64::from(step) / 100.0);
+                    let contrast = color.contrast(color.readable());
+                    assert!(contrast >= least, "{theme:?} {ramp:?} {step}: {contrast}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn render(canvas: &Canvas) -> Result<Vec<u8>> {
 
 /// Red, green and blue, each line as it is: flat colours pack better than their differences do.
 fn encode(pixmap: &Pixmap) -> io::Result<Vec<u8>> {
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::new(3));
     let width = pixmap.width() as usize;
     let mut row = vec![0; 1 + 3 * width];
     for line in pixmap.data().chunks_exact(4 * width) {

@@ -61,7 +61,6 @@ pub fn distributions(name: &str, latencies: &Latencies, lang: Lang) -> Figure {
     let own = lang.pick("TTFT and ITL distributions", "首令牌时间与令牌间延迟分布");
     let mut figure = Figure::new(titled(name, own), 2, panels);
     figure.subtitle = subtitle;
-    figure.height = 560;
     figure
 }
 
@@ -345,8 +344,15 @@ fn timeline_subtitle(lines: &Lines, shown: &[SeriesLine], lang: Lang) -> String 
     }
     let seen = shown.iter().filter(|line| !line.success).count() as u64;
     let (few, all, seen, failed) = (count(shown.len() as u64), count(good + bad), count(seen), count(bad));
-    let en = format!("{counts}; an even sample of {few} lines from {all}, with {seen} of {failed} failures");
-    say(lang, &en, &format!("{counts}；从 {all} 个中均匀抽样 {few} 行，含 {failed} 个失败中的 {seen} 个"))
+    let (en, zh) = match bad {
+        0 => (String::new(), String::new()),
+        _ => (format!(", with {seen} of {failed} failures"), format!("，含 {failed} 个失败中的 {seen} 个")),
+    };
+    say(
+        lang,
+        &format!("{counts}; an even sample of {few} lines from {all}{en}"),
+        &format!("{counts}；从 {all} 个中均匀抽样 {few} 行{zh}"),
+    )
 }
 
 /// At most [`LINES`] requests in order, failures in proportion, but twenty of them at least,

@@ -34,14 +34,31 @@ impl Figure {
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        match ending.to_ascii_lowercase().as_str() {
-            "svg" => Ok(self.svg().into_bytes()),
-            "png" => self.png(),
-            _ => Err(Error::usage(format!("cannot save a chart as \"{}\"", path.display()))
-                .hint("end the name with .svg or .png")),
+        match ending(path)? {
+            Ending::Svg => Ok(self.svg().into_bytes()),
+            Ending::Png => self.png(),
         }
     }
+}
+
+enum Ending {
+    Svg,
+    Png,
+}
+
+fn ending(path: &Path) -> Result<Ending> {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "svg" => Ok(Ending::Svg),
+        "png" => Ok(Ending::Png),
+        _ => Err(Error::usage(format!("cannot save a chart as \"{}\"", path.display()))
+            .hint("end the name with .svg or .png")),
+    }
+}
+
+/// Fails where the ending of `path` names no kind of picture.
+pub fn check_ending(path: &Path) -> Result<()> {
+    ending(path).map(|_| ())
 }
 
 /// Writes the text that belongs to pictures, in the place of one that may be there only if `anew`.

@@ -62,13 +62,13 @@ pub fn over_time(
             ..panel(end, TickFormat::Share)
         });
     }
-    if let Some(last) = panels.last_mut() {
+    // Four of them as a slide holds them: the client above, the server below.
+    let columns = if panels.len() == 4 { 2 } else { 1 };
+    for last in panels.iter_mut().rev().take(columns) {
         last.x.label = say(lang, "time (s)", "时间 (秒)");
     }
-    let rows = panels.len() as u32;
     let own = lang.pick("Server and client over time", "服务端与客户端随时间变化");
-    let mut figure = Figure::new(titled(name, own), 1, panels);
-    figure.height = 120 + 240 * rows;
+    let mut figure = Figure::new(titled(name, own), columns, panels);
     figure.subtitle = subtitle(points, &counts(&occupancy.turnout, lang), bin_width(end), lang);
     Some(figure)
 }

@@ -80,7 +80,11 @@ pub fn run_import(found: &ArgMatches, host: &Host) -> Result<()> {
         (true, Lang::English) => format!("imported before: {folder} (experiment_id {id})"),
         (true, Lang::Chinese) => format!("此前已导入：{folder}（experiment_id {id}）"),
         (false, Lang::English) => {
-            format!("imported {runs} runs with {requests} requests: {folder} (experiment_id {id})")
+            let s = |n: usize| if n == 1 { "" } else { "s" };
+            let (of_runs, of_requests) = (s(runs), s(requests));
+            format!(
+                "imported {runs} run{of_runs} with {requests} request{of_requests}: {folder} (experiment_id {id})"
+            )
         }
         (false, Lang::Chinese) => {
             format!("已导入 {runs} 次运行、{requests} 个请求：{folder}（experiment_id {id}）")

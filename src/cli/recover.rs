@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::flags;
 use crate::error::{Error, Result};
-use crate::experiment::recover;
+use crate::experiment::recover::{self, Unwritten};
 use crate::host::Host;
 
 pub fn command() -> Command {
@@ -27,10 +27,11 @@ pub fn run(found: &ArgMatches, host: &Host) -> Result<()> {
     let named: &Path = found.get_one::<PathBuf>("folder").expect("clap asks for it");
     let path = host.cwd().join(named);
     let shown = named.display().to_string();
-    let recovered = recover::recover(&path)?;
+    let recovered = recover::named(&path)?;
     let told = lang.recovered(&shown, &recovered);
-    if recovered.unwritten.is_some() {
-        return Err(Error::run(told));
+    // A folder that is to stay as it is can be read as well; one that could not be completed may be one day.
+    if let Some(Unwritten::Failed(_)) = recovered.unwritten {
+        return Err(Error::run(told).hint("see that there is room and that the disk answers, then try again"));
     }
     host.out(&told);
     Ok(())

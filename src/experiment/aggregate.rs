@@ -3,6 +3,7 @@
 use super::recalled;
 use crate::error::{Error, Result};
 use crate::lang::Lang;
+use crate::os::file::plain;
 use crate::stats::csv::{self, RowOrigin};
 use crate::stats::metric::Metric;
 use crate::stats::names::Name;
@@ -164,6 +165,11 @@ fn tags(folder: &Path) -> Vec<String> {
 
 /// Writes the rows into a folder; a second file of the same day gets `-2`.
 pub fn save(folder: &Path, bytes: &[u8], ending: &str) -> Result<PathBuf> {
+    let cannot = |path: &Path, error: std::io::Error| {
+        Error::run(format!("cannot write {}: {}", path.display(), plain(&error)))
+            .hint("`rampant aggregate --output DIR` writes into another folder")
+    };
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
     let date = chrono::Local::now().format("%Y%m%d");
     for n in 1.. {
         let name = if n == 1 {
@@ -175,11 +181,10 @@ pub fn save(folder: &Path, bytes: &[u8], ending: &str) -> Result<PathBuf> {
         match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
                 use std::io::Write;
-                let failed = |error| Error::run(format!("cannot write {}: {error}", path.display()));
-                return file.write_all(bytes).map_err(failed).map(|()| path);
+                return file.write_all(bytes).map_err(|error| cannot(&path, error)).map(|()| path);
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::run(format!("cannot write {}: {error}", path.display()))),
+            Err(error) => return Err(cannot(&path, error)),
         }
     }
     unreachable!("the numbers do not end")

@@ -114,6 +114,7 @@ impl Wanted {
             return format!("{key} is {values} there");
         }
         let keys = runs.iter().flat_map(Map::keys).map(String::as_str);
+        let keys = keys.filter(|other| other != key && runs.iter().any(|run| word(run, other).is_some()));
         match nearest(key, keys).filter(|_| values.is_empty()) {
             Some(near) => format!("did you mean {near}?"),
             None => "name other folders, or leave --tag out".into(),
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_no_run_has_is_told_with_what_there_is() {
-        let runs = [json!({"tp": "8", "gpu": "H200"}), json!({"tp": 4})];
+        let runs = [json!({"tp": "8", "gpu": "H200"}), json!({"tp": 4, "zone": null})];
         let runs: Vec<Map<String, Value>> = runs.iter().map(|run| run.as_object().unwrap().clone()).collect();
         let hint = |key: &str, value: &str| {
             Wanted { tags: vec![(key.into(), value.into())], ..Wanted::default() }.hint(&runs)

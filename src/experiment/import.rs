@@ -39,8 +39,9 @@ pub fn import(files: &[PathBuf], parent: &Path) -> Result<Imported> {
     let mut found: Vec<Found> = Vec::new();
     let mut read = Vec::new();
     for path in files {
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::usage(format!("cannot read {}: {}", path.display(), os::file::plain(&error)))
+        })?;
         let results = source::read(path, &bytes)?;
         if results.is_empty() {
             return Err(Error::usage(format!("{} holds no result", path.display())));

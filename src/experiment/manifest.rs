@@ -3,6 +3,7 @@
 use super::Experiment;
 use super::cell_plan::{self, CellPlan};
 use super::finished::{Finished, facts};
+use super::objectives;
 use super::resume::PLANS;
 use super::server::Ready;
 use crate::error::Result;
@@ -135,10 +136,7 @@ pub fn add_run(
     run.insert("sessions".into(), plan.sessions.into());
     run.insert("duration_s".into(), plan.duration.map(|duration| duration.as_secs_f64()).into());
     run.insert("warmup".into(), format!("{:?}", plan.warmup).to_lowercase().into());
-    let limits = plan.slo.iter().flat_map(|slo| &slo.limits);
-    run.insert("slo".into(), limits.map(|limit| json!({ "metric": limit.metric, "ms": limit.ms })).collect());
-    let from_sent = plan.slo.as_ref().is_some_and(|slo| slo.from_sent);
-    run.insert("slo_from".into(), if from_sent { "sent" } else { "planned" }.into());
+    objectives::note(&mut run, plan.slo.as_ref());
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
     run.insert("plan_hash".into(), cell_plan::hash(&plan.definition).into());
     run.insert("plan".into(), Value::Object(plan.definition.clone()));

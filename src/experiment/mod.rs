@@ -34,6 +34,7 @@ pub(crate) mod kept_run;
 pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod measure;
+pub(crate) mod objectives;
 pub mod part;
 pub(crate) mod pictures;
 pub(crate) mod portion;

@@ -4,7 +4,7 @@
 //! Only where nobody writes into the folder (its lock is free). A folder that cannot be written to is
 //! completed in memory.
 
-use super::{cell_plan, row};
+use super::{cell_plan, objectives, row};
 use crate::error::{Error, Result};
 use crate::os;
 use crate::record::{Fields, Health, Nanos, Phase, Point};
@@ -12,6 +12,7 @@ use crate::run::Plan;
 use crate::stats::report::{ExpectedLoad, Report};
 use crate::stats::verdict::Verdict;
 use crate::stats::{ClientSeries, Fold, Slo, Summary, Window};
+use crate::store::folder::MANIFEST;
 use crate::store::lock::{self, Asked};
 use crate::store::statistics::Statistic;
 use crate::store::{Folder, RunIdentity, journal, reader, rest, runs, schema, series, statistics, tables};
@@ -28,8 +29,8 @@ type Row = Map<String, Value>;
 pub struct Recovered {
     /// Somebody is writing into it: nothing was done.
     pub live: bool,
-    /// Why it could not be written to: what is missing there is in `runs`.
-    pub unwritten: Option<String>,
+    /// Why nothing was written: what is missing there is in `runs`.
+    pub unwritten: Option<Unwritten>,
     /// Rows that became parts, and how many parts.
     pub rows: u64,
     pub parts: u32,
@@ -37,6 +38,17 @@ pub struct Recovered {
     pub torn: u64,
     /// The runs that were completed.
     pub runs: Vec<RecoveredRun>,
+}
+
+/// Why a folder is completed in memory alone.
+#[derive(Debug)]
+pub enum Unwritten {
+    /// Nobody may write into it.
+    ReadOnly,
+    /// A rampant of this older schema version made it.
+    Old(u64),
+    /// It was tried.
+    Failed(String),
 }
 
 /// A run that was cut off.
@@ -65,20 +77,30 @@ pub fn recover(path: &Path) -> Result<Recovered> {
     let lock = match lock::take(path) {
         Asked::Held(lock) => lock,
         Asked::Live => return Ok(Recovered { live: true, ..Recovered::default() }),
-        Asked::Unknown => return in_memory(path, "it cannot be written to".into()),
+        Asked::Unknown => return in_memory(path, Unwritten::ReadOnly),
     };
     let version = folder.read_manifest()?.get("versions").and_then(|versions| versions["schema"].as_u64());
-    if version.is_some_and(|version| version < schema::VERSION.into()) {
-        let old = format!("a rampant of schema version {} made it", version.unwrap_or_default());
-        return in_memory(path, old);
+    if let Some(old) = version.filter(|version| *version < schema::VERSION.into()) {
+        return in_memory(path, Unwritten::Old(old));
     }
     let done = complete(path);
     drop(lock);
     match done {
         Ok(recovered) => Ok(recovered),
         // A full disk, a mount that is read-only: what is there can be read.
-        Err(error) => in_memory(path, error.message),
+        Err(error) => in_memory(path, Unwritten::Failed(error.message)),
     }
+}
+
+/// The same of a folder that a user names: one in which nothing is missing since nothing was ever there is
+/// none of ours.
+pub fn named(path: &Path) -> Result<Recovered> {
+    let recovered = recover(path)?;
+    if recovered.is_nothing() && !path.join(MANIFEST).is_file() {
+        let told = format!("{} is no results folder: it has no {MANIFEST}", path.display());
+        return Err(Error::usage(told).hint("`rampant aggregate --list` shows the folders"));
+    }
+    Ok(recovered)
 }
 
 /// The same for whoever holds the folder's lock. Fails where nothing can be written.
@@ -109,7 +131,7 @@ pub fn complete(path: &Path) -> Result<Recovered> {
     Ok(recovered)
 }
 
-fn in_memory(path: &Path, why: String) -> Result<Recovered> {
+fn in_memory(path: &Path, why: Unwritten) -> Result<Recovered> {
     let mut recovered = Recovered { unwritten: Some(why), ..Recovered::default() };
     for CutRun { of, begun } in cut_off(path)? {
         recovered.runs.push(read(path, of, &begun)?.0);
@@ -305,6 +327,7 @@ fn tell_manifest(path: &Path, run: &RecoveredRun, begun: &Row) -> Result<()> {
         entry.insert(key.into(), run.row.get(key).cloned().unwrap_or_default());
     }
     if let Some(plan) = begun.get("plan").and_then(Value::as_object) {
+        objectives::note(&mut entry, plan.get("slo").and_then(Slo::from_json).as_ref());
         entry.insert("plan_hash".into(), cell_plan::hash(plan).into());
         entry.insert("plan".into(), Value::Object(plan.clone()));
     }

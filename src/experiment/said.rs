@@ -2,7 +2,7 @@
 //! `stats::words`.
 
 use super::findings::Held;
-use super::recover::Recovered;
+use super::recover::{Recovered, Unwritten};
 use super::resume::CutOff;
 use crate::lang::Lang;
 use crate::record::Adaption;
@@ -77,9 +77,21 @@ impl Lang {
         let (names, n) = (runs.join(self.pick(", ", "、")), runs.len());
         let requests = grouped(done.runs.iter().map(|run| run.requests).sum());
         if let Some(why) = &done.unwritten {
+            let why = self.unwritten(why);
+            let found = match (n, self) {
+                (0, _) => String::new(),
+                (_, Lang::English) => format!(" with {requests} finished requests of {names}"),
+                (_, Lang::Chinese) => format!("（{names} 有 {requests} 个已完成的请求）"),
+            };
             return self.say(
-                format!("{folder} was left by a killed process and cannot be completed ({why}); it is read as if it were"),
-                format!("{folder} 由被终止的进程遗留，无法补全（{why}）；按已补全读取"),
+                format!(
+                    "a killed process left {folder}{found}; {why}, so nothing is written: `aggregate`, `compare` and \
+                     `visualize` read it as if it were completed, marked recovered"
+                ),
+                format!(
+                    "{folder} 由被终止的进程遗留{found}；{why}，不写入任何内容：`aggregate`、`compare` 和 `visualize` \
+                     按已补全读取，标记为 recovered"
+                ),
             );
         }
         if done.is_nothing() {
@@ -109,6 +121,17 @@ impl Lang {
             zh += &format!("；末尾 {} 字节在写入时中断，已舍弃", done.torn);
         }
         self.say(en, zh)
+    }
+
+    fn unwritten(self, why: &Unwritten) -> String {
+        match why {
+            Unwritten::ReadOnly => self.say("it cannot be written to".into(), "目录不可写".into()),
+            Unwritten::Old(version) => self.say(
+                format!("a rampant of schema version {version} made it"),
+                format!("它由架构版本 {version} 的 rampant 生成"),
+            ),
+            Unwritten::Failed(why) => why.clone(),
+        }
     }
 
     /// An invocation goes on in a folder, of whose `cells` it skips some.

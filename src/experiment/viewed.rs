@@ -1,31 +1,18 @@
 //! The numbers of runs by the definitions of a tool, made again from the rows of requests.
 
 use super::aggregate::{self, RunRow};
+use super::objectives::Objectives;
 use super::part::Part;
 use crate::error::Result;
 use crate::record::{Fields, Record};
+use crate::stats::Fold;
 use crate::stats::view::{View, ViewStats};
-use crate::stats::{Fold, Limit};
-use crate::store::{Folder, reader};
+use crate::store::reader;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Up to so many runs are read one by one, a long one on two threads; more in one pass over the folder.
 const ONE_BY_ONE: usize = 4;
-
-/// The limits that each run of a folder was given for its requests.
-pub fn limits(folder: &Path) -> HashMap<String, Arc<[Limit]>> {
-    let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest()).unwrap_or_default();
-    let runs = manifest.get("runs").and_then(Value::as_array).cloned().unwrap_or_default();
-    let limit = |of: &Value| Some(Limit { metric: of["metric"].as_str()?.into(), ms: of["ms"].as_f64()? });
-    let of_run = |run: &Value| {
-        let limits = run["slo"].as_array()?.iter().filter_map(limit).collect();
-        Some((run["name"].as_str()?.to_string(), limits))
-    };
-    runs.iter().filter_map(of_run).collect()
-}
 
 /// Hands over the numbers of each wanted run of a folder, one run in memory at a time, in the order of their
 /// rows; the warnings are about what could not be read.
@@ -36,8 +23,8 @@ pub fn each_run(
     mut take: impl FnMut(&str, ViewStats),
 ) -> Result<Vec<String>> {
     let mut warnings: Vec<String> = Vec::new();
-    let limits = limits(folder);
-    let start = |run: &str| ViewStats::with_limits(view, limits.get(run).cloned().unwrap_or_default());
+    let objectives = Objectives::read(folder);
+    let start = |run: &str| ViewStats::with_limits(view, objectives.limits(run));
     if wanted.len() <= ONE_BY_ONE {
         for run in wanted {
             let (stats, told) = Part::default().fold(folder, run, start(run))?;

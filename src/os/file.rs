@@ -29,6 +29,7 @@ pub fn plain(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such file".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::InvalidData => "not UTF-8 text".into(),
+        io::ErrorKind::IsADirectory => "it is a folder, not a plain file".into(),
         _ => error.to_string(),
     }
 }

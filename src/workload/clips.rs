@@ -3,6 +3,7 @@
 use super::draw::Draw;
 use super::{AskedSize, Extra};
 use crate::error::{Error, Result};
+use crate::os::file::plain;
 use crate::record::{Clip, Prompt, Request};
 use std::path::Path;
 use std::sync::Arc;
@@ -91,8 +92,9 @@ pub fn clips(folder: &Path, micros: Option<u64>) -> Result<Vec<Arc<Clip>>> {
     }
     files.sort();
     let read = |path: &std::path::PathBuf| {
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::usage(format!("cannot read \"{}\": {error}", path.display())))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::usage(format!("cannot read \"{}\": {}", path.display(), plain(&error)))
+        })?;
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         Ok(Arc::new(Clip::new(name, bytes, micros)))
     };

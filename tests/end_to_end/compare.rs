@@ -330,8 +330,11 @@ fn what_cannot_be_compared_is_one_sentence() {
         (vec!["compare", sample, sample, "--margin", "5"], "a share from 0 to 1"),
         (vec!["compare", sample, sample, "--fail-if", "slower"], "worse, or worse:5%"),
         (vec!["compare", sample, sample, "--a", sample], "is of neither side"),
+        (vec!["compare", sample, sample, "--save", "a.gif"], "cannot save a chart as \"a.gif\""),
     ] {
         let done = lab.run(&line).exits(2);
         assert!(done.err.contains(told), "{line:?}: {}", done.err);
     }
+    let done = lab.run(&["compare", sample, sample, "--save", "a.svg"]);
+    assert!(done.err.contains("is on both sides: it is compared with itself"), "{}", done.err);
 }

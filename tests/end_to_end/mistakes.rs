@@ -97,6 +97,22 @@ fn a_data_set_that_nobody_reads_is_told() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_in_plain_words_by_every_command() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path().join("folder")).unwrap();
+    std::fs::write(lab.path().join("bytes"), b"\xff\xfe\0\x80").unwrap();
+    let commands: [&[&str]; 6] =
+        [&["run"], &["check"], &["params"], &["import"], &["batch", "--config"], &["visualize", "--csv"]];
+    for command in commands {
+        for (name, told) in [("gone", "no such file"), ("folder", "it is a folder"), ("bytes", "UTF-8")] {
+            let done = refused(&lab, &[command, &[name]].concat(), told);
+            let named = done.error().contains(name) && !done.err.contains("os error");
+            assert!(named, "{command:?} {name}: {}", done.err);
+        }
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_exits_with_97() {
     // A port that was just free, and that nobody listens on.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -128,6 +128,12 @@ fn results_are_chosen_as_aggregate_chooses_them() {
     assert_eq!(counted(&["--model", "beta"]), 4);
     assert_eq!(counted(&["--tag", "tp=8"]), 2);
     assert_eq!(counted(&["--csv", "a.csv", "--csv", "b.csv", "--model", "Alpha"]), 2);
+    lab.run(&["aggregate", "--all", "--output", "else/where"]).exits(0);
+    let elsewhere = files(&lab.path().join("else/where"));
+    assert!(elsewhere.iter().any(|path| path.extension().is_some_and(|end| end == "csv")), "{elsewhere:?}");
+    assert!(
+        files(&lab.path().join("results")).iter().all(|path| path.extension().is_none_or(|end| end != "csv"))
+    );
     for (args, hint) in [
         (["--model", "Bete"], "Beta"),
         (["--tag", "tp=2"], "tp is 4, 8 there"),

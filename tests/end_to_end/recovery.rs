@@ -44,6 +44,8 @@ fn a_recovered_run_has_its_goodput_its_window_and_its_series() {
     assert_eq!(number(run, "requests_count") as usize, requests - 10);
     let kept = manifest(&folder)["runs"][0].clone();
     assert_eq!((&kept["plan"]["warmup"], &kept["recovered"]), (&"requests(10)".into(), &true.into()));
+    let limit = |metric: &str, ms: f64| serde_json::json!({ "metric": metric, "ms": ms });
+    assert_eq!(kept["slo"], Value::Array(vec![limit("e2el", 60_000.0), limit("ttft", 0.0)]));
     // What server and client looked like, until about the end.
     let (mut server, mut client, mut last) = (0, 0, 0);
     rampant::store::series::read(&folder, run["run"].as_str().unwrap(), |point| match point.source {
@@ -159,8 +161,9 @@ fn a_killed_folder_of_the_first_version_is_read_by_its_rows_and_left_as_it_is() 
     std::fs::remove_file(folder.join("runs.parquet")).unwrap();
     let names = |folder: &Path| files(folder);
     let before = names(&folder);
-    let done = lab.run(&["recover", folder.to_str().unwrap()]).exits(1);
-    assert!(done.error().contains("a rampant of schema version 1 made it"), "{}", done.err);
+    let done = lab.run(&["recover", folder.to_str().unwrap()]).exits(0);
+    let told = "a rampant of schema version 1 made it, so nothing is written: `aggregate`, `compare`";
+    assert!(done.out.contains(told) && done.out.contains(" finished requests of "), "{}", done.out);
     let again = runs(&folder);
     assert_eq!(again.len(), 1, "there are rows of one run");
     assert!(
@@ -169,6 +172,33 @@ fn a_killed_folder_of_the_first_version_is_read_by_its_rows_and_left_as_it_is() 
     let kept: Vec<_> = names(&folder).into_iter().filter(|path| !path.ends_with(".lock")).collect();
     assert_eq!(kept, before);
     lab.run(&["aggregate", "--dir", "old"]).exits(0);
+}
+
+#[test]
+fn what_is_no_results_folder_is_one_sentence() {
+    let lab = Lab::new();
+    lab.file("file", "no folder");
+    std::fs::create_dir(lab.path().join("empty")).unwrap();
+    for (name, told) in [
+        ("gone", "it does not exist"),
+        ("file", "it is no folder"),
+        ("empty", "empty is no results folder: it has no manifest.json"),
+    ] {
+        let done = lab.run(&["recover", name]).exits(2);
+        assert!(done.error().contains(told), "{name}: {}", done.err);
+    }
+}
+
+#[test]
+fn killed_runs_are_compared_by_their_objectives_completed_or_not() {
+    let (lab, folder) = killed(&["--goodput", "e2el:60000"]);
+    let other = lab.path().join("results").join("other");
+    copy_folder(&folder, &other);
+    lab.run(&["recover", other.to_str().unwrap()]).exits(0);
+    set_rights(&folder, false);
+    let done = lab.run(&["compare", folder.to_str().unwrap(), other.to_str().unwrap(), "--save", "c.svg"]);
+    set_rights(&folder, true);
+    assert!(done.out.contains("goodput.share"), "{} {}", done.out, done.err);
 }
 
 /// Takes the right to write from a folder and all that is in it.
@@ -216,8 +246,10 @@ fn a_killed_folder_that_cannot_be_written_to_is_completed_in_memory() {
         set_rights(&folder, true);
         return;
     }
-    assert_eq!(done.status.code(), Some(1), "{err}");
-    assert!(err.contains("cannot be completed") && err.contains("it is read as if it were"), "{err}");
+    let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{err}");
+    assert!(out.contains(&format!("with {requests} finished requests of ")), "{out}");
+    assert!(out.contains("it cannot be written to, so nothing is written"), "{out}");
     // The same by another way in: an aggregate that writes elsewhere.
     let script = lab.file(
         "read.rhai",

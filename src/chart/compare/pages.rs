@@ -3,7 +3,7 @@
 use super::layout::{ON_SLIDES, Page};
 use super::row::{ComparedRow, Look};
 use super::{bars, curves, dashboard, heat, ranking, tradeoff};
-use crate::chart::Figure;
+use crate::chart::{Figure, slide};
 
 /// Which picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,19 +54,20 @@ pub fn pages(kind: Comparison, all: &[ComparedRow], look: &Look) -> Vec<Figure> 
         Comparison::Latency => curves::latency(all, look),
         _ => None,
     };
+    let most = if kind == Comparison::HeatMap { 20 } else { 12 };
     let mut figures = match (kind, curves) {
         (_, Some(curves)) => curves,
         (Comparison::Tradeoff, _) => tradeoff::pages(all, look),
         (Comparison::Ranking, _) => ranking::pages(all, look),
-        (Comparison::Dashboard, _) if all.len() > ON_SLIDES => {
-            let best = ranking::best_dozen(all, look);
-            let mut figure = dashboard::dashboard(&Page::of(&best, 12)[0], look);
+        (Comparison::Dashboard | Comparison::HeatMap, _) if all.len() > ON_SLIDES => {
+            let best = ranking::best(all, most, look);
+            let mut figure = draw(&Page::of(&best, most)[0]);
             figure.subtitle = ranking::of_many(&figure.subtitle, all, look);
             vec![figure]
         }
-        (Comparison::HeatMap, _) => Page::of(all, 20).iter().map(draw).collect(),
-        _ => Page::of(all, 12).iter().map(draw).collect(),
+        _ => Page::of(all, most).iter().map(draw).collect(),
     };
     figures.iter_mut().for_each(|figure| figure.theme = look.theme);
+    slide::enlarge(&mut figures);
     figures
 }

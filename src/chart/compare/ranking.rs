@@ -120,9 +120,9 @@ pub fn pages(all: &[ComparedRow], look: &Look) -> Vec<Figure> {
     Page::of(&ordered, 20).iter().map(|page| ranking(page, look)).collect()
 }
 
-/// The first dozen of the ranking, for a picture that cannot hold all.
-pub fn best_dozen(all: &[ComparedRow], look: &Look) -> Vec<ComparedRow> {
-    rank(all, look.weights).iter().take(12).map(|one| all[one.row].clone()).collect()
+/// The first of the ranking, for a picture that cannot hold all.
+pub fn best(all: &[ComparedRow], most: usize, look: &Look) -> Vec<ComparedRow> {
+    rank(all, look.weights).iter().take(most).map(|one| all[one.row].clone()).collect()
 }
 
 /// Says of a picture of the best that there are more.

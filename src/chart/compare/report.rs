@@ -5,9 +5,9 @@ use super::metrics::{self, PER_GPU};
 use super::ranking::{formula, parts, rank};
 use super::row::{ComparedRow, Look, eligible};
 use super::terminal::{Side, columns};
-use super::tradeoff::{on_front, throughput_of};
+use super::tradeoff::{on_front, speed_of, throughput_of};
 use crate::lang::Lang;
-use crate::stats::metric::{Better, Metric};
+use crate::stats::metric::Better;
 use crate::stats::tied::tied;
 
 /// Names that one line holds of a tied set.
@@ -17,6 +17,7 @@ const NAMES_MOST: usize = 4;
 pub fn report(rows: &[ComparedRow], look: &Look) -> String {
     let mut text = format!("{}\n", look.titled("Performance report", "性能报告"));
     text += &match look.lang {
+        Lang::English if rows.len() == 1 => "1 configuration".to_string(),
         Lang::English => format!("{} configurations", rows.len()),
         Lang::Chinese => format!("{} 个配置", rows.len()),
     };
@@ -96,11 +97,10 @@ fn ranking(rows: &[ComparedRow], look: &Look) -> String {
 /// What gives most tokens at which speed for a user.
 fn pareto(rows: &[ComparedRow], look: &Look) -> String {
     let throughput = throughput_of(rows);
-    let tpot = metrics::latency(Metric::Tpot, "mean");
     let found = on_front(rows);
-    let values: Vec<f64> = found.iter().map(|row| row.value(&throughput.column)).collect();
-    let line = |(row, value): (&&ComparedRow, String)| {
-        let each = format!("{:.1}", 1000.0 / row.value(&tpot.column));
+    let values: Vec<f64> = found.iter().map(|(row, _)| row.value(&throughput.column)).collect();
+    let line = |((row, speed), value): (&(&ComparedRow, f64), String)| {
+        let each = format!("{speed:.1}");
         let user = look.say(&format!("{each} tokens/s per user"), &format!("每用户 {each} 令牌/s"));
         vec![row.label.clone(), format!("{value} {}", look.say("tokens/s", "令牌/s")), user]
     };
@@ -108,9 +108,12 @@ fn pareto(rows: &[ComparedRow], look: &Look) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let what = match throughput.column == PER_GPU {
-        true => look.say("output per GPU against tokens/s per user", "每 GPU 输出与每用户令牌/s"),
-        false => look.say("output against tokens/s per user", "输出与每用户令牌/s"),
+    let (output, speed) = (throughput.column == PER_GPU, speed_of(rows, look));
+    let what = match (output, look.lang) {
+        (true, Lang::English) => format!("output per GPU against {speed}"),
+        (false, Lang::English) => format!("output against {speed}"),
+        (true, Lang::Chinese) => format!("每 GPU 输出与{speed}"),
+        (false, Lang::Chinese) => format!("输出与{speed}"),
     };
     let of = look.say(
         "measured points that no other of the same lengths beats in both",
@@ -126,10 +129,14 @@ fn unsound(rows: &[ComparedRow], look: &Look) -> String {
     match lines.is_empty() {
         true => String::new(),
         false => {
-            let told = look.say(
-                "they win nothing above; `docs/verdicts.md` says what each word means",
-                "以上排名不计入；各词含义见 docs/verdicts.md",
-            );
+            let told = match rows.iter().any(ComparedRow::is_sound) {
+                true => look.say("they win nothing above", "以上排名不计入"),
+                false => look
+                    .say("none is valid: the places above are among them", "全部无效：以上排名仅在其中比较"),
+            };
+            let words =
+                look.say("; `docs/verdicts.md` says what each word means", "；各词含义见 docs/verdicts.md");
+            let told = format!("{told}{words}");
             format!("{}  {told}\n", columns(&lines, &[Side::Left, Side::Left]))
         }
     }

@@ -4,6 +4,7 @@ use super::metrics;
 use super::row::{ComparedRow, Look};
 use crate::chart::elided;
 use crate::stats::metric::Metric;
+use std::collections::BTreeSet;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns of a terminal.
@@ -25,6 +26,7 @@ pub fn terminal(rows: &[ComparedRow], look: &Look) -> String {
     let shown =
         [metrics::output(), metrics::latency(Metric::Ttft, "mean"), metrics::latency(Metric::Tpot, "mean")];
     let mut text = look.title.clone();
+    let names = names(rows);
     for metric in shown {
         let values: Vec<f64> = rows.iter().map(|row| row.value(&metric.column)).collect();
         if !values.iter().any(|value| value.is_finite()) {
@@ -36,7 +38,6 @@ pub fn terminal(rows: &[ComparedRow], look: &Look) -> String {
             look.say("lower is better", "越低越好")
         };
         text += &format!("\n{}{}{better}\n", metric.title(look.lang), look.say(", ", "，"));
-        let names: Vec<String> = rows.iter().map(|row| shortened(&row.named(), NAME)).collect();
         let labels = metric.format.column(&values);
         let name = names.iter().map(|name| name.width()).max().unwrap_or(0);
         let label = labels.iter().map(|label| label.width()).max().unwrap_or(0);
@@ -73,8 +74,32 @@ fn bar(length: f64, sound: bool) -> String {
     format!("{}{rest}", "█".repeat(eighths / 8))
 }
 
-fn shortened(name: &str, most: usize) -> String {
-    elided(name, most as f64, |c| c.width().unwrap_or(0) as f64)
+/// No two the same: with their verdicts where that fits, else without, since the bars show what is not valid;
+/// of longer ones the end, or the beginning and the end, or else all of it.
+fn names(rows: &[ComparedRow]) -> Vec<String> {
+    let all = |of: &dyn Fn(&ComparedRow) -> String| rows.iter().map(of).collect::<Vec<String>>();
+    let fit = |names: &[String]| names.iter().all(|name| name.width() <= NAME);
+    let different = |names: &[String]| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    let label = |row: &ComparedRow| row.label.clone();
+    let shortened = |row: &ComparedRow| elided(&row.label, NAME as f64, |c| c.width().unwrap_or(0) as f64);
+    let tries = [all(&ComparedRow::named), all(&label), all(&|row| ending(&row.label)), all(&shortened)];
+    tries.into_iter().find(|names| fit(names) && different(names)).unwrap_or_else(|| all(&label))
+}
+
+/// The end of a name that is too long.
+fn ending(name: &str) -> String {
+    let mut room = NAME;
+    let fits = |c: &char| {
+        let left = room.checked_sub(c.width().unwrap_or(0)).filter(|left| *left > 0);
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
+    let mut end: Vec<char> = name.chars().rev().take_while(fits).collect();
+    end.reverse();
+    match end.len() == name.chars().count() {
+        true => name.to_string(),
+        false => format!("…{}", end.iter().collect::<String>().trim_start()),
+    }
 }
 
 fn padded(text: &str, width: usize, side: Side) -> String {
@@ -119,6 +144,30 @@ mod tests {
         assert_eq!((full(lines[2]), full(lines[3]), full(lines[4])), (28, 57, 0));
         assert!(lines[3].contains("b (client_bound)") && lines[4].ends_with('-'), "{text}");
         assert!(text.lines().all(|line| line.width() <= WIDTH));
+    }
+
+    #[test]
+    fn names_that_are_too_long_can_be_told_apart() {
+        let rows = |labels: &[&str]| -> Vec<ComparedRow> {
+            let unsound = Some("client_bound".to_string());
+            labels.iter().map(|label| ComparedRow { verdict: unsound.clone(), ..row(label, &[]) }).collect()
+        };
+        let dated = ["2026-11-30 13:29:32 io512x64_mc16_np80", "2026-11-30 13:29:32 io128x64_mc16_np80"];
+        assert_eq!(
+            names(&rows(&dated)),
+            ["…11-30 13:29:32 io512x64_mc16_np80", "…11-30 13:29:32 io128x64_mc16_np80"]
+        );
+        assert_eq!(names(&rows(&["io512x64_mc16"])), ["io512x64_mc16 (client_bound)"]);
+        assert_eq!(names(&rows(&["DeepSeek-R1 io512x64_mc16_np80"])), ["DeepSeek-R1 io512x64_mc16_np80"]);
+        let long = "-Distill-Llama-70B-Instruct io512x512_mc16_np160";
+        let both = [format!("A{long}"), format!("B{long}")];
+        assert_eq!(names(&rows(&both.each_ref().map(String::as_str)))[1].chars().next(), Some('B'));
+        let ends = [format!("{}x", "same ".repeat(20)), format!("other {}x", "same ".repeat(20))];
+        let middle = ["A", "B"].map(|which| format!("{}{which}{}", "same ".repeat(9), " same".repeat(9)));
+        for labels in [ends, middle] {
+            let names = names(&rows(&labels.each_ref().map(String::as_str)));
+            assert_ne!(names[0], names[1]);
+        }
     }
 
     #[test]

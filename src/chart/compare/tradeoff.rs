@@ -160,9 +160,10 @@ fn axes(plane: &Plane, spots: &[Spot<'_>], shared: bool, look: &Look) -> (Axis, 
         let mut axis = Axis { scale: if log { Scale::Log } else { Scale::Linear }, ..Axis::linear(label) };
         let (lo, hi) = ends.iter().fold((f64::INFINITY, 0.0f64), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
         if shared && hi > 0.0 {
-            let pad = 0.08 * (hi - lo);
+            // Values that are all equal stand in the middle.
+            let pad = (0.08 * (hi - lo)).max(0.02 * hi);
             let from = if lo > 0.4 * hi { lo - pad } else { 0.0 };
-            axis.range = Some(if log { (lo / 1.3, hi * 1.3) } else { (from, hi + pad.max(0.02 * hi)) });
+            axis.range = Some(if log { (lo / 1.3, hi * 1.3) } else { (from, hi + pad) });
         }
         axis
     };
@@ -210,8 +211,8 @@ fn subtitle(all: &[ComparedRow], shapes: &[&str], by_length: bool, left_out: usi
     }
     if left_out > 0 {
         told += &match look.lang {
-            Lang::English => format!("; {left_out} without a time per token left out"),
-            Lang::Chinese => format!("；{left_out} 个没有每令牌时间，未画出"),
+            Lang::English => format!("; {left_out} without a throughput or a time per token left out"),
+            Lang::Chinese => format!("；{left_out} 个没有吞吐量或每令牌时间，未画出"),
         };
     }
     told
@@ -325,8 +326,8 @@ fn staircase(spots: &[&Spot<'_>], winners: &[usize]) -> Vec<(f64, f64)> {
     steps
 }
 
-/// The names of the rows that are on a front of their lengths.
-pub fn on_front(rows: &[ComparedRow]) -> Vec<&ComparedRow> {
+/// The rows that are on a front of their lengths, each with the tokens a second that one user gets.
+pub fn on_front(rows: &[ComparedRow]) -> Vec<(&ComparedRow, f64)> {
     let (plane, eligible) = (Plane::of(rows), eligible(rows));
     let spots: Vec<Spot<'_>> =
         rows.iter().zip(&eligible).filter_map(|(row, counts)| plane.spot(row, *counts)).collect();
@@ -334,9 +335,18 @@ pub fn on_front(rows: &[ComparedRow]) -> Vec<&ComparedRow> {
     for shape in different(spots.iter().map(|spot| spot.row.shape.as_str())) {
         let of_shape: Vec<&Spot<'_>> = spots.iter().filter(|spot| spot.row.shape == shape).collect();
         let places: Vec<_> = of_shape.iter().map(|spot| spot.counts.then_some([spot.x, spot.y])).collect();
-        found.extend(front(&places, [Better::Higher, Better::Higher]).into_iter().map(|i| of_shape[i].row));
+        found.extend(
+            front(&places, [Better::Higher, Better::Higher])
+                .into_iter()
+                .map(|i| (of_shape[i].row, of_shape[i].x.value)),
+        );
     }
     found
+}
+
+/// What the speed of a user follows from, for texts: `1 / median TPOT`.
+pub fn speed_of(rows: &[ComparedRow], look: &Look) -> String {
+    Plane::of(rows).x_label(look)
 }
 
 /// Name of the throughput on the front, for texts.
@@ -365,14 +375,20 @@ mod tests {
 
     #[test]
     fn the_front_holds_measured_points_alone_and_no_beaten_one() {
-        let names: Vec<String> = on_front(&rows()).iter().map(|row| row.label.clone()).collect();
+        let names: Vec<String> = on_front(&rows()).iter().map(|(row, _)| row.label.clone()).collect();
         assert_eq!(names, ["a", "b", "d"]);
-        let figure = &pages(&rows(), &look("m", Lang::English))[0];
+        let mut rows = rows();
+        rows.iter_mut().for_each(|row| {
+            row.values.insert("median_tpot_ms".into(), 20.0);
+        });
+        assert!(on_front(&rows).iter().all(|(_, speed)| *speed == 50.0), "as the picture has it");
+        let rows = self::rows();
+        let figure = &pages(&rows, &look("m", Lang::English))[0];
         let Style::Dots(dots) = &figure.panels[0].series[2].style else { panic!("dots") };
         assert_eq!(dots, &[Dot::Full, Dot::Full, Dot::Ring, Dot::Full]);
         let Style::Labels(labels) = &figure.panels[0].series[3].style else { panic!("labels") };
         assert_eq!(labels, &["1", "4", "8", "16"]);
-        let measured: Vec<f64> = rows().iter().map(|row| row.value("output_throughput")).collect();
+        let measured: Vec<f64> = rows.iter().map(|row| row.value("output_throughput")).collect();
         assert!(figure.panels[0].series[0].points.iter().all(|point| measured.contains(&point.1)));
     }
 

@@ -4,7 +4,7 @@ use super::compared::Compared;
 use super::source::{Given, Places};
 use super::verdict::Gate;
 use super::wanted::Comparison;
-use crate::chart::Theme;
+use crate::chart::{Theme, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::stats::versus::judge::Word;
@@ -31,6 +31,8 @@ pub struct Command {
 /// Compares, prints, draws. The error is the verdict that a gate asked for, or why there is none.
 pub fn run(wanted: &Command, host: &Host) -> Result<()> {
     let lang = wanted.how.lang;
+    // A slip in the command line is told before anything is read.
+    wanted.save.as_deref().map_or(Ok(()), save::check_ending)?;
     let given = |texts: &[String]| texts.iter().cloned().map(Given::Named).collect::<Vec<_>>();
     let places = Places { host, results: wanted.results.clone(), permits: &|_| Ok(()), lang };
     let compared = Compared::read(&given(&wanted.a), &given(&wanted.b), &places, &wanted.how)?;

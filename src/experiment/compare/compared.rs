@@ -34,6 +34,9 @@ impl Compared {
         if how.history {
             a.keep_latest(HISTORY_MAX);
         }
+        if !how.alone {
+            warnings.extend(source::on_both_sides(&a, &b, places.lang));
+        }
         let matched = source::cells(&a, &b)?;
         let mut cells = Vec::new();
         for (name, runs) in &matched.cells {

@@ -2,13 +2,14 @@
 
 use super::environment::Environment;
 use crate::error::{Error, Result, nearest};
+use crate::experiment::finished;
+use crate::experiment::objectives::Objectives;
 use crate::experiment::part::Part;
-use crate::experiment::{finished, recover};
+use crate::experiment::recover::{self, RecoveredRun};
 use crate::host::Host;
 use crate::lang::Lang;
 use crate::stats::versus::rounds::ROUNDS_MIN;
 use crate::stats::versus::rows::Goals;
-use crate::stats::{Limit, Slo};
 use crate::store::identity::cell_of_name;
 use crate::store::{Folder, runs};
 use serde_json::{Map, Value};
@@ -58,7 +59,12 @@ pub struct RunOnDisk {
 }
 
 impl RunOnDisk {
-    fn of(folder: &Path, row: &Map<String, Value>, manifest: &Map<String, Value>) -> RunOnDisk {
+    fn of(
+        folder: &Path,
+        row: &Map<String, Value>,
+        manifest: &Map<String, Value>,
+        objectives: &Objectives,
+    ) -> RunOnDisk {
         let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
         let whole = |key: &str| row.get(key).and_then(Value::as_f64).unwrap_or_default() as i64;
         let real = |key: &str| row.get(key).and_then(Value::as_f64);
@@ -69,7 +75,7 @@ impl RunOnDisk {
         RunOnDisk {
             folder: folder.to_path_buf(),
             part: Part::default(),
-            goals: slo(manifest, &name).map(|slo| Goals { slo, open }),
+            goals: objectives.run(&name).map(|slo| Goals { slo: slo.clone(), open }),
             environment: Environment::of(manifest, row),
             imported: text("remarks").split(',').any(|remark| remark == "imported"),
             recovered: row.get("recovered").and_then(Value::as_bool).unwrap_or_default(),
@@ -96,19 +102,6 @@ impl RunOnDisk {
     pub fn is_steady(&self) -> bool {
         !self.verdicts.split(',').any(|verdict| verdict.trim() == "not_steady")
     }
-}
-
-/// The objectives that a run was asked for, as its folder says.
-fn slo(manifest: &Map<String, Value>, run: &str) -> Option<Slo> {
-    let runs = manifest.get("runs")?.as_array()?;
-    let run = runs.iter().find(|one| one.get("name").and_then(Value::as_str) == Some(run))?;
-    let limit = |limit: &Value| {
-        let (metric, ms) = (limit.get("metric")?.as_str()?.to_string(), limit.get("ms")?.as_f64()?);
-        Some(Limit { metric, ms })
-    };
-    let limits: Vec<Limit> = run.get("slo")?.as_array()?.iter().filter_map(limit).collect();
-    let from_sent = run.get("slo_from").and_then(Value::as_str) == Some("sent");
-    (!limits.is_empty()).then(|| Slo { limits, from_sent, ..Slo::default() })
 }
 
 /// The runs of one side, in the order of their starts.
@@ -237,12 +230,22 @@ fn locate(text: &str, results: &Path, host: &Host) -> Result<(PathBuf, Option<St
     })
 }
 
+/// That a run is compared with itself, which says nothing; `None`: none is.
+pub fn on_both_sides(a: &Side, b: &Side, lang: Lang) -> Option<String> {
+    let both = a.runs.iter().find(|run| b.runs.contains(run))?;
+    Some(match lang {
+        Lang::English => format!("{} is on both sides: it is compared with itself", both.told()),
+        Lang::Chinese => format!("{} 同时在两侧：与自身比较", both.told()),
+    })
+}
+
 /// The runs of a folder, whose rows are as they are now.
 fn listed(folder: &Path) -> Result<Vec<RunOnDisk>> {
     let doing = |error: Error| error.context("compare");
     let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest()).map_err(doing)?;
     let rows = runs::rows(folder).map_err(doing)?;
-    Ok(rows.iter().map(|row| RunOnDisk::of(folder, row, &manifest)).collect())
+    let objectives = Objectives::of(folder, &manifest);
+    Ok(rows.iter().map(|row| RunOnDisk::of(folder, row, &manifest, &objectives)).collect())
 }
 
 /// The runs of a folder. What a killed process left is completed first.
@@ -259,7 +262,9 @@ fn of_folder(
     let mut all = listed(folder)?;
     if recovered.unwritten.is_some() {
         let manifest = Folder::open(folder).and_then(|folder| folder.read_manifest())?;
-        all.extend(recovered.runs.iter().map(|run| RunOnDisk::of(folder, &run.row, &manifest)));
+        let objectives = Objectives::of(folder, &manifest);
+        let of_run = |run: &RecoveredRun| RunOnDisk::of(folder, &run.row, &manifest, &objectives);
+        all.extend(recovered.runs.iter().map(of_run));
     }
     if all.is_empty() {
         let place = folder.display();
@@ -345,7 +350,7 @@ mod tests {
 
     fn run(folder: &str, name: &str, began_ms: i64) -> RunOnDisk {
         let row = serde_json::json!({"run": name, "zero_ms": began_ms});
-        RunOnDisk::of(Path::new(folder), row.as_object().unwrap(), &Map::new())
+        RunOnDisk::of(Path::new(folder), row.as_object().unwrap(), &Map::new(), &Objectives::default())
     }
 
     fn side(runs: Vec<RunOnDisk>, named: bool) -> Side {

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::source::Side;
 use super::verdict::{More, Outcome, Row};
-use crate::chart::forest::{Forest, ForestRow};
+use crate::chart::forest::{Forest, ForestGroup, ForestRow};
 use crate::lang::Lang;
 use crate::stats::names::Unit;
 use crate::stats::versus::change::{Missing, Span};
@@ -220,20 +220,32 @@ pub fn seconds(seconds: f64, lang: Lang) -> String {
 pub fn forest(a: &Side, b: &Side, outcome: &Outcome, lang: Lang) -> Forest {
     let of = |row: &Row| -> Option<ForestRow> {
         let span = row.shown().filter(|_| !row.what.is_share())?;
-        let head = row.what.head(lang);
-        let label = if row.cell.is_empty() { head } else { format!("{}, {head}", row.cell) };
         let Span { value, low, high, .. } = span;
-        Some(ForestRow { label, value, low, high, word: row.word })
+        Some(ForestRow { label: row.what.head(lang), value, low, high, word: row.word })
     };
-    let rows: Vec<ForestRow> = outcome.rows.iter().chain(&outcome.of_cells).filter_map(of).collect();
+    let mut groups =
+        vec![ForestGroup { name: String::new(), rows: outcome.rows.iter().filter_map(of).collect() }];
+    if !outcome.of_cells.is_empty() {
+        groups[0].name = lang.pick("all cells together", "所有单元合计").into();
+    }
+    for row in &outcome.of_cells {
+        if groups.last().is_none_or(|group| group.name != row.cell) {
+            groups.push(ForestGroup { name: row.cell.clone(), ..ForestGroup::default() });
+        }
+        let rows = groups.last_mut().map(|group| &mut group.rows);
+        rows.into_iter().for_each(|rows| rows.extend(of(row)));
+    }
     let all = outcome.rows.iter().filter(|row| !row.what.is_share());
     let margin = all.map(|row| row.margin).fold(0.0, f64::max);
     let subtitle = lang.pick(
         "95 % intervals; less is better for times, more for rates",
         "95 % 区间；时间越小越好，速率越大越好",
     );
-    let title = format!("B {} · A {}", b.name(), a.name());
-    Forest { title, subtitle: subtitle.to_string(), rows, margin }
+    let title = match lang {
+        Lang::English => format!("B: {} against A: {}", b.name(), a.name()),
+        Lang::Chinese => format!("B：{} 对比 A：{}", b.name(), a.name()),
+    };
+    Forest { title, subtitle: subtitle.to_string(), groups, margin }
 }
 
 /// Rows with a word, by name: `ttft.mean +9.8 % [9.6 .. 10.0]`.

@@ -4,8 +4,8 @@
 use super::files::{Export, Exported, NewFile, Run, cannot_write, quoted};
 use crate::error::{Error, Result};
 use crate::experiment::finished::file_name;
+use crate::experiment::objectives::Objectives;
 use crate::experiment::part::Part;
-use crate::experiment::viewed;
 use crate::os::{file, heap};
 use crate::record::{Fields, Phase, Record};
 use crate::stats::Fold;
@@ -15,11 +15,11 @@ use std::io::Result as IoResult;
 
 pub fn write(asked: &Export, runs: &[Run]) -> Result<Exported> {
     let mut done = Exported::default();
-    let limits = viewed::limits(&asked.folder);
+    let objectives = Objectives::read(&asked.folder);
     for run in runs {
         check_memory(run)?;
-        let limits = limits.get(run.name()).cloned().unwrap_or_default();
-        let folds = (ViewStats::with_limits(View::Vllm, limits), Lists::default());
+        let stats = ViewStats::with_limits(View::Vllm, objectives.limits(run.name()));
+        let folds = (stats, Lists::default());
         let ((mut stats, lists), warnings) = Part::default().fold(&asked.folder, run.name(), folds)?;
         done.warn(warnings);
         stats.close(run.0.get("duration").and_then(Value::as_f64));
