@@ -36,11 +36,13 @@ impl Accounting {
     }
 
     /// A generation got its slot at `at` and its prompt has been read.
-    pub fn admit(&self, entry: &mut TruthEntry, at: Nanos) {
+    pub fn admit(&self, entry: &mut TruthEntry, at: Nanos, cached: u32) {
         entry.admitted = Some(at);
         let mut metrics = self.metrics.borrow_mut();
         metrics.queue.add(seconds(at - entry.arrival));
         metrics.prompt_tokens += u64::from(entry.prompt_tokens);
+        metrics.cached_tokens += u64::from(cached);
+        entry.cached_tokens = entry.cached_tokens.map(|_| cached);
         self.cached.set(self.cached.get() + u64::from(entry.prompt_tokens));
     }
 

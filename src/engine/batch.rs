@@ -7,17 +7,19 @@ use std::collections::VecDeque;
 use crate::engine::Config;
 use crate::engine::due::{Deadline, Next, slots};
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::{PrefixCache, Prompt, Reading};
 
 /// See the file's head.
 pub struct Batch<T> {
     cost: Cost,
     slots: usize,
     running: Vec<Sequence<T>>,
-    waiting: VecDeque<(T, Nanos, u32)>,
+    waiting: VecDeque<(T, Nanos, Prompt)>,
     /// The end of the step under way; `None` when idle.
     end: Option<Nanos>,
     /// Sequences of the ending step that have been played.
     played: usize,
+    pub cache: Option<PrefixCache>,
 }
 
 /// Nanoseconds.
@@ -36,6 +38,7 @@ struct Sequence<T> {
     /// Prompt tokens read in the step under way.
     reading: u32,
     state: State,
+    prompt: Reading,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -60,12 +63,13 @@ impl<T> Batch<T> {
             waiting: VecDeque::new(),
             end: None,
             played: 0,
+            cache: PrefixCache::of(config),
         }
     }
 
     /// An empty prompt counts as one token, as engines put a start token in front.
-    pub fn add(&mut self, job: T, arrival: Nanos, prompt: u32) {
-        self.waiting.push_back((job, arrival, prompt.max(1)));
+    pub fn add(&mut self, job: T, arrival: Nanos, prompt: Prompt) {
+        self.waiting.push_back((job, arrival, prompt));
         if self.end.is_none() {
             self.begin(arrival);
         }
@@ -76,9 +80,12 @@ impl<T> Batch<T> {
         self.running.retain(|sequence| sequence.state != State::Ended);
         while self.running.len() < self.slots
             && self.waiting.front().is_some_and(|(_, arrival, _)| *arrival <= start)
-            && let Some((job, _, prompt_left)) = self.waiting.pop_front()
+            && let Some((job, _, prompt)) = self.waiting.pop_front()
         {
-            self.running.push(Sequence { job, admitted: start, prompt_left, reading: 0, state: State::Live });
+            let tokens = prompt.tokens.max(1);
+            let prompt = Reading::begin(prompt, &mut self.cache);
+            let (prompt_left, state) = (tokens - prompt.cached, State::Live);
+            self.running.push(Sequence { job, admitted: start, prompt_left, reading: 0, state, prompt });
         }
         self.played = 0;
         self.end = self.step().map(|nanos| start + nanos);
@@ -126,10 +133,15 @@ impl<T> Batch<T> {
             if sequence.state != State::Live || sequence.prompt_left > 0 {
                 continue;
             }
-            match emit(&sequence.job, Deadline { at, admitted: sequence.admitted }) {
+            let (admitted, cached) = (sequence.admitted, sequence.prompt.cached);
+            let next = emit(&sequence.job, Deadline { at, admitted, cached });
+            if next != Next::Gone {
+                sequence.prompt.made_one(&mut self.cache);
+            }
+            match next {
                 Next::Token => {}
                 Next::Hold => sequence.state = State::Held,
-                Next::Done | Next::Gone => sequence.state = State::Ended,
+                Next::Done | Next::Gone => sequence.end(&mut self.cache),
             }
             return true;
         }
@@ -146,13 +158,20 @@ impl<T> Batch<T> {
     }
 }
 
+impl<T> Sequence<T> {
+    fn end(&mut self, cache: &mut Option<PrefixCache>) {
+        self.state = State::Ended;
+        self.prompt.ended(cache);
+    }
+}
+
 impl<T: PartialEq> Batch<T> {
     /// A running job's slot is given away at the end of the step under way.
     pub fn cancel(&mut self, job: &T, now: Nanos) {
         if let Some(place) = self.waiting.iter().position(|(other, ..)| other == job) {
             self.waiting.remove(place);
         } else if let Some(sequence) = self.running.iter_mut().find(|sequence| sequence.job == *job) {
-            sequence.state = State::Ended;
+            sequence.end(&mut self.cache);
         }
         if self.end.is_none() {
             self.begin(now);
@@ -167,6 +186,10 @@ mod tests {
 
     const MS: Nanos = 1_000_000;
 
+    fn plain(tokens: u32) -> Prompt {
+        Prompt { tokens, known: None }
+    }
+
     /// Plays until `until`; every job has `tokens` tokens. Returns (job, milliseconds) pairs.
     fn play(batch: &mut Batch<char>, until: Nanos, tokens: usize, seen: &mut Vec<(char, f64)>) {
         while batch.play(until, |job, due| {
@@ -180,7 +203,7 @@ mod tests {
     fn a_lone_request_waits_for_its_prefill_and_then_for_each_decode() {
         let mut batch = Batch::new(&parse("prefill=10000,itl=9ms,ttft=1ms").unwrap());
         let mut seen = Vec::new();
-        batch.add('a', 0, 100);
+        batch.add('a', 0, plain(100));
         play(&mut batch, 1000 * MS, 3, &mut seen);
         assert_eq!(seen, [('a', 11.0), ('a', 20.0), ('a', 29.0)]);
         assert_eq!((batch.running(), batch.next()), (0, None));
@@ -190,10 +213,10 @@ mod tests {
     fn the_prefill_of_a_new_request_delays_the_step_of_those_that_run() {
         let mut batch = Batch::new(&parse("prefill=10000,itl=10ms,itl_per_seq=2ms").unwrap());
         let mut seen = Vec::new();
-        batch.add('a', 0, 100);
+        batch.add('a', 0, plain(100));
         play(&mut batch, 10 * MS, 4, &mut seen);
         // It arrives in the middle of the step from 10 to 20 and is read in the next one.
-        batch.add('b', 15 * MS, 50);
+        batch.add('b', 15 * MS, plain(50));
         play(&mut batch, 1000 * MS, 4, &mut seen);
         let expected = [
             ('a', 10.0),
@@ -212,8 +235,8 @@ mod tests {
     fn a_long_prompt_is_read_in_chunks_between_decodes() {
         let mut batch = Batch::new(&parse("prefill=1000,itl=1ms,chunk=10").unwrap());
         let mut seen = Vec::new();
-        batch.add('a', 0, 1);
-        batch.add('b', 0, 25);
+        batch.add('a', 0, plain(1));
+        batch.add('b', 0, plain(25));
         play(&mut batch, 1000 * MS, 4, &mut seen);
         let expected = [
             ('a', 1.0),
@@ -232,8 +255,8 @@ mod tests {
     fn a_request_above_the_limit_is_admitted_in_the_step_after_a_slot_is_freed() {
         let mut batch = Batch::new(&parse("prefill=1000,itl=1ms,slots=1").unwrap());
         let mut seen = Vec::new();
-        batch.add('a', 0, 1);
-        batch.add('b', 0, 1);
+        batch.add('a', 0, plain(1));
+        batch.add('b', 0, plain(1));
         assert_eq!((batch.running(), batch.waiting()), (1, 1));
         play(&mut batch, 1000 * MS, 2, &mut seen);
         assert_eq!(seen, [('a', 1.0), ('a', 2.0), ('b', 3.0), ('b', 4.0)]);
@@ -242,9 +265,9 @@ mod tests {
     #[test]
     fn a_cancelled_or_held_sequence_costs_no_decode() {
         let mut batch = Batch::new(&parse("prefill=1000,itl=1ms,itl_per_seq=1ms,slots=2").unwrap());
-        batch.add('a', 0, 1);
-        batch.add('b', 0, 1);
-        batch.add('c', 0, 1);
+        batch.add('a', 0, plain(1));
+        batch.add('b', 0, plain(1));
+        batch.add('c', 0, plain(1));
         batch.cancel(&'a', 1);
         assert_eq!((batch.running(), batch.waiting()), (0, 2));
         let mut seen = Vec::new();
@@ -256,7 +279,7 @@ mod tests {
         assert_eq!(seen, [('b', 3.0), ('c', 3.0)]);
         assert_eq!((batch.running(), batch.next()), (1, None));
         batch.cancel(&'b', 50 * MS);
-        batch.add('d', 50 * MS, 1);
+        batch.add('d', 50 * MS, plain(1));
         assert_eq!((batch.running(), batch.next()), (1, Some(51 * MS)));
     }
 }

@@ -24,6 +24,10 @@ pub struct Config {
     pub prefill: f64,
     /// Engine model: prompt tokens read in one step at most; a longer prompt takes several.
     pub chunk: u32,
+    /// Blocks of read prompts and replies that are kept for prompts that begin alike; 0: none.
+    pub cache: usize,
+    /// Tokens of a block of the cache.
+    pub block: u32,
     /// Requests served at once; the rest wait in order of arrival. 0: no limit.
     pub slots: usize,
     /// Tokens per write, without pacing, after the time to the first token. 0: paced, one a write.
@@ -42,6 +46,9 @@ pub struct Config {
     pub until_stdin_closes: bool,
 }
 
+/// Blocks of the prefix cache, 40 bytes each.
+const CACHE_MAX: usize = 10_000_000;
+
 /// The model's name until it is given another.
 const MODEL: &str = "rampant-sim";
 
@@ -54,6 +61,8 @@ impl Default for Config {
             itl_per_seq_ms: 0.0,
             prefill: 0.0,
             chunk: 2048,
+            cache: 0,
+            block: 16,
             slots: 0,
             burst: 0,
             role_chunk: true,
@@ -100,13 +109,15 @@ pub enum FailKind {
 
 const FAILS: [&str; 5] = ["status", "error_event", "cut", "stall", "no_finish"];
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "model",
     "ttft",
     "itl",
     "itl_per_seq",
     "prefill",
     "chunk",
+    "cache",
+    "block",
     "slots",
     "burst",
     "role_chunk",
@@ -175,6 +186,8 @@ impl Config {
             "itl_per_seq" => self.itl_per_seq_ms = millis(key, value)?,
             "prefill" => self.prefill = number(key, value)?,
             "chunk" => self.chunk = number(key, value)?,
+            "cache" => self.cache = number(key, value)?,
+            "block" => self.block = number(key, value)?,
             "slots" => self.slots = number(key, value)?,
             "burst" => self.burst = number(key, value)?,
             "role_chunk" => self.role_chunk = number(key, value)?,
@@ -201,6 +214,15 @@ impl Config {
         }
         if self.chunk == 0 {
             return Err("the engine setting \"chunk\" must be above 0".to_string());
+        }
+        if self.block == 0 {
+            return Err("the engine setting \"block\" must be above 0".to_string());
+        }
+        if self.cache > CACHE_MAX {
+            return Err(format!(
+                "the engine setting \"cache\" must be at most {CACHE_MAX}, got {}",
+                self.cache
+            ));
         }
         if !(0.0..=1.0).contains(&self.eos) {
             return Err(format!("the engine setting \"eos\" must be from 0 to 1, got {}", self.eos));
@@ -240,6 +262,8 @@ impl Config {
         add(per_seq != usual.itl_per_seq_ms, "itl_per_seq", format!("{per_seq}ms"));
         add(self.prefill != usual.prefill, "prefill", self.prefill.to_string());
         add(self.chunk != usual.chunk, "chunk", self.chunk.to_string());
+        add(self.cache != usual.cache, "cache", self.cache.to_string());
+        add(self.block != usual.block, "block", self.block.to_string());
         add(self.slots != usual.slots, "slots", self.slots.to_string());
         add(self.burst != usual.burst, "burst", self.burst.to_string());
         add(self.role_chunk != usual.role_chunk, "role_chunk", self.role_chunk.to_string());
@@ -354,6 +378,8 @@ mod tests {
             itl_per_seq_ms: 0.3,
             prefill: 9000.5,
             chunk: 512,
+            cache: 1000,
+            block: 32,
             slots: 4,
             burst: 16,
             role_chunk: false,
@@ -385,6 +411,9 @@ mod tests {
         assert!(error("fail=stal:0.1").ends_with("got \"stal:0.1\" (did you mean \"stall\"?)"));
         assert_eq!(error("fail=cut:0"), "the share of \"fail\" must be above 0, at most 1, got 0");
         assert_eq!(error("fail=status:200:0.1"), "the status of \"fail\" must be from 400 to 599, got 200");
+        assert_eq!(error("block=0"), "the engine setting \"block\" must be above 0");
+        assert_eq!(error("cach=9"), "the engine has no setting \"cach\" (did you mean \"cache\"?)");
+        assert!(error("cache=99999999").contains("at most 10000000"));
         assert!(error("itl=NaN").contains("from 0 to a day"));
     }
 

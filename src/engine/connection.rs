@@ -13,6 +13,7 @@ use crate::engine::generation::Generation;
 use crate::engine::generation_request::{BadRequest, GenerationRequest};
 use crate::engine::http::{self, HttpRefusal, HttpRequest, Incoming, Step};
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::Prompt;
 use crate::engine::reply::{ReplyPhase, StreamedReply};
 use crate::engine::server::EngineServer;
 use crate::engine::text::GeneratedText;
@@ -138,6 +139,10 @@ impl Connection {
                 let forgotten = server.books.truth.borrow_mut().reset();
                 self.send(200, JSON, json!({ "forgotten": forgotten }).to_string().as_bytes(), keep).await
             }
+            ("POST", "/reset_prefix_cache") => {
+                server.forget_prompts();
+                self.send(200, JSON, b"", keep).await
+            }
             (_, path) if PATHS.contains(&path) => {
                 self.send(405, JSON, br#"{"detail":"Method Not Allowed"}"#, keep).await
             }
@@ -159,6 +164,7 @@ impl Connection {
         };
         let number = server.number();
         let course = Generation::new(&ask, config, number);
+        let prompt = Prompt::of(&ask, &course, number);
         let entry = TruthEntry {
             id: id(request.request_id, number),
             accepted: self.accepted,
@@ -166,6 +172,7 @@ impl Connection {
             read: self.read_at.max(arrival),
             streamed: ask.stream,
             prompt_tokens: ask.prompt_tokens,
+            cached_tokens: ask.blocks.as_ref().map(|_| 0),
             ..TruthEntry::default()
         };
         if let Some(FailKind::Status(status)) = course.fail {
@@ -180,7 +187,7 @@ impl Connection {
         let reply =
             Rc::new(StreamedReply::new(self.socket.clone(), server.books.clone(), text, course, keep, entry));
         reply.open();
-        server.add(reply.clone(), arrival, ask.prompt_tokens);
+        server.add(reply.clone(), arrival, prompt);
         let whole = self.attend(&reply).await;
         if reply.abort() {
             server.release(&reply);
@@ -221,7 +228,7 @@ impl Connection {
     }
 }
 
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "/v1/completions",
     "/v1/chat/completions",
     "/v1/models",
@@ -230,6 +237,7 @@ const PATHS: [&str; 8] = [
     "/metrics",
     "/truth",
     "/reset",
+    "/reset_prefix_cache",
 ];
 
 fn models(server: &EngineServer) -> String {

@@ -21,6 +21,8 @@ pub enum Next {
 pub struct Deadline {
     pub at: Nanos,
     pub admitted: Nanos,
+    /// Tokens of its prompt that were in the prefix cache.
+    pub cached: u32,
 }
 
 /// The slots of a configuration, where 0 stands for no limit.

@@ -7,6 +7,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::engine::Config;
 use crate::engine::due::{Deadline, Next, slots};
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::{PrefixCache, Prompt, Reading};
 
 /// See the file's head.
 pub struct Fixed<T> {
@@ -14,9 +15,10 @@ pub struct Fixed<T> {
     itl: f64,
     slots: usize,
     running: usize,
-    waiting: VecDeque<(T, Nanos)>,
+    waiting: VecDeque<(T, Nanos, Prompt)>,
     due: BinaryHeap<Reverse<Entry<T>>>,
     admissions: u64,
+    pub cache: Option<PrefixCache>,
 }
 
 struct Entry<T> {
@@ -26,6 +28,7 @@ struct Entry<T> {
     start: Nanos,
     token: u32,
     job: T,
+    reading: Reading,
 }
 
 impl<T> Fixed<T> {
@@ -38,27 +41,31 @@ impl<T> Fixed<T> {
             waiting: VecDeque::new(),
             due: BinaryHeap::new(),
             admissions: 0,
+            cache: PrefixCache::of(config),
         }
     }
 
-    pub fn add(&mut self, job: T, arrival: Nanos) {
-        self.waiting.push_back((job, arrival));
+    pub fn add(&mut self, job: T, arrival: Nanos, prompt: Prompt) {
+        self.waiting.push_back((job, arrival, prompt));
         self.admit(arrival);
     }
 
     fn admit(&mut self, now: Nanos) {
         while self.running < self.slots
-            && let Some((job, arrival)) = self.waiting.pop_front()
+            && let Some((job, arrival, prompt)) = self.waiting.pop_front()
         {
             self.running += 1;
             self.admissions += 1;
-            self.push(job, now.max(arrival), 0, self.admissions);
+            let (start, number) = (now.max(arrival), self.admissions);
+            let reading = Reading::begin(prompt, &mut self.cache);
+            self.push(Entry { at: 0, number, start, token: 0, job, reading });
         }
     }
 
-    fn push(&mut self, job: T, start: Nanos, token: u32, number: u64) {
-        let at = start + (self.ttft + f64::from(token) * self.itl).round() as Nanos;
-        self.due.push(Reverse(Entry { at, number, start, token, job }));
+    /// Puts an entry where its token belongs.
+    fn push(&mut self, entry: Entry<T>) {
+        let at = entry.start + (self.ttft + f64::from(entry.token) * self.itl).round() as Nanos;
+        self.due.push(Reverse(Entry { at, ..entry }));
     }
 
     pub fn next(&self) -> Option<Nanos> {
@@ -69,14 +76,20 @@ impl<T> Fixed<T> {
         if self.next().is_none_or(|at| at > now) {
             return false;
         }
-        let Some(Reverse(entry)) = self.due.pop() else { return false };
-        match emit(&entry.job, Deadline { at: entry.at, admitted: entry.start }) {
-            Next::Token => self.push(entry.job, entry.start, entry.token + 1, entry.number),
+        let Some(Reverse(mut entry)) = self.due.pop() else { return false };
+        let deadline = Deadline { at: entry.at, admitted: entry.start, cached: entry.reading.cached };
+        let next = emit(&entry.job, deadline);
+        if next != Next::Gone {
+            entry.reading.made_one(&mut self.cache);
+        }
+        match next {
+            Next::Token => self.push(Entry { token: entry.token + 1, ..entry }),
             Next::Done => {
+                entry.reading.ended(&mut self.cache);
                 self.running -= 1;
                 self.admit(entry.at);
             }
-            Next::Hold | Next::Gone => {}
+            Next::Hold | Next::Gone => entry.reading.ended(&mut self.cache),
         }
         true
     }
@@ -93,7 +106,7 @@ impl<T> Fixed<T> {
 impl<T: PartialEq> Fixed<T> {
     /// A running job's entry stays in the heap, where it will answer [`Next::Gone`].
     pub fn cancel(&mut self, job: &T, now: Nanos) {
-        match self.waiting.iter().position(|(other, _)| other == job) {
+        match self.waiting.iter().position(|(other, ..)| other == job) {
             Some(place) => drop(self.waiting.remove(place)),
             None => {
                 self.running -= 1;
@@ -141,11 +154,15 @@ mod tests {
         seen
     }
 
+    fn plain() -> Prompt {
+        Prompt { tokens: 1, known: None }
+    }
+
     #[test]
     fn token_k_is_due_at_arrival_plus_ttft_plus_k_gaps() {
         let mut fixed = Fixed::new(&parse("ttft=50ms,itl=0.1ms").unwrap());
-        fixed.add('a', 1_000_000);
-        fixed.add('b', 1_050_000);
+        fixed.add('a', 1_000_000, plain());
+        fixed.add('b', 1_050_000, plain());
         assert_eq!(fixed.running(), 2);
         let expected =
             [('a', 51_000), ('b', 51_050), ('a', 51_100), ('b', 51_150), ('a', 51_200), ('b', 51_250)];
@@ -156,8 +173,8 @@ mod tests {
     #[test]
     fn a_request_above_the_limit_starts_when_a_slot_is_freed() {
         let mut fixed = Fixed::new(&parse("ttft=1ms,itl=1ms,slots=1").unwrap());
-        fixed.add('a', 0);
-        fixed.add('b', 10);
+        fixed.add('a', 0, plain());
+        fixed.add('b', 10, plain());
         assert_eq!((fixed.running(), fixed.waiting()), (1, 1));
         assert_eq!(play_all(&mut fixed, 2), [('a', 1000), ('a', 2000), ('b', 3000), ('b', 4000)]);
     }
@@ -165,9 +182,9 @@ mod tests {
     #[test]
     fn a_cancelled_request_frees_its_slot_at_once() {
         let mut fixed = Fixed::new(&parse("ttft=1ms,itl=1ms,slots=1").unwrap());
-        fixed.add('a', 0);
-        fixed.add('b', 0);
-        fixed.add('c', 0);
+        fixed.add('a', 0, plain());
+        fixed.add('b', 0, plain());
+        fixed.add('c', 0, plain());
         fixed.cancel(&'b', 100_000);
         assert_eq!((fixed.running(), fixed.waiting()), (1, 1));
         fixed.cancel(&'a', 200_000);
@@ -186,7 +203,7 @@ mod tests {
     #[test]
     fn a_held_request_keeps_its_slot_until_it_is_cancelled() {
         let mut fixed = Fixed::new(&parse("ttft=1ms,slots=1").unwrap());
-        fixed.add('a', 0);
+        fixed.add('a', 0, plain());
         assert!(fixed.play(1_000_000, |_, _| Next::Hold));
         assert_eq!((fixed.running(), fixed.next()), (1, None));
         fixed.cancel(&'a', 2_000_000);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::engine::Config;
+use crate::engine::prefix_cache::BlockNames;
 
 /// `max_tokens` of a request that has none.
 const COMPLETION_TOKENS: u32 = 16;
@@ -24,6 +25,8 @@ pub struct GenerationRequest {
     /// The length of a list of token ids; otherwise the count of words in the prompt or in the
     /// contents of the messages.
     pub prompt_tokens: u32,
+    /// The prompt as a prefix cache knows it; only where the server has one.
+    pub blocks: Option<BlockNames>,
 }
 
 /// An error reply.
@@ -80,6 +83,8 @@ enum Prompt<'a> {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
+    role: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     content: Option<Content<'a>>,
 }
 
@@ -127,11 +132,16 @@ impl GenerationRequest {
         Ok(GenerationRequest {
             chat,
             stream: body.stream.unwrap_or(false),
-            include_usage: body.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            include_usage: body
+                .stream_options
+                .as_ref()
+                .and_then(|options| options.include_usage)
+                .unwrap_or(false),
             ignore_eos: body.ignore_eos.unwrap_or(false),
             min_tokens: u32::try_from(min_tokens).unwrap_or(u32::MAX),
             max_tokens: u32::try_from(max_tokens).unwrap_or(u32::MAX),
             prompt_tokens: u32::try_from(prompt_tokens).unwrap_or(u32::MAX),
+            blocks: (config.cache > 0).then(|| block_names(&body, chat, config.block)),
         })
     }
 }
@@ -155,6 +165,34 @@ fn messages_tokens(body: &Body) -> Result<usize, BadRequest> {
         None => 0,
     };
     Ok(messages.iter().map(count).sum())
+}
+
+/// The tokens of a prompt that can be served, in blocks. The same words by another speaker are other tokens.
+fn block_names(body: &Body, chat: bool, block: u32) -> BlockNames {
+    let mut names = BlockNames::new(block);
+    match (&body.prompt, &body.messages) {
+        (_, Some(messages)) if chat => {
+            for message in messages {
+                let speaker = message.role.as_deref().unwrap_or_default();
+                let mut texts = Vec::new();
+                match &message.content {
+                    Some(Content::Text(text)) => texts.push(&**text),
+                    Some(Content::Parts(parts)) => {
+                        texts.extend(parts.iter().filter_map(|part| part.text.as_deref()))
+                    }
+                    None => {}
+                }
+                names.speaks(speaker);
+                texts.into_iter().for_each(|text| names.words(text));
+            }
+        }
+        (Some(Prompt::Text(text)), _) => names.words(text),
+        (Some(Prompt::Texts(texts)), _) => texts.iter().for_each(|text| names.words(text)),
+        (Some(Prompt::Ids(ids)), _) => ids.iter().for_each(|id| names.push(*id)),
+        (Some(Prompt::IdLists(lists)), _) => lists.iter().flatten().for_each(|id| names.push(*id)),
+        (None, _) => {}
+    }
+    names
 }
 
 fn words(text: &str) -> usize {
@@ -197,6 +235,7 @@ mod tests {
             min_tokens: 2,
             max_tokens: 7,
             prompt_tokens: 0,
+            blocks: None,
         };
         assert_eq!(ask, Ok(expected));
         assert_eq!(read(false, r#"{"prompt":"a","max_tokens":null}"#).unwrap().max_tokens, 16);

@@ -52,6 +52,8 @@ pub struct Metrics {
     labels: String,
     created: f64,
     pub prompt_tokens: u64,
+    /// Of the prompts, tokens that were in the prefix cache.
+    pub cached_tokens: u64,
     pub generation_tokens: u64,
     finished: [u64; REASONS.len()],
     pub ttft: Histogram,
@@ -81,6 +83,7 @@ impl Metrics {
             labels: format!("engine=\"0\",model_name={}", Value::from(model)),
             created,
             prompt_tokens: 0,
+            cached_tokens: 0,
             generation_tokens: 0,
             finished: [0; REASONS.len()],
             ttft: Histogram::new(TTFT),
@@ -113,7 +116,8 @@ impl Metrics {
             "Prefix cache queries, in tokens.",
             &[("", self.prompt_tokens)],
         );
-        page.counter("vllm:prefix_cache_hits", "Prefix cache hits, in tokens.", &[("", 0)]);
+        let hits = self.cached_tokens;
+        page.counter("vllm:prefix_cache_hits", "Prefix cache hits, in tokens.", &[("", hits)]);
         page.counter("vllm:prompt_tokens", "Prefill tokens processed.", &[("", self.prompt_tokens)]);
         page.counter(
             "vllm:generation_tokens",
@@ -203,6 +207,7 @@ mod tests {
     fn the_page_has_the_names_and_labels_of_vllm() {
         let mut metrics = Metrics::new("m\"x", 5.5);
         metrics.prompt_tokens = 7;
+        metrics.cached_tokens = 4;
         metrics.finish("stop");
         metrics.finish("cut");
         metrics.ttft.add(0.05);
@@ -215,6 +220,8 @@ mod tests {
             r#"vllm:kv_cache_usage_perc{engine="0",model_name="m\"x"} 0.25"#,
             "# TYPE vllm:prompt_tokens_total counter",
             r#"vllm:prompt_tokens_total{engine="0",model_name="m\"x"} 7"#,
+            r#"vllm:prefix_cache_queries_total{engine="0",model_name="m\"x"} 7"#,
+            r#"vllm:prefix_cache_hits_total{engine="0",model_name="m\"x"} 4"#,
             r#"vllm:prompt_tokens_created{engine="0",model_name="m\"x"} 5.5"#,
             r#"vllm:request_success_total{engine="0",model_name="m\"x",finished_reason="stop"} 1"#,
             r#"vllm:request_success_total{engine="0",model_name="m\"x",finished_reason="error"} 1"#,

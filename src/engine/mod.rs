@@ -8,8 +8,8 @@
 //! neither clock nor socket: `virtual_engine` is the same server without both.
 //!
 //! Paths: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/health`, `/version`,
-//! `/metrics` (vLLM's names), `/truth` (finished requests by id; `?id=` for one) and `/reset`
-//! (forgets the truth).
+//! `/metrics` (vLLM's names), `/truth` (finished requests by id; `?id=` for one), `/reset`
+//! (forgets the truth) and `/reset_prefix_cache`.
 
 mod accounting;
 mod batch;
@@ -23,6 +23,7 @@ mod http;
 mod kernel;
 mod metrics;
 mod nanos;
+mod prefix_cache;
 mod reply;
 mod scheduler;
 mod server;
@@ -43,7 +44,7 @@ use crate::error::{Error, Result};
 pub use config::{Config, Fail, FailKind, parse};
 pub use generation_request::GenerationRequest;
 use server::Failure;
-pub use text::GenerationEnd;
+pub use text::{GenerationEnd, word};
 pub use virtual_engine::{Ending, Played, VirtualEngine, Written};
 
 /// Serves on 127.0.0.1:`port` (0: a free one) until the process is told to stop by SIGTERM or

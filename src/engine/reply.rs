@@ -17,7 +17,7 @@ use crate::engine::generation::{Generation, Step};
 use crate::engine::generation_request::BadRequest;
 use crate::engine::http;
 use crate::engine::nanos::Nanos;
-use crate::engine::text::{GeneratedText, GenerationEnd};
+use crate::engine::text::{Counted, GeneratedText, GenerationEnd};
 use crate::engine::truth::TruthEntry;
 use crate::os;
 
@@ -134,7 +134,7 @@ impl StreamedReply {
             return Next::Gone;
         }
         if state.progress.made == 0 {
-            self.books.admit(&mut state.entry, due.admitted);
+            self.books.admit(&mut state.entry, due.admitted, due.cached);
         }
         match self.course.step(state.progress.made) {
             Step::BreakOff => return self.break_off(state),
@@ -165,7 +165,8 @@ impl StreamedReply {
             self.text.stream_end(scratch, self.counted(state));
             self.send(state, scratch);
         } else {
-            self.write_whole(scratch, state.progress.made);
+            let cached = state.entry.cached_tokens;
+            self.write_whole(scratch, Counted { output: state.progress.made, cached });
             self.send_marked(state, scratch, Mark { with_text: 1, due: due.at });
         }
         self.end(state, self.outcome(), false)
@@ -233,7 +234,8 @@ impl StreamedReply {
                 scratch.extend_from_slice(&reply);
             }
             Some(FailKind::Cut) if !self.streamed => {
-                self.write_whole(scratch, self.course.tokens);
+                let cached = state.entry.cached_tokens;
+                self.write_whole(scratch, Counted { output: self.course.tokens, cached });
                 scratch.truncate(scratch.len() / 2);
             }
             Some(FailKind::Stall) => {
@@ -264,8 +266,9 @@ impl StreamedReply {
     }
 
     /// The tokens that usage tells; a reply that hides its finish hides them, too.
-    fn counted(&self, state: &State) -> Option<u32> {
-        self.course.finish().map(|_| state.progress.made)
+    fn counted(&self, state: &State) -> Option<Counted> {
+        let (output, cached) = (state.progress.made, state.entry.cached_tokens);
+        self.course.finish().map(|_| Counted { output, cached })
     }
 
     fn outcome(&self) -> &'static str {
@@ -287,8 +290,8 @@ impl StreamedReply {
         u32::from(has_text)
     }
 
-    fn write_whole(&self, out: &mut Vec<u8>, tokens: u32) {
-        let body = self.text.whole(self.course.tokens_with_text(), tokens, self.course.finish());
+    fn write_whole(&self, out: &mut Vec<u8>, counted: Counted) {
+        let body = self.text.whole(self.course.tokens_with_text(), counted, self.course.finish());
         out.extend_from_slice(&http::reply(200, "application/json", body.as_bytes(), self.keep));
     }
 

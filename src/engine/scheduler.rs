@@ -6,6 +6,7 @@ use crate::engine::batch::Batch;
 use crate::engine::due::{Deadline, Next};
 use crate::engine::fixed::Fixed;
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::{PrefixCache, Prompt};
 
 /// All requests in the server, as jobs `T`, under one of the two models.
 pub enum Scheduler<T> {
@@ -22,10 +23,10 @@ impl<T: PartialEq> Scheduler<T> {
         }
     }
 
-    /// A request of `prompt` tokens arrives.
-    pub fn add(&mut self, job: T, arrival: Nanos, prompt: u32) {
+    /// A request arrives.
+    pub fn add(&mut self, job: T, arrival: Nanos, prompt: Prompt) {
         match self {
-            Scheduler::Fixed(fixed) => fixed.add(job, arrival),
+            Scheduler::Fixed(fixed) => fixed.add(job, arrival, prompt),
             Scheduler::Batch(batch) => batch.add(job, arrival, prompt),
         }
     }
@@ -54,6 +55,15 @@ impl<T: PartialEq> Scheduler<T> {
             Scheduler::Fixed(fixed) => fixed.cancel(job, now),
             Scheduler::Batch(batch) => batch.cancel(job, now),
         }
+    }
+
+    /// Forgets all prompts that were read.
+    pub fn forget_prompts(&mut self) {
+        let cache = match self {
+            Scheduler::Fixed(fixed) => &mut fixed.cache,
+            Scheduler::Batch(batch) => &mut batch.cache,
+        };
+        cache.iter_mut().for_each(PrefixCache::clear);
     }
 
     /// Requests that hold a slot.

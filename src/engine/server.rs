@@ -16,6 +16,7 @@ use crate::engine::connection;
 use crate::engine::kernel::{self, Timer};
 use crate::engine::metrics::{Metrics, Now};
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::Prompt;
 use crate::engine::reply::StreamedReply;
 use crate::engine::scheduler::Scheduler;
 use crate::os;
@@ -64,10 +65,10 @@ impl EngineServer {
     }
 
     /// Puts a reply under way.
-    pub fn add(&self, reply: Rc<StreamedReply>, arrival: Nanos, prompt_tokens: u32) {
+    pub fn add(&self, reply: Rc<StreamedReply>, arrival: Nanos, prompt: Prompt) {
         let mut pace = self.pace.borrow_mut();
         let before = pace.next();
-        pace.add(reply, arrival, prompt_tokens);
+        pace.add(reply, arrival, prompt);
         let after = pace.next();
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.sooner.notify_one();
@@ -78,6 +79,11 @@ impl EngineServer {
     pub fn release(&self, reply: &Rc<StreamedReply>) {
         self.pace.borrow_mut().cancel(reply, os::now());
         self.sooner.notify_one();
+    }
+
+    /// Forgets all prompts that were read.
+    pub fn forget_prompts(&self) {
+        self.pace.borrow_mut().forget_prompts();
     }
 
     pub fn metrics(&self) -> String {

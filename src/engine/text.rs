@@ -59,6 +59,14 @@ impl GenerationEnd {
     }
 }
 
+/// Tokens that usage tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub output: u32,
+    /// Of the prompt, those that were in the prefix cache; `None`: the server has none.
+    pub cached: Option<u32>,
+}
+
 /// See the file's head. What does not change from token to token is formatted once.
 pub struct GeneratedText {
     chat: bool,
@@ -156,9 +164,9 @@ impl GeneratedText {
 
     /// What follows the last token: usage, when asked for and known, `[DONE]`, and the end of the
     /// body.
-    pub fn stream_end(&self, out: &mut Vec<u8>, output_tokens: Option<u32>) {
-        if let Some(output_tokens) = output_tokens.filter(|_| self.include_usage) {
-            let usage = self.usage(output_tokens);
+    pub fn stream_end(&self, out: &mut Vec<u8>, counted: Option<Counted>) {
+        if let Some(counted) = counted.filter(|_| self.include_usage) {
+            let usage = self.usage(counted);
             self.data(out, &[&self.start, r#"],"usage":"#, &usage, "}"]);
         }
         self.data(out, &["[DONE]"]);
@@ -194,16 +202,19 @@ impl GeneratedText {
         out.extend_from_slice(if self.chunks { b"\n\n\r\n" } else { b"\n\n" });
     }
 
-    fn usage(&self, output_tokens: u32) -> String {
+    fn usage(&self, Counted { output, cached }: Counted) -> String {
+        let details = cached.map_or(String::new(), |cached| {
+            format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#)
+        });
         format!(
-            r#"{{"prompt_tokens":{},"total_tokens":{},"completion_tokens":{output_tokens}}}"#,
+            r#"{{"prompt_tokens":{},"total_tokens":{},"completion_tokens":{output}{details}}}"#,
             self.prompt_tokens,
-            u64::from(self.prompt_tokens) + u64::from(output_tokens),
+            u64::from(self.prompt_tokens) + u64::from(output),
         )
     }
 
-    /// The JSON of a reply that is not streamed; `with_text` of its `output_tokens` have text.
-    pub fn whole(&self, with_text: u32, output_tokens: u32, finish: Option<GenerationEnd>) -> String {
+    /// The JSON of a reply that is not streamed; `with_text` of its tokens have text.
+    pub fn whole(&self, with_text: u32, counted: Counted, finish: Option<GenerationEnd>) -> String {
         let text: String = (0..with_text).map(|index| self.word(index)).collect();
         let finish = finish.map(GenerationEnd::name);
         let choice = match self.chat {
@@ -222,7 +233,7 @@ impl GeneratedText {
                 "stop_reason": null,
             }),
         };
-        format!(r#"{}{choice}],"usage":{}}}"#, self.start, self.usage(output_tokens))
+        format!(r#"{}{choice}],"usage":{}}}"#, self.start, self.usage(counted))
     }
 
     fn word(&self, index: u32) -> &'static str {
@@ -239,6 +250,10 @@ pub fn word(number: u64, index: u32) -> &'static str {
 mod tests {
     use super::*;
     use crate::engine::Config;
+
+    fn counted(output: u32) -> Counted {
+        Counted { output, cached: None }
+    }
 
     fn text(chat: bool, chunks: bool) -> GeneratedText {
         let body = r#"{"prompt":"a b","messages":[{"content":"a b"}],"stream":true,"max_tokens":3,
@@ -272,11 +287,16 @@ mod tests {
             )
         );
         assert_eq!(
-            written(|out| chat.stream_end(out, Some(3))),
+            written(|out| chat.stream_end(out, Some(counted(3)))),
             format!(
                 "{start}{}\n\ndata: [DONE]\n\n",
                 r#"],"usage":{"prompt_tokens":2,"total_tokens":5,"completion_tokens":3}}"#
             )
+        );
+        let cached = Counted { output: 3, cached: Some(2) };
+        assert!(
+            written(|out| chat.stream_end(out, Some(cached)))
+                .contains(r#""completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2}}}"#)
         );
         assert_eq!(
             written(|out| text(false, false).end_of_text(out, None)),
@@ -298,8 +318,12 @@ mod tests {
                 let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
                 assert_eq!(event["choices"][0]["finish_reason"].as_str(), finish.map(GenerationEnd::name));
             }
-            assert!(written(|out| text.stream_end(out, Some(3))).ends_with("data: [DONE]\n\n\r\n0\r\n\r\n"));
-            let whole: Value = serde_json::from_str(&text.whole(2, 3, Some(GenerationEnd::Stop))).unwrap();
+            assert!(
+                written(|out| text.stream_end(out, Some(counted(3))))
+                    .ends_with("data: [DONE]\n\n\r\n0\r\n\r\n")
+            );
+            let whole: Value =
+                serde_json::from_str(&text.whole(2, counted(3), Some(GenerationEnd::Stop))).unwrap();
             assert_eq!(whole["usage"]["completion_tokens"], 3);
             assert_eq!(whole["choices"][0]["finish_reason"], "stop");
             let content = &whole["choices"][0];

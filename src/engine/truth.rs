@@ -32,6 +32,8 @@ pub struct TruthEntry {
     pub end: Nanos,
     pub streamed: bool,
     pub prompt_tokens: u32,
+    /// Those that were in the prefix cache; `None`: the server has none.
+    pub cached_tokens: Option<u32>,
     /// Tokens made, the end-of-text token included.
     pub output_tokens: u32,
     /// `length`, `stop`, `abort`, or the name of the simulated fault.
@@ -86,7 +88,7 @@ fn write_entry(out: &mut Vec<u8>, key: &str, entry: &TruthEntry) {
     let _ = write!(
         out,
         "{}:{{\"accepted_ns\":{},\"arrival_ns\":{},\"read_ns\":{},\"admitted_ns\":{},\"first_ns\":{},\"last_ns\":{},\
-         \"end_ns\":{},\"streamed\":{},\"prompt_tokens\":{},\"output_tokens\":{},\"outcome\":\"{}\",\
+         \"end_ns\":{},\"streamed\":{},\"prompt_tokens\":{},\"cached_tokens\":{},\"output_tokens\":{},\"outcome\":\"{}\",\
          \"emissions_ns\":[",
         Value::from(key),
         entry.accepted,
@@ -98,6 +100,7 @@ fn write_entry(out: &mut Vec<u8>, key: &str, entry: &TruthEntry) {
         entry.end,
         entry.streamed,
         entry.prompt_tokens,
+        entry.cached_tokens.map_or("null".to_string(), |tokens| tokens.to_string()),
         entry.output_tokens,
         entry.outcome,
     );
@@ -122,6 +125,7 @@ mod tests {
             end: 9,
             streamed: true,
             prompt_tokens: 4,
+            cached_tokens: None,
             output_tokens: 3,
             outcome: "length",
         }

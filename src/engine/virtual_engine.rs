@@ -8,6 +8,7 @@ use crate::engine::due::{Deadline, Next};
 use crate::engine::generation::{Generation, Step};
 use crate::engine::generation_request::GenerationRequest;
 use crate::engine::nanos::Nanos;
+use crate::engine::prefix_cache::Prompt;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::text::{self, GenerationEnd};
 
@@ -24,6 +25,8 @@ struct Job<T> {
     kept: T,
     course: Generation,
     made: u32,
+    /// Tokens of the prompt that were in the prefix cache; `None`: there is none.
+    cached: Option<u32>,
 }
 
 /// What a reply writes.
@@ -42,6 +45,8 @@ pub enum Ending {
     Whole {
         tokens: u32,
         finish: Option<GenerationEnd>,
+        /// Of the prompt, in the prefix cache; `None`: there is none.
+        cached: Option<u32>,
     },
     ErrorEvent,
     /// The connection was closed in mid-way.
@@ -86,8 +91,9 @@ impl<T> VirtualEngine<T> {
             self.jobs.push_back(None);
             return Err((kept, status));
         }
-        self.scheduler.add(number, at, ask.prompt_tokens);
-        self.jobs.push_back(Some(Job { kept, course, made: 0 }));
+        self.scheduler.add(number, at, Prompt::of(ask, &course, number));
+        let cached = ask.blocks.as_ref().map(|_| 0);
+        self.jobs.push_back(Some(Job { kept, course, made: 0, cached }));
         Ok(())
     }
 
@@ -101,11 +107,12 @@ impl<T> VirtualEngine<T> {
         let (jobs, first) = (&mut self.jobs, self.first);
         let mut ended = None;
         let mut stalled = None;
-        let played = self.scheduler.play(now, |number, Deadline { at, .. }| {
+        let played = self.scheduler.play(now, |number, Deadline { at, cached, .. }| {
             // Those who left are asked for once more by a scheduler that has them in its heap.
             let place = number.checked_sub(first).and_then(|place| jobs.get_mut(place as usize));
             let Some(place) = place else { return Next::Gone };
             let Some(job) = place else { return Next::Gone };
+            job.cached = job.cached.map(|_| cached);
             match job.play(*number, at, &mut see) {
                 Ok(next) => {
                     stalled = (next == Next::Hold).then_some(*number);
@@ -190,7 +197,8 @@ impl<T> Job<T> {
         if self.made < self.course.tokens {
             return Ok(Next::Token);
         }
-        Err(Ending::Whole { tokens: self.made, finish: self.course.finish() })
+        let (finish, cached) = (self.course.finish(), self.cached);
+        Err(Ending::Whole { tokens: self.made, finish, cached })
     }
 
     fn break_off(&self) -> Result<Next, Ending> {
@@ -238,7 +246,7 @@ mod tests {
     }
 
     fn whole(tokens: u32) -> Ending {
-        Ending::Whole { tokens, finish: Some(GenerationEnd::Length) }
+        Ending::Whole { tokens, finish: Some(GenerationEnd::Length), cached: None }
     }
 
     #[test]
@@ -265,7 +273,7 @@ mod tests {
         assert_eq!(ended("fail=error_event:1"), (None, 2, Some(Ending::ErrorEvent), vec![]));
         assert_eq!(ended("fail=cut:1,burst=2"), (None, 2, Some(Ending::Cut), vec![]));
         assert_eq!(ended("fail=stall:1"), (None, 2, None, vec![1]));
-        let nameless = Ending::Whole { tokens: 4, finish: None };
+        let nameless = Ending::Whole { tokens: 4, finish: None, cached: None };
         assert_eq!(ended("fail=no_finish:1"), (None, 4, Some(nameless), vec![]));
     }
 

@@ -25,7 +25,7 @@ pub struct Asking<'a> {
     plan: &'a Plan,
     traffic: Traffic,
     config: Config,
-    /// Whether nobody lays fields over a body, so that its words need not be made.
+    /// Whether nobody lays fields over a body or remembers its words, so that they need not be made.
     plain: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Asking<'a> {
             return Err(Error::usage("only completions and chats can be simulated")
                 .hint("the built-in engine speaks no other protocol"));
         }
-        let plain = plan.target.extra_body.is_empty();
+        let plain = plan.target.extra_body.is_empty() && config.cache == 0;
         Ok(Asking { plan, traffic: plan.traffic(), config: config.clone(), plain })
     }
 
@@ -78,6 +78,7 @@ fn ask(target: &Target, request: &Request) -> GenerationRequest {
         min_tokens: if target.exact == Exact::MinTokens { request.max_tokens } else { 0 },
         max_tokens: request.max_tokens,
         prompt_tokens: request.asked_input.unwrap_or(0),
+        blocks: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Flight`: a request in the server, and the record that it becomes.
 
 use crate::client::Target;
-use crate::engine::{Ending, Written};
+use crate::engine::{self, Ending, Written};
 use crate::record::{
     Clock, EventKind, Events, Nanos, Outcome, Phase, Record, Reply, Request, Timeline, Usage,
 };
@@ -15,6 +15,10 @@ pub struct Flight {
     /// Requests that failed at once in its place, one after another.
     pub setbacks: u32,
     prompt_tokens: u32,
+    /// Its number in the engine, from its arrival on.
+    number: u64,
+    /// Words of the reply.
+    words: u32,
 }
 
 /// When a request leaves, and as what.
@@ -74,7 +78,7 @@ impl Flight {
             connect_tries: 0,
             unclosed: false,
         });
-        Flight { record, session, setbacks: leaving.setbacks, prompt_tokens }
+        Flight { record, session, setbacks: leaving.setbacks, prompt_tokens, number: 0, words: 0 }
     }
 
     /// It leaves when it was planned, and has a place by then.
@@ -89,8 +93,9 @@ impl Flight {
         }
     }
 
-    /// The server has the request, and has begun to answer.
-    pub fn open(&mut self, at: Nanos) {
+    /// The server has the request as its `number`-th, and has begun to answer.
+    pub fn open(&mut self, at: Nanos, number: u64) {
+        self.number = number;
         self.record.status = Some(200);
         self.record.timeline.head = Some(at);
     }
@@ -99,6 +104,7 @@ impl Flight {
         let (kind, bytes) = match written {
             Written::Role => (EventKind::ROLE.with(EventKind::CHOICES), 0),
             Written::Token { bytes, finish } => {
+                self.words += u32::from(bytes > 0);
                 let text = if bytes > 0 { EventKind::CONTENT } else { EventKind::BLANK };
                 let end = if finish.is_some() { EventKind::FINISH } else { EventKind(0) };
                 let kind = text.with(end);
@@ -126,12 +132,13 @@ impl Flight {
     pub fn end(&mut self, at: Nanos, ending: Ending) {
         self.record.timeline.end = at;
         match ending {
-            Ending::Whole { tokens, finish } => {
+            Ending::Whole { tokens, finish, cached } => {
                 self.record.finish = finish.map(|finish| finish.name().to_string());
                 self.record.outcome = if finish.is_some() { Outcome::Success } else { Outcome::Unfinished };
                 if finish.is_some() {
                     self.record.usage.input = Some(self.prompt_tokens);
                     self.record.usage.output = Some(tokens);
+                    self.record.usage.cached = cached;
                     self.event(at, EventKind::USAGE, 0);
                 } else {
                     self.record.error = Some("the reply has no finish reason".into());
@@ -156,8 +163,7 @@ impl Flight {
     /// What the next turn is built from.
     pub fn reply(&self) -> Reply {
         Reply {
-            // As many words as tokens: the engine counts them so.
-            text: vec!["so"; self.record.usage.output.unwrap_or(0) as usize].join(" "),
+            text: (0..self.words).map(|index| engine::word(self.number, index)).collect(),
             output_tokens: self.record.usage.output.unwrap_or(0),
             success: self.record.success(),
         }

@@ -208,7 +208,7 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         let number = self.engine.next_number();
         let sent = flight.record.timeline.sent.unwrap_or(at);
         let mut flight = flight;
-        flight.open(at);
+        flight.open(at, number);
         match self.engine.arrive(&ask, at, flight) {
             Ok(()) => {
                 let patience = nanos(self.plan.target.timeouts.first_token);

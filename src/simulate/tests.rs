@@ -268,3 +268,86 @@ fn conversations_over_sockets_and_simulated_ask_the_same_turn_by_turn() {
         assert_eq!(real, simulated, "{carry:?} {:?}", plan.arrivals);
     }
 }
+
+/// Conversations against an engine that keeps what it has read, in blocks of 4 tokens.
+fn remembered(carry: Carry, port: u16) -> Plan {
+    let base = Target::base_url(&format!("http://127.0.0.1:{port}")).unwrap();
+    let mut plan = plan(closed(3));
+    plan.target = Arc::new(Target { exact: Exact::IgnoreEos, ..Target::new(base, Api::Chat) });
+    plan.workload = Workload::Chat(Arc::new(Chat {
+        class: "chat".into(),
+        turns: Length::Uniform(2, 5),
+        think: Think::For(Duration::from_millis(5)),
+        system: Some(Prefix { tokens: 30, groups: 2 }),
+        user: Length::Uniform(5, 20),
+        reply: Length::Uniform(2, 9),
+        carry,
+        extra: None,
+        tokens: Arc::new(Tokens::Words),
+    }));
+    plan.sessions = Some(10);
+    plan
+}
+
+#[test]
+fn what_a_turn_repeats_of_its_conversation_is_in_the_cache_in_whole_blocks() {
+    let engine = "prefill=20000,itl=1ms,cache=10000,block=4";
+    for carry in [Carry::Reply, Carry::Synthetic] {
+        let (port, _running) = engine::start_in_thread(engine::parse(engine).unwrap());
+        let plan = remembered(carry, port);
+        let mut all = Vec::new();
+        for mut records in [over_sockets(&plan), play(&plan, engine).0] {
+            records.sort_by_key(|record| (record.seq, record.turn));
+            let mut told = Vec::new();
+            for pair in records.windows(2).filter(|pair| pair[1].turn > 0) {
+                let (input, before) = (pair[1].usage.input.unwrap(), pair[0].usage.input.unwrap());
+                let cached = pair[1].usage.cached.unwrap();
+                let history = before + pair[0].usage.output.unwrap();
+                assert!(history < input);
+                match carry {
+                    Carry::Reply => assert_eq!(cached, history / 4 * 4, "turn {}", pair[1].turn),
+                    // Other words than the server's own: what was asked before is all that it knows.
+                    Carry::Synthetic => {
+                        assert!((before / 4 * 4..history).contains(&cached), "{cached} {before}")
+                    }
+                }
+                told.push((pair[1].seq, pair[1].turn, cached));
+            }
+            assert!(told.len() > 10);
+            // Of the conversations of a group, all but the first find its system prompt.
+            let first = records.iter().filter(|record| record.turn == 0);
+            assert!(first.filter(|record| record.usage.cached == Some(28)).count() >= 4);
+            all.push(told);
+        }
+        assert_eq!(all[0], all[1], "the same over sockets and simulated");
+    }
+}
+
+#[test]
+fn only_what_is_not_in_the_cache_is_read() {
+    let mut plan = remembered(Carry::Reply, 9);
+    (plan.arrivals, plan.sessions) = (closed(1), Some(6));
+    let ttft = |engine: &str| {
+        let records = play(&plan, engine).0;
+        let told = |r: &Record| (r.usage.input.unwrap(), r.usage.cached, r.ttft_ms().unwrap());
+        records.iter().map(told).collect::<Vec<_>>()
+    };
+    for (input, cached, ms) in ttft("prefill=1000,itl=1ms,cache=10000,block=4") {
+        assert_eq!(ms, f64::from(input - cached.unwrap()), "{input} {cached:?}");
+    }
+    assert!(
+        ttft("prefill=1000,itl=1ms")
+            .iter()
+            .all(|(input, cached, ms)| { cached.is_none() && *ms == f64::from(*input) })
+    );
+    // Fixed times are as they are; the tokens are counted all the same.
+    let fixed = ttft("ttft=7ms,itl=1ms,cache=10000,block=4");
+    assert!(
+        fixed.iter().all(|(_, _, ms)| *ms == 7.0) && fixed.iter().any(|(_, cached, _)| *cached > Some(28))
+    );
+    // A cache that is too small for a conversation keeps its beginning.
+    let small = ttft("prefill=1000,itl=1ms,cache=9,block=4");
+    assert!(
+        small.iter().all(|(_, cached, _)| *cached <= Some(36)) && small.iter().any(|told| told.1 == Some(36))
+    );
+}
