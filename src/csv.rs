@@ -68,12 +68,10 @@ impl<'a> Records<'a> {
             Some(&[separator]) if separator.is_ascii() && separator != b'"' => Some(separator),
             _ => None,
         };
-        // `max_by_key` takes the last of equals, and a comma is the first choice.
-        let most = SEPARATORS.into_iter().rev().max_by_key(|separator| outside_quotes(first, *separator));
         let at = if named.is_some() { at + first.len() } else { at };
         Records {
             text,
-            reader: reader(named.or(most).unwrap_or(b',')),
+            reader: reader(named.unwrap_or_else(|| separator(first))),
             at,
             line: 1 + line_breaks(&text[..at]),
             end: at,
@@ -189,6 +187,13 @@ impl<'a> Iterator for Records<'a> {
             }
         }
     }
+}
+
+/// What separates the fields of a header.
+pub fn separator(header: &str) -> u8 {
+    // `max_by_key` takes the last of equals, and a comma is the first choice.
+    let most = SEPARATORS.into_iter().rev().max_by_key(|separator| outside_quotes(header, *separator));
+    most.unwrap_or(b',')
 }
 
 fn outside_quotes(line: &str, separator: u8) -> usize {

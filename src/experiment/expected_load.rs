@@ -35,6 +35,9 @@ fn shared_tokens(workload: &Workload) -> Option<f64> {
         }
         Workload::Models(models) => shared_tokens(&models.workload),
         Workload::Sonnet(sonnet) => Some(f64::from(sonnet.prefix)),
+        Workload::Trace(replay) => {
+            Some(replay.trace.reusable_tokens().unwrap_or(0) as f64 / replay.trace.rows() as f64)
+        }
         _ => None,
     }
 }

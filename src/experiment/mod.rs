@@ -46,6 +46,7 @@ pub(crate) mod recorded;
 pub(crate) mod recover;
 pub(crate) mod reopened;
 mod repeats;
+pub(crate) mod replayed;
 pub(crate) mod resume;
 pub mod row;
 mod said;

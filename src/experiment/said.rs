@@ -381,6 +381,14 @@ impl Lang {
         )
     }
 
+    /// Rows of a trace that ask nothing.
+    pub fn left_out_of_trace(self, file: &str, count: &str) -> String {
+        self.say(
+            format!("{file}: {count} rows whose prompt or reply has no tokens are left out"),
+            format!("{file}：略去 {count} 行，其提示或回复没有 token"),
+        )
+    }
+
     pub fn no_results(self, folder: &str) -> String {
         self.say(format!("no results in {folder}"), format!("{folder} 中没有结果"))
     }

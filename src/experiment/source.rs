@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, PromptRows};
 use crate::workload::{
-    self, Ask, Chat, Clips, Dataset, Length, Models, PromptRow, Prompts, RowOrder, Sonnet, Think, Workload,
-    clips,
+    self, Ask, Chat, Clips, Dataset, Length, Models, PromptRow, Prompts, Replay, RowOrder, Sonnet, Think,
+    Trace, Workload, clips,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -45,6 +45,11 @@ pub enum WorkloadSource {
         shape: Chat,
         models: Vec<String>,
     },
+    /// Rows of a trace, read when the script asked for it.
+    Trace {
+        trace: Arc<Trace>,
+        common: Common,
+    },
     Mix(Vec<(f64, WorkloadSource)>),
 }
 
@@ -72,6 +77,7 @@ impl WorkloadSource {
             WorkloadSource::Chat { shape, models } => (&shape.extra, models),
             WorkloadSource::Dataset { common, .. }
             | WorkloadSource::Sonnet { common, .. }
+            | WorkloadSource::Trace { common, .. }
             | WorkloadSource::Audio { common, .. } => (&common.extra, &common.models),
             WorkloadSource::Mix(parts) => return parts.iter().flat_map(|(_, part)| part.extras()).collect(),
         };
@@ -127,6 +133,16 @@ impl WorkloadSource {
                     "output": output,
                 }),
             ),
+            WorkloadSource::Trace { trace, common } => of_common(
+                common,
+                json!({
+                    "trace": &*trace.name,
+                    "rows": trace.rows(),
+                    "rows_sha256": trace.hash(),
+                    "input_tokens": trace.input_tokens(),
+                    "reusable_input_tokens": trace.reusable_tokens(),
+                }),
+            ),
             WorkloadSource::Sonnet { path, input, prefix, output, common } => of_common(
                 common,
                 json!({
@@ -170,6 +186,7 @@ impl WorkloadSource {
             WorkloadSource::Prompts { .. }
             | WorkloadSource::Chat { .. }
             | WorkloadSource::Sonnet { .. }
+            | WorkloadSource::Trace { .. }
             | WorkloadSource::Audio { .. } => false,
             WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.has_token_ids()),
             WorkloadSource::Dataset { rows, .. } => rows.rows.iter().any(|row| match &row.ask {
@@ -207,6 +224,15 @@ impl WorkloadSource {
                     tokens: tokens.clone(),
                 };
                 with_models(Workload::Dataset(dataset), &common.models)
+            }
+            WorkloadSource::Trace { trace, common } => {
+                let replay = Replay {
+                    trace: trace.clone(),
+                    class: common.class.clone(),
+                    extra: common.extra.clone(),
+                    tokens: tokens.clone(),
+                };
+                with_models(Workload::Trace(replay), &common.models)
             }
             WorkloadSource::Audio { path, micros, output, common } => {
                 let clips = Clips {

@@ -14,11 +14,12 @@ mod process;
 mod ramp;
 mod ramp_up;
 mod rate;
+mod recorded;
 mod sampled;
 mod share;
 mod steps;
 
-use crate::record::{Due, Slot};
+use crate::record::{Due, Nanos, Slot};
 use check::nanos;
 use closed::Closed;
 use combined::{Chain, Sum};
@@ -28,6 +29,7 @@ use ramp::Ramp;
 pub use ramp_up::Growth;
 use ramp_up::RampUp;
 use rate::Rate;
+use recorded::Recorded;
 use sampled::Sampled;
 pub use sampled::{pieces_in, start_of};
 pub use share::{Deal, Share};
@@ -71,6 +73,13 @@ pub enum Shape {
         over: f64,
         process: Process,
     },
+    /// Times that were recorded, ascending, of something that lasted `over` seconds, `speed` times as fast.
+    Recorded {
+        name: Arc<str>,
+        times: Arc<[Nanos]>,
+        over: f64,
+        speed: f64,
+    },
     /// Open shapes at the same time: [`Shape::plus`].
     Sum(Vec<Shape>),
     /// Open shapes one after the other: [`Shape::then`].
@@ -105,6 +114,7 @@ enum Source {
     Closed(Closed),
     Sum(Sum),
     Chain(Chain),
+    Recorded(Recorded),
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +146,13 @@ impl fmt::Display for Shape {
             Shape::Sampled { rates, over, process } => {
                 write!(f, "{process}, ")?;
                 sampled::describe(rates, *over, f)
+            }
+            Shape::Recorded { name, times, over, speed } => {
+                write!(f, "{} recorded times of {name} over {over} s, ", times.len())?;
+                match speed {
+                    1.0 => write!(f, "as they were"),
+                    speed => write!(f, "{speed} times as fast"),
+                }
             }
             Shape::Sum(parts) => list(f, parts, " and "),
             Shape::Chain(parts) => list(f, parts, ", then "),
@@ -181,6 +198,7 @@ impl Shape {
                 sampled::check(rates, *over)?;
                 process.check()
             }
+            Shape::Recorded { speed, .. } => check::above_zero("the speed", *speed),
             Shape::Sum(parts) | Shape::Chain(parts) => parts.iter().try_for_each(Shape::check),
             Shape::Closed { places, from, over } => {
                 Closed { places: *places, from: *from, over: *over }.check()
@@ -210,6 +228,7 @@ impl Shape {
         match self {
             Shape::Ramp { over, .. } | Shape::Sampled { over, .. } => Some(*over),
             Shape::Steps { steps, .. } => Some(steps.iter().map(|(_, seconds)| seconds).sum()),
+            Shape::Recorded { over, speed, .. } => Some(over / speed),
             Shape::Sum(parts) => {
                 parts.iter().map(Shape::length).try_fold(0.0, |longest: f64, part| Some(longest.max(part?)))
             }
@@ -229,6 +248,7 @@ impl Shape {
             Shape::Ramp { from, to, .. } | Shape::RampUp { from, to, .. } => from.max(*to),
             Shape::Steps { steps, .. } => steps.iter().map(|(rate, _)| *rate).fold(0.0, f64::max),
             Shape::Sampled { rates, .. } => rates.iter().copied().fold(0.0, f64::max),
+            Shape::Recorded { times, speed, .. } => recorded::busiest_second(times, *speed) as f64,
             Shape::Sum(parts) => parts.iter().map(Shape::peak).sum(),
             Shape::Chain(parts) => parts.iter().map(Shape::peak).fold(0.0, f64::max),
             Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => 0.0,
@@ -299,6 +319,7 @@ impl Shape {
             }
             Shape::Steps { steps, .. } => Shape::Steps { steps, process },
             Shape::Sampled { rates, over, .. } => Shape::Sampled { rates, over, process },
+            Shape::Recorded { .. } => return None,
             Shape::Sum(parts) => Shape::Sum(all(parts)?),
             Shape::Chain(parts) => Shape::Chain(all(parts)?),
             Shape::Closed { .. } | Shape::InFlight { .. } | Shape::AtOnce => return None,
@@ -335,6 +356,7 @@ impl Shape {
             Shape::Sampled { rates, over, process } => {
                 open(process, Curve::Sampled(Sampled::new(rates, *over)))
             }
+            Shape::Recorded { times, speed, .. } => Source::Recorded(Recorded::new(times, *speed)),
             Shape::Sum(parts) => Source::Sum(Sum::new(parts.iter().enumerate().map(part).collect())),
             Shape::Chain(parts) => {
                 let part = |(index, shape): (usize, &Shape)| (part((index, shape)), shape.length());
@@ -373,6 +395,7 @@ impl Source {
             Source::Closed(closed) => closed.due(seq),
             Source::Sum(sum) => Due::At(sum.next()?),
             Source::Chain(chain) => Due::At(chain.next()?),
+            Source::Recorded(recorded) => Due::At(recorded.next()?),
         })
     }
 }

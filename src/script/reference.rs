@@ -40,10 +40,11 @@ struct Chapter {
     register: fn(&mut Engine, &Arc<State>),
 }
 
-const CHAPTERS: [Chapter; 20] = [
+const CHAPTERS: [Chapter; 21] = [
     Chapter { title: "Parameters", handle: "", register: bind::param::register },
     Chapter { title: "Targets", handle: "target", register: bind::target::register },
     Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
+    Chapter { title: "Traces", handle: "workload", register: bind::trace::register },
     Chapter { title: "Load shapes", handle: "arrivals", register: bind::arrivals::register },
     Chapter { title: "Objectives", handle: "slo", register: bind::slo::register },
     Chapter { title: "Runs", handle: "result", register: bind::run::register },

@@ -13,6 +13,7 @@ mod prompts;
 pub mod read;
 mod recorded;
 mod sonnet;
+mod trace;
 
 use crate::error::Result;
 use crate::record::{Reply, Request};
@@ -29,6 +30,7 @@ pub use recorded::Recorded;
 pub use sonnet::{PoemLine, Sonnet};
 use std::sync::Arc;
 use std::time::Duration;
+pub use trace::{Replay, Trace, TraceBuilder, TraceCut, TraceRow};
 
 /// A workload.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub enum Workload {
     Dataset(Dataset),
     Sonnet(Sonnet),
     Clips(Clips),
+    /// Rows of a trace.
+    Trace(Replay),
     /// Conversations of any length.
     Chat(Arc<Chat>),
     /// Another workload, spread over several model names.
@@ -82,6 +86,7 @@ impl Workload {
             | Workload::Dataset(_)
             | Workload::Sonnet(_)
             | Workload::Clips(_)
+            | Workload::Trace(_)
             | Workload::Chat(_) => false,
             #[cfg(test)]
             Workload::Talks(_) => false,
@@ -98,6 +103,7 @@ impl Workload {
             Workload::Sonnet(sonnet) => sonnet.check(),
             Workload::Clips(clips) => clips.check(),
             Workload::Chat(chat) => chat.check(),
+            Workload::Trace(_) => Ok(()),
             Workload::Models(models) => models.check(),
             #[cfg(test)]
             Workload::Talks(_) => Ok(()),
@@ -123,7 +129,11 @@ impl Workload {
             Workload::Chat(_) => true,
             Workload::Models(models) => models.workload.converses(),
             Workload::Mix(parts) => parts.iter().any(|(_, part)| part.converses()),
-            Workload::Prompts(_) | Workload::Dataset(_) | Workload::Sonnet(_) | Workload::Clips(_) => false,
+            Workload::Prompts(_)
+            | Workload::Dataset(_)
+            | Workload::Sonnet(_)
+            | Workload::Trace(_)
+            | Workload::Clips(_) => false,
             #[cfg(test)]
             Workload::Talks(_) => true,
         }
@@ -141,6 +151,7 @@ impl Workload {
             Workload::Dataset(dataset) => Session::one(dataset.request(draw)),
             Workload::Sonnet(sonnet) => Session::one(sonnet.request(draw)),
             Workload::Clips(clips) => Session::one(clips.request(draw)),
+            Workload::Trace(replay) => Session::one(replay.request(draw)),
             Workload::Chat(chat) => Session::of(Turns::Chat(Box::new(chat.talk(draw)))),
             Workload::Models(models) => models.session(draw),
             #[cfg(test)]
@@ -177,6 +188,7 @@ impl Workload {
     fn wordless_in(&self, draw: &Draw) -> Option<Request> {
         match self {
             Workload::Prompts(prompts) => Some(prompts.wordless(draw)),
+            Workload::Trace(replay) => Some(replay.wordless(draw)),
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.wordless_in(draw)),
             Workload::Models(models) => models.workload.wordless_in(draw),
             _ => None,
@@ -195,6 +207,7 @@ impl Workload {
             Workload::Dataset(dataset) => dataset.asked(draw),
             Workload::Sonnet(sonnet) => AskedSize { input: u64::from(sonnet.input), output: sonnet.output },
             Workload::Clips(clips) => clips.asked(draw),
+            Workload::Trace(replay) => replay.asked(draw),
             Workload::Chat(chat) => chat.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
             #[cfg(test)]
@@ -210,6 +223,7 @@ impl Workload {
             Workload::Dataset(dataset) => Some(&dataset.class),
             Workload::Sonnet(sonnet) => Some(&sonnet.class),
             Workload::Clips(clips) => Some(&clips.class),
+            Workload::Trace(replay) => Some(&replay.class),
             Workload::Chat(chat) => Some(&chat.class),
             Workload::Models(models) => models.workload.class(),
             #[cfg(test)]

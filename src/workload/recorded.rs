@@ -55,6 +55,13 @@ impl Workload {
                     share,
                 });
             }
+            Workload::Trace(replay) => found.push(Recorded {
+                name: replay.trace.name.clone(),
+                prompts: None,
+                entries: replay.trace.rows() as u64,
+                skipped: None,
+                share,
+            }),
             Workload::Clips(set) => found.push(Recorded {
                 name: set.name.clone(),
                 prompts: Some(set.clips.len() as u64),

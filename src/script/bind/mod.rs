@@ -70,6 +70,7 @@ pub mod slo;
 pub mod sweep;
 pub mod target;
 pub mod time;
+pub mod trace;
 pub mod workload;
 
 /// Registers everything that scripts can call.
@@ -94,6 +95,7 @@ pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
     sweep::register(engine, state);
     target::register(engine, state);
     time::register(engine, state);
+    trace::register(engine, state);
     workload::register(engine, state);
 }
 

@@ -55,7 +55,7 @@ fn length(opts: &mut Opts, name: &'static str) -> Fallible<Length> {
 }
 
 /// The options that every workload has.
-fn common(opts: &mut Opts) -> Fallible<Common> {
+pub(super) fn common(opts: &mut Opts) -> Fallible<Common> {
     let class = opts.take::<String>("class")?.unwrap_or_default();
     limits::fits("class", "a class", &class).map_err(raise)?;
     let sampling = opts.take::<Map>("sampling")?.unwrap_or_default();

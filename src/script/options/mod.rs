@@ -12,6 +12,7 @@ pub mod slo;
 pub mod sweep;
 pub mod table;
 pub mod target;
+pub mod trace;
 pub mod vllm;
 pub mod workload;
 
@@ -39,6 +40,7 @@ pub static CALLS: &[Call] = &[
     call("prompts", 0, 1, &workload::PROMPTS),
     call("chat", 0, 1, &workload::CHAT),
     call("dataset", 1, 2, &workload::DATASET),
+    call("trace", 1, 2, &trace::TRACE),
     call("vllm_arrivals", 0, 1, &arrivals::VLLM_ARRIVALS),
     call("slo", 0, 1, &slo::SLO),
     call("run", 0, 1, &run::RUN),
@@ -127,6 +129,7 @@ mod tests {
         let before = match function {
             "target" => "\"http://127.0.0.1:8000\", ",
             "dataset" => "\"prompts.jsonl\", ",
+            "trace" => "\"trace.jsonl\", ",
             "param" => "\"a\", 1, ",
             "preset" => "\"plan.yaml\", ",
             "sweep" => "[[\"a\", [1]]], |p| p, ",
@@ -153,6 +156,8 @@ mod tests {
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("prompts.jsonl"), "{\"prompt\": \"a\"}\n").expect("writable");
+        let row = "{\"timestamp\": 1, \"input_length\": 2, \"output_length\": 3}\n";
+        std::fs::write(folder.path().join("trace.jsonl"), row).expect("writable");
         folder
     }
 

@@ -134,11 +134,11 @@ pub static PREFIX: Table = Table::new(
     ],
 );
 
-const CLASS: OptionRow =
+pub(super) const CLASS: OptionRow =
     OptionRow::new("class", OptionKind::Text, "a label by which results can be split", "\"chat\"")
         .or_else("none");
 
-const SAMPLING: OptionRow = OptionRow::new(
+pub(super) const SAMPLING: OptionRow = OptionRow::new(
     "sampling",
     OptionKind::Map(&SAMPLED),
     "fields of the request's body",
@@ -147,7 +147,7 @@ const SAMPLING: OptionRow = OptionRow::new(
 
 pub static SAMPLED: Table = Table::free("sampling");
 
-const MODELS: OptionRow = OptionRow::new(
+pub(super) const MODELS: OptionRow = OptionRow::new(
     "models",
     OptionKind::ListOf("names", table::is_text),
     "names of models, of which each request takes one at random",

@@ -18,6 +18,7 @@ mod rows;
 mod sharegpt;
 mod skipped;
 mod table;
+mod trace;
 mod usual;
 
 use super::PoemLine;
@@ -30,6 +31,7 @@ pub use hub::cached;
 pub use rows::PromptRows;
 pub use skipped::Skipped;
 use std::path::Path;
+pub use trace::{TraceColumns, TraceFormat, TraceHow, trace};
 
 /// Reads a file.
 pub fn read(path: &Path, how: &How) -> Result<PromptRows> {

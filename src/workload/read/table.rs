@@ -10,7 +10,10 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use chrono::SecondsFormat;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::reader::ChunkReader;
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
@@ -27,25 +30,40 @@ pub(super) fn rows(bytes: Bytes, gather: &mut RowGatherer) -> Result<()> {
 }
 
 fn read(bytes: Bytes, gather: &mut RowGatherer) -> Result<()> {
-    let cannot = |name: &str, what: &dyn Display| {
+    let name = gather.name.clone();
+    each_row(&name, bytes, BATCH_ROWS, &mut |row, entry| match row {
+        0 => gather.columns(&entry.fields.iter().map(|field| &*field.name).collect::<Vec<_>>()),
+        row => gather.take(&EntryOrigin { text: "", line: row, before: 0, unit: "row" }, Ok(entry)),
+    })
+}
+
+/// Hands over each row with its number from 1 on; before them, as row 0, the names of the columns.
+pub(super) fn each_row<F: ChunkReader + 'static>(
+    name: &str,
+    file: F,
+    batch: usize,
+    take: &mut dyn FnMut(usize, Entry) -> Result<()>,
+) -> Result<()> {
+    let cannot = |what: &dyn Display| {
         let (what, hint) = words(&what.to_string());
         Error::usage(format!("cannot read \"{name}\": {what}")).hint(hint)
     };
-    let name = gather.name.clone();
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|error| cannot(&name, &error))?;
-    crate::pages::check(&bytes, builder.metadata()).map_err(|words| cannot(&name, &words))?;
+    let metadata =
+        ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| cannot(&error))?;
+    crate::pages::check(&file, metadata.metadata()).map_err(|words| cannot(&words))?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
     let schema = builder.schema().clone();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    gather.columns(&names)?;
-    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| cannot(&name, &error))?;
+    let nothing = || Cell::Json("null".into());
+    let names = schema.fields().iter();
+    let names = names.map(|field| EntryField { name: field.name().into(), cell: nothing(), at: 0 });
+    take(0, Entry { fields: names.collect() })?;
+    let reader = builder.with_batch_size(batch).build().map_err(|error| cannot(&error))?;
     let mut row = 0;
     for batch in reader {
-        let batch = batch.map_err(|error| cannot(&name, &error))?;
+        let batch = batch.map_err(|error| cannot(&error))?;
         for i in 0..batch.num_rows() {
             row += 1;
-            let origin = EntryOrigin { text: "", line: row, before: 0, unit: "row" };
-            gather.take(&origin, Ok(entry(&batch, i)))?;
+            take(row, entry(&batch, i))?;
         }
     }
     Ok(())
