@@ -4,7 +4,7 @@ use rampant::client::Target;
 use rampant::client::protocol::Api;
 use rampant::engine::{self, Config};
 use rampant::record::{Health, Phase, Record};
-use rampant::simulate::{Capture, OverCap, Plan, Process, Shape, Share, Warmup, Way, simulate};
+use rampant::simulate::{Plan, Process, Shape, Warmup, Way, simulate};
 use rampant::stats::report::{ExpectedLoad, Report};
 use rampant::stats::{Limit, Slo, Summary, Window};
 use rampant::tokens::Tokens;
@@ -101,36 +101,19 @@ impl Load {
             true => Shape::Rate { per_second: rate, process: Process::Poisson },
             false => Shape::Closed { places, from: places, over: 0.0 },
         };
+        let workload = Workload::Prompts(Prompts {
+            class: "".into(),
+            input: Length::Lognormal { median: 100.0, sigma: 0.6 },
+            output: self.law.length(),
+            prefix: None,
+            extra: None,
+            tokens: Arc::new(Tokens::Words),
+        });
         Plan {
-            name: "coverage".into(),
-            cell: "coverage".into(),
-            traffic: "coverage".into(),
-            target: Arc::new(Target::new(base, Api::Completions)),
-            workload: Workload::Prompts(Prompts {
-                class: "".into(),
-                input: Length::Lognormal { median: 100.0, sigma: 0.6 },
-                output: self.law.length(),
-                prefix: None,
-                extra: None,
-                tokens: Arc::new(Tokens::Words),
-            }),
-            arrivals,
-            cap: None,
-            over_cap: OverCap::Wait,
-            requests: None,
-            sessions: None,
             duration: Some(Duration::from_secs_f64(seconds)),
-            max_errors: None,
             warmup: Warmup::Time(Duration::from_secs_f64(WARMUP * seconds)),
-            drain: None,
             seed,
-            salt: 0,
-            slo: None,
-            capture: Capture::None,
-            share: Share::WHOLE,
-            preparers: 1,
-            tags: Default::default(),
-            definition: Default::default(),
+            ..Plan::new("coverage", Target::new(base, Api::Completions), workload, arrivals)
         }
     }
 

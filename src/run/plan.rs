@@ -110,6 +110,34 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that asks for nothing but this: no end, no warm-up and no limit, and seed 0.
+    pub fn new(name: &str, target: Target, workload: Workload, arrivals: Shape) -> Plan {
+        Plan {
+            name: name.into(),
+            cell: name.into(),
+            traffic: name.into(),
+            target: Arc::new(target),
+            workload,
+            arrivals,
+            cap: None,
+            over_cap: OverCap::Wait,
+            requests: None,
+            sessions: None,
+            duration: None,
+            max_errors: None,
+            warmup: Warmup::None,
+            drain: None,
+            seed: 0,
+            salt: 0,
+            slo: None,
+            capture: Capture::None,
+            share: Share::WHOLE,
+            preparers: PREPARERS,
+            tags: serde_json::Map::new(),
+            definition: serde_json::Map::new(),
+        }
+    }
+
     /// The number of places of all processes: the cap, or those of a closed shape, whichever is
     /// smaller.
     fn places_in_all(&self) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! The loop against a client that computes its times, so that they can be named exactly.
 
-use super::plan::{Capture, MaxErrors, OverCap, Plan, Warmup};
+use super::plan::{MaxErrors, OverCap, Plan, Warmup};
 use super::{Control, Ended, Load, Message, Progress, Reason, Stop, together};
 use crate::client::protocol::Api;
 use crate::client::{Client, Fake, Target};
@@ -21,37 +21,15 @@ pub(crate) fn plan(arrivals: Shape) -> Plan {
     let base = Target::base_url("http://127.0.0.1:9").expect("a URL");
     let mut target = Target::new(base, Api::Completions);
     target.timeouts.reconnect = Duration::ZERO;
-    Plan {
-        name: "cell".into(),
-        cell: "cell".into(),
-        traffic: "cell".into(),
-        target: Arc::new(target),
-        workload: Workload::Prompts(Prompts {
-            class: "".into(),
-            input: Length::Fixed(4),
-            output: Length::Fixed(1),
-            prefix: None,
-            extra: None,
-            tokens: Arc::new(Tokens::Words),
-        }),
-        arrivals,
-        cap: None,
-        over_cap: OverCap::Wait,
-        requests: None,
-        sessions: None,
-        duration: None,
-        max_errors: None,
-        warmup: Warmup::None,
-        drain: None,
-        seed: 0,
-        salt: 0,
-        slo: None,
-        capture: Capture::None,
-        share: Share::WHOLE,
-        preparers: 1,
-        tags: serde_json::Map::new(),
-        definition: serde_json::Map::new(),
-    }
+    let workload = Workload::Prompts(Prompts {
+        class: "".into(),
+        input: Length::Fixed(4),
+        output: Length::Fixed(1),
+        prefix: None,
+        extra: None,
+        tokens: Arc::new(Tokens::Words),
+    });
+    Plan::new("cell", target, workload, arrivals)
 }
 
 pub(crate) fn even(per_second: f64) -> Shape {
