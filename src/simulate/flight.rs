@@ -100,7 +100,8 @@ impl Flight {
         self.record.timeline.head = Some(at);
     }
 
-    pub fn write(&mut self, at: Nanos, written: Written) {
+    /// Whether the time of it can be kept; a client gives a reply up that goes on for longer.
+    pub fn write(&mut self, at: Nanos, written: Written) -> bool {
         let (kind, bytes) = match written {
             Written::Role => (EventKind::ROLE.with(EventKind::CHOICES), 0),
             Written::Token { bytes, finish } => {
@@ -112,16 +113,27 @@ impl Flight {
                 (kind.with(EventKind::CHOICES), bytes)
             }
         };
-        self.event(at, kind, bytes);
+        self.event(at, kind, bytes)
     }
 
-    fn event(&mut self, at: Nanos, kind: EventKind, bytes: u32) {
+    fn event(&mut self, at: Nanos, kind: EventKind, bytes: u32) -> bool {
         let timeline = &mut self.record.timeline;
         timeline.end = at;
-        if self.record.streamed {
-            let since = (at - timeline.sent.unwrap_or(at)) / 1_000;
-            timeline.events.push(u32::try_from(since.max(0)).unwrap_or(u32::MAX), kind, 0, bytes);
+        if !self.record.streamed {
+            return true;
         }
+        let since = (at - timeline.sent.unwrap_or(at)) / 1_000;
+        let Ok(at_us) = u32::try_from(since.max(0)) else {
+            self.fail(at, Outcome::Protocol, Events::TOO_LATE.into());
+            return false;
+        };
+        timeline.events.push(at_us, kind, 0, bytes);
+        true
+    }
+
+    /// Whether an event came after times that can be kept.
+    pub fn is_too_late(&self) -> bool {
+        self.record.outcome == Outcome::Protocol
     }
 
     /// Whether the first token has come.
@@ -130,6 +142,9 @@ impl Flight {
     }
 
     pub fn end(&mut self, at: Nanos, ending: Ending) {
+        if self.is_too_late() {
+            return;
+        }
         self.record.timeline.end = at;
         match ending {
             Ending::Whole { tokens, finish, cached } => {

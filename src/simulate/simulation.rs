@@ -10,7 +10,7 @@ use super::flight::{Flight, Leaving};
 use super::{Simulated, Way};
 use crate::engine::{self, GenerationRequest, Played, VirtualEngine};
 use crate::error::{Error, Result};
-use crate::record::{Due, Nanos, Outcome, Record, Slot, Timeout};
+use crate::record::{Due, Events, Nanos, Outcome, Record, Slot, Timeout};
 use crate::run::plan::{OverCap, Plan};
 use crate::run::stages::Stages;
 use crate::run::{Reason, setback};
@@ -189,7 +189,13 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
 
     fn play_due(&mut self) -> Result<()> {
         loop {
-            match self.engine.play(self.now, |flight, at, written| flight.write(at, written)) {
+            let mut too_late = false;
+            let played =
+                self.engine.play(self.now, |flight, at, written| too_late |= !flight.write(at, written));
+            if too_late {
+                self.give_up_late()?;
+            }
+            match played {
                 Played::Nothing => return Ok(()),
                 Played::Something => {}
                 Played::Stalled(number) => {
@@ -414,6 +420,17 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
                 self.finish(flight)
             }
         }
+    }
+
+    /// Nobody waits for the rest of a reply whose times cannot be kept any more.
+    fn give_up_late(&mut self) -> Result<()> {
+        let late = self.engine.inside().filter(|(_, flight)| flight.is_too_late());
+        let late: Vec<(u64, Nanos)> =
+            late.map(|(number, flight)| (number, flight.record.timeline.end)).collect();
+        for (number, at) in late {
+            self.give_up(number, at, Outcome::Protocol, Events::TOO_LATE)?;
+        }
+        Ok(())
     }
 
     /// The time to wait for stragglers is over, or nothing would ever come any more.

@@ -4,7 +4,7 @@ use super::*;
 use crate::client::protocol::Api;
 use crate::client::target::Exact;
 use crate::client::{Client, Http, Target, Transport};
-use crate::record::{Outcome, Phase};
+use crate::record::{Events, Outcome, Phase};
 use crate::run::tests::{alone, closed, even, ms, plan};
 use crate::run::{Control, Message, Progress, Stop};
 use crate::tokens::Tokens;
@@ -100,6 +100,25 @@ fn the_same_plan_gives_the_same_records_and_another_seed_others() {
     assert_ne!(times(&plan, jitter(1)), times(&plan, jitter(2)));
     plan.seed = 1;
     assert_ne!(first, times(&plan, Way::NONE));
+}
+
+/// As a client over sockets does: see the tests of its limits.
+#[test]
+fn a_reply_whose_times_cannot_be_kept_fails_at_once_and_frees_its_place() {
+    let mut plan = plan(closed(1));
+    plan.workload = prompts(Length::Fixed(4), Length::Fixed(6));
+    plan.requests = Some(2);
+    // The last gap that fits ends at 4,000 s; there is room for 4,294.967295 s.
+    let (records, ended) = play(&plan, "ttft=0ms,itl=1000s,slots=1");
+    assert_eq!(records.len(), 2);
+    for (i, record) in records.iter().enumerate() {
+        assert_eq!((record.outcome, record.error.as_deref()), (Outcome::Protocol, Some(Events::TOO_LATE)));
+        assert_eq!(record.timeline.events.at_us.last(), Some(&4_000_000_000), "{:?}", record.timeline.events);
+        assert_eq!(record.timeline.end, (i as i64 + 1) * 5_000_000_000_000);
+    }
+    assert_eq!(ended.lasted, 10_000_000_000_000);
+    plan.workload = prompts(Length::Fixed(4), Length::Fixed(5));
+    assert!(play(&plan, "ttft=0ms,itl=1000s,slots=1").0.iter().all(Record::success));
 }
 
 #[test]
