@@ -16,6 +16,21 @@ pub fn critical(freedom: f64) -> f64 {
     from + (to - from) * part
 }
 
+/// How far from 0 a Student's t lies with this chance at most.
+pub fn with_chance(chance: f64, freedom: f64) -> f64 {
+    // Beyond so many it is normal to four digits, and the fraction below grows long.
+    let freedom = freedom.clamp(1.0, 1e4);
+    let (mut near, mut far) = (0.0, 1e6);
+    for _ in 0..64 {
+        let middle = f64::midpoint(near, far);
+        match two_sided(middle, freedom) > chance {
+            true => near = middle,
+            false => far = middle,
+        }
+    }
+    far
+}
+
 /// The chance of a Student's t at least so far from 0.
 pub fn two_sided(t: f64, freedom: f64) -> f64 {
     incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t)).clamp(0.0, 1.0)
@@ -73,6 +88,22 @@ fn ln_gamma(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_a_chance_is_that_of_the_tables() {
+        // R: qt(1 - chance / 2, v)
+        let cases = [
+            (0.05, 10.0, 2.228_14),
+            (0.05, 30.0, 2.042_27),
+            (0.05 / 12.0, 30.0, 3.101_7),
+            (0.05 / 12.0, 1e6, 2.866_0),
+            (0.2, 3.0, 1.637_74),
+        ];
+        for (chance, freedom, wanted) in cases {
+            let t = with_chance(chance, freedom);
+            assert!((t - wanted).abs() < 2e-3, "{chance}, {freedom}: {t}");
+        }
+    }
 
     #[test]
     fn students_percentiles_are_those_of_the_tables() {
