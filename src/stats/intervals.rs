@@ -72,7 +72,7 @@ impl<'a> Estimator<'a> {
             }
             (Some(p), _) => {
                 let tower = self.tower.get_or_init(|| Tower::new(sketches, &[]));
-                self.judge(value, n, &tower.percentile(p))
+                self.judge(value, n, &tower.percentile(p).among(&self.view))
             }
             (_, Statistic::Mean) if self.metric.is_of_requests() => {
                 self.judge(value, n, &Quotient::mean(sketches))
@@ -133,7 +133,7 @@ impl<'a> Estimator<'a> {
         let mut sketches = sketches.clone();
         sketches.beside(&mut blocks);
         let above: Vec<u32> = blocks.blocks().iter().map(|block| block.failed as u32).collect();
-        self.judge(value, n, &Tower::new(&sketches, &above).percentile(p))
+        self.judge(value, n, &Tower::new(&sketches, &above).percentile(p).among(&self.view))
     }
 
     fn rate(&self) -> Option<Quotient> {

@@ -11,6 +11,8 @@ pub fn margin(estimate: &Estimate) -> Option<String> {
         // Of nothing no part can be told.
         percent if percent.is_nan() => "±0".into(),
         percent if percent.is_infinite() => "±∞".into(),
+        0.0 => "±0".into(),
+        percent if percent < 0.05 => "±<0.1%".into(),
         percent if percent < 0.95 => format!("±{percent:.1}%"),
         percent => format!("±{percent:.0}%"),
     })
@@ -84,6 +86,8 @@ mod tests {
             (95.0, 100.0, 103.0, "±5%"),
             (95.0, 100.0, 120.0, "±20%"),
             (99.8, 100.0, 100.1, "±0.2%"),
+            (99.99, 100.0, 100.01, "±<0.1%"),
+            (100.0, 100.0, 100.0, "±0"),
             (0.0, 0.0, 0.0, "±0"),
             (9.0, 10.0, f64::INFINITY, "±∞"),
         ] {

@@ -47,7 +47,7 @@ const TOGETHER: [usize; 2] = [4, 8];
 const SEED: u64 = 0x5EED_0F81_0C45;
 
 /// The 97.5th percentile of the normal distribution.
-const Z: f64 = 1.959_964;
+pub const Z: f64 = 1.959_964;
 
 /// A skewness beyond this says that one block makes it all, and no more.
 const SKEWNESS_MAX: f64 = 2.0;
@@ -137,6 +137,12 @@ pub trait BlockStatistic {
     /// The ends of the interval around its value, where the sum of all pulls may be too small by `down`
     /// and too large by `up`.
     fn ends(&self, value: f64, down: f64, up: f64) -> Interval;
+
+    /// Of its value, a standard error in its unit that no draw of blocks shows: values that one bin holds
+    /// are not told apart.
+    fn blur(&self) -> f64 {
+        0.0
+    }
 
     /// Whether there is an upper end where the sum of all pulls may be too large by so much.
     fn has_end(&self, _up: f64) -> bool {

@@ -271,6 +271,32 @@ impl<'a> View<'a> {
         Some(if part < 0.5 { low + step * part } else { high - step * (1.0 - part) })
     }
 
+    /// The least and the greatest value that a percentile may have: in a histogram it lies somewhere in a
+    /// step. `None` as in [`View::percentile_of`].
+    pub fn around(&self, p: f64, above: u64) -> Option<(f64, f64)> {
+        let value = self.percentile_of(p, above)?;
+        Some(self.step_of(value))
+    }
+
+    /// The same of the value of a rank from 0.
+    pub fn around_rank(&self, rank: u64) -> Option<(f64, f64)> {
+        self.at(rank).map(|value| self.step_of(value))
+    }
+
+    fn step_of(&self, value: f64) -> (f64, f64) {
+        match &self.order {
+            Order::Sorted(_) => (value, value),
+            Order::Rounded(histogram) => {
+                let steps = (value * STEPS).round() as u64;
+                let (least, most) = (histogram.lowest_equivalent(steps), histogram.highest_equivalent(steps));
+                let within = |steps: u64| (steps as f64 / STEPS).clamp(self.moments.min, self.moments.max);
+                (within(least).min(value), within(most).max(value))
+            }
+            Order::Counts { counts, .. } if value * 1e3 < counts.len() as f64 => (value, value),
+            Order::Counts { slow, .. } => slow.step_of(value),
+        }
+    }
+
     /// Percentiles are from the values themselves, not from a histogram.
     pub fn exact(&self) -> bool {
         match &self.order {

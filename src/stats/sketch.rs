@@ -95,13 +95,22 @@ impl Joins for Sketch {
 }
 
 /// The values of one metric in their blocks of time.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SketchBlocks {
     blocks: TimeBlocks<Sketch>,
+    /// The least and the greatest value.
+    ends: (f64, f64),
     /// So often have neighbouring bins joined, which they do when there would be too many.
     coarseness: u32,
     /// Bins that were made since they were counted.
     made: usize,
+}
+
+impl Default for SketchBlocks {
+    fn default() -> SketchBlocks {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        SketchBlocks { blocks: TimeBlocks::default(), ends, coarseness: 0, made: 0 }
+    }
 }
 
 impl SketchBlocks {
@@ -112,6 +121,7 @@ impl SketchBlocks {
         let before = block.bins.len();
         block.add(value, coarseness);
         self.made += block.bins.len() - before;
+        self.ends = (self.ends.0.min(value), self.ends.1.max(value));
         self.bound();
     }
 
@@ -120,16 +130,19 @@ impl SketchBlocks {
         // The gaps of a reply fill few bins: counted here first, each bin is looked for once.
         room.0.resize(BINS_MAX, 0);
         let (mut low, mut high, mut count, mut parts) = (BINS_MAX, 0, 0, 0_i64);
+        let (mut least, mut most) = self.ends;
         for value in values {
             let bin = usize::from(bin_of(value));
             room.0[bin] += 1;
             (low, high) = (low.min(bin), high.max(bin));
+            (least, most) = (least.min(value), most.max(value));
             count += 1;
             parts = parts.saturating_add(parts_of(value));
         }
         if count == 0 {
             return;
         }
+        self.ends = (least, most);
         let coarseness = self.coarseness;
         let block = self.blocks.at(planned);
         let before = block.bins.len();
@@ -146,6 +159,11 @@ impl SketchBlocks {
 
     pub fn blocks(&self) -> &TimeBlocks<Sketch> {
         &self.blocks
+    }
+
+    /// The least and the greatest value; without any, the first is infinite and above the second.
+    pub fn ends(&self) -> (f64, f64) {
+        self.ends
     }
 
     /// Of memory, all blocks together.
@@ -166,6 +184,7 @@ impl SketchBlocks {
         self.coarsen(coarseness);
         other.coarsen(coarseness);
         self.blocks.merge(&other.blocks);
+        self.ends = (self.ends.0.min(other.ends.0), self.ends.1.max(other.ends.1));
         self.made = ALL_BINS_MAX + 1;
         self.bound();
     }

@@ -1,5 +1,6 @@
 use super::super::fixture::MS;
 use super::super::quotient::{Quotient, Tower};
+use super::super::sample::Sample;
 use super::super::sketch::SketchBlocks;
 use super::*;
 
@@ -55,6 +56,13 @@ fn percentile_of(sketches: &SketchBlocks, p: f64) -> Result<Interval, f64> {
     let quantile = tower.percentile(p);
     let value = quantile.of(&vec![1; quantile.blocks()]).ok_or(0.0)?;
     interval(&quantile, value).map(|found| found.interval)
+}
+
+/// The same of the values themselves, as a run has them.
+fn percentile_among(sketches: &SketchBlocks, values: &Sample, p: f64) -> Result<Interval, f64> {
+    let (tower, view) = (Tower::new(sketches, &[]), values.view());
+    let value = view.percentile(p).ok_or(0.0)?;
+    interval(&tower.percentile(p).among(&view), value).map(|found| found.interval)
 }
 
 /// `n` independent exponential values, one every 10 ms.
@@ -129,6 +137,36 @@ fn a_percentile_with_hardly_anything_beyond_it_has_a_lower_end_and_no_upper_one(
         let Found { interval, times } = interval(&quantile, value).unwrap();
         assert!(interval.low > 0.0 && interval.low < value, "{interval:?}");
         assert!(interval.high == f64::INFINITY && times > 1.0, "{interval:?} {times}");
+    }
+}
+
+/// Values so alike that a bin holds most of them: only chance within it moves their median.
+#[test]
+fn intervals_narrower_than_a_bin_hold_the_truth() {
+    for (spread, r) in [(0.3, 0.0), (0.5, 0.0), (0.5, 0.8), (1.0, 0.9)] {
+        let run = |trial: u64| {
+            let rng = &mut Draws::of(trial);
+            let (mut sketches, mut sample, mut level) = (SketchBlocks::default(), Sample::default(), 0.0);
+            for i in -100..3_000 {
+                level = r * level + (1.0 - r * r as f64).sqrt() * rng.normal();
+                if i >= 0 {
+                    let value: f64 = 100.0 + spread * level;
+                    sketches.add(i * 10 * MS, value);
+                    sample.add(value);
+                }
+            }
+            (sketches, sample)
+        };
+        for (p, z) in [(50.0, 0.0), (90.0, 1.281_552)] {
+            let truth = 100.0 + spread * z;
+            let held = (0..TRIALS).filter(|trial| {
+                let (sketches, sample) = run(*trial);
+                let Interval { low, high } = percentile_among(&sketches, &sample, p).unwrap();
+                low <= truth && truth <= high
+            });
+            let held = held.count() as f64 / TRIALS as f64;
+            covers((held, 1.0), &format!("p{p} of {spread}, {r}"));
+        }
     }
 }
 

@@ -133,8 +133,10 @@ fn drawn<S: BlockStatistic>(joint: &Joint<S>, value: f64, resamples: &Resamples)
     let freedom = (worth.effective - 1.0).max(1.0);
     let wider = critical(freedom) / Z * (worth.inflation * n / (n - 1.0)).sqrt();
     let at = |share: f64| moves[(share * (moves.len() - 1) as f64).round() as usize];
-    let (low, high) = (value + wider * at(0.025), value + wider * at(0.975));
-    Ok(Span { value, low: low.min(value), high: high.max(value), freedom })
+    let blur = critical(freedom) * joint.blur();
+    let down = (-wider * at(0.025)).max(0.0).hypot(blur);
+    let up = (wider * at(0.975)).max(0.0).hypot(blur);
+    Ok(Span { value, low: value - down, high: value + up, freedom })
 }
 
 fn apart<S: BlockStatistic>(a: &S, b: &S, (va, vb): (f64, f64)) -> Result<Change, Missing> {
@@ -200,6 +202,16 @@ enum Kind {
     Difference,
 }
 
+impl Kind {
+    /// What a unit of either value is worth in the unit of the change.
+    fn scale(self, a: f64, b: f64) -> (f64, f64) {
+        match self {
+            Kind::LogRatio if a != 0.0 && b != 0.0 => (1.0 / a, 1.0 / b),
+            _ => (1.0, 1.0),
+        }
+    }
+}
+
 /// Two statistics of the same blocks.
 struct Joint<'a, S> {
     a: &'a S,
@@ -226,16 +238,20 @@ impl<S: BlockStatistic> BlockStatistic for Joint<'_, S> {
         let (Some(a), Some(b)) = (self.a.of(&ones), self.b.of(&ones)) else {
             return vec![0.0; self.blocks()];
         };
-        let (by_a, by_b) = match self.kind {
-            Kind::LogRatio if a != 0.0 && b != 0.0 => (1.0 / a, 1.0 / b),
-            _ => (1.0, 1.0),
-        };
+        let (by_a, by_b) = self.kind.scale(a, b);
         let pulls = scaled(self.a).into_iter().zip(scaled(self.b));
         pulls.map(|(one, two)| two * by_b - one * by_a).collect()
     }
 
     fn filled(&self) -> usize {
         self.a.filled().min(self.b.filled())
+    }
+
+    fn blur(&self) -> f64 {
+        let ones = vec![1; self.blocks()];
+        let (Some(a), Some(b)) = (self.a.of(&ones), self.b.of(&ones)) else { return 0.0 };
+        let (by_a, by_b) = self.kind.scale(a, b);
+        (self.a.blur() * by_a).hypot(self.b.blur() * by_b)
     }
 
     /// What is drawn has its interval from its draws: see [`drawn`].
@@ -290,6 +306,26 @@ mod tests {
     fn ratio(side: &(SketchBlocks, SketchBlocks, f64, f64), joint: bool) -> Span {
         let change = of_sketches((&side.0, &side.1), (side.2, side.3), Statistic::Mean, joint).unwrap();
         change.log_ratio.unwrap().as_share()
+    }
+
+    /// A bin of each side has nearly all of its values: by less than its width they cannot be told apart.
+    #[test]
+    fn sides_that_differ_by_less_than_what_is_told_apart_are_not_called_different() {
+        let side = |shift: f64| {
+            let (mut sketches, mut sum) = (SketchBlocks::default(), 0.0);
+            for i in 0..4_000_i64 {
+                let value = 100.0 + shift + 0.01 * (i * 7_919 % 31) as f64;
+                sketches.add(i * 10 * MS, value);
+                sum += value;
+            }
+            (sketches, 100.15 + shift, sum / 4_000.0)
+        };
+        let (a, b) = (side(0.0), side(0.02));
+        for joint in [true, false] {
+            let change = of_sketches((&a.0, &b.0), (a.1, b.1), Statistic::Median, joint).unwrap();
+            let Span { low, value, high, .. } = change.difference;
+            assert!((value - 0.02).abs() < 1e-9 && low < 0.0 && high > 0.04, "{change:?}");
+        }
     }
 
     #[test]
