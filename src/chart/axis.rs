@@ -154,7 +154,8 @@ impl AxisPlan {
             .filter(|word| word.is_ascii())
             .map(|word| text::width(word, TICK))
             .fold(0.0, f64::max);
-        let broken = |name: &String| name.lines().flat_map(|line| text::wrap(line, TICK, room, 3)).collect();
+        let broken =
+            |name: &String| name.lines().flat_map(|line| text::balanced(line, TICK, room, 3)).collect();
         let lines: Vec<Vec<String>> = names.iter().map(broken).collect();
         let whole = lines.iter().flatten().all(|line| !line.ends_with('…'));
         if widest_word <= room && whole {

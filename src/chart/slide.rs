@@ -10,6 +10,8 @@ const SIZES: [(u32, u32); 2] = [(960, 540), (1120, 630)];
 const PLOT_WIDTH: f64 = 130.0;
 const PLOT_HEIGHT: f64 = 90.0;
 const ROW: f64 = 26.0;
+/// Of a plot of curves, whose axis needs some numbers.
+const CURVE_HEIGHT: f64 = 145.0;
 
 /// Gives the pages of a picture the smallest size at which each still says all that it says at the usual
 /// one, word for word. Pages that need more than a slide keep what they have.
@@ -33,8 +35,11 @@ fn fits(figure: &Figure, (width, height): (u32, u32)) -> bool {
     let layout = Layout::new(&small);
     let has_size = (layout.width, layout.height) == (f64::from(width), f64::from(height));
     let roomy = |(panel, plot): (&Panel, Area)| {
-        let high = plot.height >= PLOT_HEIGHT.max(rows(panel) as f64 * ROW);
-        plot.width >= PLOT_WIDTH && high
+        let least = match rows(panel) {
+            0 => CURVE_HEIGHT,
+            rows => PLOT_HEIGHT.max(rows as f64 * ROW),
+        };
+        plot.width >= PLOT_WIDTH && plot.height >= least
     };
     let plots = layout.panels.iter().map(|plan| plan.plot);
     has_size && small.panels.iter().zip(plots).all(roomy) && says_all(&small, figure)

@@ -83,6 +83,22 @@ pub(super) fn wrap(text: &str, size: f64, limit: f64, lines: usize) -> Vec<Strin
     done
 }
 
+/// The same in lines about as long as each other: no single character or word is left over.
+pub(super) fn balanced(text: &str, size: f64, limit: f64, lines: usize) -> Vec<String> {
+    let widest = wrap(text, size, limit, lines);
+    if widest.len() < 2 {
+        return widest;
+    }
+    // No word is broken that need not be.
+    let words = text.split(' ').filter(|word| word.is_ascii()).map(|word| width(word, size));
+    let least = words.fold(0.0, f64::max);
+    let narrower = (1..20).map(|step| limit * (1.0 - 0.05 * f64::from(step)));
+    let fits =
+        |tried: &Vec<String>| tried.len() == widest.len() && tried.iter().all(|line| !line.ends_with('…'));
+    let tries = narrower.take_while(|limit| *limit >= least).map(|limit| wrap(text, size, limit, lines));
+    tries.take_while(fits).last().unwrap_or_else(|| widest.clone())
+}
+
 /// Where the first line of `text` ends: before the last word, or the last Chinese character,
 /// that passes the limit.
 fn line_end(text: &str, size: f64, limit: f64) -> usize {
@@ -182,6 +198,9 @@ mod tests {
     #[test]
     fn lines_break_between_words_and_between_chinese_characters() {
         assert_eq!(wrap("mean time to first token", 10.0, 80.0, 3), ["mean time to", "first token"]);
+        assert_eq!(balanced("平均首令牌时间", 10.0, 60.0, 3), ["平均首令", "牌时间"]);
+        assert_eq!(balanced("Output tokens/s per GPU", 10.0, 80.0, 3), ["Output tokens/s", "per GPU"]);
+        assert_eq!(balanced("abc", 10.0, 100.0, 2), ["abc"]);
         assert_eq!(wrap("平均首令牌时间", 10.0, 40.0, 2), ["平均首令", "牌时间"]);
         assert_eq!(wrap("abc", 10.0, 100.0, 2), ["abc"]);
         assert!(wrap("", 10.0, 100.0, 2).is_empty());
