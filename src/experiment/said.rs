@@ -101,7 +101,9 @@ impl Lang {
         let mut zh = format!("已补全被终止的进程遗留的 {folder}");
         if done.rows > 0 {
             let (rows, parts) = (grouped(done.rows), done.parts);
-            en += &format!("; {rows} finished requests of its journal are in requests/ now ({parts} parts)");
+            let s = if parts == 1 { "" } else { "s" };
+            en +=
+                &format!("; {rows} finished requests of its journal are in requests/ now ({parts} part{s})");
             zh += &format!("；日志中的 {rows} 个已完成请求已写入 requests/（{parts} 个文件）");
         }
         if n > 0 && done.runs.iter().all(|run| run.requests == 0) {
