@@ -20,6 +20,8 @@
 mod cells;
 #[path = "fold/generate.rs"]
 mod generate;
+#[path = "fold/library.rs"]
+mod library;
 #[path = "rig/mod.rs"]
 mod rig;
 
@@ -76,6 +78,8 @@ const FOLDER: &str = "{folder}";
 const ONE: &str = "--one";
 const WRITE: &str = "--write";
 const FILES: &str = "files";
+const READ: &str = "read";
+const LIBRARY: &str = "library";
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -93,6 +97,8 @@ fn main() -> Result<()> {
         return cost(|| {
             match what.as_str() {
                 FILES => drop(generate::rows(Path::new(parent), requests, tokens)?),
+                READ => library::copy(&only_folder(Path::new(parent))?, false)?,
+                LIBRARY => library::copy(&only_folder(Path::new(parent))?, true)?,
                 _ => generate::made(requests, tokens),
             }
             Ok(())
@@ -148,29 +154,41 @@ fn write(asked: &Asked) -> Result<()> {
     let (place, requests) = (parent.to_string_lossy().into_owned(), asked.requests.to_string());
     let tokens = asked.tokens.to_string();
     let of = |what| of_child(&[WRITE, what, &place, &requests, &tokens]);
+    let rows = asked.requests as f64;
+    let row = |name: &str, wall: f64, cpu: f64, peak: f64, bytes: Option<u64>| {
+        let a_token = |bytes: u64| digits(bytes as f64 / (rows * f64::from(asked.tokens)), 2);
+        let bytes = bytes.map_or(String::new(), a_token);
+        vec![name.into(), digits(wall, 2), digits(cpu, 2), digits(rows / cpu, 0), digits(peak, 0), bytes]
+    };
     let ([_, made, _], [wall, cpu, peak]) = (of("nothing")?, of(FILES)?);
     let mut bytes = 0;
-    for folder in std::fs::read_dir(&parent)? {
-        for part in std::fs::read_dir(folder?.path().join("requests"))? {
-            bytes += part?.metadata()?.len();
-        }
+    for part in std::fs::read_dir(only_folder(&parent)?.join("requests"))? {
+        bytes += part?.metadata()?.len();
     }
-    std::fs::remove_dir_all(&parent)?;
-    let rows = asked.requests as f64;
-    let row = vec![
-        digits(wall, 2),
-        digits(cpu - made, 2),
-        digits(rows / (cpu - made), 0),
-        digits(peak, 0),
-        digits(bytes as f64 / (rows * f64::from(asked.tokens)), 2),
+    let ([read_wall, read, _], [library_wall, library, library_peak]) = (of(READ)?, of(LIBRARY)?);
+    let table = [
+        row("journal, parts, on the disk", wall, cpu - made, peak, Some(bytes)),
+        row(
+            "the library's writer alone, to nowhere",
+            library_wall - read_wall,
+            library - read,
+            library_peak,
+            None,
+        ),
     ];
+    std::fs::remove_dir_all(&parent)?;
     let title = format!("writing {requests} requests of {tokens} tokens");
     print_table(
         &title,
-        &["seconds", "CPU seconds", "rows a CPU second", "peak MiB", "bytes a token"],
-        &[row],
+        &["", "seconds", "CPU seconds", "rows a CPU second", "peak MiB", "bytes a token"],
+        &table,
     );
     Ok(())
+}
+
+/// The folder that was written there.
+fn only_folder(parent: &Path) -> Result<PathBuf> {
+    Ok(std::fs::read_dir(parent)?.next().ok_or("there is no folder")??.path())
 }
 
 struct Asked {
