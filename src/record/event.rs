@@ -32,6 +32,13 @@ impl EventKind {
     }
 }
 
+impl From<EventKind> for u32 {
+    #[inline]
+    fn from(kind: EventKind) -> u32 {
+        kind.0.into()
+    }
+}
+
 /// Parallel lists, one entry per event, in order of arrival.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events {
@@ -72,6 +79,14 @@ impl Events {
         self.kind.clear();
         self.tokens.clear();
         self.bytes.clear();
+    }
+
+    /// Makes room for so many, which say nothing yet where they are new.
+    pub fn resize(&mut self, count: usize) {
+        self.at_us.resize(count, 0);
+        self.kind.resize(count, EventKind::default());
+        self.tokens.resize(count, 0);
+        self.bytes.resize(count, 0);
     }
 
     pub fn len(&self) -> usize {

@@ -100,23 +100,47 @@ impl Packed {
 
     /// Replaces what is in `events`.
     pub fn unpack_into(&self, events: &mut Events) {
-        events.clear();
-        let mut rest = self.packed.iter();
-        let (mut event, mut since) = (Event::default(), 0u32);
-        for _ in 0..self.count {
-            let head = number(&mut rest);
-            since = since.wrapping_add(unfold((head >> 2) as u32));
-            event.at_us = event.at_us.wrapping_add(since);
-            if head & OTHER_KIND != 0 {
-                event.kind = EventKind(number(&mut rest) as u16);
-                event.tokens = number(&mut rest) as u32;
-            }
-            if head & OTHER_BYTES != 0 {
-                event.bytes = number(&mut rest) as u32;
-            }
-            events.push(event.at_us, event.kind, event.tokens, event.bytes);
-        }
+        unpack(&self.packed, self.count, events);
     }
+
+    /// How they are kept, for [`Packed::read`].
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// Replaces what is in `events` by `count` events that were kept as these bytes; false, and none: they are not so
+    /// many.
+    pub fn read(bytes: &[u8], count: usize, events: &mut Events) -> bool {
+        // An event has a byte at least.
+        let whole = count <= bytes.len() && unpack(bytes, count, events).is_some_and(|rest| rest.is_empty());
+        if !whole {
+            events.clear();
+        }
+        whole
+    }
+}
+
+/// What is behind so many events; `None`: there are fewer.
+fn unpack<'a>(bytes: &'a [u8], count: usize, events: &mut Events) -> Option<&'a [u8]> {
+    events.resize(count);
+    let Events { at_us, kind, tokens, bytes: sizes } = events;
+    let places = at_us.iter_mut().zip(kind).zip(tokens.iter_mut().zip(sizes));
+    let mut rest = bytes;
+    let (mut event, mut since) = (Event::default(), 0u32);
+    for ((at_us, kind), (tokens, bytes)) in places {
+        let head = number(&mut rest)?;
+        since = since.wrapping_add(unfold((head >> 2) as u32));
+        event.at_us = event.at_us.wrapping_add(since);
+        if head & OTHER_KIND != 0 {
+            event.kind = EventKind(number(&mut rest)? as u16);
+            event.tokens = number(&mut rest)? as u32;
+        }
+        if head & OTHER_BYTES != 0 {
+            event.bytes = number(&mut rest)? as u32;
+        }
+        (*at_us, *kind, *tokens, *bytes) = (event.at_us, event.kind, event.tokens, event.bytes);
+    }
+    Some(rest)
 }
 
 /// A difference that wraps as a number that is small where the difference is, up or down.
@@ -128,16 +152,37 @@ fn unfold(number: u32) -> u32 {
     number >> 1 ^ (number & 1).wrapping_neg()
 }
 
-/// The next number.
-fn number(bytes: &mut std::slice::Iter<u8>) -> u64 {
-    let mut number = 0;
-    for (&byte, shift) in bytes.zip((0..).step_by(7)) {
+/// The next number, which is taken from the bytes; `None`: it is not whole.
+#[inline]
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    // Most are of one byte or two.
+    match *bytes {
+        [one @ ..128, rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(*one))
+        }
+        [one, two @ ..128, rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(one & 127) | u64::from(*two) << 7)
+        }
+        _ => long_number(bytes),
+    }
+}
+
+fn long_number(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut number, mut shift) = (0, 0);
+    while let [byte, rest @ ..] = bytes {
+        *bytes = rest;
         number |= u64::from(byte & 127) << shift;
-        if byte < 128 {
+        if *byte < 128 {
+            return Some(number);
+        }
+        shift += 7;
+        if shift >= u64::BITS {
             break;
         }
     }
-    number
+    None
 }
 
 #[cfg(test)]
@@ -174,6 +219,22 @@ mod tests {
         let (plain, packed) = both(&some);
         assert_eq!(packed.unpack(), plain);
         assert_eq!(Packed::default().unpack(), Events::default());
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_counted_wrongly_are_no_events() {
+        let (plain, packed) = both(&[(7, EventKind::CONTENT, 1, 4), (900, EventKind::DONE, 0, 0)]);
+        let bytes = packed.as_bytes();
+        let mut events = Events::default();
+        assert!(Packed::read(bytes, 2, &mut events));
+        assert_eq!(events, plain);
+        for (bytes, count) in
+            [(bytes, 1), (bytes, 3), (bytes, usize::MAX), (&bytes[..3], 1), (&[][..], 1), (&[255; 20], 1)]
+        {
+            assert!(!Packed::read(bytes, count, &mut events), "{bytes:?} as {count}");
+            assert!(events.is_empty());
+        }
+        assert!(Packed::read(&[], 0, &mut events));
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl PackedRecord {
         self.record.output_tokens_of(events.output().map(|i| events.tokens[i]))
     }
 
+    /// Its events, packed.
+    pub fn events(&self) -> &Packed {
+        &self.events
+    }
+
     /// Roughly its bytes in memory.
     pub fn weight(&self) -> usize {
         let length = |words: &Option<String>| words.as_ref().map_or(0, String::len);

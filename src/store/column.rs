@@ -2,7 +2,7 @@
 //! they are packed, and their lists in the documentation are made from these.
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
@@ -135,38 +135,17 @@ pub(super) fn packed_as(columns: &[&[Column]]) -> WriterPropertiesBuilder {
     let mut builder = packed();
     for Column { name, kind, .. } in columns.concat() {
         let flat = ColumnPath::from(name);
-        let list = ColumnPath::from(vec![name.to_string(), "list".to_string(), "element".to_string()]);
         builder = match kind {
             Kind::Word | Kind::Bool | Kind::Code | Kind::Map => builder,
             Kind::Text | Kind::Real => builder.set_column_dictionary_enabled(flat, false),
             Kind::Number | Kind::Instant => builder
                 .set_column_dictionary_enabled(flat.clone(), false)
                 .set_column_encoding(flat, Encoding::DELTA_BINARY_PACKED),
-            // A block of deltas is as wide as its widest, and each reply begins anew: 2.5 bytes a time,
-            // however even its gaps are. zstd finds the zeros of plain numbers, and gaps that streams of one
-            // server share. BYTE_STREAM_SPLIT would save a tenth more, but a vectorised Spark reads it
-            // only in its newest versions.
-            Kind::Times => list_column(builder, list, Encoding::PLAIN),
-            Kind::Repeats => list_column(builder, list, Encoding::DELTA_BINARY_PACKED),
+            // Written by `event_column.rs`.
+            Kind::Times | Kind::Repeats => builder,
         };
     }
     builder
-}
-
-/// Four lists are four fifths of the bytes: zstd 1 costs 1 % in size there and saves a quarter of the time.
-fn list_column(
-    builder: WriterPropertiesBuilder,
-    column: ColumnPath,
-    encoding: Encoding,
-) -> WriterPropertiesBuilder {
-    builder
-        .set_column_dictionary_enabled(column.clone(), false)
-        .set_column_compression(column.clone(), zstd(1))
-        .set_column_encoding(column, encoding)
-}
-
-fn zstd(level: i32) -> Compression {
-    Compression::ZSTD(ZstdLevel::try_new(level).expect("a level from 1 to 22"))
 }
 
 /// What every Parquet file of a results folder has in common.

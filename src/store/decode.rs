@@ -1,11 +1,13 @@
 //! `DecodedRows`: columns as records, the inverse of `encode`.
 
+use super::event_lists::EventLists;
+use super::schema::{EVENT_COUNT, EVENTS};
 use crate::record::{
-    Clock, Connect, Doubts, EventKind, Events, Fields, Outcome, Phase, Record, Timeline, Usage,
+    Clock, Connect, Doubts, EventKind, Events, Fields, Outcome, Packed, Phase, Record, Timeline, Usage,
 };
 use arrow_array::{
-    Array, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, UInt16Array,
-    UInt32Array,
+    Array, BinaryArray, BooleanArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    UInt16Array, UInt32Array,
 };
 use std::collections::HashMap;
 use std::ops::Range;
@@ -26,6 +28,10 @@ pub(super) struct DecodedRows<'a> {
     kind: Option<List<'a>>,
     tokens: Option<List<'a>>,
     bytes: Option<List<'a>>,
+    /// All four lists, as a journal has them.
+    packed: Option<PackedEvents<'a>>,
+    /// The same, as they were read of a part beside the batch.
+    lists: Option<&'a EventLists>,
     id: Option<&'a StringArray>,
     words: Option<[&'a StringArray; 2]>,
     text: Option<&'a StringArray>,
@@ -92,6 +98,13 @@ struct List<'a> {
     values: Whole<'a>,
 }
 
+/// The events of each row as they were in memory.
+struct PackedEvents<'a> {
+    fields: Fields,
+    events: &'a BinaryArray,
+    count: &'a Int64Array,
+}
+
 /// Whole numbers; those of the first version of the schema were as wide as they had to be.
 #[derive(Clone, Copy)]
 enum Whole<'a> {
@@ -106,19 +119,32 @@ enum Whole<'a> {
 pub(super) struct Classes(HashMap<String, Arc<str>>);
 
 impl<'a> DecodedRows<'a> {
-    pub(super) fn new(batch: &'a RecordBatch, fields: Fields) -> Result<DecodedRows<'a>, Broken> {
+    /// `lists`: the events of the same rows, where the batch has none.
+    pub(super) fn new(
+        batch: &'a RecordBatch,
+        fields: Fields,
+        lists: Option<&'a EventLists>,
+    ) -> Result<DecodedRows<'a>, Broken> {
         let has = |of: Fields| fields.has(of).then_some(());
         let texts = |of: Fields, name: &str| has(of).map(|()| column(batch, name)).transpose();
+        let packed = PackedEvents::new(batch, fields)?;
+        let beside = lists.is_some() || packed.is_some();
+        let list = |of: Fields, name: &str| {
+            let wanted = has(of).filter(|()| !beside);
+            wanted.map(|()| List::new(batch, name)).transpose()
+        };
         Ok(DecodedRows {
             who: Who::new(batch)?,
             belongs: has(Fields::BELONGS).map(|()| Belongs::new(batch)).transpose()?,
             times: has(Fields::TIMES).map(|()| Times::new(batch)).transpose()?,
             way: has(Fields::WAY).map(|()| Way::new(batch)).transpose()?,
             counts: has(Fields::COUNTS).map(|()| ColumnCounts::new(batch)).transpose()?,
-            at: has(Fields::EVENTS).map(|()| List::new(batch, "event_us")).transpose()?,
-            kind: has(Fields::EVENTS).map(|()| List::new(batch, "event_kind")).transpose()?,
-            tokens: has(Fields::EVENT_TOKENS).map(|()| List::new(batch, "event_tokens")).transpose()?,
-            bytes: has(Fields::EVENT_BYTES).map(|()| List::new(batch, "event_bytes")).transpose()?,
+            at: list(Fields::EVENTS, "event_us")?,
+            kind: list(Fields::EVENTS, "event_kind")?,
+            tokens: list(Fields::EVENT_TOKENS, "event_tokens")?,
+            bytes: list(Fields::EVENT_BYTES, "event_bytes")?,
+            packed,
+            lists,
             id: texts(Fields::ID, "request_id")?,
             words: texts(Fields::WORDS, "error")?
                 .zip(texts(Fields::WORDS, "finish_reason")?)
@@ -160,6 +186,12 @@ impl<'a> DecodedRows<'a> {
     }
 
     fn events(&self, i: usize, events: &mut Events) -> Result<(), Broken> {
+        if let Some(packed) = &self.packed {
+            return packed.fill(i, events);
+        }
+        if let Some(lists) = self.lists {
+            return lists.fill(i, events);
+        }
         events.clear();
         if let Some(at) = &self.at {
             at.extend(i, &mut events.at_us)?;
@@ -387,6 +419,38 @@ impl<'a> List<'a> {
     }
 }
 
+impl<'a> PackedEvents<'a> {
+    /// `None` where the columns are those of a part.
+    fn new(batch: &'a RecordBatch, fields: Fields) -> Result<Option<PackedEvents<'a>>, Broken> {
+        let Some(events) = newer(batch, EVENTS)? else { return Ok(None) };
+        Ok(Some(PackedEvents { fields, events, count: column(batch, EVENT_COUNT)? }))
+    }
+
+    fn fill(&self, i: usize, events: &mut Events) -> Result<(), Broken> {
+        let has = |of: Fields| self.fields.has(of);
+        let wanted = [Fields::EVENTS, Fields::EVENT_TOKENS, Fields::EVENT_BYTES].map(has);
+        if wanted == [false; 3] {
+            events.clear();
+            return Ok(());
+        }
+        if !Packed::read(self.events.value(i), required(self.count, i)?, events) {
+            return Err("events that are damaged".to_string());
+        }
+        let [times, tokens, bytes] = wanted;
+        if !times {
+            events.at_us.clear();
+            events.kind.clear();
+        }
+        if !tokens {
+            events.tokens.clear();
+        }
+        if !bytes {
+            events.bytes.clear();
+        }
+        Ok(())
+    }
+}
+
 impl Classes {
     fn share(&mut self, class: &str) -> Arc<str> {
         if let Some(known) = self.0.get(class) {
@@ -462,19 +526,19 @@ fn number<N: TryFrom<i64>>(value: Option<i64>) -> Result<Option<N>, Broken> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{encode, sample, schema};
+    use super::super::{sample, schema};
     use super::*;
 
     #[test]
     fn columns_that_an_older_file_lacks_were_not_observed() {
         let records = sample::records(5);
-        let batch = encode::batch(&sample::identity("a", 0), 0, &records);
+        let batch = sample::batch(&sample::identity("a", 0), 0, &records);
         let old: Vec<usize> = (0..batch.num_columns())
             .filter(|i| !batch.schema().field(*i).name().starts_with("tcp_"))
             .collect();
         let old = batch.project(&old).unwrap();
         let mut back = Record::blank();
-        let rows = DecodedRows::new(&old, Fields::ALL).unwrap();
+        let rows = DecodedRows::new(&old, Fields::ALL, None).unwrap();
         rows.fill(4, &mut back, &mut Classes::default()).unwrap();
         assert_eq!(records[4].timeline.tcp_min_rtt_us, Some(87));
         assert_eq!((back.timeline.tcp_retransmits, back.timeline.tcp_min_rtt_us), (None, None));
@@ -483,7 +547,7 @@ mod tests {
     #[test]
     fn only_the_wanted_fields_are_filled_in_and_a_row_leaves_nothing_of_the_one_before() {
         let records = sample::records(60);
-        let batch = encode::batch(&sample::identity("a", 0), 0, &records);
+        let batch = sample::batch(&sample::identity("a", 0), 0, &records);
         let one = [
             Fields::NONE,
             Fields::TIMES,
@@ -504,7 +568,7 @@ mod tests {
             let wanted = |i: &usize| names.contains(&&**batch.schema().field(*i).name());
             let some: Vec<usize> = (0..batch.num_columns()).filter(wanted).collect();
             let some = batch.project(&some).unwrap();
-            let rows = DecodedRows::new(&some, fields).unwrap();
+            let rows = DecodedRows::new(&some, fields, None).unwrap();
             let (mut back, mut classes) = (Record::blank(), Classes::default());
             for (i, record) in records.iter().enumerate() {
                 rows.fill(i, &mut back, &mut classes).unwrap();

@@ -1,86 +1,76 @@
-//! `batch`: records as columns.
+//! `flat`, `raw`: records as columns, the lists of their events excepted (`event_column.rs`).
 
 use super::identity::RunIdentity;
-use super::{column, schema};
-use crate::record::{Connect, OutputSource, Record};
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use arrow_buffer::OffsetBuffer;
+use super::schema;
+use crate::record::{Connect, EventKind, OutputSource, Record};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow_schema::DataType;
 use std::sync::Arc;
 
-/// Records as one batch of the schema, in the same order.
-pub(super) fn batch(of: &RunIdentity, zero_ms: i64, records: &[Record]) -> RecordBatch {
-    let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(schema::schema().fields().len());
-    who(&mut columns, of, records);
-    how(&mut columns, zero_ms, records);
+/// Records as the columns of a part that are no lists, in the order of the schema and of the records.
+pub(super) fn flat(of: &RunIdentity, zero_ms: i64, records: &[&Record]) -> Vec<ArrayRef> {
+    let mut columns = raw(of, records);
+    columns.extend([
+        ("experiment_id", same(records, &of.experiment_id)),
+        ("run_id", same(records, &of.run_id())),
+        ("folder", same(records, &of.folder)),
+        ("cell", same(records, &of.cell)),
+        ("traffic", same(records, &of.traffic)),
+        ("server", words(records, |_| None)),
+        ("parent", Arc::new(Int64Array::new_null(records.len()))),
+        ("prefix", words(records, |_| None)),
+    ]);
     tokens(&mut columns, records);
     latencies(&mut columns, records);
-    times(&mut columns, records);
-    events(&mut columns, records);
-    columns.push(("text", words(records, |r| r.text.as_deref())));
-
+    let sent_at: TimestampMicrosecondArray = records
+        .iter()
+        .map(|r| r.timeline.sent.map(|sent| zero_ms * 1_000 + sent.div_euclid(1_000)))
+        .collect();
+    columns.push(("sent_at", Arc::new(sent_at.with_timezone("UTC"))));
     let schema = schema::schema();
-    // Types alone would not notice two columns that changed places.
-    assert!(schema.fields().iter().map(|field| field.name()).eq(columns.iter().map(|c| c.0)));
-    let arrays = columns.into_iter().map(|(_, array)| array).collect();
-    RecordBatch::try_new(schema, arrays).expect("the columns are those of the schema")
+    let flat = schema.fields().iter().filter(|field| !matches!(field.data_type(), DataType::List(_)));
+    let column =
+        |name: &str| columns.iter().find(|(column, _)| *column == name).map(|(_, array)| array.clone());
+    flat.map(|field| column(field.name()).expect("every column of the schema is made")).collect()
 }
 
-type Columns<'a> = Vec<(&'a str, ArrayRef)>;
+/// The columns that records are rebuilt from, but for the events.
+pub(super) fn raw<'a>(of: &'a RunIdentity, records: &'a [&'a Record]) -> Columns {
+    let mut columns = Vec::with_capacity(80);
+    who(&mut columns, of, records);
+    counts(&mut columns, records);
+    times(&mut columns, records);
+    columns.push(("text", words(records, |r| r.text.as_deref())));
+    columns
+}
 
-fn who(columns: &mut Columns, of: &RunIdentity, records: &[Record]) {
-    let run_id = of.run_id();
-    let number = || Arc::new(Int64Array::new_null(records.len())) as ArrayRef;
+pub(super) type Columns = Vec<(&'static str, ArrayRef)>;
+
+fn who<'a>(columns: &mut Columns, of: &'a RunIdentity, records: &'a [&'a Record]) {
     columns.extend([
-        ("experiment_id", words(records, |_| Some(&of.experiment_id))),
-        ("run_id", words(records, |_| Some(&run_id))),
-        ("folder", words(records, |_| Some(&of.folder))),
-        ("run", words(records, |_| Some(&of.run))),
-        ("cell", words(records, |_| Some(&of.cell))),
-        ("traffic", words(records, |_| Some(&of.traffic))),
+        ("run", same(records, &of.run)),
         ("tenant", words(records, |r| r.tenant.as_deref())),
-        ("server", words(records, |_| None)),
         ("class", words(records, |r| Some(&r.class))),
         ("seq", whole(records, |r| r.seq as i64)),
         ("request_id", words(records, |r| Some(&r.id))),
         ("phase", words(records, |r| Some(r.phase.name()))),
         ("session", whole(records, |r| r.session as i64)),
         ("turn", whole(records, |r| i64::from(r.turn))),
-        ("parent", number()),
         ("branch", count(records, |r| r.branch)),
-        ("prefix", words(records, |_| None)),
-    ]);
-}
-
-fn how(columns: &mut Columns, zero_ms: i64, records: &[Record]) {
-    let sent_at: TimestampMicrosecondArray = records
-        .iter()
-        .map(|r| r.timeline.sent.map(|sent| zero_ms * 1_000 + sent.div_euclid(1_000)))
-        .collect();
-    columns.extend([
         ("outcome", words(records, |r| Some(r.outcome.name()))),
         ("error", words(records, |r| r.error.as_deref())),
         ("status", maybe(records, |r| r.status.map(i64::from))),
         ("finish_reason", words(records, |r| r.finish.as_deref())),
         ("streamed", flags(records, |r| r.streamed)),
-        ("sent_at", Arc::new(sent_at.with_timezone("UTC"))),
     ]);
 }
 
-fn tokens(columns: &mut Columns, records: &[Record]) {
-    let output: Vec<Option<(u32, OutputSource)>> = records.iter().map(Record::output_tokens).collect();
-    let counts: Int64Array = output.iter().map(|o| o.map(|(n, _)| i64::from(n))).collect();
-    let sources: StringArray = output.iter().map(|o| o.map(|(_, source)| source.name())).collect();
+fn counts(columns: &mut Columns, records: &[&Record]) {
     columns.extend([
         ("asked_input_tokens", count(records, |r| r.asked_input)),
         ("asked_output_tokens", count(records, |r| Some(r.asked_output))),
         ("forced_length", flags(records, |r| r.forced_length)),
         ("synthetic_text", flags(records, |r| r.synthetic_text)),
-        ("input_tokens", count(records, Record::input_tokens)),
-        ("output_tokens", Arc::new(counts) as ArrayRef),
-        ("output_tokens_source", Arc::new(sources)),
         ("input_tokens_usage", count(records, |r| r.usage.input)),
         ("output_tokens_usage", count(records, |r| r.usage.output)),
         ("cached_tokens", count(records, |r| r.usage.cached)),
@@ -88,11 +78,23 @@ fn tokens(columns: &mut Columns, records: &[Record]) {
         ("doubted_counts", words(records, |r| r.doubts.any().then(|| r.doubts.names()))),
         ("counted_input_tokens", count(records, |r| r.counted_input)),
         ("counted_output_tokens", count(records, |r| r.counted_output)),
+        ("audio_ms", maybe(records, |r| r.audio_ms.and_then(|ms| i64::try_from(ms).ok()))),
+    ]);
+}
+
+fn tokens(columns: &mut Columns, records: &[&Record]) {
+    let output: Vec<Option<(u32, OutputSource)>> = records.iter().map(|r| r.output_tokens()).collect();
+    let counts: Int64Array = output.iter().map(|o| o.map(|(n, _)| i64::from(n))).collect();
+    let sources: StringArray = output.iter().map(|o| o.map(|(_, source)| source.name())).collect();
+    columns.extend([
+        ("input_tokens", count(records, Record::input_tokens)),
+        ("output_tokens", Arc::new(counts) as ArrayRef),
+        ("output_tokens_source", Arc::new(sources)),
     ]);
 }
 
 /// Only a success has latencies; the delays of a failure are still worth keeping.
-fn latencies(columns: &mut Columns, records: &[Record]) {
+fn latencies(columns: &mut Columns, records: &[&Record]) {
     let of_success = |measure: fn(&Record) -> Option<f64>| {
         real(records, move |r| if r.success() { measure(r) } else { None })
     };
@@ -107,7 +109,6 @@ fn latencies(columns: &mut Columns, records: &[Record]) {
         ("response_e2el_ms", of_success(Record::response_e2el_ms)),
         ("queue_delay_ms", real(records, Record::queue_delay_ms)),
         ("lateness_ms", real(records, Record::lateness_ms)),
-        ("audio_ms", maybe(records, |r| r.audio_ms.and_then(|ms| i64::try_from(ms).ok()))),
         ("rtfx", of_success(Record::rtfx)),
     ]);
 }
@@ -118,14 +119,14 @@ fn itl_mean_ms(record: &Record) -> Option<f64> {
     if !record.streamed {
         return None;
     }
-    let at = &record.timeline.events.at_us;
-    let mut output = record.timeline.events.output();
-    let (first, last) = (output.next()?, output.next_back()?);
-    let gaps = 1 + output.count();
-    Some(f64::from(at[last].saturating_sub(at[first])) / 1e3 / gaps as f64)
+    let (at, kind) = (&record.timeline.events.at_us, &record.timeline.events.kind);
+    let is_output = |kind: &EventKind| kind.has(EventKind::OUTPUT);
+    let (first, last) = (kind.iter().position(is_output)?, kind.iter().rposition(is_output)?);
+    let gaps = kind.iter().filter(|kind| is_output(kind)).count() - 1;
+    (gaps > 0).then(|| f64::from(at[last].saturating_sub(at[first])) / 1e3 / gaps as f64)
 }
 
-fn times(columns: &mut Columns, records: &[Record]) {
+fn times(columns: &mut Columns, records: &[&Record]) {
     let connect = |time: fn(Connect) -> i64| maybe(records, move |r| r.timeline.connect.map(time));
     columns.extend([
         ("planned_ns", whole(records, |r| r.timeline.planned)),
@@ -150,61 +151,40 @@ fn times(columns: &mut Columns, records: &[Record]) {
     ]);
 }
 
-fn events(columns: &mut Columns, records: &[Record]) {
-    let offsets = OffsetBuffer::<i32>::from_lengths(records.iter().map(|r| r.timeline.events.len()));
-    let total = offsets.last() as usize;
-    let mut at = Vec::with_capacity(total);
-    let mut kind = Vec::with_capacity(total);
-    let mut tokens = Vec::with_capacity(total);
-    let mut bytes = Vec::with_capacity(total);
-    for record in records {
-        let events = &record.timeline.events;
-        at.extend(events.at_us.iter().map(|us| i64::from(*us)));
-        kind.extend(events.kind.iter().map(|kind| i64::from(kind.0)));
-        tokens.extend(events.tokens.iter().map(|n| i64::from(*n)));
-        bytes.extend(events.bytes.iter().map(|n| i64::from(*n)));
-    }
-    let list = |name, values: Vec<i64>| -> (&'static str, ArrayRef) {
-        let values = Arc::new(Int64Array::from(values));
-        (name, Arc::new(ListArray::new(column::element(), offsets.clone(), values, None)))
-    };
-    columns.extend([
-        list("event_us", at),
-        list("event_kind", kind),
-        list("event_tokens", tokens),
-        list("event_bytes", bytes),
-    ]);
+/// One text for all.
+fn same(records: &[&Record], text: &str) -> ArrayRef {
+    Arc::new(StringArray::new_repeated(text, records.len()))
 }
 
-fn words<'a>(records: &'a [Record], value: impl Fn(&'a Record) -> Option<&'a str>) -> ArrayRef {
-    Arc::new(records.iter().map(value).collect::<StringArray>())
+fn words<'a>(records: &'a [&'a Record], value: impl Fn(&'a Record) -> Option<&'a str>) -> ArrayRef {
+    Arc::new(records.iter().map(|record| value(record)).collect::<StringArray>())
 }
 
-fn whole(records: &[Record], value: impl Fn(&Record) -> i64) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(records.iter().map(value)))
+fn whole(records: &[&Record], value: impl Fn(&Record) -> i64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(records.iter().map(|record| value(record))))
 }
 
-fn maybe(records: &[Record], value: impl Fn(&Record) -> Option<i64>) -> ArrayRef {
-    Arc::new(records.iter().map(value).collect::<Int64Array>())
+fn maybe(records: &[&Record], value: impl Fn(&Record) -> Option<i64>) -> ArrayRef {
+    Arc::new(records.iter().map(|record| value(record)).collect::<Int64Array>())
 }
 
-fn count(records: &[Record], value: impl Fn(&Record) -> Option<u32>) -> ArrayRef {
-    maybe(records, |r| value(r).map(i64::from))
+fn count(records: &[&Record], value: impl Fn(&Record) -> Option<u32>) -> ArrayRef {
+    maybe(records, |record| value(record).map(i64::from))
 }
 
-fn real(records: &[Record], value: impl Fn(&Record) -> Option<f64>) -> ArrayRef {
-    Arc::new(records.iter().map(value).collect::<Float64Array>())
+fn real(records: &[&Record], value: impl Fn(&Record) -> Option<f64>) -> ArrayRef {
+    Arc::new(records.iter().map(|record| value(record)).collect::<Float64Array>())
 }
 
-fn flags(records: &[Record], value: impl Fn(&Record) -> bool) -> ArrayRef {
-    Arc::new(BooleanArray::from(records.iter().map(value).collect::<Vec<bool>>()))
+fn flags(records: &[&Record], value: impl Fn(&Record) -> bool) -> ArrayRef {
+    Arc::new(BooleanArray::from(records.iter().map(|record| value(record)).collect::<Vec<bool>>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sample;
     use super::*;
-    use arrow_array::Array;
+    use arrow_array::{Array, RecordBatch};
 
     fn reals(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
         batch.column_by_name(name).unwrap().as_any().downcast_ref::<Float64Array>().unwrap().iter().collect()
@@ -213,7 +193,7 @@ mod tests {
     #[test]
     fn only_a_success_has_latencies_but_a_failure_keeps_its_delays() {
         let records = sample::records(60);
-        let batch = batch(&sample::identity("a", 0), 0, &records);
+        let batch = sample::batch(&sample::identity("a", 0), 0, &records);
         for (i, record) in records.iter().enumerate() {
             let ttft = if record.success() { record.ttft_ms() } else { None };
             assert_eq!(reals(&batch, "ttft_ms")[i], ttft);
@@ -235,7 +215,7 @@ mod tests {
     #[test]
     fn the_wall_clock_of_a_request_is_the_zero_of_its_run_and_its_own_time() {
         let records = sample::records(2);
-        let batch = batch(&sample::identity("a", 0), 1_000, &records);
+        let batch = sample::batch(&sample::identity("a", 0), 1_000, &records);
         let column = batch.column_by_name("sent_at").unwrap();
         let sent_at = column.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
         assert!(sent_at.is_null(0), "a dropped request was never sent");

@@ -11,18 +11,21 @@
 //! be torn: it is dropped, and told. Whoever writes a part syncs its bytes before its name, its name before
 //! the journal is deleted (`seal.rs`), so that at every moment, of every crash, each row is in a journal or
 //! in a whole part.
+//!
+//! A row is what a record is rebuilt from, its events as they were in memory ([`Packed`]): handing it over is a copy.
 
 use super::aside::write_aside;
 use super::identity::RunIdentity;
-use super::narrow;
 use super::reader::cannot_read;
-use super::schema;
+use super::schema::{EVENT_COUNT, EVENTS};
+use super::{encode, schema};
 use crate::error::{Error, Result, caught};
-use arrow_array::RecordBatch;
+use crate::record::{Fields, Packed, PackedRecord, Record};
+use arrow_array::{BinaryArray, Int64Array, RecordBatch};
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -31,6 +34,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 
 /// Where journals are in a results folder, and what is written aside before it gets its name.
 const FOLDER: &str = ".journal";
@@ -106,6 +110,7 @@ pub fn begun(results: &Path) -> Result<Vec<(u32, Map<String, Value>)>> {
 /// A journal that is being written.
 pub(super) struct Journal {
     path: PathBuf,
+    of: RunIdentity,
     file: File,
     encoder: StreamEncoder,
     /// Bytes, and rows, of whole batches in the file.
@@ -121,11 +126,12 @@ impl Journal {
     pub fn create(results: &Path, of: &RunIdentity, zero_ms: i64, part: u32) -> io::Result<Journal> {
         let path = path(results, of.index, part);
         let file = new_file(&path)?;
-        let schema = Schema::new_with_metadata(narrow::schema().fields().clone(), metadata(of, zero_ms));
+        let schema = Schema::new_with_metadata(journal_schema().fields().clone(), metadata(of, zero_ms));
         let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5);
         let encoder = options.and_then(|options| StreamEncoder::try_new_with_options(&schema, options));
         let encoder = encoder.map_err(io::Error::other)?;
-        Ok(Journal { path, file, encoder, bytes: 0, rows: 0, ahead: Vec::new(), rows_ahead: 0 })
+        let of = of.clone();
+        Ok(Journal { path, of, file, encoder, bytes: 0, rows: 0, ahead: Vec::new(), rows_ahead: 0 })
     }
 
     pub fn bytes(&self) -> u64 {
@@ -137,11 +143,11 @@ impl Journal {
     }
 
     /// Takes a batch. It is in the file after the next [`Journal::flush`] that does not fail.
-    pub fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        for buffer in self.encoder.encode(&narrow::narrow(batch)).map_err(io::Error::other)? {
+    pub fn add(&mut self, parcels: &[PackedRecord]) -> io::Result<()> {
+        for buffer in self.encoder.encode(&batch(&self.of, parcels)).map_err(io::Error::other)? {
             self.ahead.extend_from_slice(&buffer);
         }
-        self.rows_ahead += batch.num_rows() as u64;
+        self.rows_ahead += parcels.len() as u64;
         Ok(())
     }
 
@@ -189,6 +195,34 @@ impl Journal {
     }
 }
 
+/// The columns of a journal: those that records are rebuilt from, and the events of each.
+fn journal_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let (all, raw) = (schema::schema(), schema::raw_columns(Fields::ALL).collect::<Vec<_>>());
+        let is_raw = |field: &&Arc<Field>| raw.contains(&field.name().as_str());
+        let flat = all.fields().iter().filter(is_raw).filter(|field| !field.data_type().is_nested());
+        let mut fields: Vec<Arc<Field>> = flat.cloned().collect();
+        fields.push(Arc::new(Field::new(EVENTS, DataType::Binary, false)));
+        fields.push(Arc::new(Field::new(EVENT_COUNT, DataType::Int64, false)));
+        Arc::new(Schema::new(fields))
+    });
+    SCHEMA.clone()
+}
+
+fn batch(of: &RunIdentity, parcels: &[PackedRecord]) -> RecordBatch {
+    let records: Vec<&Record> = parcels.iter().map(|parcel| &*parcel.record).collect();
+    let mut columns = encode::raw(of, &records);
+    let events = parcels.iter().map(PackedRecord::events);
+    let counts = events.clone().map(|events| events.len() as i64);
+    columns.push((EVENTS, Arc::new(BinaryArray::from_iter_values(events.map(Packed::as_bytes)))));
+    columns.push((EVENT_COUNT, Arc::new(Int64Array::from_iter_values(counts))));
+    let column =
+        |name: &str| columns.iter().find(|(column, _)| *column == name).map(|(_, array)| array.clone());
+    let schema = journal_schema();
+    let arrays = schema.fields().iter().map(|field| column(field.name()).expect("every column is made"));
+    RecordBatch::try_new(schema.clone(), arrays.collect()).expect("the columns are those of the schema")
+}
+
 /// A file in the hidden folder, which is made; the results folder is not.
 fn new_file(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
@@ -215,7 +249,6 @@ pub(super) struct JournalBatches {
     reader: Option<StreamReader<Counted>>,
     pub of: RunIdentity,
     pub zero_ms: i64,
-    pub version: u32,
     length: u64,
     read: Rc<Cell<u64>>,
     /// Bytes of whole batches that were read.
@@ -238,7 +271,7 @@ impl JournalBatches {
         let schema = reader.schema();
         let text = |key: &str| schema.metadata().get(key).cloned().unwrap_or_default();
         let of = RunIdentity::from_metadata(|key| schema.metadata().get(key).cloned());
-        let version = text(schema::KEY_VERSION).parse().unwrap_or_default();
+        let version: u32 = text(schema::KEY_VERSION).parse().unwrap_or_default();
         if version > schema::VERSION {
             let told = format!("a newer rampant wrote it (schema version {version})");
             return Err(Error { kind: crate::error::ErrorKind::Usage, ..cannot_read(path, told) }
@@ -246,7 +279,7 @@ impl JournalBatches {
         }
         let zero_ms = text(schema::KEY_ZERO_MS).parse().unwrap_or_default();
         let whole = read.get();
-        Ok(Some(JournalBatches { reader: Some(reader), of, zero_ms, version, length, read, whole }))
+        Ok(Some(JournalBatches { reader: Some(reader), of, zero_ms, length, read, whole }))
     }
 
     /// Bytes behind the last whole batch, once all were read.
@@ -261,7 +294,7 @@ impl Iterator for JournalBatches {
     /// Ends with the last whole batch.
     fn next(&mut self) -> Option<RecordBatch> {
         let reader = self.reader.as_mut()?;
-        let next = caught(|| reader.next()?.ok().and_then(|batch| narrow::widen(&batch)));
+        let next = caught(|| reader.next()?.ok());
         match next {
             Ok(Some(batch)) => {
                 self.whole = self.read.get();

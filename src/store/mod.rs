@@ -24,15 +24,20 @@ pub(crate) mod writer;
 mod aside;
 mod decode;
 mod encode;
+mod event_column;
+mod event_lists;
 pub(crate) mod journal;
 mod known_rows;
-mod narrow;
+mod pack;
 mod queue;
+mod row_part;
 #[cfg(test)]
 mod sample;
 mod saved_table;
 mod seal;
 mod series_journal;
+mod unpack;
+mod windows;
 
 pub use folder::Folder;
 pub use identity::RunIdentity;

@@ -1,11 +1,13 @@
 //! Read records back from the Parquet parts of a results folder.
 
 use super::decode::{Classes, DecodedRows};
+use super::event_lists::EventLists;
 use super::identity::{self, RunIdentity};
 use super::journal::{self, JournalBatches};
 use super::lock;
 use super::parts::{self, RowFile, RowFiles};
 use super::schema;
+use super::windows::Windows;
 use crate::error::{Error, Result, caught};
 use crate::os;
 use crate::pages;
@@ -215,8 +217,8 @@ fn read_piece(
             read_piece(&Piece { part, groups: None }, run, room, read, each)
         };
     }
-    let mut builder = match open(path) {
-        Ok(builder) => builder,
+    let (mut builder, file) = match open_file(path) {
+        Ok(opened) => opened,
         Err(reason) => return Ok(Some(reason)),
     };
     let metadata = builder.metadata().clone();
@@ -232,14 +234,23 @@ fn read_piece(
     if room.fields.has(Fields::EVENTS) && tells_no_tokens(&metadata) {
         room.read = room.fields.without(Fields::EVENT_TOKENS);
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), schema::raw_columns(room.read));
+    let all: Vec<usize> = (0..metadata.num_row_groups()).collect();
+    let groups = piece.groups.as_ref().unwrap_or(&all);
+    let mut lists = EventLists::new(&file, &metadata, groups, room.read);
+    let beside = |name: &&str| lists.is_some() && schema::LISTS.iter().any(|(list, _)| list == name);
+    let columns = schema::raw_columns(room.read).filter(|name| !beside(name));
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let builder = builder.with_projection(mask).with_batch_size(batch_rows(&metadata, room.fields));
     let batches = match Batches::new(builder) {
         Ok(batches) => batches,
         Err(reason) => return Ok(Some(reason)),
     };
     for batch in batches {
-        match batch.and_then(|batch| read_batch(&batch, run, room, read, each)) {
+        let read = batch.and_then(|batch| {
+            lists.as_mut().map_or(Ok(()), |lists| lists.next(batch.num_rows()))?;
+            read_batch(&batch, lists.as_ref(), run, room, read, each)
+        });
+        match read {
             Ok(()) => {}
             Err(reason) => return Ok(Some(reason)),
         }
@@ -260,7 +271,7 @@ fn read_journal(
         return Ok(None);
     }
     for batch in batches.by_ref() {
-        if let Err(reason) = read_batch(&batch, run, room, read, each) {
+        if let Err(reason) = read_batch(&batch, None, run, room, read, each) {
             return Ok(Some(reason));
         }
     }
@@ -269,23 +280,31 @@ fn read_journal(
     Ok(torn.map(journal::torn_end))
 }
 
-/// Every record of a batch that any version wrote.
-pub(super) fn records(
-    batch: &RecordBatch,
-    mut each: impl FnMut(&mut Record),
-) -> std::result::Result<(), String> {
-    let mut room = Room::new(Fields::ALL);
-    read_batch(batch, None, &mut room, &mut 0, &mut |_: &str, record: &mut Record| each(record))
+/// Every record of a batch that any version wrote, over those in `records`; how many there are. What is behind them is
+/// left as it was.
+pub(super) fn records(batch: &RecordBatch, records: &mut Vec<Record>) -> std::result::Result<usize, String> {
+    let (rows, mut classes) = (DecodedRows::new(batch, Fields::ALL, None)?, Classes::default());
+    let count = batch.num_rows();
+    if records.len() < count {
+        records.resize_with(count, Record::blank);
+    }
+    records
+        .iter_mut()
+        .take(count)
+        .enumerate()
+        .try_for_each(|(i, record)| rows.fill(i, record, &mut classes))?;
+    Ok(count)
 }
 
 fn read_batch(
     batch: &RecordBatch,
+    lists: Option<&EventLists>,
     run: Option<&str>,
     room: &mut Room,
     read: &mut u64,
     each: &mut impl FnMut(&str, &mut Record),
 ) -> std::result::Result<(), String> {
-    let rows = DecodedRows::new(batch, room.read)?;
+    let rows = DecodedRows::new(batch, room.read, lists)?;
     let no_tokens = room.fields != room.read;
     for i in 0..batch.num_rows() {
         if run.is_none_or(|wanted| wanted == rows.run(i)) {
@@ -399,7 +418,9 @@ pub(super) fn batches(path: &Path) -> Result<Batches> {
 pub(super) struct Batches(Option<ParquetRecordBatchReader>);
 
 impl Batches {
-    pub(super) fn new(builder: ParquetRecordBatchReaderBuilder<File>) -> std::result::Result<Self, String> {
+    pub(super) fn new(
+        builder: ParquetRecordBatchReaderBuilder<Windows>,
+    ) -> std::result::Result<Self, String> {
         let reader = caught(|| builder.build()).map_err(|_| DAMAGED.to_string())?;
         reader.map(|reader| Batches(Some(reader))).map_err(|error| error.to_string())
     }
@@ -425,13 +446,20 @@ impl Iterator for Batches {
 const DAMAGED: &str = "the file is damaged";
 
 /// A file whose footer is whole and whose pages declare sizes that it can have.
-pub(super) fn open(path: &Path) -> std::result::Result<ParquetRecordBatchReaderBuilder<File>, String> {
+pub(super) fn open(path: &Path) -> std::result::Result<ParquetRecordBatchReaderBuilder<Windows>, String> {
+    Ok(open_file(path)?.0)
+}
+
+/// The same, and what it is read through.
+fn open_file(
+    path: &Path,
+) -> std::result::Result<(ParquetRecordBatchReaderBuilder<Windows>, Windows), String> {
     let read = || {
-        let file = regular(path)?;
-        let pages = file.try_clone().map_err(|error| error.to_string())?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
-        pages::check(&pages, builder.metadata())?;
-        Ok(builder)
+        let file = Windows::new(regular(path)?).map_err(|error| error.to_string())?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(file.clone()).map_err(|error| error.to_string())?;
+        pages::check(&file, builder.metadata())?;
+        Ok((builder, file))
     };
     caught(read).unwrap_or_else(|_| Err(DAMAGED.into()))
 }

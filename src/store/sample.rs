@@ -1,9 +1,12 @@
 //! Records for the tests of this module.
 
 use super::identity::RunIdentity;
+use super::row_part::RowPart;
 use crate::record::{
     Clock, Connect, Doubts, EventKind, Events, Outcome, PackedRecord, Phase, Record, Timeline, Timeout, Usage,
 };
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A run of its own traffic, in a sweep without repeats.
 pub fn identity(run: &str, index: u32) -> RunIdentity {
@@ -24,6 +27,15 @@ pub fn records(n: u64) -> Vec<Record> {
 
 pub fn parcels(records: &[Record]) -> Vec<PackedRecord> {
     records.iter().cloned().map(PackedRecord::from).collect()
+}
+
+/// Records as the batch that a reader gets of a part.
+pub fn batch(of: &RunIdentity, zero_ms: i64, records: &[Record]) -> RecordBatch {
+    let mut part = RowPart::create(Vec::new(), of, zero_ms).unwrap();
+    part.add(&records.iter().collect::<Vec<_>>()).unwrap();
+    let bytes = bytes::Bytes::from(part.finish().unwrap());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().with_batch_size(records.len());
+    reader.build().unwrap().next().unwrap().unwrap()
 }
 
 fn record(seq: u64) -> Record {

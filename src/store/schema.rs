@@ -15,9 +15,6 @@ pub use super::column::{KEY_VERSION, VERSION};
 /// Rows of a row group, and of a part.
 pub const GROUP_ROWS: usize = 65_536;
 
-/// Encoded bytes that may wait in memory before they become a row group.
-const GROUP_BYTES: usize = 8 << 20;
-
 /// Keys of the file metadata.
 pub const KEY_RUN: &str = "rampant.run";
 pub const KEY_ZERO_MS: &str = "rampant.zero_ms";
@@ -97,10 +94,27 @@ pub(super) const REQUEST: &[Column] = &[
     column("text", Text, "the reply, with `capture: \"all\"`").null("not kept"),
 ];
 
+/// The lists of events, and for which fields each is wanted.
+pub(super) const LISTS: [(&str, Fields); 4] = [
+    ("event_us", Fields::EVENTS),
+    ("event_kind", Fields::EVENTS),
+    ("event_tokens", Fields::EVENT_TOKENS),
+    ("event_bytes", Fields::EVENT_BYTES),
+];
+
+/// What a journal has in their place: all events of a row, and how many they are.
+pub(super) const EVENTS: &str = "events";
+pub(super) const EVENT_COUNT: &str = "event_count";
+
 /// The Arrow schema of a part.
 pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| column::schema_of(&[IDENTITY, REQUEST]));
     SCHEMA.clone()
+}
+
+/// How the columns of a part are packed, in their order.
+pub(super) fn kinds() -> impl Iterator<Item = column::Kind> {
+    IDENTITY.iter().chain(REQUEST).map(|column| column.kind)
 }
 
 /// The columns that these fields of a record are rebuilt from; the others are derived, or not wanted.
@@ -132,11 +146,7 @@ fn fields(name: &str) -> Fields {
 
 /// How a part is packed, with what a reader has to know in its metadata.
 pub(super) fn properties(run: &str, zero_ms: i64) -> WriterProperties {
-    column::packed_as(&[IDENTITY, REQUEST])
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_max_row_group_bytes(Some(GROUP_BYTES))
-        .set_key_value_metadata(Some(metadata(run, zero_ms)))
-        .build()
+    column::packed_as(&[IDENTITY, REQUEST]).set_key_value_metadata(Some(metadata(run, zero_ms))).build()
 }
 
 fn metadata(run: &str, zero_ms: i64) -> Vec<KeyValue> {

@@ -5,11 +5,10 @@
 //! journal by its number: no row is lost, none is there twice, and doing it again comes to the same.
 
 use super::aside::sync_folder;
-use super::encode;
 use super::journal::{self, JournalBatches};
 use super::parts::{part_name, requests_folder};
 use super::reader;
-use super::schema;
+use super::row_part::RowPart;
 use crate::error::{Error, Result};
 use crate::pages;
 use crate::record::Record;
@@ -36,19 +35,16 @@ pub struct Sealed {
 pub(super) fn seal(results: &Path, run: u32, part: u32) -> Result<Sealed> {
     let source = journal::path(results, run, part);
     let name = part_name(run, part, part);
-    let (plain, sealed) = (aside(results, &name, "plain"), aside(results, &name, "sealed"));
+    let sealed = journal::folder(results).join(format!("{name}.sealed.tmp"));
     let finished = requests_folder(results).join(&name);
-    let written = encode_rows(&source, &plain)
-        .and_then(|done| if done.rows > 0 { copy(&plain, &sealed).map(|()| done) } else { Ok(done) })
+    let written = encode_rows(&source, &sealed)
         .and_then(|done| if done.rows > 0 { put(&sealed, &finished).map(|()| done) } else { Ok(done) });
-    let _ = fs::remove_file(&plain);
     let done = written.inspect_err(|_| drop(fs::remove_file(&sealed)))?;
+    if done.rows == 0 {
+        let _ = fs::remove_file(&sealed);
+    }
     fs::remove_file(&source).map_err(|error| cannot_write(&source, error.into()))?;
     Ok(done)
-}
-
-fn aside(results: &Path, name: &str, what: &str) -> std::path::PathBuf {
-    journal::folder(results).join(format!("{name}.{what}.tmp"))
 }
 
 fn put(from: &Path, to: &Path) -> Result<()> {
@@ -59,45 +55,26 @@ fn put(from: &Path, to: &Path) -> Result<()> {
         .map_err(|error| cannot_write(to, error.into()))
 }
 
-/// The rows of a journal as a part of today's version, whose pages have no checksums yet.
+/// The rows of a journal as a part of today's version, which is synced.
 fn encode_rows(source: &Path, to: &Path) -> Result<Sealed> {
     let Some(mut batches) = JournalBatches::open(source)? else {
         return Ok(Sealed { rows: 0, torn: fs::metadata(source).map_or(0, |found| found.len()) });
     };
-    let (of, zero_ms, version) = (batches.of.clone(), batches.zero_ms, batches.version);
-    let mut parquet = create(to, &of.run, zero_ms)?;
+    let written = |error| cannot_write(to, error);
+    let file = File::create(to).map_err(|error| written(error.into()))?;
+    let mut part = RowPart::create(file, &batches.of, batches.zero_ms).map_err(written)?;
+    // One after the other in the same places: their lists are as long as those before them.
+    let mut records: Vec<Record> = Vec::new();
     let mut rows = 0;
     for batch in batches.by_ref() {
-        rows += batch.num_rows() as u64;
-        let batch = if version == schema::VERSION {
-            // The same columns, without the journal's metadata.
-            arrow_array::RecordBatch::try_new(schema::schema(), batch.columns().to_vec())
-                .map_err(|error| reader::cannot_read(source, error))?
-        } else {
-            let mut records: Vec<Record> = Vec::new();
-            reader::records(&batch, |record| records.push(record.clone()))
-                .map_err(|error| reader::cannot_read(source, error))?;
-            encode::batch(&of, zero_ms, &records)
-        };
-        parquet.write(&batch).map_err(|error| cannot_write(to, error))?;
+        let some =
+            reader::records(&batch, &mut records).map_err(|error| reader::cannot_read(source, error))?;
+        rows += some as u64;
+        part.add(&records[..some].iter().collect::<Vec<_>>()).map_err(written)?;
     }
-    parquet.into_inner().map_err(|error| cannot_write(to, error))?;
+    let file = part.finish().map_err(written)?;
+    file.sync_all().map_err(|error| written(error.into()))?;
     Ok(Sealed { rows, torn: batches.torn() })
-}
-
-/// Gives the pages of a part their checksums, and syncs it.
-fn copy(plain: &Path, sealed: &Path) -> Result<()> {
-    let (run, zero_ms) = reader::identity(plain)?;
-    let file = copy_row_groups(&[plain], create(sealed, &run, zero_ms)?, sealed)?;
-    file.sync_all().map_err(|error| cannot_write(sealed, error.into()))
-}
-
-/// A part of a run, empty so far.
-pub(super) fn create(path: &Path, run: &str, zero_ms: i64) -> Result<ArrowWriter<File>> {
-    File::create(path)
-        .map_err(ParquetError::from)
-        .and_then(|file| ArrowWriter::try_new(file, schema::schema(), Some(schema::properties(run, zero_ms))))
-        .map_err(|error| cannot_write(path, error))
 }
 
 /// Row groups are copied as bytes, which is bound by the disk alone; pages without a checksum get

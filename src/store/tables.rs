@@ -2,6 +2,7 @@
 //! finds each in every folder.
 
 use super::identity::RunIdentity;
+use super::row_part::RowPart;
 use super::{aside, own_metrics, parts, seal, series};
 use crate::error::{Error, Result};
 use std::fs;
@@ -24,7 +25,8 @@ fn make_part(folder: &Path, of: &RunIdentity, zero_ms: i64) -> Result<()> {
     let (part, unfinished) = (requests.join(&name), requests.join(parts::unfinished_name(&name)));
     let cannot = |error| Error::run(format!("cannot write results to {}: {error}", part.display()));
     fs::create_dir_all(&requests).map_err(cannot)?;
-    let made = seal::create(&unfinished, &of.run, zero_ms)?.into_inner();
+    let file = fs::File::create(&unfinished).map_err(cannot)?;
+    let made = RowPart::create(file, of, zero_ms).and_then(RowPart::finish);
     made.map_err(|error| seal::cannot_write(&part, error))?.sync_all().map_err(cannot)?;
     fs::rename(&unfinished, &part).and_then(|()| aside::sync_folder(&requests)).map_err(cannot)
 }

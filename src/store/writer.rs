@@ -5,10 +5,10 @@ use super::journal::{self, Journal};
 use super::parts::{self, requests_folder};
 use super::queue::{Queue, Taken};
 use super::saving::{Saving, Trouble};
+use super::schema;
 use super::seal::{self, cannot_write};
-use super::{encode, schema};
 use crate::error::{Error, Result};
-use crate::record::{Nanos, PackedRecord, Record};
+use crate::record::{Nanos, PackedRecord};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,9 @@ use std::time::{Duration, Instant};
 /// A row is in the journal at most this long after it came.
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// Records are turned into columns so many at a time ...
-const BATCH_ROWS: usize = 256;
+const BATCH_ROWS: usize = 512;
 /// ... or as soon as they hold so many bytes.
-const BATCH_BYTES: usize = 128 << 10;
-/// An event in the lists of a record.
-const EVENT_BYTES: usize = 14;
+const BATCH_BYTES: usize = 1 << 20;
 /// A journal of so many bytes becomes a part, although it could hold more rows.
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Bytes of records that wait before [`RowWriter::write`] does.
@@ -198,7 +196,7 @@ struct RunRows {
     zero_ms: i64,
     /// Number of the next journal: above 0 at first when the run index was used before.
     next: u32,
-    waiting: Vec<Record>,
+    waiting: Vec<PackedRecord>,
     waiting_bytes: usize,
     open: Option<Journal>,
     /// When the first waiting row must be in the journal.
@@ -233,10 +231,8 @@ impl RunRows {
     fn add(&mut self, parcels: Vec<PackedRecord>, now: Instant) -> Result<()> {
         for parcel in parcels {
             self.due.get_or_insert(now + FLUSH_TIME);
-            let record = parcel.open();
-            self.waiting_bytes += size_of::<Record>() + EVENT_BYTES * record.timeline.events.len();
-            self.waiting_bytes += record.text.as_ref().map_or(0, String::len);
-            self.waiting.push(*record);
+            self.waiting_bytes += parcel.weight();
+            self.waiting.push(parcel);
             let full = self.open.as_ref().map_or(0, Journal::rows) as usize + self.waiting.len();
             if self.waiting.len() >= BATCH_ROWS
                 || self.waiting_bytes >= BATCH_BYTES
@@ -294,7 +290,7 @@ impl RunRows {
         }
         let journal = self.open.as_mut().expect("it was just opened");
         if !self.waiting.is_empty() {
-            journal.add(&encode::batch(&self.of, self.zero_ms, &self.waiting))?;
+            journal.add(&self.waiting)?;
             self.waiting.clear();
             self.waiting_bytes = 0;
         }

@@ -1,6 +1,6 @@
 use super::super::parts::{part_name, requests_folder, unfinished_name};
 use super::super::writer::RowWriter;
-use super::super::{column, encode, sample, table};
+use super::super::{column, sample, table};
 use super::*;
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
@@ -11,7 +11,7 @@ fn a_journal_that_becomes_a_part_while_a_folder_is_read_is_read_once() {
     let folder = tempfile::tempdir().unwrap();
     let of = sample::identity("c1", 0);
     let mut journal = journal::Journal::create(folder.path(), &of, 5, 0).unwrap();
-    journal.add(&encode::batch(&of, 5, &sample::records(10))).unwrap();
+    journal.add(&sample::parcels(&sample::records(10))).unwrap();
     journal.flush().unwrap();
     // Listed before, read after.
     let parts = parts::list(folder.path()).unwrap();
@@ -36,7 +36,7 @@ fn a_folder_that_is_being_written_never_shows_fewer_rows_than_it_had() {
             for part in 0..60 {
                 let mut journal = journal::Journal::create(folder.path(), &of, 5, part).unwrap();
                 for _ in 0..3 {
-                    journal.add(&encode::batch(&of, 5, &records)).unwrap();
+                    journal.add(&sample::parcels(&records)).unwrap();
                     journal.flush().unwrap();
                     written.fetch_add(3, order);
                 }
@@ -242,7 +242,7 @@ fn a_part_of_a_newer_version_is_an_error() {
     let properties = column::packed().set_key_value_metadata(Some(vec![newer])).build();
     let file = File::create(&path).unwrap();
     let mut parquet = ArrowWriter::try_new(file, schema::schema(), Some(properties)).unwrap();
-    parquet.write(&encode::batch(&sample::identity("c1", 0), 0, &sample::records(3))).unwrap();
+    parquet.write(&sample::batch(&sample::identity("c1", 0), 0, &sample::records(3))).unwrap();
     parquet.close().unwrap();
     let error = requests(folder.path(), None, |_, _| ()).unwrap_err();
     let told = format!("a newer rampant wrote it (schema version {}", schema::VERSION + 1);

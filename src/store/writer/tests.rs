@@ -1,5 +1,6 @@
 use super::super::{lock, sample};
 use super::*;
+use crate::record::Record;
 
 const ZERO_MS: i64 = 1_764_000_000_123;
 
