@@ -6,12 +6,14 @@ use super::body::Body;
 use super::caps::Caps;
 use super::conn::Conn;
 use super::head::Head;
-use super::limits::{Limits, Over, ReplyTimes};
+use super::limits::{self, Limits, Over, ReplyTimes};
 use super::outgoing_request::OutgoingRequest;
 use super::protocol::{self, Api, ReplyState};
 use super::target::Target;
 use crate::os::{Received, TcpInfo};
-use crate::record::{Clock, Connect, Doubts, Nanos, Outcome, Packed, PackedRecord, Record};
+use crate::record::{
+    Clock, Connect, Doubts, EventKind, Leave, Nanos, Outcome, Packed, PackedRecord, Record, Said,
+};
 use bytes::Bytes;
 use content::ContentReading;
 use std::io;
@@ -63,6 +65,8 @@ pub struct Exchange {
     event_count: u32,
     tally: ReplyState,
     text: String,
+    /// What of the text was said to the user; `None`: all of it.
+    said: Option<Box<Said>>,
     /// A status outside 2xx, once its body is complete. The connection is none the worse.
     refusal: Option<Box<ExchangeFault>>,
     /// The latest event once there was output, or the latest byte of a reply in one piece.
@@ -76,6 +80,8 @@ pub struct Exchange {
     outputs_before: u64,
     /// Most events that are wanted of the reply.
     pub events_max: usize,
+    /// When its user hangs up.
+    leave: Option<Leave>,
 }
 
 impl Exchange {
@@ -83,6 +89,7 @@ impl Exchange {
         let api = target.api;
         let keep_text = order.keep_text;
         let request = std::mem::take(&mut order.bytes);
+        let leave = order.request.leave;
         let record = order.record(target.stream);
         Exchange {
             api,
@@ -101,6 +108,7 @@ impl Exchange {
             event_count: 0,
             tally: ReplyState::new(api),
             text: String::new(),
+            said: None,
             refusal: None,
             latest: None,
             connecting: None,
@@ -108,6 +116,7 @@ impl Exchange {
             outputs: 0,
             outputs_before: 0,
             events_max: usize::MAX,
+            leave,
         }
     }
 
@@ -207,9 +216,17 @@ impl Exchange {
         self.record.timeline.written = None;
     }
 
+    /// How long after the send its user may hang up by the clock.
+    pub fn leave_within(&self) -> Option<Nanos> {
+        self.leave.and_then(Leave::within)
+    }
+
     /// How far the reply has come.
     pub fn course(&self) -> ReplyTimes {
-        ReplyTimes { sent: self.since(), latest: self.latest, whole: self.whole }
+        let sent = self.since();
+        let stays = matches!(self.leave, Some(Leave::Silent(_))) && self.outputs_in_all() > 0;
+        let left = self.leave_within().filter(|_| !stays).map(|within| sent.saturating_add(within));
+        ReplyTimes { sent, latest: self.latest, whole: self.whole, left }
     }
 
     /// The request went over a connection that had been open for a while, so that its server may
@@ -305,7 +322,14 @@ impl Exchange {
             return Err(ExchangeFault::new(Outcome::Cancelled, text));
         }
         if !fed.finished {
-            return Ok(None);
+            return match self.leave {
+                Some(Leave::Outputs(most))
+                    if self.whole.is_none() && self.outputs_in_all() >= u64::from(most) =>
+                {
+                    Err(limits::left(at))
+                }
+                _ => Ok(None),
+            };
         }
         self.complete(at);
         if let Some(fault) = self.beyond_repair() {
@@ -338,6 +362,8 @@ impl Exchange {
         }
         Some(match over {
             Over::Late(limit) => Err(limits.fault(limit, course.sent, at)),
+            // What came later came to nobody.
+            Over::Left => Err(limits::left(deadline)),
             Over::Whole => {
                 self.leave_open();
                 Ok(false)
@@ -370,11 +396,28 @@ impl Exchange {
                 let text = self.keep_text.then_some(&mut self.text);
                 match protocol::read_reply(self.api, &whole, text) {
                     Ok(meaning) => {
+                        self.hear(meaning.kind, &whole, 0);
                         self.tally.add(&meaning);
                     }
                     Err(why) => self.tally.broken(why),
                 }
             }
+        }
+    }
+
+    /// Takes words, thoughts and calls of tools apart, once a reply has more than words. `before`: the text
+    /// before this event.
+    fn hear(&mut self, kind: EventKind, json: &[u8], before: usize) {
+        if !self.keep_text {
+            return;
+        }
+        let apart = kind.has(EventKind::REASONING) || kind.has(EventKind::TOOL);
+        if self.said.is_none() && apart {
+            let content = self.text[..before].to_string();
+            self.said = Some(Box::new(Said { content, tool_calls: Vec::new() }));
+        }
+        if let Some(said) = &mut self.said {
+            said.hear(json);
         }
     }
 
@@ -518,9 +561,10 @@ impl Exchange {
             }
             Err(fault) => {
                 record.outcome = fault.outcome;
-                record.error = Some(fault.text.chars().take(500).collect());
-                let noticed =
-                    matches!(fault.outcome, Outcome::TimedOut(_) | Outcome::Cancelled | Outcome::Connect);
+                let left = fault.outcome == Outcome::UserCancelled;
+                record.error = (!left).then(|| fault.text.chars().take(500).collect());
+                let noticed = left
+                    || matches!(fault.outcome, Outcome::TimedOut(_) | Outcome::Cancelled | Outcome::Connect);
                 if noticed || record.timeline.sent.is_none() || record.timeline.head.is_none() {
                     record.timeline.end = fault.at.unwrap_or_else(crate::os::now);
                 }
@@ -530,6 +574,7 @@ impl Exchange {
         let retry_after = self.head.as_ref().and_then(|head| head.retry_after);
         let mut parcel = PackedRecord::new(record, self.events);
         parcel.retry_after = retry_after;
+        parcel.said = self.said;
         parcel
     }
 }

@@ -215,6 +215,9 @@ pub struct RequestHead {
     own_id: bool,
 }
 
+/// Where the head written ahead ends.
+const LENGTH: &[u8] = b"content-length: ";
+
 impl RequestHead {
     /// Fails, without showing the value, on a custom header that cannot be sent.
     pub fn new(target: &Target) -> Result<Self, String> {
@@ -251,7 +254,7 @@ impl RequestHead {
             check(name, value)?;
             before_length.extend_from_slice(format!("{name}: {}\r\n", value.trim()).as_bytes());
         }
-        before_length.extend_from_slice(b"content-length: ");
+        before_length.extend_from_slice(LENGTH);
         Ok(RequestHead { before_length, own_id: headers.iter().any(|(name, _)| name == "x-request-id") })
     }
 
@@ -260,12 +263,34 @@ impl RequestHead {
         self.before_length.len() + id.len() + 48
     }
 
+    /// All before the length, with these headers in the place of those of the same names.
+    fn write_with(&self, own: &[(String, String)], out: &mut Vec<u8>) {
+        let is_own = |line: &[u8]| {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            own.iter().any(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name))
+        };
+        let last = self.before_length.len() - LENGTH.len();
+        for line in
+            self.before_length[..last].split_inclusive(|byte| *byte == b'\n').filter(|line| !is_own(line))
+        {
+            out.extend_from_slice(line);
+        }
+        for (name, value) in own {
+            out.extend_from_slice(format!("{name}: {}\r\n", value.trim()).as_bytes());
+        }
+        out.extend_from_slice(LENGTH);
+    }
+
     /// Appends the whole head, its blank line included, to `out`. `id` is the `x-request-id`
-    /// (visible ASCII), unless the target has one of its own.
-    pub fn write(&self, id: &str, body_bytes: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before_length);
+    /// (visible ASCII), unless the target has one of its own. `own`: headers of this request, which stand in
+    /// the place of the target's, and were [`fits`].
+    pub fn write(&self, id: &str, own: &[(String, String)], body_bytes: usize, out: &mut Vec<u8>) {
+        match own.is_empty() {
+            true => out.extend_from_slice(&self.before_length),
+            false => self.write_with(own, out),
+        }
         out.extend_from_slice(body_bytes.to_string().as_bytes());
-        if !self.own_id {
+        if !self.own_id && own.iter().all(|(name, _)| name != "x-request-id") {
             out.extend_from_slice(b"\r\nx-request-id: ");
             out.extend_from_slice(id.as_bytes());
         }
@@ -291,6 +316,14 @@ const OURS: [&str; 10] = [
 /// Whether a header of this name is about the connection and cannot be sent for a user.
 pub fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| name.trim().eq_ignore_ascii_case(ours))
+}
+
+/// What is wrong with a header that one request is to have.
+pub fn fits(name: &str, value: &str) -> Result<(), String> {
+    if is_ours(name) {
+        return Err(format!("the header {name:?} is about the connection, which is ours to handle"));
+    }
+    check(name, value)
 }
 
 /// Host and port as in a `host` header: IPv6 in brackets, the scheme's own port left out.

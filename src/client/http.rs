@@ -78,7 +78,7 @@ impl Http {
     pub fn encode(&self, request: &Request, id: &str) -> Bytes {
         let body = protocol::body(&self.target, request);
         let mut bytes = Vec::with_capacity(self.head.length(id) + body.len());
-        self.head.write(id, body.len(), &mut bytes);
+        self.head.write(id, &request.headers, body.len(), &mut bytes);
         bytes.extend_from_slice(&body);
         bytes.into()
     }

@@ -18,6 +18,11 @@ pub struct Limits {
     total: Nanos,
 }
 
+/// Its user has hung up at `at`.
+pub fn left(at: Nanos) -> ExchangeFault {
+    ExchangeFault { at: Some(at), ..ExchangeFault::new(Outcome::UserCancelled, "its user hung up") }
+}
+
 /// How far one reply has come. Times are absolute.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReplyTimes {
@@ -27,12 +32,16 @@ pub struct ReplyTimes {
     pub latest: Option<Nanos>,
     /// Everything was said: every finish reason, and `[DONE]`.
     pub whole: Option<Nanos>,
+    /// When its user hangs up, as it stands.
+    pub left: Option<Nanos>,
 }
 
 /// What the end of the wait means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     Late(Timeout),
+    /// Its user has hung up.
+    Left,
     /// The reply is whole, and only its body has no end.
     Whole,
 }
@@ -61,7 +70,9 @@ impl Limits {
             Some(latest) => (latest.saturating_add(self.idle), Timeout::Idle),
             None => (course.sent.saturating_add(self.first_token), Timeout::FirstToken),
         };
-        if next <= total { (next, Over::Late(limit)) } else { (total, Over::Late(Timeout::Total)) }
+        let late =
+            if next <= total { (next, Over::Late(limit)) } else { (total, Over::Late(Timeout::Total)) };
+        course.left.filter(|left| *left <= late.0).map_or(late, |left| (left, Over::Left))
     }
 
     /// A limit was passed, which was noticed at `now`.
@@ -109,7 +120,7 @@ mod tests {
             (Some(103 * S), Some(103 * S), (103 * S + GRACE, Whole)),
             (Some(129 * S), Some(130 * S), (130 * S + GRACE, Whole)),
         ] {
-            let course = ReplyTimes { sent, latest, whole };
+            let course = ReplyTimes { sent, latest, whole, left: None };
             assert_eq!(limits(10, 5, 30).deadline(&course), deadline, "{course:?}");
         }
         let course = ReplyTimes { sent, ..ReplyTimes::default() };
@@ -117,6 +128,16 @@ mod tests {
         assert_eq!(limits(60, 5, 30).shortest(), 5 * S);
         let endless = Limits { first_token: Nanos::MAX, idle: Nanos::MAX, total: Nanos::MAX };
         assert_eq!(endless.deadline(&course).0, Nanos::MAX);
+    }
+
+    #[test]
+    fn a_user_who_hangs_up_before_a_limit_is_gone_by_then() {
+        let course = |left| ReplyTimes { sent: 100 * S, left: Some(left), ..ReplyTimes::default() };
+        let limits = limits(10, 5, 30);
+        assert_eq!(limits.deadline(&course(104 * S)), (104 * S, Over::Left));
+        assert_eq!(limits.deadline(&course(111 * S)), (110 * S, Over::Late(Timeout::FirstToken)));
+        let whole = ReplyTimes { whole: Some(103 * S), ..course(104 * S) };
+        assert_eq!(limits.deadline(&whole).1, Over::Whole);
     }
 
     #[test]

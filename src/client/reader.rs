@@ -8,7 +8,7 @@ use super::conn::{Conn, READ_BYTES};
 use super::exchange::{Exchange, ExchangeFault};
 use super::first_write::FirstWrite;
 use super::gather::GatherTimer;
-use super::limits::{GRACE, Limits, Over};
+use super::limits::{self, GRACE, Limits, Over};
 use super::live::{Arrived, Live};
 use super::read_coalescing::ReadCoalescing;
 use crate::os::{self, Received};
@@ -192,7 +192,9 @@ impl ReplyReader {
         let flight = &mut waiting.flight;
         let limits = flight.peer.limits;
         // The limit that counts may change meanwhile, but never to one that ends before this.
-        let next = now.saturating_add(limits.shortest());
+        let soonest =
+            flight.exchange.leave_within().map_or(limits.shortest(), |time| time.min(limits.shortest()));
+        let next = now.saturating_add(soonest);
         if !flight.note_sent() {
             return Look::At(next);
         }
@@ -201,6 +203,7 @@ impl ReplyReader {
             // The round that reads it lets go of it.
             (_, Over::Whole) => Look::At(next),
             (deadline, _) if now < deadline => Look::At(deadline.min(next)),
+            (deadline, Over::Left) => Look::Over(limits::left(deadline)),
             (_, Over::Late(limit)) => {
                 let heard = now - *overdue.get_or_insert(now) >= HEARD_WITHIN || flight.conn.silent();
                 if heard { Look::Over(limits.fault(limit, course.sent, now)) } else { Look::At(now + SOON) }

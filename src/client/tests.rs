@@ -97,6 +97,8 @@ fn order(client: &Client, seq: u64) -> Box<OutgoingRequest> {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     };
     let id = format!("run-{seq}");
     let bytes = client.encode(&request, &id);

@@ -132,6 +132,8 @@ fn order() -> OutgoingRequest {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     };
     let (id, bytes) = ("r0".to_string(), vec![b' '; 300].into());
     OutgoingRequest {

@@ -6,10 +6,12 @@ use crate::error::{Error, Result};
 use crate::record::{Events, PackedRecord, Record};
 use crate::run::plan::Capture;
 use crate::run::{Message, Plan};
+use crate::stats::own::OwnRow;
 use crate::stats::{ClientSeries, Fold, Summary, Window};
 use crate::store::saving::Saving;
 use crate::store::{Folder, RowWriter, RunIdentity};
 use crate::tokens::Tokens;
+use behind::{Behind, News};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +23,9 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// How often the rows' size is looked at.
 const LOOK_AT_ROWS: Duration = Duration::from_millis(500);
+
+/// How often `stop_when` looks at what was measured so far.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// Width of a window of the client's series, nanoseconds.
 const SERIES_WINDOW: i64 = 1_000_000_000;
@@ -41,6 +46,8 @@ pub struct Collected {
     pub series: ClientSeries,
     /// How many there are.
     pub rows: u64,
+    /// What hooks have measured.
+    pub own: Vec<OwnRow>,
 }
 
 impl Collector {
@@ -51,23 +58,29 @@ impl Collector {
         plan: &Arc<Plan>,
         tokens: Arc<Tokens>,
         (quota, rows): (Arc<Quota>, [PathBuf; 2]),
+        news: Arc<News>,
         mut inbox: mpsc::Receiver<Message>,
     ) -> Result<Collector> {
         let plan = plan.clone();
         let mut writer = RowWriter::start(folder.path(), of)?;
         let saving = writer.saving();
+        let behind = Behind::start(&plan.hooks, news)?;
         let work = move || {
             let mut summary = Summary::new(Window::UNKNOWN, plan.slo.clone(), plan.open());
             let mut series = ClientSeries::new(SERIES_WINDOW);
             let mut batch: Vec<PackedRecord> = Vec::new();
             let mut room = Events::default();
             let (mut full, mut looked) = (None, Instant::now());
+            let (mut judged, mut zero) = (Instant::now(), Instant::now());
             let (mut count_of_rows, mut over) = (0, false);
             while !over && let Some(message) = inbox.blocking_recv() {
                 let mut next = Some(message);
                 while !over && let Some(message) = next {
                     match message {
-                        Message::Zero(zero_ms) => writer.begin(zero_ms),
+                        Message::Zero(zero_ms) => {
+                            writer.begin(zero_ms);
+                            zero = Instant::now();
+                        }
                         Message::End => over = true,
                         Message::Window(at) => {
                             writer.open_window(at);
@@ -77,8 +90,12 @@ impl Collector {
                         Message::Record(mut parcel) => {
                             count_of_rows += 1;
                             parcel.show(&mut room, |record| {
-                                count(record, &tokens, &plan);
+                                count(record, &tokens);
                                 scrub(record, &plan);
+                                if let Some(behind) = &behind {
+                                    behind.tell(record);
+                                }
+                                forget(record, &plan);
                                 summary.add(record);
                                 series.add(record);
                             });
@@ -86,6 +103,13 @@ impl Collector {
                         }
                     }
                     next = inbox.try_recv().ok();
+                }
+                if let Some(behind) = &behind
+                    && judged.elapsed() >= JUDGE_EVERY
+                    && behind.judges()
+                {
+                    judged = Instant::now();
+                    behind.show(&summary, zero.elapsed().as_secs_f64());
                 }
                 if full.is_none() && looked.elapsed() >= LOOK_AT_ROWS {
                     looked = Instant::now();
@@ -106,7 +130,8 @@ impl Collector {
                 summary.set_window(Window::UNKNOWN);
             }
             summary.close();
-            Collected { summary, writer, full, series, rows: count_of_rows }
+            let own = behind.map_or(Vec::new(), Behind::finish);
+            Collected { summary, writer, full, series, rows: count_of_rows, own }
         };
         let thread = std::thread::Builder::new()
             .name("collect".into())
@@ -126,11 +151,15 @@ impl Collector {
     }
 }
 
-/// Counts the reply's tokens where the server did not, and lets go of text nobody asked for.
-fn count(record: &mut Record, tokens: &Tokens, plan: &Plan) {
+/// Counts the reply's tokens where the server did not.
+fn count(record: &mut Record, tokens: &Tokens) {
     if record.told_output().is_none() {
         record.counted_output = record.text.as_deref().and_then(|text| tokens.count(text));
     }
+}
+
+/// Lets go of text that nobody wants to keep.
+fn forget(record: &mut Record, plan: &Plan) {
     if plan.capture != Capture::All {
         record.text = None;
     }
@@ -146,5 +175,6 @@ fn scrub(record: &mut Record, plan: &Plan) {
     }
 }
 
+pub mod behind;
 #[cfg(test)]
 mod recount;

@@ -4,6 +4,7 @@ use crate::client::scrape::Scrapes;
 use crate::run::{Ended, Plan, Reason};
 use crate::stats::Summary;
 use crate::stats::counts::Failed;
+use crate::stats::own::OwnValues;
 use crate::store::Folder;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -20,6 +21,10 @@ pub struct Finished {
     pub traffic_hash: String,
     /// How the server's own metrics were read.
     pub scrapes: Arc<Scrapes>,
+    /// What its hooks have measured.
+    pub own: Arc<OwnValues>,
+    /// Finished requests that no hook has heard of.
+    pub hooks_skipped: u64,
 }
 
 /// The facts of a run that are not in its summary.
@@ -32,6 +37,7 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         Reason::Schedule => "schedule".to_string(),
         Reason::Interrupted => "interrupted".to_string(),
         Reason::Early(why) => format!("ended early: {why}"),
+        Reason::Enough(place) => format!("stop_when: {place}"),
         Reason::Preparation(error) => format!("ended early: {}", error.message),
     };
     let Value::Object(map) = json!({

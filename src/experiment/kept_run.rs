@@ -48,6 +48,8 @@ pub fn kept(plan: Plan, folder: Arc<Folder>, row: &Row) -> Result<(Finished, Vec
         tokenizer: text("tokenizer_id").to_string(),
         traffic_hash: text("traffic_hash").to_string(),
         scrapes: Arc::default(),
+        own: Arc::default(),
+        hooks_skipped: 0,
     };
     Ok((finished, warnings))
 }
@@ -71,9 +73,10 @@ fn reason(stopped_by: &str) -> Reason {
         "duration" => Reason::Duration,
         "schedule" => Reason::Schedule,
         "interrupted" => Reason::Interrupted,
-        other => match other.strip_prefix("ended early: ") {
-            Some(why) => Reason::Early(why.to_string()),
-            None => Reason::Requests,
+        other => match (other.strip_prefix("ended early: "), other.strip_prefix("stop_when: ")) {
+            (Some(why), _) => Reason::Early(why.to_string()),
+            (_, Some(place)) => Reason::Enough(place.to_string()),
+            _ => Reason::Requests,
         },
     }
 }

@@ -138,6 +138,7 @@ pub fn add_run(
     run.insert("warmup".into(), format!("{:?}", plan.warmup).to_lowercase().into());
     objectives::note(&mut run, plan.slo.as_ref());
     run.insert("data_sets".into(), super::recorded::facts(plan, requests));
+    run.insert("hooks".into(), super::hooks::facts(plan));
     run.insert("plan_hash".into(), cell_plan::hash(&plan.definition).into());
     run.insert("plan".into(), Value::Object(plan.definition.clone()));
     run.extend(facts(finished));

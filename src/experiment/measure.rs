@@ -1,24 +1,26 @@
 //! `measure`: runs plans from their first connection to their rows in the results folder.
 
+use super::collect::behind::News;
 use super::collect::{Collected, Collector};
 use super::display::Display;
 use super::expected_load::intent;
 use super::finished::Finished;
 use super::scraping::Scraping;
 use super::server::Ready;
-use super::{Experiment, folder, manifest, recorded, recover, row, vllm};
+use super::{Experiment, folder, hooks, manifest, recorded, recover, row, vllm};
 use crate::client::{Client, Http, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::os;
 use crate::run::{self, Control, Ended, Load, Message, Plan, Progress, Reason, Stop, room};
 use crate::stats::counts::Failed;
+use crate::stats::own::{OwnRow, OwnValues};
 use crate::stats::report::Report;
 use crate::stats::runs as table;
 use crate::stats::verdict::Verdict;
 use crate::stats::words::unbroken;
 use crate::store::saving::{Saving, Trouble};
 use crate::store::writer::RowsWritten;
-use crate::store::{Folder, RunIdentity, journal, parts, runs, statistics, tables};
+use crate::store::{Folder, RunIdentity, journal, own_metrics, parts, runs, statistics, tables};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::Path;
@@ -58,7 +60,9 @@ pub fn measure(experiment: &Experiment, plans: Vec<(Plan, &Ready)>) -> Result<Ve
         outs.push(out);
     }
     let saving = underway.iter().map(|run| run.collector.saving().clone()).collect();
-    let control = watching(experiment, underway.iter().map(|run| run.progress.clone()).collect(), saving);
+    let news = underway.iter().map(|run| run.news.clone()).collect();
+    let progress = underway.iter().map(|run| run.progress.clone()).collect();
+    let control = watching(experiment, progress, saving, news);
     // The line has room for one of them.
     let display = Display::start(experiment, &underway[0].plan, underway[0].progress.clone());
     experiment.load_begins();
@@ -111,6 +115,8 @@ struct Underway<'a> {
     collector: Collector,
     progress: Arc<Progress>,
     scraping: Scraping,
+    /// What its hooks have to say while it goes on.
+    news: Arc<News>,
 }
 
 impl<'a> Underway<'a> {
@@ -130,14 +136,26 @@ impl<'a> Underway<'a> {
         experiment.quota.check_rows(&rows)?;
         let quota = (experiment.quota.clone(), rows);
         let of = folder.identity(index, &plan.name, &plan.traffic)?.of_cell(&plan.cell);
-        let collector = Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, inbox)?;
+        let news = Arc::new(News::default());
+        let collector =
+            Collector::start(&folder, of.clone(), &plan, ready.tokens.clone(), quota, news.clone(), inbox)?;
         tell_troubles(experiment, &plan, collector.saving());
         let note = note(experiment, &plan, ready, &of, &traffic_hash);
         journal::begin(folder.path(), of.index, &experiment.secrets.scrub_map(note))?;
         let progress = Arc::new(Progress::of(client.live()));
         let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), of.clone())?;
-        let underway =
-            Underway { plan, ready, folder, of, id_prefix, traffic_hash, collector, progress, scraping };
+        let underway = Underway {
+            plan,
+            ready,
+            folder,
+            of,
+            id_prefix,
+            traffic_hash,
+            collector,
+            progress,
+            scraping,
+            news,
+        };
         Ok((underway, out))
     }
 
@@ -146,10 +164,13 @@ impl<'a> Underway<'a> {
         let at_once = experiment.host.abort_requested();
         let scraped = self.scraping.stop(at_once);
         let saving = self.collector.saving().clone();
-        let Collected { mut summary, writer, full, series, rows } = self.collector.finish()?;
+        let Collected { mut summary, writer, full, series, rows, own } = self.collector.finish()?;
         let mut ended = ended?;
         if ended.reason == Reason::Interrupted && saving.is_full() && !experiment.host.stop_requested() {
             ended.reason = Reason::Early(UNSAVED.to_string());
+        }
+        if let Some(reason) = hooks::reason(&self.news, &ended.reason, experiment.host.stop_requested()) {
+            ended.reason = reason;
         }
         ended.unrecorded = self.progress.started.load(Ordering::Relaxed).saturating_sub(rows);
         let scrapes = scraped.scrapes.clone();
@@ -165,6 +186,8 @@ impl<'a> Underway<'a> {
             tokenizer: self.ready.tokens.name(),
             traffic_hash: self.traffic_hash,
             scrapes: Arc::new(scrapes),
+            own: Arc::new(OwnValues::of(&own)),
+            hooks_skipped: self.news.skipped(),
         };
         // Before any file is finished, and whatever becomes of the files.
         tell(experiment, &finished);
@@ -174,7 +197,7 @@ impl<'a> Underway<'a> {
             if let Err(error) = scraped.save(zero, series.points(finished.ended.lasted)) {
                 experiment.console.warn(&error.to_string());
             }
-            keep(experiment, &finished, self.ready, &self.of, written)
+            keep(experiment, &finished, self.ready, &self.of, (written, &own))
         });
         // What cannot be kept can still be read.
         kept.inspect_err(|_| tell_table(experiment, &finished, false))?;
@@ -202,7 +225,7 @@ fn keep(
     finished: &Finished,
     ready: &Ready,
     of: &RunIdentity,
-    written: RowsWritten,
+    (written, own): (RowsWritten, &[OwnRow]),
 ) -> Result<()> {
     let requests = written.rows;
     let path = finished.folder.path();
@@ -210,6 +233,7 @@ fn keep(
     let row = row::row(finished, of, written, parameters);
     let zero_ms = finished.ended.zero_ms;
     tables::make_absent(path, &[(of, zero_ms)])?;
+    own_metrics::append(path, of, zero_ms, &hooks::rows(own))?;
     let mut numbers = row::statistics(&finished.summary);
     // A second Ctrl-C leaves no time to read the rows back.
     if !experiment.host.abort_requested() {
@@ -283,6 +307,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
     for remark in remarks.iter().flat_map(|report| &report.remarks) {
         experiment.console.warn(&format!("{of_run}{}", remark.text(lang)));
     }
+    hooks::tell(&experiment.console, finished);
     match &finished.ended.reason {
         Reason::Interrupted => {
             tell_table(experiment, finished, !experiment.tells_in_tables());
@@ -295,6 +320,9 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
             tell_table(experiment, finished, !experiment.tells_in_tables());
             return Err(Error { message: format!("{of_run}{}", error.message), ..error.clone() });
         }
+        Reason::Enough(place) => {
+            experiment.console.mention(&format!("{of_run}{}", lang.stopped_by_script(place)));
+        }
         Reason::Early(why) => experiment.problem(format!("{of_run}{}", lang.ended_early(&lang.early(why)))),
         _ => {}
     }
@@ -302,7 +330,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
     let told: Vec<String> = tally.failures.list().iter().take(FAILURES_TOLD).map(Failed::to_string).collect();
     let told = if told.is_empty() { String::new() } else { format!("{}{}", lang.colon(), told.join(", ")) };
     let (failed, requests) = (tally.failed(), tally.requests);
-    if tally.succeeded == 0 || 2 * failed > requests {
+    if tally.succeeded + tally.left == 0 || 2 * failed > requests {
         experiment.problem(format!("{of_run}{}{told}", lang.mostly_failed(failed, requests)));
     }
     Ok(())
@@ -310,7 +338,12 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
 
 /// What Ctrl-C asks of the runs. The first one says how to end it at once, since streams that hang
 /// may take minutes to end by themselves.
-fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>, saving: Vec<Arc<Saving>>) -> Control {
+fn watching(
+    experiment: &Experiment,
+    progress: Vec<Arc<Progress>>,
+    saving: Vec<Arc<Saving>>,
+    news: Vec<Arc<News>>,
+) -> Control {
     let host = experiment.host.clone();
     let lang = experiment.console.words();
     let told = AtomicBool::new(false);
@@ -324,6 +357,7 @@ fn watching(experiment: &Experiment, progress: Vec<Arc<Progress>>, saving: Vec<A
             Stop::Drain
         }
         (false, false) if saving.iter().any(|saving| saving.is_full()) => Stop::Drain,
+        (false, false) if news.iter().any(|news| news.wants_the_end()) => Stop::Drain,
         (false, false) => Stop::No,
     })
 }

@@ -29,6 +29,7 @@ pub(crate) mod folder;
 pub mod gathered;
 pub(crate) mod going_on;
 mod hints;
+mod hooks;
 pub(crate) mod import;
 pub(crate) mod kept_run;
 pub(crate) mod limits;

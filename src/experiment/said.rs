@@ -23,6 +23,49 @@ impl Lang {
         self.say(format!("results: {folder}"), format!("结果：{folder}"))
     }
 
+    /// A hook that keeps users from asking in time: turns that were late, of how many, by how much, and what a
+    /// call takes.
+    pub fn think_overrun(
+        self,
+        hook: &str,
+        place: &str,
+        (late, of): (u64, u64),
+        by: &str,
+        call: &str,
+    ) -> String {
+        self.say(
+            format!(
+                "think time overrun: `{hook}` at {place} takes {call} a call, and made {late} of {of} turns late by \
+                 {by} on average; that is counted as thinking, not as latency"
+            ),
+            format!(
+                "思考时间超限：{place} 的 `{hook}` 每次调用平均耗时 {call}，{of} 轮中有 {late} 轮平均推迟 {by}；\
+                 这部分计入思考时间，不计入延迟"
+            ),
+        )
+    }
+
+    /// A run that `stop_when` has ended.
+    pub fn stopped_by_script(self, place: &str) -> String {
+        self.say(format!("ended by `stop_when` at {place}"), format!("由 {place} 的 `stop_when` 结束"))
+    }
+
+    /// Finished requests that `on_response` has not heard of.
+    pub fn unheard(self, requests: u64) -> String {
+        self.say(
+            format!("`on_response` was too slow to hear of {requests} finished requests: its values are of the others"),
+            format!("`on_response` 过慢，未能处理 {requests} 个已完成的请求：其数值只涵盖其余请求"),
+        )
+    }
+
+    /// A hook whose calls take long.
+    pub fn slow_hook(self, hook: &str, place: &str, calls: u64, call: &str) -> String {
+        self.say(
+            format!("`{hook}` at {place} is slow: {call} a call, {calls} calls"),
+            format!("{place} 的 `{hook}` 较慢：共调用 {calls} 次，每次平均耗时 {call}"),
+        )
+    }
+
     pub fn wrote(self, path: &str) -> String {
         self.say(format!("wrote {path}"), format!("已写入 {path}"))
     }

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::tokens::Tokens;
 use crate::workload::read::{self, PromptRows};
 use crate::workload::{
-    self, Ask, Chat, Clips, Dataset, Length, Models, PromptRow, Prompts, Replay, RowOrder, Sonnet, Think,
-    Trace, Workload, clips,
+    self, Ask, Cancel, CancelAfter, Chat, Clips, Conversations, Dataset, Length, Marked, Marks, Models,
+    PromptRow, Prompts, Replay, RowOrder, Sonnet, Think, Trace, TurnHook, Workload, clips,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -19,12 +19,15 @@ pub enum WorkloadSource {
     Prompts {
         shape: Prompts,
         models: Vec<String>,
+        marks: Option<Arc<Marks>>,
     },
     /// Rows of a file, read when the script asked for it.
     Dataset {
         rows: PromptRows,
         order: RowOrder,
         output: Option<u32>,
+        /// Its conversations are played with all their turns.
+        conversations: Option<Conversations>,
         common: Common,
     },
     Sonnet {
@@ -44,6 +47,7 @@ pub enum WorkloadSource {
     Chat {
         shape: Chat,
         models: Vec<String>,
+        marks: Option<Arc<Marks>>,
     },
     /// Rows of a trace, read when the script asked for it.
     Trace {
@@ -60,6 +64,8 @@ pub struct Common {
     pub extra: Option<Arc<Map<String, Value>>>,
     /// Model names, of which each request takes one.
     pub models: Vec<String>,
+    /// What else is written on its requests.
+    pub marks: Option<Arc<Marks>>,
 }
 
 /// Reply length of a row that does not say: vLLM's default.
@@ -73,8 +79,8 @@ impl WorkloadSource {
     /// sampling, and each of several models.
     pub fn extras(&self) -> Vec<Option<Arc<Map<String, Value>>>> {
         let (extra, models) = match self {
-            WorkloadSource::Prompts { shape, models } => (&shape.extra, models),
-            WorkloadSource::Chat { shape, models } => (&shape.extra, models),
+            WorkloadSource::Prompts { shape, models, .. } => (&shape.extra, models),
+            WorkloadSource::Chat { shape, models, .. } => (&shape.extra, models),
             WorkloadSource::Dataset { common, .. }
             | WorkloadSource::Sonnet { common, .. }
             | WorkloadSource::Trace { common, .. }
@@ -94,10 +100,11 @@ impl WorkloadSource {
             map["class"] = (*common.class).into();
             map["body"] = json!(common.extra.as_deref());
             map["models"] = json!(common.models);
+            map["marks"] = marked(common.marks.as_deref());
             map
         };
         match self {
-            WorkloadSource::Prompts { shape, models } => json!({
+            WorkloadSource::Prompts { shape, models, marks } => json!({
                 "prompts": "random words",
                 "class": &*shape.class,
                 "input": length(&shape.input),
@@ -106,8 +113,9 @@ impl WorkloadSource {
                 "prefix_groups": shape.prefix.as_ref().map(|prefix| prefix.groups),
                 "body": shape.extra.as_deref(),
                 "models": models,
+                "marks": marked(marks.as_deref()),
             }),
-            WorkloadSource::Chat { shape, models } => json!({
+            WorkloadSource::Chat { shape, models, marks } => json!({
                 "prompts": "conversations of random words",
                 "class": &*shape.class,
                 "turns": length(&shape.turns),
@@ -120,10 +128,12 @@ impl WorkloadSource {
                 "system_tokens": shape.system.as_ref().map(|system| system.tokens),
                 "system_groups": shape.system.as_ref().map(|system| system.groups),
                 "carry": format!("{:?}", shape.carry).to_lowercase(),
+                "next_turn": shape.next_turn.as_ref().map(|hook| &*hook.cost.sha256),
                 "body": shape.extra.as_deref(),
                 "models": models,
+                "marks": marked(marks.as_deref()),
             }),
-            WorkloadSource::Dataset { rows, order, output, common } => of_common(
+            WorkloadSource::Dataset { rows, order, output, conversations, common } => of_common(
                 common,
                 json!({
                     "prompts": &*rows.name,
@@ -131,6 +141,7 @@ impl WorkloadSource {
                     "rows_sha256": rows_hash(&rows.rows),
                     "order": format!("{order:?}").to_lowercase(),
                     "output": output,
+                    "turns": conversations.as_ref().map(|how| format!("all, {how:?}").to_lowercase()),
                 }),
             ),
             WorkloadSource::Trace { trace, common } => of_common(
@@ -167,6 +178,7 @@ impl WorkloadSource {
     pub fn converses(&self) -> bool {
         match self {
             WorkloadSource::Chat { .. } => true,
+            WorkloadSource::Dataset { conversations, .. } => conversations.is_some(),
             WorkloadSource::Mix(parts) => parts.iter().any(|(_, part)| part.converses()),
             _ => false,
         }
@@ -199,19 +211,20 @@ impl WorkloadSource {
     /// Reads what must be read. Errors name the file, line and column.
     pub fn build(&self, tokens: &Arc<Tokens>) -> Result<Workload> {
         let workload = match self {
-            WorkloadSource::Prompts { shape, models } => {
+            WorkloadSource::Prompts { shape, models, marks } => {
                 let prompts = Prompts { tokens: tokens.clone(), ..shape.clone() };
-                with_models(Workload::Prompts(prompts), models)
+                with_models(Workload::Prompts(prompts), models, marks)
             }
-            WorkloadSource::Chat { shape, models } => {
-                let chat = Chat { tokens: tokens.clone(), ..shape.clone() };
-                with_models(Workload::Chat(Arc::new(chat)), models)
+            WorkloadSource::Chat { shape, models, marks } => {
+                let next_turn = shape.next_turn.as_ref().map(TurnHook::anew);
+                let chat = Chat { tokens: tokens.clone(), next_turn, ..shape.clone() };
+                with_models(Workload::Chat(Arc::new(chat)), models, marks)
             }
             WorkloadSource::Mix(parts) => {
                 let parts = parts.iter().map(|(weight, part)| Ok((*weight, part.build(tokens)?)));
                 Workload::Mix(parts.collect::<Result<_>>()?)
             }
-            WorkloadSource::Dataset { rows, order, output, common } => {
+            WorkloadSource::Dataset { rows, order, output, conversations, common } => {
                 let dataset = Dataset {
                     class: common.class.clone(),
                     name: rows.name.clone(),
@@ -220,10 +233,12 @@ impl WorkloadSource {
                     rows: rows.rows.clone(),
                     order: *order,
                     output: Length::Fixed(REPLY_TOKENS),
+                    fixed_output: *output,
+                    conversations: conversations.clone().map(Arc::new),
                     extra: common.extra.clone(),
                     tokens: tokens.clone(),
                 };
-                with_models(Workload::Dataset(dataset), &common.models)
+                with_models(Workload::Dataset(dataset), &common.models, &common.marks)
             }
             WorkloadSource::Trace { trace, common } => {
                 let replay = Replay {
@@ -232,7 +247,7 @@ impl WorkloadSource {
                     extra: common.extra.clone(),
                     tokens: tokens.clone(),
                 };
-                with_models(Workload::Trace(replay), &common.models)
+                with_models(Workload::Trace(replay), &common.models, &common.marks)
             }
             WorkloadSource::Audio { path, micros, output, common } => {
                 let clips = Clips {
@@ -242,7 +257,7 @@ impl WorkloadSource {
                     output: output.unwrap_or(TRANSCRIPT_TOKENS),
                     extra: common.extra.clone(),
                 };
-                with_models(Workload::Clips(clips), &common.models)
+                with_models(Workload::Clips(clips), &common.models, &common.marks)
             }
             WorkloadSource::Sonnet { path, input, prefix, output, common } => {
                 let sonnet = Sonnet {
@@ -254,7 +269,7 @@ impl WorkloadSource {
                     extra: common.extra.clone(),
                     tokens: tokens.clone(),
                 };
-                with_models(Workload::Sonnet(sonnet), &common.models)
+                with_models(Workload::Sonnet(sonnet), &common.models, &common.marks)
             }
         };
         workload.check().map_err(Error::usage)?;
@@ -279,9 +294,30 @@ fn rows_hash(rows: &[PromptRow]) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn with_models(workload: Workload, models: &[String]) -> Workload {
-    match models {
+fn with_models(workload: Workload, models: &[String], marks: &Option<Arc<Marks>>) -> Workload {
+    let workload = match models {
         [] => workload,
         models => Workload::Models(Models { models: models.to_vec(), workload: Box::new(workload) }),
+    };
+    match marks {
+        None => workload,
+        Some(marks) => Workload::Marked(Marked { marks: marks.clone(), workload: Box::new(workload) }),
     }
+}
+
+/// Which users hang up, and where a session's name stands, for the manifest.
+fn marked(marks: Option<&Marks>) -> Value {
+    let Some(Marks { cancel, session_id }) = marks else { return Value::Null };
+    let id = session_id.as_ref().map(|id| json!({ "header": id.header, "field": id.field }));
+    json!({ "cancel": cancel.as_ref().map(cancelled), "session_id": id })
+}
+
+fn cancelled(cancel: &Cancel) -> Value {
+    let after = match &cancel.after {
+        CancelAfter::Tokens(tokens) => json!({ "tokens": length(tokens) }),
+        CancelAfter::Time(Think::For(time)) => json!({ "time_s": time.as_secs_f64() }),
+        CancelAfter::Time(Think::Drawn(seconds)) => json!({ "time_s": length(seconds) }),
+        CancelAfter::Silence(time) => json!({ "without_first_token_s": time.as_secs_f64() }),
+    };
+    json!({ "share": cancel.share, "after": after })
 }

@@ -103,6 +103,15 @@ pub fn free() -> Option<u64> {
 
 /// Does `work` at nobody's charge: what it leaves belongs to a run and not to the script.
 pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+    charged_with(OFF, work)
+}
+
+/// Does `work` at a charge of its own, which begins at nothing.
+pub fn afresh<T>(work: impl FnOnce() -> T) -> T {
+    charged_with(0, work)
+}
+
+fn charged_with<T>(held: isize, work: impl FnOnce() -> T) -> T {
     /// Puts the count back, whatever happens.
     struct Back(isize);
     impl Drop for Back {
@@ -110,7 +119,7 @@ pub fn aside<T>(work: impl FnOnce() -> T) -> T {
             HELD.with(|held| held.set(self.0));
         }
     }
-    let _back = Back(HELD.with(|held| held.replace(OFF)));
+    let _back = Back(HELD.with(|before| before.replace(held)));
     work()
 }
 

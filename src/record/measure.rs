@@ -46,6 +46,22 @@ impl Record {
         self.outcome.is_success()
     }
 
+    /// Whether something went wrong; a user who hangs up is no failure, nor a success.
+    pub fn failed(&self) -> bool {
+        self.outcome.is_failure()
+    }
+
+    /// From the send to the first token, or to the moment when its user hung up without one: they would have
+    /// waited at least so long.
+    pub fn waited_ms(&self) -> Option<f64> {
+        self.ttft_ms().or_else(|| Some(ms(self.timeline.end - self.timeline.sent?)))
+    }
+
+    /// The same from the planned time.
+    pub fn response_waited_ms(&self) -> Option<f64> {
+        self.response_ttft_ms().or_else(|| Some(ms(self.timeline.end - self.timeline.planned)))
+    }
+
     /// Output tokens and where the number comes from. `None` where nothing tells.
     pub fn output_tokens(&self) -> Option<(u32, OutputSource)> {
         let events = &self.timeline.events;

@@ -40,12 +40,14 @@ pub enum Outcome {
     TimedOut(Timeout),
     /// Over the concurrency cap of a plan that drops; never sent.
     Dropped,
+    /// Its user hung up before the reply had ended, as the workload has it: no failure.
+    UserCancelled,
     /// We stopped it (second Ctrl-C, or the drain time was over).
     Cancelled,
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 16] = [
+    pub const ALL: [Outcome; 17] = [
         Outcome::Success,
         Outcome::Status,
         Outcome::ServerError,
@@ -61,11 +63,17 @@ impl Outcome {
         Outcome::TimedOut(Timeout::Idle),
         Outcome::TimedOut(Timeout::Total),
         Outcome::Dropped,
+        Outcome::UserCancelled,
         Outcome::Cancelled,
     ];
 
     pub fn is_success(self) -> bool {
         self == Outcome::Success
+    }
+
+    /// Whether something went wrong.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Outcome::Success | Outcome::UserCancelled)
     }
 
     /// The name in Parquet, tables and scripts.
@@ -86,6 +94,7 @@ impl Outcome {
             Outcome::TimedOut(Timeout::Idle) => "timeout_idle",
             Outcome::TimedOut(Timeout::Total) => "timeout_total",
             Outcome::Dropped => "dropped",
+            Outcome::UserCancelled => "user_cancelled",
             Outcome::Cancelled => "cancelled",
         }
     }

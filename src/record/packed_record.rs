@@ -3,7 +3,7 @@
 //! Many requests may end in one moment; unpacked, their events would take three times the room
 //! until they are rows.
 
-use super::{Events, OutputSource, Packed, Record};
+use super::{Events, OutputSource, Packed, Record, Said};
 
 /// A record whose events are beside it.
 #[derive(Debug, Clone)]
@@ -12,12 +12,14 @@ pub struct PackedRecord {
     pub record: Box<Record>,
     /// When the server that refused it wants to be asked again.
     pub retry_after: Option<std::time::Duration>,
+    /// What it said, where that is not all of its text.
+    pub said: Option<Box<Said>>,
     events: Packed,
 }
 
 impl PackedRecord {
     pub fn new(record: Box<Record>, events: Packed) -> PackedRecord {
-        PackedRecord { record, retry_after: None, events }
+        PackedRecord { record, retry_after: None, said: None, events }
     }
 
     /// The whole record.

@@ -1,7 +1,8 @@
 //! `Request`: what is asked, before any protocol has turned it into bytes.
 
-use super::{Clip, Verbatim};
+use super::{Clip, Nanos, Verbatim};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The text of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,45 @@ pub struct Request {
     pub forced_length: bool,
     /// Sampling and other body fields of this request; they win over the target's.
     pub extra: Option<Arc<serde_json::Map<String, serde_json::Value>>>,
+    /// Headers of this request, names in lower case; they win over the target's.
+    pub headers: Vec<(String, String)>,
+    /// When its user hangs up, if they do.
+    pub leave: Option<Leave>,
+}
+
+/// When a user hangs up before the reply has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// After so many events with output.
+    Outputs(u32),
+    /// So long after the send.
+    After(Duration),
+    /// So long after the send, unless output has come by then.
+    Silent(Duration),
+}
+
+impl Leave {
+    /// The time after the send by which the clock alone tells.
+    pub fn within(self) -> Option<Nanos> {
+        match self {
+            Leave::Outputs(_) => None,
+            Leave::After(time) | Leave::Silent(time) => {
+                Some(Nanos::try_from(time.as_nanos()).unwrap_or(Nanos::MAX))
+            }
+        }
+    }
 }
 
 /// What a session's next turn may be built from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Reply {
     pub text: String,
+    /// As the next request takes them.
+    pub tool_calls: Vec<serde_json::Value>,
     pub output_tokens: u32,
+    /// Of its request, where the server counts them.
+    pub input_tokens: Option<u32>,
+    /// As the server named it.
+    pub finish_reason: Option<String>,
     pub success: bool,
 }

@@ -128,8 +128,12 @@ mod tests {
     use crate::run::tests::{closed, even, ms, plan, play, play_until};
     use crate::run::{Control, Ended, Plan, Reason, Stop};
     use crate::schedule::Shape;
+    use crate::tokens::Tokens;
     use crate::workload::testing::Talks;
-    use crate::workload::{Turn, Workload};
+    use crate::workload::{
+        Carry, Chat, FollowUp, Heard, HookCost, Length, NextTurn, Says, SessionTurns, Think, Turn, TurnHook,
+        Workload,
+    };
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
     use std::sync::{Arc, Mutex, mpsc};
@@ -361,5 +365,58 @@ mod tests {
             why,
             Some("until the run ended as many requests were in flight as max_in_flight 1 allows")
         );
+    }
+
+    /// Takes longer than anybody thinks.
+    struct Slow;
+
+    impl NextTurn for Slow {
+        fn session(&self) -> Box<dyn SessionTurns> {
+            Box::new(Slow)
+        }
+    }
+
+    impl SessionTurns for Slow {
+        fn next(&mut self, _: Heard) -> crate::error::Result<Option<FollowUp>> {
+            std::thread::sleep(SLOW);
+            Ok(Some(FollowUp { says: Says::Random, max_tokens: None, think: None, extra: None }))
+        }
+    }
+
+    const SLOW: Duration = Duration::from_millis(30);
+
+    #[test]
+    fn what_a_hook_takes_longer_than_its_user_thinks_is_thinking_and_no_latency() {
+        let chat = |think| {
+            let cost = HookCost::new("next_turn", "a.rhai:1:1", "");
+            Workload::Chat(Arc::new(Chat {
+                class: "".into(),
+                turns: Length::Fixed(2),
+                think: Think::For(think),
+                system: None,
+                user: Length::Fixed(3),
+                reply: Length::Fixed(3),
+                carry: Carry::Reply,
+                next_turn: Some(TurnHook::new(Arc::new(Slow), cost)),
+                extra: None,
+                tokens: Arc::new(Tokens::Words),
+            }))
+        };
+        let hasty = chat(Duration::ZERO);
+        let (records, _) = played(sessions(hasty.clone(), 1, 2));
+        assert_eq!(records.len(), 4);
+        for pair in records.chunks(2) {
+            let later = pair[1].timeline.planned - pair[0].timeline.end;
+            assert!(later >= SLOW.as_nanos() as Nanos, "{later}");
+            assert_eq!(pair[1].queue_delay_ms(), Some(0.0));
+        }
+        let totals = hasty.hook_costs()[0].totals();
+        assert_eq!((totals.calls, totals.overruns), (2, 2));
+        assert!(totals.overrun >= 2 * SLOW - Duration::from_millis(1), "{totals:?}");
+
+        let patient = chat(Duration::from_millis(1_500));
+        let (records, _) = played(sessions(patient.clone(), 1, 1));
+        assert_eq!(records[1].timeline.planned - records[0].timeline.end, 1_500_000_000);
+        assert_eq!(patient.hook_costs()[0].totals().overruns, 0);
     }
 }

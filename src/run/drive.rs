@@ -233,7 +233,7 @@ impl<'a> Drive<'a> {
         let waiting = self.waiting.take();
         match reason {
             Reason::Requests | Reason::Schedule => return,
-            Reason::Interrupted | Reason::Early(_) | Reason::Preparation(_) => {
+            Reason::Interrupted | Reason::Early(_) | Reason::Enough(_) | Reason::Preparation(_) => {
                 return self.cut_rest(waiting, prepared).await;
             }
             Reason::Duration => {}

@@ -15,7 +15,9 @@ pub enum Reason {
     Interrupted,
     /// Too many failures; the sentence says which.
     Early(String),
-    /// A request could not be made.
+    /// A function of the user's said so; where it stands.
+    Enough(String),
+    /// A request could not be made, or a hook failed.
     Preparation(Error),
 }
 

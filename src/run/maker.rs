@@ -1,11 +1,12 @@
 //! `Maker`: turns slots and replies into requests ready for the wire. It runs on the threads of
 //! `prepare`, and whatever goes wrong here has a reason.
 
-use super::Plan;
+use super::{Hooks, Plan};
 use crate::client::Client;
 use crate::error::{Error, Result, caught};
-use crate::record::{Reply, Request, Slot};
-use crate::workload::{Session, Traffic, Turn, Workload};
+use crate::os;
+use crate::record::{Due, Nanos, Reply, Request, Slot};
+use crate::workload::{HookCost, Session, Traffic, Turn, Workload};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,23 @@ pub struct MadeRequest {
     pub after: Duration,
     /// Where the turn after it comes from, if one may come.
     pub conversation: Option<Box<Conversation>>,
+    /// A hook has made it: by when, and what it costs.
+    hooked: Option<(Nanos, Arc<HookCost>)>,
+}
+
+/// A turn that is later than its user thought by no more than this is on time.
+const PUNCTUAL: Nanos = 1_000_000;
+
+impl MadeRequest {
+    /// When it is due that was to be at `planned`, absolute. What a hook takes is a part of thinking: where
+    /// it takes longer, its user has thought longer, and no server was slow.
+    pub fn due(&self, planned: Nanos) -> Nanos {
+        let Some((made, cost)) = &self.hooked else { return planned };
+        if made - planned > PUNCTUAL {
+            cost.overran(made - planned);
+        }
+        planned.max(*made)
+    }
 }
 
 /// A session that goes on after its latest request.
@@ -51,17 +69,19 @@ impl Prepared {
     }
 }
 
-/// Makes requests, the same ones on any thread. A hook that makes or changes them belongs here.
+/// Makes requests, the same ones on any thread; hooks that change them are called here.
 pub struct Maker {
     workload: Workload,
     traffic: Traffic,
     client: Arc<Client>,
     id_prefix: String,
+    hooks: Hooks,
 }
 
 impl Maker {
     pub fn new(plan: &Plan, client: Arc<Client>, id_prefix: String) -> Maker {
-        Maker { workload: plan.workload.clone(), traffic: plan.traffic(), client, id_prefix }
+        let hooks = plan.hooks.clone();
+        Maker { workload: plan.workload.clone(), traffic: plan.traffic(), client, id_prefix, hooks }
     }
 
     /// The first request of a slot's session.
@@ -69,7 +89,12 @@ impl Maker {
         let seq = slot.seq;
         let made = aloud(|| {
             let mut session = self.workload.session(&self.traffic, seq);
-            let Some(mut made) = self.next(&mut session, None, format!("{}-{seq}", self.id_prefix))? else {
+            let due = match slot.due {
+                Due::At(due) => Some(due),
+                Due::Free { .. } => None,
+            };
+            let id = format!("{}-{seq}", self.id_prefix);
+            let Some(mut made) = self.next(&mut session, None, id, due)? else {
                 return Err(Error::run("its session asks nothing"));
             };
             if session.goes_on() {
@@ -87,20 +112,28 @@ impl Maker {
         let Conversation { seq, turns, .. } = *conversation;
         let made = aloud(|| {
             let id = format!("{}.{turns}", conversation.id);
-            let Some(mut made) = self.next(&mut conversation.session, Some(reply), id)? else {
+            let Some(mut made) = self.next(&mut conversation.session, Some(reply), id, None)? else {
                 return Ok(None);
             };
             conversation.turns += 1;
+            made.hooked = conversation.session.hook_cost().map(|cost| (os::now(), cost.clone()));
             made.conversation = conversation.session.goes_on().then_some(conversation);
             Ok(Some(made))
         });
         made.map_err(|error| error.context(format_args!("cannot make turn {turns} of session {seq}")))
     }
 
-    fn next(&self, session: &mut Session, reply: Option<&Reply>, id: String) -> Result<Option<MadeRequest>> {
-        let Some(Turn { request, after }) = session.next(reply)? else { return Ok(None) };
+    fn next(
+        &self,
+        session: &mut Session,
+        reply: Option<&Reply>,
+        id: String,
+        due: Option<Nanos>,
+    ) -> Result<Option<MadeRequest>> {
+        let Some(Turn { mut request, after }) = session.next(reply)? else { return Ok(None) };
+        self.hooks.prepare(&self.traffic, &mut request, due)?;
         let bytes = self.client.encode(&request, &id);
-        Ok(Some(MadeRequest { request, id, bytes, after, conversation: None }))
+        Ok(Some(MadeRequest { request, id, bytes, after, conversation: None, hooked: None }))
     }
 }
 

@@ -8,6 +8,7 @@ mod concurrency_limit;
 mod conversations;
 mod drive;
 mod ended;
+pub mod hooks;
 mod load;
 mod maker;
 mod monitor;
@@ -24,6 +25,7 @@ mod together;
 mod watch;
 
 pub use ended::{Ended, Reason};
+pub use hooks::Hooks;
 pub use load::Load;
 pub use plan::Plan;
 pub use progress::Progress;

@@ -1,10 +1,11 @@
 //! `Plan`: one run, checked once; past this point nothing is optional or re-validated.
 
+use super::hooks::Hooks;
 use crate::client::Target;
 use crate::record::{Due, Nanos, Slot};
 use crate::schedule::{Deal, Schedule, Shape, Share};
 use crate::stats::Slo;
-use crate::workload::{Traffic, Workload};
+use crate::workload::{HookCost, Traffic, Workload};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ pub struct Plan {
     pub share: Share,
     /// Threads that make requests. What they make, and its order, does not depend on their number.
     pub preparers: usize,
+    /// Functions of the user's that take part.
+    pub hooks: Hooks,
     /// Free labels, kept in `runs.parquet`.
     pub tags: serde_json::Map<String, serde_json::Value>,
     /// What defines its load, in full and as it was asked for, for the manifest.
@@ -133,6 +136,7 @@ impl Plan {
             capture: Capture::None,
             share: Share::WHOLE,
             preparers: PREPARERS,
+            hooks: Hooks::default(),
             tags: serde_json::Map::new(),
             definition: serde_json::Map::new(),
         }
@@ -174,6 +178,11 @@ impl Plan {
         }
         let slots = self.slots().unwrap_or(u64::MAX);
         self.places().map(|places| slots.min(places as u64))
+    }
+
+    /// What its hooks cost, those of its workload among them.
+    pub fn hook_costs(&self) -> Vec<Arc<HookCost>> {
+        [self.workload.hook_costs(), self.hooks.costs()].concat()
     }
 
     fn deal(&self) -> Deal {

@@ -351,6 +351,8 @@ mod tests {
             rows: Arc::new(rows),
             order: RowOrder::Shuffled,
             output: Length::Fixed(32),
+            fixed_output: None,
+            conversations: None,
             extra: None,
             tokens,
         })
@@ -458,7 +460,7 @@ mod tests {
         runtime().block_on(async {
             let mut ahead = fake(&Plan { workload: talks, ..plan(closed(2)) }, Some(2));
             let turns = ahead.turns();
-            let reply = || Reply { text: String::new(), output_tokens: 0, success: true };
+            let reply = || Reply { success: true, ..Reply::default() };
             let mut next = async || ahead.next().await?.first.ok()?.conversation;
             let (one, other) = (next().await.expect("one"), next().await.expect("another"));
             assert!(next().await.is_none(), "two slots");
@@ -480,7 +482,7 @@ mod tests {
             }
             Ok(Some(Turn::of(seq, turn, Duration::ZERO)))
         });
-        let reply = || Reply { text: String::new(), output_tokens: 0, success: true };
+        let reply = || Reply { success: true, ..Reply::default() };
         runtime().block_on(async {
             let mut ahead = fake(&Plan { workload: talks, ..plan(closed(2)) }, Some(160));
             let (turns, queue) = (ahead.turns(), ahead.queue.clone());

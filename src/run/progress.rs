@@ -111,7 +111,7 @@ impl Progress {
         let record = &parcel.record;
         self.finished.fetch_add(1, Relaxed);
         self.measured_finished.fetch_add(u64::from(record.phase == Phase::Measured), Relaxed);
-        if !record.success() {
+        if record.failed() {
             self.failed.fetch_add(1, Relaxed);
         }
         if matches!(record.outcome, Outcome::Connect | Outcome::TimedOut(Timeout::Connect)) {

@@ -132,7 +132,7 @@ impl Shared {
         self.hand_over(parcel).await;
         let next = async {
             let made = self.conversations.next(conversation, reply, end).await?;
-            let planned = end + made.after.max(pause).as_nanos() as Nanos;
+            let planned = made.due(end + made.after.max(pause).as_nanos() as Nanos);
             self.conversations.until_no_more(planned, self.nearly(planned - self.lead)).await?;
             let place = match self.in_flight.try_take() {
                 Some(place) => Some(place),
@@ -242,9 +242,16 @@ pub(super) fn play(
 
 /// What the next turn is built from.
 fn reply(parcel: &PackedRecord) -> Reply {
+    let (text, tool_calls) = match &parcel.said {
+        Some(said) => (said.content.clone(), said.tool_calls.clone()),
+        None => (parcel.record.text.clone().unwrap_or_default(), Vec::new()),
+    };
     Reply {
-        text: parcel.record.text.clone().unwrap_or_default(),
+        text,
+        tool_calls,
         output_tokens: parcel.output_tokens().map_or(0, |(n, _)| n),
+        input_tokens: parcel.record.usage.input,
+        finish_reason: parcel.record.finish.clone(),
         success: parcel.record.success(),
     }
 }

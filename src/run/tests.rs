@@ -53,7 +53,7 @@ pub(crate) async fn alone(
 }
 
 /// Records in order of their slots, and how the run ended.
-pub(super) fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
+pub(crate) fn play(plan: Plan, fake: Fake) -> (Vec<Record>, Ended) {
     play_until(plan, fake, Control::watching(|| Stop::No))
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Stmt};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Position, Stmt};
 
 /// The text outside of functions, or the body of one; closures are functions.
 #[derive(Debug)]
@@ -143,6 +143,33 @@ impl Bindings {
             }
             _ => None,
         }
+    }
+
+    /// Variables from outside that a closure changes, though it will have a copy of them, and where.
+    pub fn lost(&self, unit: usize) -> Vec<(String, Position)> {
+        let here = &self.units[unit];
+        let Some((_, captured)) = &here.around else { return Vec::new() };
+        let from_outside = |name: &String| {
+            let own = here.params.iter().filter(|param| *param == name).count();
+            captured.contains(name) && own == 1 && !here.set.contains_key(name)
+        };
+        let mut lost = Vec::new();
+        each_node(&here.body, &mut |node| {
+            let changed = match node {
+                ASTNode::Stmt(Stmt::Assignment(set)) => {
+                    root(&set.1.lhs).map(|name| (name, set.1.lhs.start_position()))
+                }
+                ASTNode::Expr(Expr::Dot(pair, ..)) => match &pair.rhs {
+                    Expr::MethodCall(call, _) if CHANGING.contains(&call.name.as_str()) => {
+                        root(&pair.lhs).map(|name| (name, pair.lhs.start_position()))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            lost.extend(changed.filter(|(name, _)| from_outside(name)));
+        });
+        lost
     }
 
     /// The unit of a closure, or of the only function of this name.

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use rhai::{Dynamic, Engine, FloatWrapper, OptimizationLevel, Position, Token};
+use rhai::{Dynamic, Engine, EvalAltResult, FloatWrapper, OptimizationLevel, Position, Token};
 
 use super::bind;
 use super::compare;
+use super::fault::Fallible;
+use super::hook_engines::{HookEngines, REFUSED};
 use super::resolver::{Library, Resolver};
 use super::state::State;
 use super::vocabulary::Vocabulary;
+use crate::os::heap;
 
 /// Steps of the language in one evaluation: an endless loop ends after some seconds.
 const STEPS_MAX: u64 = 100_000_000;
+
+/// Steps in one call of a hook: a tenth of a second, a thousand times what one should take.
+const HOOK_STEPS_MAX: u64 = 1_000_000;
 
 /// Builds an engine with everything that scripts can call, and functions of the caller's own.
 /// `cancel` ends whatever runs in it, at its next step and through `try`/`catch`.
@@ -37,7 +43,43 @@ pub fn build_with(
     bind::register_all(&mut engine, state);
     more(&mut engine);
     state.learn_vocabulary(|| Vocabulary::of(&engine));
+    let ours = Arc::downgrade(state);
+    state.learn_hook_engines(|| {
+        HookEngines::new(move || for_hooks(&ours.upgrade().expect("the session lives")))
+    });
     engine
+}
+
+/// Builds an engine for functions that are called while a run goes on: pure work on their arguments.
+fn for_hooks(state: &Arc<State>) -> Engine {
+    let mut engine = Engine::new();
+    restrict(&mut engine);
+    engine.set_max_operations(HOOK_STEPS_MAX);
+    // Of what one call makes; what it leaves belongs to its session.
+    engine.on_progress(|_| heap::over().then(|| Dynamic::from("the call holds too much memory")));
+    // The session holds these engines, so they do not hold it.
+    let weak = Arc::downgrade(state);
+    engine.on_print(move |text| {
+        if let Some(state) = weak.upgrade()
+            && let Some(text) = state.say(text)
+        {
+            state.console.tell(&text);
+        }
+    });
+    bind::register_for_hooks(&mut engine, state);
+    refuse(&mut engine);
+    engine
+}
+
+/// What comes with the language and is not for hooks, as if it were not there.
+fn refuse(engine: &mut Engine) {
+    fn absent(name: &str) -> Fallible<()> {
+        Err(EvalAltResult::ErrorFunctionNotFound(format!("{name} ()"), Position::NONE).into())
+    }
+    let [sleep, timestamp] = REFUSED;
+    engine.register_fn(sleep, move |_: i64| absent(sleep));
+    engine.register_fn(sleep, move |_: f64| absent(sleep));
+    engine.register_fn(timestamp, move || absent(timestamp));
 }
 
 /// What a script may not do, and how much it may use.

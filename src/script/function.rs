@@ -29,10 +29,24 @@ pub fn bind(context: &NativeCallContext, function: &FnPtr) -> Callable {
     let mut function = function.clone();
     let captured: Vec<Dynamic> = function.iter_curry().map(Dynamic::flatten_clone).collect();
     function.set_curry(captured);
-    Callable { function, context: Arc::new(context.store_data()) }
+    let mut context = context.store_data();
+    // The steps of each call are counted by themselves.
+    context.global.num_operations = 0;
+    Callable { function, context: Arc::new(context) }
 }
 
 impl Callable {
+    /// Its name inside the language.
+    pub fn name(&self) -> &str {
+        self.function.fn_name()
+    }
+
+    /// The text in which it was handed over, and where.
+    #[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
+    pub fn bound_at(&self) -> (Option<&str>, Position) {
+        (self.context.global.source.as_deref(), self.context.pos)
+    }
+
     /// Calls the function. `engine` is any engine that was built like the session's.
     #[allow(deprecated, reason = "the language marks this one as volatile; our version of it is pinned")]
     pub fn call(&self, engine: &Engine, args: impl IntoIterator<Item = Dynamic>) -> Fallible<Dynamic> {

@@ -120,6 +120,16 @@ impl<'a> Pass<'a> {
         self.bindings.function(&name, None)
     }
 
+    /// The same where it may stand in a variable.
+    fn unit_held(&self, unit: usize, value: &Expr) -> Option<usize> {
+        match value {
+            Expr::Variable(variable, ..) if variable.2.is_empty() => {
+                self.bindings.held(unit, &variable.1).and_then(|held| self.unit_of(held.expr))
+            }
+            _ => self.unit_of(value),
+        }
+    }
+
     /// Judges a map of options.
     fn options(&mut self, call: &str, table: &'static Table, unit: usize, map: &Expr) {
         if let Expr::Stmt(block) = map
@@ -198,6 +208,21 @@ impl<'a> Pass<'a> {
         };
         if let (OptionKind::Map(inner) | OptionKind::Made(_, Some(inner)), true) = (&row.kind, certain) {
             self.options(inner.call, inner, unit, value);
+        }
+        if let OptionKind::Function(_, returned) = &row.kind
+            && let Some(function) = self.unit_held(unit, value)
+        {
+            let bindings = self.bindings;
+            for result in returned.iter().flat_map(|_| bindings.units[function].results()) {
+                self.options(row.name, returned.expect("it has one"), function, result);
+            }
+            self.found.extend(bindings.lost(function).into_iter().map(|(name, at)| {
+                let told = format!(
+                    "{call}: `{}` has a copy of `{name}`: what it changes in it is lost after each call",
+                    row.name
+                );
+                (at, Found::Wrong(told))
+            }));
         }
         let told = match &known {
             Known::Value(value) if value.is_unit() => Ok(()),

@@ -18,6 +18,8 @@ pub(crate) mod explain;
 pub(crate) mod fault;
 pub(crate) mod function;
 pub(crate) mod grid;
+pub(crate) mod hook;
+mod hook_engines;
 pub(crate) mod json;
 pub(crate) mod lint;
 mod literals;

@@ -40,11 +40,19 @@ struct Chapter {
     register: fn(&mut Engine, &Arc<State>),
 }
 
-const CHAPTERS: [Chapter; 21] = [
+const CHAPTERS: [Chapter; 25] = [
     Chapter { title: "Parameters", handle: "", register: bind::param::register },
     Chapter { title: "Targets", handle: "target", register: bind::target::register },
     Chapter { title: "Workloads and lengths", handle: "workload", register: bind::workload::register },
     Chapter { title: "Traces", handle: "workload", register: bind::trace::register },
+    Chapter { title: "Turns of conversations", handle: "turn", register: bind::turn::register },
+    Chapter {
+        title: "Requests before they are sent",
+        handle: "outgoing",
+        register: bind::outgoing::register,
+    },
+    Chapter { title: "Runs that go on", handle: "so far", register: bind::so_far::register },
+    Chapter { title: "Metrics of your own", handle: "metric", register: bind::metric::register },
     Chapter { title: "Load shapes", handle: "arrivals", register: bind::arrivals::register },
     Chapter { title: "Objectives", handle: "slo", register: bind::slo::register },
     Chapter { title: "Runs", handle: "result", register: bind::run::register },

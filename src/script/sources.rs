@@ -23,8 +23,8 @@ pub struct SourceText {
     /// Where it was read from; `None` for an embedded text.
     pub path: Option<PathBuf>,
     pub sha256: String,
-    /// Its functions, closures under their names inside the language -> the line of the body.
-    functions: BTreeMap<String, usize>,
+    /// Its functions, closures under their names inside the language.
+    functions: BTreeMap<String, Body>,
 }
 
 impl SourceText {
@@ -33,6 +33,14 @@ impl SourceText {
         let path = path.map(Path::to_path_buf);
         SourceText { shown: shown.into(), text: text.into(), path, sha256, functions: BTreeMap::new() }
     }
+}
+
+/// Where the body of a function is: lines from 1 to the last, and the column of the first.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    line: usize,
+    column: usize,
+    end: usize,
 }
 
 /// A place in one of the sources; line and column count from 1.
@@ -51,9 +59,13 @@ impl Sources {
 
     /// Learns where the functions of a compiled text are.
     pub fn learn(&self, name: &str, ast: &AST) {
-        let line = |function: &rhai::ScriptFuncDef| function.body.start_position().line().unwrap_or(0);
+        let place = |function: &rhai::ScriptFuncDef| {
+            let start = function.body.start_position();
+            let (line, column) = (start.line().unwrap_or(0), start.position().unwrap_or(1));
+            Body { line, column, end: function.body.end_position().line().unwrap_or(line) }
+        };
         let functions =
-            ast.iter_fn_def().map(|function| (function.name.to_string(), line(function))).collect();
+            ast.iter_fn_def().map(|function| (function.name.to_string(), place(function))).collect();
         if let Some(text) = self.lock().get_mut(name) {
             text.functions = functions;
         }
@@ -70,6 +82,25 @@ impl Sources {
                 sources.iter().find(|(_, text)| has(text)).map_or(named.into(), |(name, _)| name.clone())
             }
         }
+    }
+
+    /// Where the body of a function begins.
+    pub fn place_of(&self, function: &str) -> Option<SourcePlace> {
+        let sources = self.lock();
+        let found = sources.iter().find_map(|(name, text)| Some((name, text.functions.get(function)?)));
+        found.map(|(name, body)| SourcePlace { source: name.clone(), line: body.line, column: body.column })
+    }
+
+    /// The first digits of a hash of the lines of a function's body: another text, another hash, wherever
+    /// it stands. Empty where its text is not known.
+    pub fn hash_of(&self, function: &str) -> String {
+        let sources = self.lock();
+        let found = sources.values().find_map(|text| Some((text, text.functions.get(function)?)));
+        let Some((text, body)) = found else { return String::new() };
+        let lines = text.text.lines().skip(body.line.saturating_sub(1)).take(body.end + 1 - body.line);
+        let mut hash = Sha256::new();
+        lines.for_each(|line| hash.update(line.trim()));
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     pub fn get(&self, name: &str) -> Option<SourceText> {
@@ -111,7 +142,7 @@ impl Sources {
             return format!("`{name}`");
         }
         let line = self.lock().get(source).and_then(|text| text.functions.get(name).copied());
-        line.map_or("a closure".into(), |line| format!("the closure at line {line}"))
+        line.map_or("a closure".into(), |body| format!("the closure at line {}", body.line))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SourceText>> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rhai::{Dynamic, NativeCallContext};
 
 use super::fault::{self, Fallible, raise};
+use super::hook_engines::HookEngines;
 use super::param::Param;
 use super::sources::{SourceText, Sources};
 use super::vocabulary::Vocabulary;
@@ -52,6 +53,7 @@ pub struct State {
     params: std::sync::OnceLock<Vec<Param>>,
     said: Said,
     vocabulary: std::sync::OnceLock<Vocabulary>,
+    hook_engines: std::sync::OnceLock<HookEngines>,
 }
 
 impl std::fmt::Debug for State {
@@ -86,6 +88,7 @@ impl State {
             params: std::sync::OnceLock::new(),
             said: Said::default(),
             vocabulary: std::sync::OnceLock::new(),
+            hook_engines: std::sync::OnceLock::new(),
         }))
     }
 
@@ -177,6 +180,15 @@ impl State {
     pub fn vocabulary(&self) -> &Vocabulary {
         static NONE: std::sync::LazyLock<Vocabulary> = std::sync::LazyLock::new(Vocabulary::default);
         self.vocabulary.get().unwrap_or(&NONE)
+    }
+
+    /// What calls hooks.
+    pub fn hook_engines(&self) -> &HookEngines {
+        self.hook_engines.get().expect("the script's engine was built first")
+    }
+
+    pub(super) fn learn_hook_engines(&self, learn: impl FnOnce() -> HookEngines) {
+        self.hook_engines.get_or_init(learn);
     }
 
     pub(super) fn learn_vocabulary(&self, learn: impl FnOnce() -> Vocabulary) {

@@ -5,7 +5,7 @@ use crate::client::protocol::{self, Api};
 use crate::client::target::Exact;
 use crate::engine::{Config, GenerationRequest};
 use crate::error::{Error, Result};
-use crate::record::{Reply, Request};
+use crate::record::{Nanos, Reply, Request};
 use crate::run::Plan;
 use crate::workload::{Session, Traffic};
 use std::time::Duration;
@@ -36,12 +36,17 @@ impl<'a> Asking<'a> {
             return Err(Error::usage("only completions and chats can be simulated")
                 .hint("the built-in engine speaks no other protocol"));
         }
-        let plain = plan.target.extra_body.is_empty() && config.cache == 0;
+        if plan.workload.is_left() {
+            return Err(Error::usage("users who hang up cannot be simulated"));
+        }
+        let plain =
+            plan.target.extra_body.is_empty() && config.cache == 0 && plan.hooks.before_request.is_none();
         Ok(Asking { plan, traffic: plan.traffic(), config: config.clone(), plain })
     }
 
     /// The first request of a session.
-    pub fn first(&self, seq: u64) -> Result<Asked> {
+    /// It is due then, where that is known beforehand.
+    pub fn first(&self, seq: u64, due: Option<Nanos>) -> Result<Asked> {
         let target = &*self.plan.target;
         if self.plain
             && let Some(mut request) = self.plan.workload.wordless(&self.traffic, seq)
@@ -52,13 +57,23 @@ impl<'a> Asking<'a> {
             return Ok(Asked { request, ask, after: Duration::ZERO, session: None });
         }
         let session = self.plan.workload.session(&self.traffic, seq);
-        self.turn(session, None)?.ok_or_else(|| Error::run(format!("session {seq} asks nothing")))
+        self.asked(session, None, due)?.ok_or_else(|| Error::run(format!("session {seq} asks nothing")))
     }
 
     /// The next turn of a session, after this reply; `None`: there is none.
-    pub fn turn(&self, mut session: Session, reply: Option<&Reply>) -> Result<Option<Asked>> {
+    pub fn turn(&self, session: Session, reply: Option<&Reply>) -> Result<Option<Asked>> {
+        self.asked(session, reply, None)
+    }
+
+    fn asked(
+        &self,
+        mut session: Session,
+        reply: Option<&Reply>,
+        due: Option<Nanos>,
+    ) -> Result<Option<Asked>> {
         let Some(turn) = session.next(reply)? else { return Ok(None) };
         let (target, mut request) = (&*self.plan.target, turn.request);
+        self.plan.hooks.prepare(&self.traffic, &mut request, due)?;
         request.forced_length = protocol::forces_length(target, &request);
         let body = protocol::body(target, &request);
         let ask = GenerationRequest::read(target.api == Api::Chat, &body, &self.config)
@@ -109,7 +124,7 @@ mod tests {
                     plan.target = Arc::new(Target { exact, stream, ..Target::new(base, api) });
                     let asking = Asking::new(&plan, &Config::default()).unwrap();
                     for seq in 0..5 {
-                        let quick = asking.first(seq).unwrap();
+                        let quick = asking.first(seq, None).unwrap();
                         let session = plan.workload.session(&plan.traffic(), seq);
                         let whole = asking.turn(session, None).unwrap().unwrap();
                         assert_eq!(quick.ask, whole.ask, "{api:?} {exact:?}");

@@ -179,7 +179,10 @@ impl Flight {
     pub fn reply(&self) -> Reply {
         Reply {
             text: (0..self.words).map(|index| engine::word(self.number, index)).collect(),
+            tool_calls: Vec::new(),
             output_tokens: self.record.usage.output.unwrap_or(0),
+            input_tokens: self.record.usage.input,
+            finish_reason: self.record.finish.clone(),
             success: self.record.success(),
         }
     }

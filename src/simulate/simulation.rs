@@ -273,18 +273,18 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
                 }
                 let user = self.users.as_mut().and_then(Places::take);
                 let Some((free_since, setbacks)) = self.places.take() else { return Ok(false) };
-                self.start(slot.seq, planned, free_since, user.map_or(setbacks, |(_, setbacks)| setbacks))?;
+                self.start(slot, planned, free_since, user.map_or(setbacks, |(_, setbacks)| setbacks))?;
             }
             Due::At(planned) if planned > self.now => return Ok(false),
             Due::At(planned) => match (self.places.take(), self.plan.over_cap) {
                 (Some((free_since, setbacks)), _) => {
                     let user = self.users.as_mut().and_then(Places::take);
                     let setbacks = user.map_or(setbacks, |(_, setbacks)| setbacks);
-                    self.start(slot.seq, planned, free_since.max(planned), setbacks)?;
+                    self.start(slot, planned, free_since.max(planned), setbacks)?;
                 }
                 (None, OverCap::Wait) => return Ok(false),
                 (None, OverCap::Drop) => {
-                    let asked = self.asking.first(slot.seq)?;
+                    let asked = self.asking.first(slot.seq, Some(planned))?;
                     self.unsent(asked, planned, Outcome::Dropped);
                 }
             },
@@ -297,9 +297,10 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         self.users.as_mut().unwrap_or(&mut self.places)
     }
 
-    fn start(&mut self, seq: u64, planned: Nanos, admitted: Nanos, setbacks: u32) -> Result<()> {
-        let asked = self.asking.first(seq)?;
-        match self.stages.enter(seq, 0, planned) {
+    fn start(&mut self, slot: Slot, planned: Nanos, admitted: Nanos, setbacks: u32) -> Result<()> {
+        let due = matches!(slot.due, Due::At(_)).then_some(planned);
+        let asked = self.asking.first(slot.seq, due)?;
+        match self.stages.enter(slot.seq, 0, planned) {
             Some(entered) => {
                 let (admitted, phase) = (admitted.max(planned), entered.phase);
                 self.send(asked, Leaving { planned, admitted, phase, setbacks });
@@ -461,7 +462,7 @@ impl<'a, F: FnMut(Record)> Simulation<'a, F> {
         while let Some(slot) = self.hand.take().or_else(|| self.schedule.next()) {
             match slot.due {
                 Due::At(planned) if planned < end && self.stages.want_more() => {
-                    let asked = self.asking.first(slot.seq)?;
+                    let asked = self.asking.first(slot.seq, Some(planned))?;
                     self.unsent(asked, planned, Outcome::Cancelled);
                 }
                 _ => return Ok(()),

@@ -273,6 +273,7 @@ fn conversations_over_sockets_and_simulated_ask_the_same_turn_by_turn() {
             user: Length::Uniform(5, 20),
             reply: Length::Uniform(2, 6),
             carry,
+            next_turn: None,
             extra: None,
             tokens: Arc::new(Tokens::Words),
         }));

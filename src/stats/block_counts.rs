@@ -33,7 +33,7 @@ impl BlockCounts {
         self.forced_length += u64::from(record.forced_length);
         self.synthetic_text += u64::from(record.synthetic_text);
         if !record.success() {
-            self.failed += 1;
+            self.failed += u64::from(record.failed());
             return;
         }
         if let (Some(cached), Some(input)) = (record.cached_tokens(), record.input_tokens()) {

@@ -80,7 +80,8 @@ fn counts(summary: &Summary) -> Vec<Number> {
     {
         put("output_tokens", format!("from_{source}"), count);
     }
-    for outcome in Outcome::ALL.into_iter().filter(|outcome| !outcome.is_success()) {
+    put("requests", Outcome::UserCancelled.name().to_string(), summary.tally().left);
+    for outcome in Outcome::ALL.into_iter().filter(|outcome| outcome.is_failure()) {
         let count = summary.tally().failures.of(outcome);
         put("errors", outcome.name().to_string(), count);
     }

@@ -11,6 +11,8 @@ pub const CLASSES_MAX: usize = 64;
 pub struct Counts {
     pub requests: u64,
     pub succeeded: u64,
+    /// Those whose users hung up.
+    pub left: u64,
     /// Within every limit of the SLO.
     pub good: u64,
     /// Output tokens of failed requests.
@@ -131,6 +133,11 @@ impl Counts {
         self.first_planned = least(self.first_planned, Some(timeline.planned));
         self.last_end = self.last_end.max(Some(timeline.end));
         self.meet(&record.class);
+        if !record.success() && !record.failed() {
+            self.left += 1;
+            self.wasted_tokens += record.output_tokens().map_or(0, |(n, _)| u64::from(n));
+            return;
+        }
         if !record.success() {
             self.wasted_tokens += record.output_tokens().map_or(0, |(n, _)| u64::from(n));
             self.failures.add(record);
@@ -171,12 +178,13 @@ impl Counts {
     }
 
     pub fn failed(&self) -> u64 {
-        self.requests - self.succeeded
+        self.requests - self.succeeded - self.left
     }
 
     pub fn merge(&mut self, other: &Counts) {
         self.requests += other.requests;
         self.succeeded += other.succeeded;
+        self.left += other.left;
         self.forced_length += other.forced_length;
         self.synthetic_text += other.synthetic_text;
         self.unseen_output += other.unseen_output;

@@ -127,6 +127,7 @@ impl LoadStats {
             Outcome::Success => record.first_output().or_else(|| record.last_output()),
             // It would have taken longer still.
             Outcome::TimedOut(_) => Some(timeline.end),
+            Outcome::UserCancelled => record.first_output().or(Some(timeline.end)),
             _ => None,
         };
         let Some(until) = until else { return };

@@ -36,6 +36,7 @@ pub(crate) mod metric;
 pub mod names;
 mod numbers;
 pub mod occupancy;
+pub mod own;
 pub mod page;
 pub mod pool;
 pub mod quotient;

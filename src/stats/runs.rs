@@ -48,7 +48,7 @@ pub fn table(runs: &[(String, &Summary)], numbers: &[Name], lang: Lang) -> Strin
 pub fn line(summary: &Summary, lang: Lang) -> String {
     let number = |metric, statistic| summary.number(Name::new(metric, statistic));
     let tally = summary.tally();
-    let mut parts = vec![lang.outcome(tally.requests, tally.succeeded)];
+    let mut parts = vec![lang.outcome(tally.requests, tally.succeeded, tally.left)];
     let rate = |metric, decimals| number(metric, Statistic::Rate).map(|rate| fixed(rate, decimals));
     parts.extend(rate(Metric::Requests, 2).map(|rate| lang.requests_per_s(&rate)));
     parts.extend(rate(Metric::OutputTokens, 0).map(|rate| lang.tokens_per_s(&rate)));

@@ -204,7 +204,7 @@ impl Fold for ClientSeries {
     /// requests that failed later, as the server counts them.
     fn add(&mut self, record: &Record) {
         let timeline = &record.timeline;
-        if !record.success() {
+        if record.failed() {
             self.at(timeline.end).failed += 1;
         }
         let Some(sent) = timeline.sent else { return };

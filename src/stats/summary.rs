@@ -151,6 +151,10 @@ impl Summary {
         self.observe_each(record, true);
         if record.success() {
             self.add_success(record);
+        } else if !record.failed() {
+            // Who hung up without a first token would have waited at least so long.
+            self.observe(Metric::Ttft, record.timeline.planned, record.waited_ms());
+            self.observe(Metric::ResponseTtft, record.timeline.planned, record.response_waited_ms());
         }
     }
 

@@ -100,7 +100,7 @@ fn overview(summary: &Summary, told: bool, lang: Lang, width: usize) -> Table {
             row(words.remark, format!("{}{}{}", remark.name(), lang.colon(), remark.text(lang)));
         }
     }
-    row(words.requests, lang.outcome(tally.requests, tally.succeeded));
+    row(words.requests, lang.outcome(tally.requests, tally.succeeded, tally.left));
     for failed in summary.failures() {
         let example = failed.words.as_deref().map(|text| shortened(&one_line(text)));
         let example = example.filter(|text| !text.is_empty());

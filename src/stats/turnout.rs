@@ -16,7 +16,7 @@ impl Turnout {
             Phase::Warmup => self.warmup += 1,
             Phase::Measured => {
                 self.measured += 1;
-                self.failed += u64::from(!record.success());
+                self.failed += u64::from(record.failed());
             }
         }
     }

@@ -238,14 +238,20 @@ impl Lang {
         }
     }
 
-    pub fn outcome(self, total: u64, succeeded: u64) -> String {
-        let failed = total - succeeded;
+    /// `left`: those whose users hung up.
+    pub fn outcome(self, total: u64, succeeded: u64, left: u64) -> String {
+        let failed = total - succeeded - left;
         let share = 100.0 * failed as f64 / total.max(1) as f64;
         let share = if failed == 0 { String::new() } else { format!(" ({share:.2} %)") };
         let (total, succeeded, failed) = (grouped(total), grouped(succeeded), grouped(failed));
-        match self {
+        let told = match self {
             Lang::English => format!("{total} total, {succeeded} succeeded, {failed} failed{share}"),
             Lang::Chinese => format!("共 {total}，成功 {succeeded}，失败 {failed}{share}"),
+        };
+        match (self, left) {
+            (_, 0) => told,
+            (Lang::English, left) => format!("{told}, {} left by their users", grouped(left)),
+            (Lang::Chinese, left) => format!("{told}，用户中途取消 {}", grouped(left)),
         }
     }
 

@@ -2,12 +2,15 @@
 //! history that grows by each reply, and a user who thinks in between.
 
 use super::draw::Draw;
-use super::{AskedSize, Extra, Length, Prefix, TOKENS_MAX, Traffic, Turn};
+use super::{
+    AskedSize, Extra, FollowUp, Heard, HookCost, Length, Prefix, Says, SessionTurns, TOKENS_MAX, Traffic,
+    Turn, TurnHook, merged,
+};
 use crate::error::Result;
-use crate::record::{Key, Prompt, Reply, Request, Verbatim};
+use crate::record::{Key, Prompt, Reply, Request, Said, Verbatim};
 use crate::tokens::{MadeText, Tokens};
 use rand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +28,8 @@ pub struct Chat {
     /// Tokens to allow for a reply.
     pub reply: Length,
     pub carry: Carry,
+    /// What says how a conversation goes on, until it has had its turns.
+    pub next_turn: Option<TurnHook>,
     pub extra: Extra,
     pub tokens: Arc<Tokens>,
 }
@@ -63,8 +68,21 @@ pub(super) struct Talk {
     /// Tokens of it: as they were asked and said, and by our tokenizer.
     asked: u32,
     counted: Option<u32>,
+    /// Some of `asked` is a guess.
+    guessed: bool,
     /// Of the turn whose reply is awaited.
     reply: u32,
+    hook: Option<Box<dyn SessionTurns>>,
+    /// What it was before the latest question, which a hook takes back when there is no reply.
+    before: Before,
+}
+
+/// A history as it was.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    bytes: usize,
+    asked: u32,
+    counted: Option<u32>,
 }
 
 /// What a turn is drawn to be.
@@ -75,14 +93,14 @@ struct Lengths {
 }
 
 impl Think {
-    fn check(&self) -> std::result::Result<(), String> {
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
         match self {
             Think::For(_) => Ok(()),
             Think::Drawn(seconds) => seconds.check(),
         }
     }
 
-    fn sample(&self, rng: &mut impl Rng) -> Duration {
+    pub(super) fn sample(&self, rng: &mut impl Rng) -> Duration {
         match self {
             Think::For(time) => *time,
             Think::Drawn(seconds) => {
@@ -116,8 +134,11 @@ impl Chat {
     }
 
     /// The turns after the first: how long their user thinks, and what they ask if every reply is as
-    /// long as it may be.
+    /// long as it may be. What a hook asks is not known.
     pub(super) fn later(&self, draw: &Draw) -> Vec<(Duration, AskedSize)> {
+        if self.next_turn.is_some() {
+            return Vec::new();
+        }
         let first = self.asked(draw);
         let mut input = first.input + u64::from(first.output);
         let turns = 1..self.turns_of(draw);
@@ -155,7 +176,10 @@ impl Chat {
             history: String::new(),
             asked: 0,
             counted: Some(0),
+            guessed: false,
             reply: 0,
+            hook: self.next_turn.as_ref().map(TurnHook::session),
+            before: Before::default(),
         };
         if let Some(system) = &self.system {
             let shared = system.text(draw, &self.tokens);
@@ -171,38 +195,102 @@ fn purpose(what: &str, turn: u32) -> String {
 }
 
 impl Talk {
-    /// The next turn; a reply that failed ends the conversation.
+    /// The next turn. A reply that failed ends the conversation, unless there is a hook that may think
+    /// otherwise.
     pub(super) fn next(&mut self, previous: Option<&Reply>) -> Result<Option<Turn>> {
-        if previous.is_some_and(|reply| !reply.success) {
+        if previous.is_some_and(|reply| !reply.success) && self.hook.is_none() {
             self.turns = self.turn;
         }
         if !self.goes_on() {
             return Ok(None);
         }
-        if let Some(reply) = previous {
-            self.hear(reply);
-        }
+        let Some(asked) = self.follow_up(previous)? else {
+            self.turns = self.turn;
+            return Ok(None);
+        };
         let (chat, draw) = (self.chat.clone(), self.draw());
         let Lengths { think, user, reply } = chat.lengths(&draw, self.turn);
-        let made = words(&chat.tokens, &draw, "words", self.turn, user);
-        self.say("user", &made.text, user, made.tokens);
-        self.reply = reply;
+        let random = matches!(asked.says, Says::Random);
+        let made = random.then(|| words(&chat.tokens, &draw, "words", self.turn, user));
+        self.before = Before { bytes: self.history.len(), asked: self.asked, counted: self.counted };
+        match (asked.says, made) {
+            (Says::Text(text), _) => self.quote("user", &text),
+            (Says::Messages(messages), _) => messages.iter().for_each(|message| self.append(message)),
+            (Says::Random, made) => {
+                made.into_iter().for_each(|made| self.say("user", &made.text, user, made.tokens));
+            }
+        }
+        self.reply = asked.max_tokens.unwrap_or(reply);
         let request = Request {
             seq: self.seq,
             session: self.seq,
             turn: self.turn,
             class: chat.class.clone(),
             prompt: Prompt::Verbatim(Arc::new(Verbatim::new(Key::Messages, format!("[{}]", self.history)))),
-            asked_input: Some(self.asked),
+            asked_input: (!self.guessed).then_some(self.asked),
             counted_input: self.counted,
-            max_tokens: reply,
-            synthetic: true,
+            max_tokens: self.reply,
+            synthetic: random,
             forced_length: false,
-            extra: chat.extra.clone(),
+            extra: merged(&chat.extra, &asked.extra),
+            headers: Vec::new(),
+            leave: None,
         };
-        let after = if self.turn == 0 { Duration::ZERO } else { think };
+        let after = if self.turn == 0 { Duration::ZERO } else { asked.think.unwrap_or(think) };
         self.turn += 1;
         Ok(Some(Turn { request, after }))
+    }
+
+    /// What is asked after this reply; `None`: nothing more.
+    fn follow_up(&mut self, previous: Option<&Reply>) -> Result<Option<FollowUp>> {
+        let random = FollowUp { says: Says::Random, max_tokens: None, think: None, extra: None };
+        let Some(reply) = previous else { return Ok(Some(random)) };
+        let input_tokens = reply.input_tokens.unwrap_or(self.asked);
+        // The server counts the template, too, and what we can only guess.
+        let told = reply.input_tokens.filter(|_| reply.success && self.chat.carry == Carry::Reply);
+        match reply.success {
+            true => self.hear(reply),
+            // Nobody has answered it: what is asked next stands in its place.
+            false => self.take_back(),
+        }
+        let heard = |talk: &Talk| Heard {
+            index: talk.turn,
+            text: reply.text.clone(),
+            tool_calls: reply.tool_calls.clone(),
+            output_tokens: reply.output_tokens,
+            input_tokens,
+            history_tokens: told.map_or(talk.asked, |input| input.saturating_add(reply.output_tokens)),
+            finish_reason: reply.finish_reason.clone(),
+            ok: reply.success,
+            rng: talk.draw().rng(&purpose("next turn", talk.turn)),
+        };
+        let chat = self.chat.clone();
+        let (Some(mut hook), Some(TurnHook { cost, .. })) = (self.hook.take(), &chat.next_turn) else {
+            return Ok(Some(random));
+        };
+        let asked = cost.time(|| hook.next(heard(self)));
+        self.hook = Some(hook);
+        asked
+    }
+
+    fn take_back(&mut self) {
+        self.history.truncate(self.before.bytes);
+        (self.asked, self.counted) = (self.before.asked, self.before.counted);
+    }
+
+    /// Words that nobody has drawn: their tokens are those of our tokenizer, or about four bytes each
+    /// where there is none.
+    fn quote(&mut self, role: &str, text: &str) {
+        self.append(&json!({ "role": role, "content": text }));
+    }
+
+    /// A message as it is.
+    fn append(&mut self, message: &Value) {
+        let whole = message.to_string();
+        let text = message["content"].as_str().unwrap_or(&whole);
+        let counted = self.chat.tokens.count(text);
+        self.guessed |= counted.is_none();
+        self.put(&whole, counted.unwrap_or_else(|| roughly(text)), counted);
     }
 
     pub(super) fn goes_on(&self) -> bool {
@@ -211,7 +299,11 @@ impl Talk {
 
     /// Whether the next turn is made from what the server said.
     pub(super) fn reads_replies(&self) -> bool {
-        self.chat.carry == Carry::Reply
+        self.chat.carry == Carry::Reply || self.hook.is_some()
+    }
+
+    pub(super) fn hook_cost(&self) -> Option<&Arc<HookCost>> {
+        self.chat.next_turn.as_ref().map(|hook| &hook.cost)
     }
 
     fn draw(&self) -> Draw<'_> {
@@ -223,8 +315,8 @@ impl Talk {
         let chat = self.chat.clone();
         match chat.carry {
             Carry::Reply => {
-                let counted = chat.tokens.count(&reply.text);
-                self.say("assistant", &reply.text, reply.output_tokens, counted);
+                let counted = chat.tokens.count(&reply.text).filter(|_| reply.tool_calls.is_empty());
+                self.put(&carried(reply).to_string(), reply.output_tokens, counted);
             }
             Carry::Synthetic => {
                 let made = words(&chat.tokens, &self.draw(), "reply", self.turn, self.reply);
@@ -234,13 +326,27 @@ impl Talk {
     }
 
     fn say(&mut self, role: &str, text: &str, asked: u32, counted: Option<u32>) {
+        self.put(&json!({ "role": role, "content": text }).to_string(), asked, counted);
+    }
+
+    fn put(&mut self, message: &str, asked: u32, counted: Option<u32>) {
         if !self.history.is_empty() {
             self.history.push(',');
         }
-        self.history.push_str(&json!({ "role": role, "content": text }).to_string());
+        self.history.push_str(message);
         self.asked = self.asked.saturating_add(asked);
         self.counted = self.counted.zip(counted).map(|(all, more)| all.saturating_add(more));
     }
+}
+
+/// What a conversation carries on of a reply.
+pub(super) fn carried(reply: &Reply) -> Value {
+    Said { content: reply.text.clone(), tool_calls: reply.tool_calls.clone() }.message()
+}
+
+/// Tokens of a text that nobody counts: four bytes of English are about one.
+fn roughly(text: &str) -> u32 {
+    u32::try_from(text.len().div_ceil(4)).unwrap_or(u32::MAX)
 }
 
 fn words(tokens: &Tokens, draw: &Draw, what: &str, turn: u32, n: u32) -> MadeText {
@@ -248,168 +354,4 @@ fn words(tokens: &Tokens, draw: &Draw, what: &str, turn: u32, n: u32) -> MadeTex
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tokens::sample;
-    use crate::workload::testing::traffic;
-    use crate::workload::{Models, Workload};
-    use serde_json::Value;
-
-    fn chat(tokens: Tokens) -> Chat {
-        Chat {
-            class: "chat".into(),
-            turns: Length::Uniform(2, 5),
-            think: Think::Drawn(Length::Lognormal { median: 5.0, sigma: 0.6 }),
-            system: Some(Prefix { tokens: 40, groups: 3 }),
-            user: Length::Uniform(5, 30),
-            reply: Length::Uniform(3, 20),
-            carry: Carry::Synthetic,
-            extra: None,
-            tokens: Arc::new(tokens),
-        }
-    }
-
-    fn reply(text: &str) -> Reply {
-        Reply { text: text.into(), output_tokens: text.split(' ').count() as u32, success: true }
-    }
-
-    /// Every turn of a session, each told `said`.
-    fn turns(workload: &Workload, salt: u64, seq: u64, said: &str) -> Vec<Turn> {
-        assert_eq!(workload.check(), Ok(()));
-        let mut session = workload.session(&traffic("cell", salt), seq);
-        let mut turns: Vec<Turn> = session.next(None).unwrap().into_iter().collect();
-        while session.goes_on() {
-            turns.extend(session.next(Some(&reply(said))).unwrap());
-        }
-        assert!(session.next(Some(&reply(said))).unwrap().is_none());
-        turns
-    }
-
-    fn messages(turn: &Turn) -> Vec<(String, String)> {
-        let Prompt::Verbatim(asked) = &turn.request.prompt else { panic!("messages") };
-        let messages: Vec<Value> = serde_json::from_str(&asked.json).expect("JSON");
-        let text = |message: &Value, key: &str| message[key].as_str().expect("text").to_string();
-        messages.iter().map(|message| (text(message, "role"), text(message, "content"))).collect()
-    }
-
-    #[test]
-    fn each_turn_carries_what_was_said_before_it_and_the_reply_byte_for_byte() {
-        let workload = Workload::Chat(Arc::new(Chat { carry: Carry::Reply, ..chat(Tokens::Words) }));
-        let said = "\"so\" \u{1f600}\n\ttell </script>";
-        for seq in 0..20 {
-            let turns = turns(&workload, 1, seq, said);
-            assert!((2..=5).contains(&turns.len()));
-            for (at, turn) in turns.iter().enumerate() {
-                assert_eq!(
-                    (turn.request.turn, turn.request.seq, turn.request.session),
-                    (at as u32, seq, seq)
-                );
-                let now = messages(turn);
-                let roles: Vec<&str> = now.iter().map(|(role, _)| role.as_str()).collect();
-                let expected = [vec!["system", "user"], ["assistant", "user"].repeat(at)].concat();
-                assert_eq!(roles, expected);
-                assert!(now.iter().filter(|(role, _)| role == "assistant").all(|(_, text)| text == said));
-                if let Some(before) = at.checked_sub(1).map(|before| messages(&turns[before])) {
-                    assert_eq!(now[..before.len()], before);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn lengths_are_known_beforehand_and_are_those_of_the_text() {
-        for tokens in [Tokens::Words, sample::byte_level()] {
-            let chat = Arc::new(chat(tokens));
-            let workload = Workload::Chat(chat.clone());
-            let run = traffic("cell", 1);
-            for seq in 0..10 {
-                let turns = turns(&workload, 1, seq, "not carried");
-                let first = (Duration::ZERO, workload.asked(&run, seq));
-                let known: Vec<_> = [vec![first], workload.later_turns(&run, seq)].concat();
-                let told = |turn: &Turn| {
-                    let (input, output) = (turn.request.asked_input.unwrap(), turn.request.max_tokens);
-                    (turn.after, AskedSize { input: input.into(), output })
-                };
-                assert_eq!(turns.iter().map(told).collect::<Vec<_>>(), known);
-                for turn in &turns {
-                    let words = messages(turn).iter().map(|(_, text)| text.split(' ').count()).sum::<usize>();
-                    assert_eq!(words as u32, turn.request.asked_input.unwrap());
-                    let counted = chat.tokens.count("a").and(turn.request.asked_input);
-                    assert_eq!(turn.request.counted_input, counted);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn conversations_of_a_group_share_their_system_prompt_and_the_salt_changes_words_alone() {
-        let workload = Workload::Chat(Arc::new(chat(Tokens::Words)));
-        let systems = |salt| -> std::collections::HashSet<String> {
-            (0..40).map(|seq| messages(&turns(&workload, salt, seq, "")[0])[0].1.clone()).collect()
-        };
-        assert_eq!((systems(1).len(), systems(2).len()), (3, 3));
-        assert!(systems(1).is_disjoint(&systems(2)));
-        let lengths = |salt| {
-            let turns = (0..20).flat_map(|seq| turns(&workload, salt, seq, ""));
-            turns.map(|turn| (turn.after, turn.request.asked_input)).collect::<Vec<_>>()
-        };
-        assert_eq!(lengths(1), lengths(2));
-    }
-
-    #[test]
-    fn a_turn_does_not_depend_on_what_was_said() {
-        let workload = Workload::Chat(Arc::new(Chat { carry: Carry::Reply, ..chat(Tokens::Words) }));
-        let questions = |said: &str| {
-            let turns = turns(&workload, 1, 3, said);
-            let own = |turn: &Turn| (turn.after, turn.request.max_tokens, messages(turn).pop());
-            turns.iter().map(own).collect::<Vec<_>>()
-        };
-        assert_eq!(questions("yes"), questions("it is a long story, and nobody knows its end"));
-    }
-
-    #[test]
-    fn a_reply_that_failed_ends_its_conversation() {
-        let workload = Workload::Chat(Arc::new(chat(Tokens::Words)));
-        let mut session = workload.session(&traffic("cell", 1), 0);
-        session.next(None).unwrap();
-        assert!(session.goes_on());
-        let failed = Reply { success: false, ..reply("") };
-        assert!(session.next(Some(&failed)).unwrap().is_none());
-        assert!(!session.goes_on());
-    }
-
-    #[test]
-    fn a_conversation_keeps_its_model_and_the_part_of_its_mix() {
-        let names = vec!["a".to_string(), "b".to_string()];
-        let inner = Workload::Chat(Arc::new(chat(Tokens::Words)));
-        let named = Workload::Models(Models { models: names, workload: Box::new(inner.clone()) });
-        let mix = Workload::Mix(vec![(1.0, named.clone())]);
-        let mut seen = std::collections::HashSet::new();
-        for seq in 0..20 {
-            let model = |turn: &Turn| turn.request.extra.as_ref().expect("fields")["model"].clone();
-            let turns = turns(&mix, 1, seq, "");
-            assert!(turns.iter().all(|turn| model(turn) == model(&turns[0])));
-            seen.insert(model(&turns[0]).to_string());
-        }
-        assert_eq!(seen.len(), 2);
-        assert!(mix.converses() && named.converses() && inner.converses());
-    }
-
-    #[test]
-    fn bad_chats_are_named_in_a_sentence() {
-        let check = |change: fn(&mut Chat)| {
-            let mut chat = chat(Tokens::Words);
-            change(&mut chat);
-            chat.check().expect_err("bad")
-        };
-        assert_eq!(check(|c| c.user = Length::Fixed(0)), "user: a length must be at least 1 token, got 0");
-        assert_eq!(
-            check(|c| c.turns = Length::Fixed(20_000)),
-            "turns: a conversation has at most 10000, got 20000"
-        );
-        assert_eq!(
-            check(|c| c.system = Some(Prefix { tokens: 5, groups: 0 })),
-            "system: it needs at least 1 group, got 0"
-        );
-    }
-}
+mod tests;

@@ -58,6 +58,8 @@ impl Clips {
             synthetic: false,
             forced_length: false,
             extra: self.extra.clone(),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::draw::Draw;
 use super::read::Skipped;
+use super::replay::{Conversations, RecordedTurn};
 use super::sonnet::words;
 use super::{AskedSize, Extra, Length};
 use crate::random::Shuffle;
@@ -29,6 +30,8 @@ pub struct PromptRow {
     pub reply: Option<Box<str>>,
     /// Replaces the dataset's class.
     pub class: Option<Arc<str>>,
+    /// Every recorded turn of a conversation that is to be played as a whole.
+    pub turns: Arc<[RecordedTurn]>,
 }
 
 /// What a tokenizer counts in a row.
@@ -62,6 +65,10 @@ pub struct Dataset {
     pub order: RowOrder,
     /// Tokens to allow for replies of rows that do not say.
     pub output: Length,
+    /// Tokens to allow for every reply, whatever its row says.
+    pub fixed_output: Option<u32>,
+    /// Rows are conversations, and are played as they were recorded.
+    pub conversations: Option<Arc<Conversations>>,
     pub extra: Extra,
     /// Makes the text of rows that have only a length.
     pub tokens: Arc<Tokens>,
@@ -80,7 +87,7 @@ impl Ask {
 
 impl PromptRow {
     pub fn new(ask: Ask) -> Self {
-        PromptRow { ask, output: None, reply: None, class: None }
+        PromptRow { ask, output: None, reply: None, class: None, turns: Arc::new([]) }
     }
 
     /// Bytes of its texts.
@@ -92,7 +99,11 @@ impl PromptRow {
             }
             Ask::Tokens(_) => 0,
         };
-        (ask + self.reply.as_ref().map_or(0, |reply| reply.len()) + size_of::<PromptRow>()) as u64
+        let turn = |turn: &RecordedTurn| {
+            turn.asks.len() + turn.reply.as_ref().map_or(0, |reply| reply.message.len() + reply.text.len())
+        };
+        let turns: usize = self.turns.iter().map(turn).sum();
+        (ask + turns + self.reply.as_ref().map_or(0, |reply| reply.len()) + size_of::<PromptRow>()) as u64
     }
 }
 
@@ -141,6 +152,9 @@ impl Dataset {
         if self.counts.len() != self.rows.len() {
             return Err("a dataset needs counts of all its rows".into());
         }
+        if let Some(how) = &self.conversations {
+            how.think.check().map_err(|problem| format!("think: {problem}"))?;
+        }
         self.output.check().map_err(|problem| format!("output: {problem}"))
     }
 
@@ -151,6 +165,9 @@ impl Dataset {
 
     pub(super) fn asked(&self, draw: &Draw) -> AskedSize {
         let index = self.index(draw);
+        if let (Some(_), Some(first)) = (&self.conversations, self.rows[index].turns.first()) {
+            return AskedSize { input: first.asks.len() as u64, output: self.allowed(first, draw, 0) };
+        }
         AskedSize { input: self.rows[index].ask.size(), output: self.reply(self.counts[index], draw) }
     }
 
@@ -179,10 +196,12 @@ impl Dataset {
             synthetic: matches!(row.ask, Ask::Tokens(_)),
             forced_length: false,
             extra: self.extra.clone(),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 
-    fn index(&self, draw: &Draw) -> usize {
+    pub(super) fn index(&self, draw: &Draw) -> usize {
         let len = self.rows.len() as u64;
         let (round, place) = (draw.seq / len, draw.seq % len);
         let index = match self.order {
@@ -211,6 +230,8 @@ mod tests {
             rows: Arc::new(rows),
             order,
             output: Length::Fixed(32),
+            fixed_output: None,
+            conversations: None,
             extra: None,
             tokens: Arc::new(tokens),
         }

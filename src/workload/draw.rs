@@ -14,6 +14,13 @@ pub struct Traffic {
     pub salt: u64,
 }
 
+impl Traffic {
+    /// Numbers of a purpose and a sequence number that are the same in every invocation with the same seed.
+    pub fn rng(&self, purpose: &str, seq: u64) -> ChaCha8Rng {
+        Stream::new(self.seed, &self.key, purpose).at(seq)
+    }
+}
+
 /// What a request asks: how much, not what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AskedSize {

@@ -6,14 +6,18 @@ mod clips;
 mod dataset;
 mod draw;
 mod fields;
+mod hook;
 mod length;
+mod marked;
 mod mix;
 mod models;
 mod prompts;
 pub mod read;
 mod recorded;
+mod replay;
 mod sonnet;
 mod trace;
+mod turn;
 
 use crate::error::Result;
 use crate::record::{Reply, Request};
@@ -23,14 +27,18 @@ pub use dataset::{Ask, Dataset, PromptCounts, PromptRow, RowOrder, count};
 pub use draw::{AskedSize, Traffic};
 use draw::{Draw, part_key};
 pub use fields::{Extra, merged};
+pub use hook::{FollowUp, Heard, HookCost, HookTotals, NextTurn, Says, SessionTurns, TurnHook};
 pub use length::{Length, TOKENS_MAX};
+pub use marked::{Cancel, CancelAfter, Marked, Marks, SessionId};
 pub use models::Models;
 pub use prompts::{Prefix, Prompts};
 pub use recorded::Recorded;
+pub use replay::{Conversations, RecordedCarry, RecordedReply, RecordedTurn};
 pub use sonnet::{PoemLine, Sonnet};
 use std::sync::Arc;
 use std::time::Duration;
 pub use trace::{Replay, Trace, TraceBuilder, TraceCut, TraceRow};
+pub use turn::Turn;
 
 /// A workload.
 #[derive(Debug, Clone)]
@@ -47,6 +55,8 @@ pub enum Workload {
     Chat(Arc<Chat>),
     /// Another workload, spread over several model names.
     Models(Models),
+    /// Another workload, with more written on its requests.
+    Marked(Marked),
     /// Sessions of any length, told turn by turn.
     #[cfg(test)]
     Talks(testing::Talks),
@@ -57,6 +67,8 @@ pub struct Session {
     turns: Turns,
     /// Body fields of all its requests, over their own.
     over: Extra,
+    /// What else is written on them.
+    marker: Option<Box<marked::Marker>>,
 }
 
 /// What a session has still to ask.
@@ -64,16 +76,9 @@ enum Turns {
     /// At most one request.
     One(Option<Request>),
     Chat(Box<chat::Talk>),
+    Replay(Box<replay::Replay>),
     #[cfg(test)]
     Talk(testing::Talk),
-}
-
-/// One request of a session.
-#[derive(Debug)]
-pub struct Turn {
-    pub request: Request,
-    /// How long after the end of the previous reply it is due; a first turn is due when its slot is.
-    pub after: Duration,
 }
 
 impl Workload {
@@ -81,6 +86,7 @@ impl Workload {
     pub fn draws_models(&self) -> bool {
         match self {
             Workload::Models(_) => true,
+            Workload::Marked(marked) => marked.workload.draws_models(),
             Workload::Mix(parts) => parts.iter().any(|(_, part)| part.draws_models()),
             Workload::Prompts(_)
             | Workload::Dataset(_)
@@ -105,6 +111,7 @@ impl Workload {
             Workload::Chat(chat) => chat.check(),
             Workload::Trace(_) => Ok(()),
             Workload::Models(models) => models.check(),
+            Workload::Marked(marked) => marked.check(),
             #[cfg(test)]
             Workload::Talks(_) => Ok(()),
         }
@@ -115,6 +122,7 @@ impl Workload {
         match self {
             Workload::Clips(_) => Some(true),
             Workload::Models(models) => models.workload.is_audio(),
+            Workload::Marked(marked) => marked.workload.is_audio(),
             Workload::Mix(parts) => {
                 let first = parts.first()?.1.is_audio()?;
                 parts.iter().all(|(_, part)| part.is_audio() == Some(first)).then_some(first)
@@ -123,19 +131,38 @@ impl Workload {
         }
     }
 
+    /// Whether users hang up.
+    pub fn is_left(&self) -> bool {
+        match self {
+            Workload::Marked(marked) => marked.marks.cancel.is_some(),
+            Workload::Models(models) => models.workload.is_left(),
+            Workload::Mix(parts) => parts.iter().any(|(_, part)| part.is_left()),
+            _ => false,
+        }
+    }
+
     /// Whether a session may have more than one request.
     pub fn converses(&self) -> bool {
         match self {
             Workload::Chat(_) => true,
             Workload::Models(models) => models.workload.converses(),
+            Workload::Marked(marked) => marked.workload.converses(),
             Workload::Mix(parts) => parts.iter().any(|(_, part)| part.converses()),
-            Workload::Prompts(_)
-            | Workload::Dataset(_)
-            | Workload::Sonnet(_)
-            | Workload::Trace(_)
-            | Workload::Clips(_) => false,
+            Workload::Dataset(dataset) => dataset.conversations.is_some(),
+            Workload::Prompts(_) | Workload::Sonnet(_) | Workload::Trace(_) | Workload::Clips(_) => false,
             #[cfg(test)]
             Workload::Talks(_) => true,
+        }
+    }
+
+    /// What the hooks of its parts cost.
+    pub fn hook_costs(&self) -> Vec<Arc<HookCost>> {
+        match self {
+            Workload::Chat(chat) => chat.next_turn.iter().map(|hook| hook.cost.clone()).collect(),
+            Workload::Models(models) => models.workload.hook_costs(),
+            Workload::Marked(marked) => marked.workload.hook_costs(),
+            Workload::Mix(parts) => parts.iter().flat_map(|(_, part)| part.hook_costs()).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -148,12 +175,16 @@ impl Workload {
         match self {
             Workload::Prompts(prompts) => Session::one(prompts.request(draw)),
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.session_in(draw)),
-            Workload::Dataset(dataset) => Session::one(dataset.request(draw)),
+            Workload::Dataset(dataset) => match &dataset.conversations {
+                Some(how) => Session::of(Turns::Replay(Box::new(dataset.replay(how, draw)))),
+                None => Session::one(dataset.request(draw)),
+            },
             Workload::Sonnet(sonnet) => Session::one(sonnet.request(draw)),
             Workload::Clips(clips) => Session::one(clips.request(draw)),
             Workload::Trace(replay) => Session::one(replay.request(draw)),
             Workload::Chat(chat) => Session::of(Turns::Chat(Box::new(chat.talk(draw)))),
             Workload::Models(models) => models.session(draw),
+            Workload::Marked(marked) => marked.session(draw),
             #[cfg(test)]
             Workload::Talks(talks) => Session::of(Turns::Talk(talks.session(draw.seq))),
         }
@@ -169,7 +200,11 @@ impl Workload {
         match self {
             Workload::Mix(parts) => mix::pick(parts, draw, |part, draw| part.later_in(draw)),
             Workload::Models(models) => models.workload.later_in(draw),
+            Workload::Marked(marked) => marked.workload.later_in(draw),
             Workload::Chat(chat) => chat.later(draw),
+            Workload::Dataset(dataset) => {
+                dataset.conversations.as_ref().map_or(Vec::new(), |how| dataset.later(how, draw))
+            }
             _ => Vec::new(),
         }
     }
@@ -210,6 +245,7 @@ impl Workload {
             Workload::Trace(replay) => replay.asked(draw),
             Workload::Chat(chat) => chat.asked(draw),
             Workload::Models(models) => models.workload.asked_in(draw),
+            Workload::Marked(marked) => marked.asked(draw),
             #[cfg(test)]
             Workload::Talks(_) => AskedSize { input: 1, output: 1 },
         }
@@ -226,6 +262,7 @@ impl Workload {
             Workload::Trace(replay) => Some(&replay.class),
             Workload::Chat(chat) => Some(&chat.class),
             Workload::Models(models) => models.workload.class(),
+            Workload::Marked(marked) => marked.workload.class(),
             #[cfg(test)]
             Workload::Talks(_) => Some(""),
         }
@@ -234,7 +271,7 @@ impl Workload {
 
 impl Session {
     fn of(turns: Turns) -> Session {
-        Session { turns, over: None }
+        Session { turns, over: None, marker: None }
     }
 
     fn one(request: Request) -> Session {
@@ -248,12 +285,16 @@ impl Session {
         let next = match &mut self.turns {
             Turns::One(request) => request.take().map(|request| Turn { request, after: Duration::ZERO }),
             Turns::Chat(talk) => talk.next(previous)?,
+            Turns::Replay(replay) => replay.next(previous)?,
             #[cfg(test)]
             Turns::Talk(talk) => talk.next(previous)?,
         };
         Ok(next.map(|mut turn| {
             if self.over.is_some() {
                 turn.request.extra = merged(&turn.request.extra, &self.over);
+            }
+            if let Some(marker) = &self.marker {
+                marker.mark(&mut turn.request);
             }
             turn
         }))
@@ -264,8 +305,17 @@ impl Session {
         match &self.turns {
             Turns::One(request) => request.is_some(),
             Turns::Chat(talk) => talk.goes_on(),
+            Turns::Replay(replay) => replay.goes_on(),
             #[cfg(test)]
             Turns::Talk(_) => true,
+        }
+    }
+
+    /// What the hook costs that makes its turns, if one does.
+    pub fn hook_cost(&self) -> Option<&Arc<HookCost>> {
+        match &self.turns {
+            Turns::Chat(talk) => talk.hook_cost(),
+            _ => None,
         }
     }
 
@@ -274,6 +324,7 @@ impl Session {
         match &self.turns {
             Turns::One(_) => false,
             Turns::Chat(talk) => talk.reads_replies(),
+            Turns::Replay(replay) => replay.reads_replies(),
             #[cfg(test)]
             Turns::Talk(_) => true,
         }

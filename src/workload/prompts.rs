@@ -109,6 +109,8 @@ impl Prompts {
             synthetic: true,
             forced_length: false,
             extra: self.extra.clone(),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 }

@@ -40,6 +40,7 @@ impl Workload {
             #[cfg(test)]
             Workload::Talks(_) => {}
             Workload::Models(models) => models.workload.gather(share, found),
+            Workload::Marked(marked) => marked.workload.gather(share, found),
             Workload::Mix(parts) => {
                 let all: f64 = parts.iter().map(|(weight, _)| weight).sum();
                 parts.iter().for_each(|(weight, part)| part.gather(share * weight / all, found));

@@ -79,6 +79,8 @@ impl Sonnet {
             synthetic: false,
             forced_length: false,
             extra: self.extra.clone(),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 

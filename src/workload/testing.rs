@@ -51,6 +51,18 @@ impl Turn {
     }
 }
 
+/// Random words of some lengths.
+pub(super) fn some_prompts() -> Workload {
+    Workload::Prompts(Prompts {
+        class: "".into(),
+        input: Length::Uniform(3, 30),
+        output: Length::Uniform(1, 9),
+        prefix: None,
+        extra: None,
+        tokens: Arc::new(crate::tokens::Tokens::Words),
+    })
+}
+
 pub(super) fn request_of(seq: u64, turn: u32) -> Request {
     Request {
         seq,
@@ -64,6 +76,9 @@ pub(super) fn request_of(seq: u64, turn: u32) -> Request {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        headers: Vec::new(),
+        leave: None,
     }
 }
 

@@ -369,6 +369,8 @@ impl Replay {
             synthetic: true,
             forced_length: false,
             extra: self.extra.clone(),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 

@@ -21,6 +21,7 @@ mod data_sets;
 mod disks;
 mod elsewhere;
 mod faults;
+mod hooks;
 mod interrupts;
 mod lab;
 mod large;

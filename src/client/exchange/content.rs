@@ -149,11 +149,14 @@ impl Exchange {
         if self.event_count > self.caps.events || self.tally.beyond_repair().is_some() {
             return;
         }
+        let before = self.text.len();
         let text = self.keep_text.then_some(&mut self.text);
+        let data = event.data;
         let meaning = match self.reader.read(event, text) {
             Ok(meaning) => meaning,
             Err(why) => return self.tally.broken(why),
         };
+        self.hear(meaning.kind, data, before);
         let sent = self.record.timeline.sent.unwrap_or(at);
         let Ok(at_us) = u32::try_from(((at - sent) / 1_000).max(0)) else {
             return self.tally.broken(Events::TOO_LATE);

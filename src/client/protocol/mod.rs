@@ -78,6 +78,8 @@ pub fn own_fields(target: &Target) -> Vec<String> {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     };
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(&body(&bare, &request)) else {
         return Vec::new();
@@ -161,6 +163,8 @@ mod tests {
             synthetic: false,
             forced_length: false,
             extra: extra.as_object().map(|extra| Arc::new(extra.clone())),
+            headers: Vec::new(),
+            leave: None,
         }
     }
 

@@ -42,6 +42,8 @@ fn exchange(streamed: bool) -> Exchange {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     };
     let order = OutgoingRequest {
         request,

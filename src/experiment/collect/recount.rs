@@ -140,7 +140,8 @@ fn collecting(plan: &Arc<Plan>) -> (tempfile::TempDir, Folder, mpsc::Sender<Mess
     );
     let of = folder.identity(0, &plan.name, &plan.traffic).expect("a folder");
     let collector =
-        Collector::start(&folder, of, plan, Arc::new(Tokens::Words), quota, inbox).expect("it starts");
+        Collector::start(&folder, of, plan, Arc::new(Tokens::Words), quota, Arc::default(), inbox)
+            .expect("it starts");
     (parent, folder, out, collector)
 }
 

@@ -58,7 +58,9 @@ pub mod error;
 pub mod files;
 pub mod growth;
 pub mod lists;
+pub mod metric;
 pub mod numbers;
+pub mod outgoing;
 pub mod output;
 pub mod param;
 pub mod random;
@@ -67,10 +69,12 @@ pub mod result;
 pub mod run;
 pub mod secret;
 pub mod slo;
+pub mod so_far;
 pub mod sweep;
 pub mod target;
 pub mod time;
 pub mod trace;
+pub mod turn;
 pub mod workload;
 
 /// Registers everything that scripts can call.
@@ -83,7 +87,9 @@ pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
     files::register(engine, state);
     growth::register(engine, state);
     lists::register(engine, state);
+    metric::register(engine, state);
     numbers::register(engine, state);
+    outgoing::register(engine, state);
     output::register(engine, state);
     param::register(engine, state);
     random::register(engine, state);
@@ -92,11 +98,28 @@ pub fn register_all(engine: &mut Engine, state: &Arc<State>) {
     run::register(engine, state);
     secret::register(engine, state);
     slo::register(engine, state);
+    so_far::register(engine, state);
     sweep::register(engine, state);
     target::register(engine, state);
     time::register(engine, state);
     trace::register(engine, state);
+    turn::register(engine, state);
     workload::register(engine, state);
+}
+
+/// Registers what a hook can call: functions of their arguments alone, and what it is given. Everything
+/// else is refused by not being there.
+pub fn register_for_hooks(engine: &mut Engine, state: &Arc<State>) {
+    error::register(engine, state);
+    growth::register(engine, state);
+    lists::register(engine, state);
+    numbers::register(engine, state);
+    random::register(engine, state);
+    metric::register_for_hooks(engine);
+    outgoing::register(engine, state);
+    request::register_response(engine);
+    so_far::register(engine, state);
+    turn::register(engine, state);
 }
 
 #[cfg(test)]

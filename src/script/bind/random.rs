@@ -18,6 +18,10 @@ use crate::script::state::State;
 pub struct Random(Arc<Mutex<ChaCha8Rng>>);
 
 impl Random {
+    pub fn of(rng: ChaCha8Rng) -> Random {
+        Random(Arc::new(Mutex::new(rng)))
+    }
+
     fn draw<T>(&self, draw: impl FnOnce(&mut ChaCha8Rng) -> T) -> T {
         draw(&mut self.0.lock().expect("nobody panics while drawing"))
     }

@@ -6,23 +6,71 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
-use super::target;
+use super::{metric, target};
 use crate::client::OutgoingRequest;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::os;
-use crate::record::{Key, Prompt, Record, Request, Verbatim};
+use crate::record::{EventKind, Key, Outcome, Prompt, Record, Request, Verbatim};
+use crate::run::hooks::OnResponse;
 use crate::script::fault::{Fallible, raise};
+use crate::script::hook::Hook;
 use crate::script::json;
 use crate::script::options::request::REQUEST;
 use crate::script::opts::Opts;
 use crate::script::state::State;
+use crate::stats::own::OwnValue;
 
 /// The finished record of one request.
 pub type RequestHandle = Arc<Record>;
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
-    engine.register_type_with_name::<RequestHandle>("response");
     engine.register_global_module(exported_module!(functions).into());
+    register_response(engine);
+}
+
+/// What is known of a request that has ended: also what `on_response` can ask.
+pub fn register_response(engine: &mut Engine) {
+    engine.register_type_with_name::<RequestHandle>("response");
+    engine.register_global_module(exported_module!(response).into());
+}
+
+/// `on_response` of a script.
+pub struct ResponseFunction {
+    pub hook: Hook,
+    /// It looks at the text of replies.
+    pub reads_text: bool,
+}
+
+impl ResponseFunction {
+    /// Calls it once with a made-up reply.
+    pub fn rehearse(&self) -> Result<()> {
+        let asked = Map::from([("prompt".into(), "so".into())]);
+        let request = read(asked).map_err(|error| self.hook.wrong(error))?;
+        let mut order = OutgoingRequest::alone(request, "rehearsal".into(), Default::default(), true);
+        (order.planned, order.admitted) = (0, 0);
+        let mut record = order.record(true);
+        record.timeline.sent = Some(0);
+        for ms in [20, 30, 40] {
+            record.timeline.events.push(ms * 1_000, EventKind::CONTENT, 1, 2);
+        }
+        record.timeline.end = 40_000_000;
+        record.outcome = Outcome::Success;
+        (record.status, record.finish) = (Some(200), Some("stop".into()));
+        (record.usage.input, record.usage.output) = (Some(1), Some(3));
+        record.text = Some("so so so".into());
+        self.hear(Arc::from(record)).map(drop)
+    }
+}
+
+impl OnResponse for ResponseFunction {
+    fn reads_text(&self) -> bool {
+        self.reads_text
+    }
+
+    fn hear(&self, response: Arc<Record>) -> Result<Vec<OwnValue>> {
+        let (answer, values) = metric::gather(|| self.hook.call([Dynamic::from(response)]));
+        answer.map(|_| values)
+    }
 }
 
 /// Messages with all their keys.
@@ -68,6 +116,8 @@ fn read(options: Map) -> Fallible<Request> {
         synthetic: false,
         forced_length: false,
         extra: (!sampling.is_empty()).then(|| Arc::new(json::object(&sampling))),
+        headers: Vec::new(),
+        leave: None,
     })
 }
 
@@ -105,7 +155,10 @@ mod functions {
         }
         Ok(Arc::from(record))
     }
+}
 
+#[export_module]
+mod response {
     /// The reply's text.
     #[rhai_fn(get = "text", pure)]
     pub fn text(response: &mut RequestHandle) -> ImmutableString {
@@ -150,6 +203,36 @@ mod functions {
     #[rhai_fn(get = "tpot", pure)]
     pub fn tpot(response: &mut RequestHandle) -> Dynamic {
         response.tpot_ms().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The number of its request in the run, from 0; of a later turn, that of its conversation.
+    #[rhai_fn(get = "index", pure)]
+    pub fn index(response: &mut RequestHandle) -> i64 {
+        response.seq as i64
+    }
+
+    /// Which turn of its conversation it answers, from 0.
+    #[rhai_fn(get = "turn", pure)]
+    pub fn turn(response: &mut RequestHandle) -> i64 {
+        i64::from(response.turn)
+    }
+
+    /// The class of its request.
+    #[rhai_fn(get = "class", pure)]
+    pub fn class(response: &mut RequestHandle) -> ImmutableString {
+        (&*response.class).into()
+    }
+
+    /// Tokens of the request, as far as they are known; else `()`.
+    #[rhai_fn(get = "input_tokens", pure)]
+    pub fn input_tokens(response: &mut RequestHandle) -> Dynamic {
+        response.input_tokens().map_or(Dynamic::UNIT, |tokens| i64::from(tokens).into())
+    }
+
+    /// Tokens of the reply, as far as they are known; else `()`.
+    #[rhai_fn(get = "output_tokens", pure)]
+    pub fn output_tokens(response: &mut RequestHandle) -> Dynamic {
+        response.output_tokens().map_or(Dynamic::UNIT, |(tokens, _)| i64::from(tokens).into())
     }
 
     /// The gaps between output events in ms.

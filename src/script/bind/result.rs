@@ -56,8 +56,24 @@ impl ResultHandle {
             // A count is a whole number, also when it is printed.
             Ok(Some(value)) if name.ends_with(".count") => Ok((value as i64).into()),
             Ok(value) => Ok(value.map_or(Dynamic::UNIT, Dynamic::from)),
-            Err(what) => Err(raise(Error::usage(what))),
+            Err(what) => self.own(name).unwrap_or_else(|| Err(raise(Error::usage(what)))),
         }
+    }
+
+    /// A value of a metric of the script's own; `None`: nothing was added to any of that name.
+    fn own(&self, name: &str) -> Option<Fallible<Dynamic>> {
+        let run = &self.portion.run;
+        let seconds = run.summary.span().map(|(start, end)| (end - start) as f64 / 1e9);
+        let value = run.own.value(name, seconds)?;
+        if !self.portion.part().name().is_empty() {
+            let told = format!("{name} is a value of the whole run, and not of a part of it");
+            return Some(Err(raise(Error::usage(told))));
+        }
+        Some(match value {
+            Ok(Some(value)) if name.ends_with(".count") => Ok((value as i64).into()),
+            Ok(value) => Ok(value.map_or(Dynamic::UNIT, Dynamic::from)),
+            Err(told) => Err(raise(Error::usage(told))),
+        })
     }
 }
 

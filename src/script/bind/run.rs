@@ -6,7 +6,10 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
+use super::outgoing::RequestFunction;
+use super::request::ResponseFunction;
 use super::result::ResultHandle;
+use super::so_far::StopFunction;
 use super::target;
 use crate::client::protocol::Api;
 use crate::error::{Error, Result};
@@ -18,12 +21,14 @@ use crate::experiment::source::WorkloadSource;
 use crate::experiment::vllm::{self as results, VllmOptions};
 use crate::experiment::{Experiment, folder, measure};
 use crate::os::heap;
-use crate::run::Plan;
+use crate::run::hooks::Hooked;
 use crate::run::plan::{Capture, MaxErrors, OverCap, PREPARERS, Warmup};
 use crate::run::room::{connections_max, no_files};
+use crate::run::{Hooks, Plan};
 use crate::schedule::{Shape, Share};
 use crate::script::fault::{Fallible, raise};
 use crate::script::function::bind;
+use crate::script::hook::Hook;
 use crate::script::json;
 use crate::script::options::run::{self as plan, CAPTURE, OVER_CAP, RUN};
 use crate::script::opts::Opts;
@@ -67,12 +72,13 @@ pub struct Draft {
     slo: Option<Slo>,
     capture: Capture,
     tags: Map,
+    hooks: Hooks,
     save_vllm: Option<VllmOptions>,
 }
 
 impl Draft {
     /// Reads and checks a plan. Errors stand at the option that is wrong.
-    pub fn read(call: &'static str, map: Map) -> Fallible<Draft> {
+    pub fn read(context: &NativeCallContext, call: &'static str, map: Map) -> Fallible<Draft> {
         let mut opts = Opts::of_call(call, &RUN, map);
         let mut draft = Draft {
             name: opts.take::<String>("name")?.filter(|name| !name.is_empty()),
@@ -98,6 +104,7 @@ impl Draft {
             slo: super::slo::taken(&mut opts)?,
             capture: opts.take_word("capture", &CAPTURE)?.unwrap_or(Capture::None),
             tags: opts.take::<Map>("tags")?.unwrap_or_default(),
+            hooks: hooks(&mut opts, context)?,
             save_vllm: save_vllm(&mut opts)?,
         };
         weigh_all(call, draft.tags.values())?;
@@ -174,6 +181,8 @@ impl Draft {
     /// What defines its load, in full, without secrets.
     pub fn definition(&self, experiment: &Experiment) -> serde_json::Map<String, Value> {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        let costs = self.hooks.costs();
+        let hooks = costs.iter().map(|cost| (cost.name.to_string(), json!(&*cost.sha256)));
         let Value::Object(definition) = json!({
             "traffic": self.traffic,
             "target": self.server.definition(),
@@ -193,6 +202,7 @@ impl Draft {
             "same_bytes": experiment.switches.same_bytes,
             "slo": self.slo.as_ref().map(Slo::to_json),
             "capture": format!("{:?}", self.capture).to_lowercase(),
+            "hooks": hooks.collect::<serde_json::Map<_, _>>(),
             "tags": json::object(&self.tags),
         }) else {
             unreachable!("a JSON object literal is an object")
@@ -254,9 +264,14 @@ impl Draft {
             let hint = "dataset(\"folder\", #{ format: \"audio\" }) with backend: \"openai-audio\" (--backend openai-audio --dataset-name audio --dataset-path FOLDER)";
             return Err(raise(Error::usage(told).hint(hint)));
         }
+        let preparers = if workload.hook_costs().is_empty() && self.hooks.before_request.is_none() {
+            PREPARERS
+        } else {
+            threads_for_hooks()
+        };
         let counts = matches!(*ready.tokens, Tokens::Real(_));
         let capture = match self.capture {
-            Capture::None if counts => Capture::Count,
+            Capture::None if counts || self.hooks.read_text() => Capture::Count,
             capture => capture,
         };
         let traffic = self.traffic.unwrap_or_else(|| name.clone());
@@ -280,7 +295,8 @@ impl Draft {
             slo: self.slo,
             capture,
             share: Share::WHOLE,
-            preparers: PREPARERS,
+            preparers,
+            hooks: self.hooks.anew(),
             tags: json::object(&self.tags),
             definition,
         })
@@ -346,6 +362,41 @@ impl Draft {
     }
 }
 
+/// The hooks of a plan, each rehearsed.
+fn hooks(opts: &mut Opts, context: &NativeCallContext) -> Fallible<Hooks> {
+    let state = State::of(context);
+    let mut hook = |name| {
+        let function = opts.take_fn(name, context)?;
+        Fallible::Ok(function.map(|function| Hook::new(name, function, state.clone())))
+    };
+    let (before_request, on_response, stop_when) =
+        (hook("before_request")?, hook("on_response")?, hook("stop_when")?);
+    let mut hooks = Hooks::default();
+    if let Some(hook) = before_request {
+        let (cost, function) = (hook.cost(), RequestFunction(hook));
+        function.rehearse().map_err(raise)?;
+        hooks.before_request = Some(Hooked::new(Arc::new(function), cost));
+    }
+    if let Some(hook) = on_response {
+        let (cost, reads_text) = (hook.cost(), hook.reads("text"));
+        let function = ResponseFunction { hook, reads_text };
+        function.rehearse().map_err(raise)?;
+        hooks.on_response = Some(Hooked::new(Arc::new(function), cost));
+    }
+    if let Some(hook) = stop_when {
+        let (cost, function) = (hook.cost(), StopFunction(hook));
+        function.rehearse().map_err(raise)?;
+        hooks.stop_when = Some(Hooked::new(Arc::new(function), cost));
+    }
+    Ok(hooks)
+}
+
+/// Threads that make requests where functions of the script take part: some, and never many of those that
+/// the machine has. What they make does not depend on it.
+fn threads_for_hooks() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (usize::from(cores) / 4).clamp(PREPARERS, 8))
+}
+
 /// How the result is written as vLLM's JSON; nothing: it is not.
 fn save_vllm(opts: &mut Opts) -> Fallible<Option<VllmOptions>> {
     let Some(mut inner) = opts.take_map("save_vllm")? else { return Ok(None) };
@@ -371,13 +422,13 @@ mod functions {
     #[rhai_fn(name = "run", volatile, return_raw)]
     pub fn run(context: NativeCallContext, plan: Map) -> Fallible<ResultHandle> {
         let state = State::of(&context);
-        Draft::read("run", plan)?.run(&state, Map::new())
+        Draft::read(&context, "run", plan)?.run(&state, Map::new())
     }
 
     /// The same plan, checked now, its functions bound: what a library returns.
     #[rhai_fn(name = "plan", volatile, return_raw)]
     pub fn plan(context: NativeCallContext, plan: Map) -> Fallible<Dynamic> {
-        Draft::read("plan", plan.clone())?;
+        Draft::read(&context, "plan", plan.clone())?;
         Ok(bound(&context, plan).into())
     }
 }

@@ -88,7 +88,7 @@ const CELLS_MAX: usize = 100_000;
 fn plan_of(context: &NativeCallContext, make: &Callable, point: &Map) -> Fallible<Draft> {
     let plan = make.call(context.engine(), [point.clone().into()])?;
     match plan.try_cast::<Map>() {
-        Some(plan) => Draft::read("sweep", plan),
+        Some(plan) => Draft::read(context, "sweep", plan),
         None => {
             Err(raise(Error::usage("sweep: the function must return a plan, such as #{ target: t, ... }")))
         }

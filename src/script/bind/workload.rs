@@ -6,18 +6,27 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
+use super::turn::TurnFunction;
+use crate::client::head;
 use crate::error::Error;
 use crate::experiment::limits;
 use crate::experiment::source::{Common, WorkloadSource};
 use crate::script::fault::{Fallible, raise};
+use crate::script::function::Callable;
+use crate::script::hook::Hook;
 use crate::script::json;
-use crate::script::options::workload::{self, CARRY, CHAT, DATASET, ORDER, PREFIX, PROMPTS};
+use crate::script::options::workload::{
+    self, CARRY, CHAT, DATASET, ORDER, PREFIX, PROMPTS, RECORDED_CARRY, RECORDED_TURNS,
+};
 use crate::script::opts::{Opts, need, need_number, number};
 use crate::script::reading;
 use crate::script::state::State;
 use crate::tokens::Tokens;
 use crate::workload::read::{self, DataFormat, How};
-use crate::workload::{Carry, Chat, Length, Prefix, Prompts, RowOrder, TOKENS_MAX, Think};
+use crate::workload::{
+    Cancel, Carry, Chat, Conversations, Length, Marks, Prefix, Prompts, RecordedCarry, RowOrder, SessionId,
+    TOKENS_MAX, Think, TurnHook,
+};
 
 pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_type_with_name::<Length>("length");
@@ -62,7 +71,55 @@ pub(super) fn common(opts: &mut Opts) -> Fallible<Common> {
     let models = opts.take::<Array>("models")?.unwrap_or_default();
     let fields = json::faithful(&sampling).map_err(|what| opts.error("sampling", &what))?;
     let extra = (!fields.is_empty()).then(|| Arc::new(fields));
-    Ok(Common { class: class.into(), extra, models: models.iter().map(ToString::to_string).collect() })
+    let (cancel, session_id) = (cancel(opts)?, session_id(opts)?);
+    let marks = (cancel.is_some() || session_id.is_some()).then(|| Arc::new(Marks { cancel, session_id }));
+    Ok(Common { class: class.into(), extra, marks, models: models.iter().map(ToString::to_string).collect() })
+}
+
+/// `next_turn` of a chat, rehearsed.
+fn turn_hook(context: &NativeCallContext, function: Callable) -> Fallible<TurnHook> {
+    let hook = Hook::new("next_turn", function, State::of(context));
+    let cost = hook.cost();
+    let function = TurnFunction(hook);
+    function.rehearse().map_err(raise)?;
+    Ok(TurnHook::new(Arc::new(function), cost))
+}
+
+/// How the conversations of a file are played, if all their turns are.
+fn conversations(opts: &mut Opts) -> Fallible<Option<Conversations>> {
+    if opts.take_word("turns", &RECORDED_TURNS)? != Some(true) {
+        return Ok(None);
+    }
+    let think = match opts.take_judged("think")? {
+        Some(value) => workload::think(&value).map_err(|told| opts.error("think", &told))?,
+        None => Think::For(Duration::ZERO),
+    };
+    let carry = opts.take_word("carry", &RECORDED_CARRY)?.unwrap_or(RecordedCarry::Recorded);
+    Ok(Some(Conversations { think, carry }))
+}
+
+/// Which users hang up.
+fn cancel(opts: &mut Opts) -> Fallible<Option<Cancel>> {
+    let Some(mut inner) = opts.take_map("cancel")? else { return Ok(None) };
+    let share = inner.need::<f64>("share")?;
+    let after = workload::after(&inner.need_judged("after")?).map_err(|told| inner.error("after", &told))?;
+    inner.finish()?;
+    Ok(Some(Cancel { share, after }))
+}
+
+/// Where the name of a session stands.
+fn session_id(opts: &mut Opts) -> Fallible<Option<SessionId>> {
+    let Some(mut inner) = opts.take_map("session_id")? else { return Ok(None) };
+    let header = inner.take::<String>("header")?.map(|name| name.to_ascii_lowercase());
+    if let Some(told) = header.as_deref().and_then(|name| head::fits(name, "").err()) {
+        return Err(inner.error("header", &format!("cannot be used: {told}")));
+    }
+    let field = inner.take::<String>("field")?;
+    inner.finish()?;
+    match (&header, &field) {
+        (None, None) => Err(opts.error("session_id", "needs `header`, `field`, or both")),
+        _ => Ok(Some(SessionId { header, field })),
+    }
 }
 
 fn prefix(opts: &mut Opts) -> Fallible<Option<Prefix>> {
@@ -184,14 +241,15 @@ mod functions {
             extra: common.extra,
             tokens: Arc::new(Tokens::Words),
         };
-        Ok(WorkloadSource::Prompts { shape, models: common.models })
+        Ok(WorkloadSource::Prompts { shape, models: common.models, marks: common.marks })
     }
 
     /// Conversations: `chat(#{ turns: uniform(2, 8), user: 60, reply: 180, think: "5s" })`. Each turn sends
     /// what was said before it again. With `closed(n)` a user has one conversation after another; with
-    /// arrivals of a rate, conversations arrive. A reply that fails ends its conversation.
-    #[rhai_fn(return_raw)]
-    pub fn chat(options: Map) -> Fallible<WorkloadSource> {
+    /// arrivals of a rate, conversations arrive. A reply that fails ends its conversation. With
+    /// `next_turn: |turn| ...` a function says how it goes on.
+    #[rhai_fn(volatile, return_raw)]
+    pub fn chat(context: NativeCallContext, options: Map) -> Fallible<WorkloadSource> {
         let mut opts = Opts::of(&CHAT, options);
         let (turns, user, reply) =
             (length(&mut opts, "turns")?, length(&mut opts, "user")?, length(&mut opts, "reply")?);
@@ -201,12 +259,14 @@ mod functions {
         };
         let system = system(&mut opts)?;
         let carry = opts.take_word("carry", &CARRY)?.unwrap_or(Carry::Reply);
+        let next_turn = opts.take_fn("next_turn", &context)?;
         let common = common(&mut opts)?;
         opts.finish()?;
         let (class, extra) = (common.class, common.extra);
-        let shape =
-            Chat { class, turns, think, system, user, reply, carry, extra, tokens: Arc::new(Tokens::Words) };
-        Ok(WorkloadSource::Chat { shape, models: common.models })
+        let next_turn = next_turn.map(|function| turn_hook(&context, function)).transpose()?;
+        let tokens = Arc::new(Tokens::Words);
+        let shape = Chat { class, turns, think, system, user, reply, carry, next_turn, extra, tokens };
+        Ok(WorkloadSource::Chat { shape, models: common.models, marks: common.marks })
     }
 
     /// Prompts from a file, also a `.gz`, or a folder of sound.
@@ -244,12 +304,14 @@ mod functions {
         let (prompt_column, reply_column) = (text("prompt_column")?, text("reply_column")?);
         let (split, subset) = (text("split")?, text("subset")?);
         let strict = opts.get("strict")?;
+        let conversations = conversations(&mut opts)?;
         let format = format_named(&opts, &format, &path)?;
         opts.finish()?;
         let stop = Some(state.cancel.clone());
-        let how = How { format, prompt_column, reply_column, split, subset, strict, stop };
+        let all_turns = conversations.is_some();
+        let how = How { format, prompt_column, reply_column, split, subset, all_turns, strict, stop };
         let rows = reading::rows(&state, &path, how).map_err(raise)?;
-        Ok(WorkloadSource::Dataset { rows, order, output, common })
+        Ok(WorkloadSource::Dataset { rows, order, output, conversations, common })
     }
 
     /// Prompts from a file, everything by default: the format is the one of the file's ending.

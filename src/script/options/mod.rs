@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod chart;
 pub mod comparison;
 pub mod files;
+pub mod metric;
 pub mod param;
 pub mod request;
 pub mod run;
@@ -49,6 +50,7 @@ pub static CALLS: &[Call] = &[
     call("compare", 2, 3, &comparison::COMPARE),
     call("save_vllm", 1, 2, &vllm::SAVE_VLLM),
     call("request", 1, 2, &request::REQUEST),
+    call("metric", 1, 2, &metric::METRIC),
     call("chart", 0, 1, &chart::CHART),
     call("comparison_charts", 1, 2, &chart::COMPARISON_CHARTS),
     call("comparison_report", 1, 2, &chart::COMPARISON_REPORT),
@@ -89,7 +91,7 @@ mod tests {
             | OptionKind::ListOf(..)
             | OptionKind::Map(_)
             | OptionKind::Made(..)
-            | OptionKind::Function(_) => "5",
+            | OptionKind::Function(..) => "5",
             OptionKind::Own(..) => "true",
         }
     }
@@ -101,6 +103,7 @@ mod tests {
         let mut text: String = needed.map(|row| format!("{}: {}, ", row.name, row.example)).collect();
         match (table.call, name) {
             ("dataset", "input" | "prefix") => text += "format: \"sonnet\", ",
+            ("dataset", "think" | "carry") => text += "turns: \"all\", ",
             ("dataset", "seconds") => text += "format: \"audio\", ",
             ("chart", _) if name != "y" => text += "y: \"ttft\", ",
             _ => {}
@@ -116,7 +119,7 @@ mod tests {
         let mut outer: Vec<&Table> =
             vec![CALLS.iter().find(|call| call.function == function).expect("a call").table];
         for key in path.iter().rev() {
-            let Some(OptionKind::Map(inner)) =
+            let Some(OptionKind::Map(inner) | OptionKind::Function(_, Some(inner))) =
                 outer.last().and_then(|table| table.row(key)).map(|row| row.kind)
             else {
                 panic!("{place}")
@@ -124,13 +127,16 @@ mod tests {
             outer.push(inner);
         }
         for (key, table) in path.iter().zip(outer.iter().rev().skip(1)) {
-            map = format!("#{{ {}{key}: {map} }}", others(table, key));
+            let function = matches!(table.row(key).map(|row| row.kind), Some(OptionKind::Function(..)));
+            let bars = if function { "|_given| " } else { "" };
+            map = format!("#{{ {}{key}: {bars}{map} }}", others(table, key));
         }
         let before = match function {
             "target" => "\"http://127.0.0.1:8000\", ",
             "dataset" => "\"prompts.jsonl\", ",
             "trace" => "\"trace.jsonl\", ",
             "param" => "\"a\", 1, ",
+            "metric" => "\"a\", ",
             "preset" => "\"plan.yaml\", ",
             "sweep" => "[[\"a\", [1]]], |p| p, ",
             "save_vllm" => "(), ",

@@ -106,6 +106,24 @@ pub static RUN: Table = Table::new("run", &[
     OptionRow::new("seed", OptionKind::Whole(0, i64::MAX), "what random lengths, words and times depend on", "7").or(|| 0_i64.into()),
     OptionRow::new("capture", OptionKind::Word(|| table::words(&CAPTURE)), "\"all\" keeps the text of replies", "\"all\"")
         .or(|| "none".into()),
+    OptionRow::new(
+        "before_request",
+        OptionKind::Function("|req| req.header(\"x-user\", `user-${req.index % 100}`)", None),
+        "is called for each request before it is put into bytes, ahead of its time, and may change it",
+        "|req| req.header(\"x-user\", `user-${req.index % 100}`)",
+    ),
+    OptionRow::new(
+        "on_response",
+        OptionKind::Function("|resp| if resp.ok { print(resp.ttft) }", None),
+        "is called for each request that has ended, warm-up included, and may add values to metrics of your own",
+        "|resp| if resp.ok { print(resp.ttft) }",
+    ),
+    OptionRow::new(
+        "stop_when",
+        OptionKind::Function("|so_far| so_far[\"errors.share\"] > 0.5", None),
+        "is called each second with what was measured so far; when it returns true, nothing more is sent",
+        "|so_far| so_far[\"errors.share\"] > 0.5",
+    ),
     OptionRow::new("tags", OptionKind::Map(&TAGS), "names and values that are kept with the results", "#{ gpu: \"H100\" }"),
     OptionRow::new(
         "save_vllm",

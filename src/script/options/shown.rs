@@ -30,7 +30,7 @@ impl OptionKind {
             OptionKind::List => "a list".into(),
             OptionKind::Map(Table { rest: Rest::Free, .. }) => "a map with keys of your own".into(),
             OptionKind::Map(table) => format!("a map of {}", names(table)),
-            OptionKind::Function(_) => "a function".into(),
+            OptionKind::Function(..) => "a function".into(),
             OptionKind::Made(wanted, _) => wanted.trim_start_matches("like ").into(),
             other => other.wanted(),
         }
@@ -53,7 +53,7 @@ fn items(table: &Table, path: &str, text: &mut String) {
     for row in table.rows {
         let name = format!("{path}{}", row.name);
         *text += &format!("- `{name}`: {} ({}). `{}: {}`\n", row.help, row.facts(), row.name, row.example);
-        if let OptionKind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) | OptionKind::Function(_, Some(inner)) = row.kind {
             items(inner, &format!("{name}."), text);
         }
     }
@@ -85,7 +85,7 @@ fn rows(table: &Table, path: &str, lines: &mut Vec<(String, String)>) {
     for row in table.rows {
         let name = format!("{path}{}", row.name);
         lines.push((name.clone(), format!("{} [{}]", row.help, row.facts())));
-        if let OptionKind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) | OptionKind::Function(_, Some(inner)) = row.kind {
             rows(inner, &format!("{name}."), lines);
         }
     }
@@ -129,7 +129,7 @@ pub fn places() -> Vec<(String, &'static Table)> {
 fn below(place: &str, table: &'static Table, places: &mut Vec<(String, &'static Table)>) {
     places.push((place.to_string(), table));
     for row in table.rows {
-        if let OptionKind::Map(inner) = row.kind {
+        if let OptionKind::Map(inner) | OptionKind::Function(_, Some(inner)) = row.kind {
             below(&format!("{} of {place}", row.name), inner, places);
         }
     }

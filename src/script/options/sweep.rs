@@ -26,13 +26,13 @@ pub static SWEEP: Table = Table::new(
         .or(|| "stop".into()),
         OptionRow::new(
             "each",
-            OptionKind::Function("|run| print(run.name)"),
+            OptionKind::Function("|run| print(run.name)", None),
             "called after each run",
             "|run| print(run.name)",
         ),
         OptionRow::new(
             "stop_when",
-            OptionKind::Function("|run| run[\"errors.share\"] > 0.1"),
+            OptionKind::Function("|run| run[\"errors.share\"] > 0.1", None),
             "called after each run; true ends the sweep",
             "|run| run[\"errors.share\"] > 0.1",
         ),

@@ -78,7 +78,8 @@ pub enum OptionKind {
     Map(&'static Table),
     /// What a function of ours returns, or a map of these options; how to make one.
     Made(&'static str, Option<&'static Table>),
-    Function(&'static str),
+    /// A function; an example, and the options of the map that it may return.
+    Function(&'static str, Option<&'static Table>),
     /// Whatever the function says; in the words of the documentation.
     Own(&'static str, fn(&Dynamic) -> Result<(), String>),
 }
@@ -191,7 +192,7 @@ impl OptionKind {
             OptionKind::ListOf(items, _) => format!("a list of {items}"),
             OptionKind::Map(_) => "a map such as #{ name: value }".into(),
             OptionKind::Made(wanted, _) | OptionKind::Own(wanted, _) => (*wanted).into(),
-            OptionKind::Function(example) => format!("a function such as {example}"),
+            OptionKind::Function(example, _) => format!("a function such as {example}"),
         }
     }
 
@@ -218,7 +219,7 @@ impl OptionKind {
             OptionKind::ListOf(_, is) => return self.judge_items(*is, value),
             OptionKind::Map(_) => value.is_map(),
             OptionKind::Made(_, table) => !is_plain(value) || (table.is_some() && value.is_map()),
-            OptionKind::Function(_) => value.is::<FnPtr>(),
+            OptionKind::Function(..) => value.is::<FnPtr>(),
             OptionKind::Own(_, judge) => return judge(value),
         };
         if good { Ok(()) } else { Err(self.refusal(value)) }
@@ -239,7 +240,7 @@ impl OptionKind {
             OptionKind::List | OptionKind::ListOf(..) => kind == Type::List,
             OptionKind::Map(_) => kind == Type::Map,
             OptionKind::Made(_, table) => kind == Type::Map && table.is_some(),
-            OptionKind::Function(_) => kind == Type::Function,
+            OptionKind::Function(..) => kind == Type::Function,
             OptionKind::Own(..) => true,
         };
         if may_be { Ok(()) } else { Err(format!("must be {}, got {}", self.wanted(), kind.shown())) }

@@ -1,7 +1,7 @@
 //! The options of `trace`.
 
 use super::table::{OptionKind, OptionRow, Table, words};
-use super::workload::{CLASS, MODELS, SAMPLING};
+use super::workload::{CANCEL, CLASS, MODELS, SAMPLING, SESSION_ID};
 use crate::workload::read::TraceFormat;
 
 pub static TRACE: Table = Table::new(
@@ -57,6 +57,8 @@ pub static TRACE: Table = Table::new(
             .or(|| 1.0.into()),
         OptionRow::new("run", OptionKind::Text, "for rampant: which run of the folder", "\"run-1\"")
             .or_else("the only one"),
+        CANCEL,
+        SESSION_ID,
         CLASS,
         SAMPLING,
         MODELS,

@@ -3,8 +3,9 @@
 use rhai::{Dynamic, Map};
 
 use super::table::{self, OptionKind, OptionRow, Table, number};
+use crate::script::duration;
 use crate::workload::read::DataFormat;
-use crate::workload::{Carry, Length, RowOrder, TOKENS_MAX, Think};
+use crate::workload::{CancelAfter, Carry, Length, RecordedCarry, RowOrder, TOKENS_MAX, Think};
 
 pub static PROMPTS: Table = Table::new(
     "prompts",
@@ -17,6 +18,8 @@ pub static PROMPTS: Table = Table::new(
             "text in front that prompts share",
             "#{ tokens: 200, groups: 4 }",
         ),
+        CANCEL,
+        SESSION_ID,
         CLASS,
         SAMPLING,
         MODELS,
@@ -53,9 +56,50 @@ pub static CHAT: Table = Table::new(
             "\"synthetic\"",
         )
         .or(|| "reply".into()),
+        OptionRow::new(
+            "next_turn",
+            OptionKind::Function("|turn| if turn.output_tokens > 100 { \"Shorter, please.\" } else { () }", Some(&NEXT_TURN)),
+            "what is asked after each reply, as text or as a map of the options below; `()` ends the conversation",
+            "|turn| if turn.output_tokens > 100 { \"Shorter, please.\" } else { () }",
+        )
+        .or_else("questions of random words"),
+        CANCEL,
+        SESSION_ID,
         CLASS,
         SAMPLING,
         MODELS,
+    ],
+);
+
+/// What `next_turn` returns.
+pub static NEXT_TURN: Table = Table::new(
+    "next_turn",
+    &[
+        OptionRow::new("user", OptionKind::Text, "what the user asks", "\"And then?\"")
+            .or_else("random words, as many as `user` of the chat says"),
+        OptionRow::new(
+            "messages",
+            OptionKind::ListOf("messages", table::is_map),
+            "messages that come behind those before, instead of a question: the result of a tool, say",
+            "[#{ role: \"tool\", tool_call_id: \"1\", content: \"21 degrees\" }]",
+        ),
+        OptionRow::new(
+            "max_tokens",
+            OptionKind::Whole(1, TOKENS_MAX as i64),
+            "most tokens of the reply",
+            "200",
+        )
+        .unit("tokens")
+        .or_else("`reply` of the chat"),
+        OptionRow::new("think", OptionKind::Time, "from the end of the reply to this question", "\"2s\"")
+            .unit("s")
+            .or_else("`think` of the chat"),
+        OptionRow::new(
+            "tools",
+            OptionKind::ListOf("maps", table::is_map),
+            "the field of that name in the body",
+            "[#{ type: \"function\", function: #{ name: \"weather\" } }]",
+        ),
     ],
 );
 
@@ -103,6 +147,29 @@ pub static DATASET: Table = Table::new("dataset", &[
     OptionRow::new("prompt_column", OptionKind::Text, "column of prompts or messages", "\"question\"").or_else("found by its name"),
     OptionRow::new("reply_column", OptionKind::Text, "column of replies, or of their tokens", "\"answer\"")
         .or_else("found by its name"),
+    OptionRow::new(
+        "turns",
+        OptionKind::Word(|| table::words(&RECORDED_TURNS)),
+        "of a recorded conversation: \"first\", one request, or \"all\", each recorded question in its turn",
+        "\"all\"",
+    )
+    .or(|| "first".into()),
+    OptionRow::new(
+        "think",
+        OptionKind::Own(THINK, |value| think(value).map(drop)),
+        "for turns: \"all\": from the end of a reply to the next question",
+        "\"2s\"",
+    )
+    .unit("s")
+    .or_else("none"),
+    OptionRow::new(
+        "carry",
+        OptionKind::Word(|| table::words(&RECORDED_CARRY)),
+        "for turns: \"all\": what later turns carry as the server's part: \"recorded\", the replies of the file byte \
+         for byte, or \"reply\", its own words",
+        "\"reply\"",
+    )
+    .or(|| "recorded".into()),
     OptionRow::new("strict", OptionKind::Truth, "an entry that asks nothing is an error, and not left out", "true")
         .or(|| false.into()),
     OptionRow::new("split", OptionKind::Text, "for hf: which split", "\"test\"").or_else("train"),
@@ -112,10 +179,17 @@ pub static DATASET: Table = Table::new("dataset", &[
         .unit("tokens")
         .or(|| 200_i64.into()),
     OptionRow::new("seconds", OptionKind::Time, "for audio: how long a file plays whose header does not say", "\"12.5s\"").unit("s"),
+    CANCEL,
+    SESSION_ID,
     CLASS,
     SAMPLING,
     MODELS,
 ]);
+
+pub const RECORDED_TURNS: [(&str, bool); 2] = [("first", false), ("all", true)];
+
+pub const RECORDED_CARRY: [(&str, RecordedCarry); 2] =
+    [("recorded", RecordedCarry::Recorded), ("reply", RecordedCarry::Reply)];
 
 pub const ORDER: [(&str, RowOrder); 2] =
     [("sequential", RowOrder::Sequential), ("shuffle", RowOrder::Shuffled)];
@@ -133,6 +207,68 @@ pub static PREFIX: Table = Table::new(
             .or(|| 1_i64.into()),
     ],
 );
+
+pub(super) const CANCEL: OptionRow = OptionRow::new(
+    "cancel",
+    OptionKind::Map(&CANCELLED),
+    "users who hang up before the reply has ended: no errors, and an outcome of their own",
+    "#{ share: 0.05, after: uniform(5, 50) }",
+)
+.or_else("nobody does");
+
+pub(super) const SESSION_ID: OptionRow = OptionRow::new(
+    "session_id",
+    OptionKind::Map(&SESSION),
+    "a name on all requests of a session, for gateways that route by it and servers that cache by it",
+    "#{ header: \"x-session-id\", field: \"prompt_cache_key\" }",
+)
+.or_else("none");
+
+static SESSION: Table = Table::new(
+    "session_id",
+    &[
+        OptionRow::new("header", OptionKind::Text, "the header in which it stands", "\"x-session-id\""),
+        OptionRow::new(
+            "field",
+            OptionKind::Text,
+            "the field of the body in which it stands",
+            "\"prompt_cache_key\"",
+        ),
+    ],
+);
+
+static CANCELLED: Table = Table::new(
+    "cancel",
+    &[
+        OptionRow::new("share", OptionKind::Number(0.0, 1.0), "how many of the requests", "0.05").needed(),
+        OptionRow::new(
+            "after",
+            OptionKind::Own(AFTER, |value| after(value).map(drop)),
+            "when they hang up: after so many tokens (one for each event of the stream), a time after the send \
+             (\"2s\"), or a time without a first token (\"first_token > 10s\")",
+            "uniform(5, 50)",
+        )
+        .unit("tokens")
+        .needed(),
+    ],
+);
+
+const AFTER: &str =
+    "a number of tokens or a length such as uniform(5, 50), a time such as \"2s\", or \"first_token > 10s\"";
+
+/// When a user hangs up.
+pub fn after(value: &Dynamic) -> Result<CancelAfter, String> {
+    let refusal = || OptionKind::Own(AFTER, |_| Ok(())).refusal(value);
+    let Ok(text) = value.clone().into_immutable_string() else {
+        return length(value).map(CancelAfter::Tokens).map_err(|_| refusal());
+    };
+    let silence = text.trim().strip_prefix("first_token").map(|rest| rest.trim().strip_prefix('>'));
+    let time = match silence {
+        Some(rest) => duration::parse(rest.unwrap_or_default().trim()).map(CancelAfter::Silence),
+        None => duration::parse(text.trim()).map(|time| CancelAfter::Time(Think::For(time))),
+    };
+    time.ok_or_else(refusal)
+}
 
 pub(super) const CLASS: OptionRow =
     OptionRow::new("class", OptionKind::Text, "a label by which results can be split", "\"chat\"")

@@ -157,6 +157,9 @@ impl<'h> RowGatherer<'h> {
     }
 
     fn row(&mut self, entry: &Entry) -> Result<std::result::Result<PromptRow, EntryFault>> {
+        if self.how.all_turns {
+            return Ok(sharegpt::whole(entry, self.how.prompt_column.as_deref()));
+        }
         Ok(match self.format {
             DataFormat::Jsonl | DataFormat::Csv | DataFormat::Lines => {
                 let row = recorded::row(entry, self.how);

@@ -36,6 +36,8 @@ pub struct How {
     /// Which files of a data set of the hub: `train` and the only subset, unless they are named.
     pub split: Option<String>,
     pub subset: Option<String>,
+    /// Conversations are read with all their turns, and an entry that is none asks nothing.
+    pub all_turns: bool,
     /// An entry that asks nothing is an error.
     pub strict: bool,
     /// Set by Ctrl-C.

@@ -3,7 +3,7 @@
 use super::entry::{Cell, Entry, EntryFault, EntryField};
 use super::{ask, json};
 use crate::record::Key;
-use crate::workload::{Ask, PromptRow};
+use crate::workload::{Ask, PromptRow, RecordedReply, RecordedTurn};
 
 /// One turn of a conversation: `from` and `value`, or `role` and `content`.
 struct Turn {
@@ -49,19 +49,58 @@ pub(super) fn conversation(field: &EntryField) -> Result<PromptRow, EntryFault> 
     })
 }
 
+/// Every turn of an entry with a conversation, in the column that is named or in one with a usual name.
+pub(super) fn whole(entry: &Entry, named: Option<&str>) -> Result<PromptRow, EntryFault> {
+    let names = named.map_or(vec!["messages", "conversations", "conversation"], |name| vec![name]);
+    let field = names.iter().find_map(|name| entry.get(name));
+    let field = field.ok_or_else(|| EntryFault::whole(format!("{} is missing", names.join(" or "))))?;
+    let turns = turns(field)?;
+    let mut recorded: Vec<RecordedTurn> = Vec::new();
+    let mut asked: Vec<usize> = Vec::new();
+    for (index, turn) in turns.iter().enumerate() {
+        let answers = asked.iter().any(|one| matches!(turns[*one].role, Role::User | Role::Other));
+        if turn.role == Role::Assistant && answers {
+            let (message, text) = (turn.json().into(), turn.text.as_str().into());
+            let asks = list(&turns, &std::mem::take(&mut asked)).into();
+            recorded.push(RecordedTurn { asks, reply: Some(RecordedReply { message, text }) });
+        } else {
+            asked.push(index);
+        }
+    }
+    if asked.iter().any(|one| matches!(turns[*one].role, Role::User | Role::Other)) {
+        recorded.push(RecordedTurn { asks: list(&turns, &asked).into(), reply: None });
+    }
+    let first = recorded.first().ok_or_else(|| field.fault("nothing is asked in it"))?;
+    let reply = first.reply.as_ref().map(|reply| reply.text.clone());
+    let mut row = PromptRow::new(ask::verbatim(Key::Messages, &format!("[{}]", first.asks)));
+    ask::tools(entry, &mut row.ask);
+    row.class = match entry.get("class") {
+        Some(class) => class.text()?.map(|class| class.as_ref().into()),
+        None => None,
+    };
+    Ok(PromptRow { reply, turns: recorded.into(), ..row })
+}
+
 fn messages(turns: &[Turn], asked: &[usize]) -> Ask {
-    let message = |index: &usize| {
-        let turn = &turns[*index];
-        let role = match turn.role {
+    ask::verbatim(Key::Messages, &format!("[{}]", list(turns, asked)))
+}
+
+/// Messages as JSON, without the brackets around them.
+fn list(turns: &[Turn], asked: &[usize]) -> String {
+    asked.iter().map(|index| turns[*index].json()).collect::<Vec<_>>().join(",")
+}
+
+impl Turn {
+    /// The message as it was recorded, or as servers take it.
+    fn json(&self) -> String {
+        let role = match self.role {
             Role::System => "system",
             Role::Assistant => "assistant",
             Role::User | Role::Other => "user",
         };
-        let built = || serde_json::json!({ "role": role, "content": turn.text }).to_string();
-        turn.message.clone().unwrap_or_else(built)
-    };
-    let list: Vec<String> = asked.iter().map(message).collect();
-    ask::verbatim(Key::Messages, &format!("[{}]", list.join(",")))
+        let built = || serde_json::json!({ "role": role, "content": self.text }).to_string();
+        self.message.clone().unwrap_or_else(built)
+    }
 }
 
 fn turns(field: &EntryField) -> Result<Vec<Turn>, EntryFault> {
