@@ -34,6 +34,7 @@ fn shared_tokens(workload: &Workload) -> Option<f64> {
             parts.iter().map(|(weight, part)| Some(weight / total * shared_tokens(part)?)).sum()
         }
         Workload::Models(models) => shared_tokens(&models.workload),
+        Workload::Marked(marked) => shared_tokens(&marked.workload),
         Workload::Sonnet(sonnet) => Some(f64::from(sonnet.prefix)),
         Workload::Trace(replay) => {
             Some(replay.trace.reusable_tokens().unwrap_or(0) as f64 / replay.trace.rows() as f64)
