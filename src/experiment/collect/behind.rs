@@ -80,7 +80,7 @@ impl Behind {
 
     /// Tells of a finished request.
     pub fn tell(&self, record: &Record) {
-        if self.hears && !self.news.wants_the_end() {
+        if self.hears && self.news.failed().is_none() {
             self.hand_over(Happened::Response(Arc::new(record.clone())));
         }
     }

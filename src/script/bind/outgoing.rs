@@ -46,7 +46,7 @@ impl BeforeRequest for RequestFunction {
     fn prepare(&self, request: &mut Request, due: Option<Nanos>, rng: ChaCha8Rng) -> Result<()> {
         let whole = std::mem::replace(request, blank());
         let held = Outgoing(Arc::new(Mutex::new(Held { request: whole, due, rng: Random::of(rng) })));
-        self.0.call([Dynamic::from(held.clone())])?;
+        let _returned = self.0.call([Dynamic::from(held.clone())])?;
         *request = std::mem::replace(&mut held.lock().request, blank());
         Ok(())
     }
