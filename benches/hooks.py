@@ -60,13 +60,16 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     engine = subprocess.Popen(
-        [options.program, "engine", "--port", "0", "ttft=2ms,itl=1ms"],
+        [options.program, "engine", "--port", "0", "--config", "ttft=2ms,itl=1ms"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     try:
         url = None
         while url is None:
-            found = re.search(r"http://[0-9.:]+", engine.stdout.readline())
+            line = engine.stdout.readline()
+            if not line:
+                raise SystemExit("the engine has ended")
+            found = re.search(r"http://[0-9.:]+", line)
             url = found and found.group(0)
         few = options.rate
         many = options.rate * options.seconds

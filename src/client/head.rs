@@ -469,7 +469,7 @@ mod tests {
 
     fn written(target: &Target) -> String {
         let mut out = Vec::new();
-        RequestHead::new(target).expect("headers that can be sent").write("r-1", 42, &mut out);
+        RequestHead::new(target).expect("headers that can be sent").write("r-1", &[], 42, &mut out);
         String::from_utf8(out).expect("ASCII")
     }
 

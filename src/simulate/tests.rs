@@ -295,6 +295,7 @@ fn remembered(carry: Carry, port: u16) -> Plan {
     let mut plan = plan(closed(3));
     plan.target = Arc::new(Target { exact: Exact::IgnoreEos, ..Target::new(base, Api::Chat) });
     plan.workload = Workload::Chat(Arc::new(Chat {
+        next_turn: None,
         class: "chat".into(),
         turns: Length::Uniform(2, 5),
         think: Think::For(Duration::from_millis(5)),

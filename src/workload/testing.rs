@@ -77,7 +77,6 @@ pub(super) fn request_of(seq: u64, turn: u32) -> Request {
         forced_length: false,
         extra: None,
         headers: Vec::new(),
-        headers: Vec::new(),
         leave: None,
     }
 }
