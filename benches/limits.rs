@@ -148,6 +148,8 @@ fn order(client: &Client, seq: u64) -> Box<OutgoingRequest> {
         forced_length: false,
         synthetic: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     };
     let id = format!("limits-{seq}");
     let bytes = client.encode(&request, &id);

@@ -151,6 +151,8 @@ fn request(prompt: Prompt, output: Option<u32>) -> Request {
         synthetic: false,
         forced_length: false,
         extra: None,
+        headers: Vec::new(),
+        leave: None,
     }
 }
 
