@@ -347,7 +347,7 @@ fn recorded_conversations_go_out_turn_by_turn_under_one_name() {
              \"content\": \"two words\"}}]}}\n"
         )
     };
-    lab.file("talks.jsonl", &(line("a") + &line("b")));
+    lab.file("talks.jsonl", &[line("a"), line("b")].concat());
     lab.file(
         "a.rhai",
         &format!(
