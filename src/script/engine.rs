@@ -76,7 +76,7 @@ fn refuse(engine: &mut Engine) {
     fn absent(name: &str) -> Fallible<()> {
         Err(EvalAltResult::ErrorFunctionNotFound(format!("{name} ()"), Position::NONE).into())
     }
-    let [sleep, timestamp] = REFUSED;
+    let [sleep, timestamp, _] = REFUSED;
     engine.register_fn(sleep, move |_: i64| absent(sleep));
     engine.register_fn(sleep, move |_: f64| absent(sleep));
     engine.register_fn(timestamp, move || absent(timestamp));

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::vocabulary::Vocabulary;
 
 /// What comes with the language and is not for hooks: it waits, or knows the time.
-pub const REFUSED: [&str; 2] = ["sleep", "timestamp"];
+pub const REFUSED: [&str; 3] = ["sleep", "timestamp", "elapsed"];
 
 /// Engines of which each serves one call at a time. There are as many as threads have called at once,
 /// and none before the first call.
