@@ -46,7 +46,6 @@ fn a_hook_can_only_work_on_its_arguments() {
         ("note(\"a\", 1)", "note"),
         ("fail(\"a\")", "fail"),
         ("info(\"a\")", "info"),
-        ("load(\"a\")", "load"),
         ("results(#{})", "results"),
         ("dataset(\"a.jsonl\")", "dataset"),
         ("chart(#{})", "chart"),
