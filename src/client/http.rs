@@ -141,8 +141,10 @@ impl Http {
                 },
             };
             let reused = conn.served > 0;
+            let first_look =
+                exchange.leave_within().map_or(self.first_look, |time| time.min(self.first_look));
             let mut landed = match self.launch(conn, exchange) {
-                Ok((followed, shot)) => self.follow(followed, shot, &mut cancel).await,
+                Ok((followed, shot)) => self.follow(followed, shot, first_look, &mut cancel).await,
                 Err(landed) => landed,
             };
             landed.settle().await;
@@ -250,10 +252,11 @@ impl Http {
         &self,
         (token, mut landed): Followed,
         shot: Arc<FirstWrite>,
+        first_look: Nanos,
         cancel: &mut Cancel<'_>,
     ) -> Completed {
         let _unless_it_left = CallsOff(&shot);
-        let sleep = tokio::time::sleep_until(instant(os::now().saturating_add(self.first_look)));
+        let sleep = tokio::time::sleep_until(instant(os::now().saturating_add(first_look)));
         tokio::pin!(sleep);
         let mut overdue = None;
         let fault = loop {
