@@ -160,6 +160,9 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
     let set = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
     let list = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
     };
@@ -199,6 +202,8 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
             .value_name("SIZE")
             .value_parser(parse_size)
             .help("Most that a script may save, such as 2GB; the rows of requests may take ten times as much [default: 1GB; no end for the built-in commands]"),
+        file("junit", "Write checks and verdicts as JUnit XML, for a CI server"),
+        file("summary", "Write checks and verdicts as Markdown, for a page of a CI server"),
         list("secret", "NAME=env:VAR|file:PATH", "Hand a secret to the script"),
     ];
     for switch in switches {
@@ -212,6 +217,7 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
 /// What the switches say. Those that a command does not have keep their defaults.
 pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
     let is_set = |name: &str| matches!(found.try_get_one::<bool>(name), Ok(Some(true)));
+    let path = |name: &str| found.try_get_one::<PathBuf>(name).ok().flatten().cloned();
     let texts = |name: &str| -> Vec<String> {
         let values = found.try_get_many::<String>(name).ok().flatten();
         values.into_iter().flatten().cloned().collect()
@@ -223,7 +229,7 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
     let undecided = found.try_get_one::<String>("undecided").ok().flatten();
     Ok(Switches {
         seed: found.try_get_one::<u64>("seed").ok().flatten().copied(),
-        out: found.try_get_one::<PathBuf>("out").ok().flatten().cloned(),
+        out: path("out"),
         lang: language(found, host),
         theme: theme.map(|name| switches::theme(name)).unwrap_or_default(),
         quiet: is_set("quiet"),
@@ -235,6 +241,8 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
         allow_read: paths.into_iter().flatten().cloned().collect(),
         lib: libraries(found, host),
         secrets: secrets.map_err(|told| Error::usage(format!("--secret: {told}")))?,
+        junit: path("junit"),
+        summary: path("summary"),
         resume: found.try_get_one::<String>("resume").ok().flatten().cloned(),
         argv: Vec::new(),
     })

@@ -58,6 +58,11 @@ impl Console {
         self.to_err(&format!("{}{}", self.lang.warning(), self.secrets.scrub(line)));
     }
 
+    /// A line that says itself what it is, also with `--quiet`.
+    pub fn stress(&self, line: &str) {
+        self.to_err(&self.secrets.scrub(line));
+    }
+
     /// True the first time that it is asked of this `thing`.
     pub fn first_time(&self, thing: &str) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(thing.to_string())

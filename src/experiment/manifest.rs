@@ -2,6 +2,7 @@
 
 use super::Experiment;
 use super::cell_plan::{self, CellPlan};
+use super::check::Check;
 use super::finished::{Finished, facts};
 use super::objectives;
 use super::resume::PLANS;
@@ -173,8 +174,7 @@ fn target(ready: &Ready) -> Map<String, Value> {
 /// Writes what the end of the session knows: checks, notes, problems.
 pub fn end(experiment: &Experiment, folder: &Folder, exit_code: u8) -> Result<()> {
     let findings = experiment.findings().clone();
-    let checks: Vec<Value> =
-        findings.checks.iter().map(|(name, held)| json!({ "name": name, "held": held.known() })).collect();
+    let checks: Vec<Value> = findings.checks.iter().map(Check::to_json).collect();
     let mut last = Map::new();
     let notes: Map<String, Value> = findings.notes.into_iter().collect();
     last.insert("notes".into(), Value::Object(notes));

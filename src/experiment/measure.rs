@@ -4,6 +4,7 @@ use super::collect::behind::News;
 use super::collect::{Collected, Collector};
 use super::display::Display;
 use super::expected_load::intent;
+use super::findings::RunEnd;
 use super::finished::Finished;
 use super::scraping::Scraping;
 use super::server::Ready;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::os;
 use crate::run::{self, Control, Ended, Load, Message, Plan, Progress, Reason, Stop, room};
 use crate::stats::counts::Failed;
+use crate::stats::names::{Metric, Name, Statistic};
 use crate::stats::own::{OwnRow, OwnValues};
 use crate::stats::report::Report;
 use crate::stats::runs as table;
@@ -297,11 +299,16 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
     // What has no row is missing from every number: no doubt about them says more than that.
     let report = finished.summary.report().filter(|_| finished.ended.unrecorded == 0);
     let lang = experiment.console.words();
-    if let Some(report) = report
-        && report.verdict() != Verdict::Valid
-    {
-        experiment.doubt(name, report.verdict().name(), report.sentences(lang));
-    }
+    let verdict = report.map(Report::verdict);
+    let doubted = report.filter(|_| verdict != Some(Verdict::Valid));
+    experiment.run_ended(RunEnd {
+        name: name.clone(),
+        seconds: finished.summary.number(Name::new(Metric::Duration, Statistic::Sum)),
+        verdict: verdict.map(Verdict::name),
+        reasons: doubted.map(|report| report.sentences(lang)).unwrap_or_default(),
+        problems: Vec::new(),
+        line: table::line(&finished.summary, lang),
+    });
     let of_run = lang.of_run(name);
     let remarks = report.filter(|_| !experiment.tells_in_tables());
     for remark in remarks.iter().flat_map(|report| &report.remarks) {
@@ -323,7 +330,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
         Reason::Enough(place) => {
             experiment.console.mention(&format!("{of_run}{}", lang.stopped_by_script(place)));
         }
-        Reason::Early(why) => experiment.problem(format!("{of_run}{}", lang.ended_early(&lang.early(why)))),
+        Reason::Early(why) => experiment.problem_of(name, lang.ended_early(&lang.early(why))),
         _ => {}
     }
     let tally = finished.summary.tally();
@@ -331,7 +338,7 @@ fn judge(experiment: &Experiment, finished: &Finished) -> Result<()> {
     let told = if told.is_empty() { String::new() } else { format!("{}{}", lang.colon(), told.join(", ")) };
     let (failed, requests) = (tally.failed(), tally.requests);
     if tally.succeeded + tally.left == 0 || 2 * failed > requests {
-        experiment.problem(format!("{of_run}{}{told}", lang.mostly_failed(failed, requests)));
+        experiment.problem_of(name, format!("{}{told}", lang.mostly_failed(failed, requests)));
     }
     Ok(())
 }

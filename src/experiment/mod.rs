@@ -12,8 +12,10 @@ pub(crate) mod args;
 mod bound;
 pub(crate) mod cell_plan;
 pub(crate) mod cells;
+pub(crate) mod check;
 pub(crate) mod child;
 pub mod chosen;
+pub(crate) mod closing;
 pub(crate) mod collect;
 pub(crate) mod columns;
 pub(crate) mod compare;
@@ -74,8 +76,9 @@ use crate::store::Folder;
 use access::Access;
 use args::Args;
 use cells::Cells;
+use check::{Check, Held};
 use console::Console;
-use findings::{Findings, Held};
+use findings::{Findings, RunEnd};
 use program::Program;
 use quota::Quota;
 use resume::Resumed;
@@ -165,18 +168,26 @@ impl Experiment {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a verdict and tells it; the invocation ends with 99 when one did not hold.
-    pub fn check(&self, name: &str, held: Held) {
-        let told = self.console.words().check(name, held);
-        if held == Held::Yes {
-            self.console.mention(&told)
-        } else {
-            self.console.warn(&told)
+    /// Records a check and tells it as it falls; the invocation ends with 99 when one did not hold.
+    pub fn check(&self, check: Check) {
+        let lang = self.console.words();
+        let told = lang.check(&check.told(lang), check.held);
+        match check.held {
+            Held::Yes => self.console.mention(&told),
+            _ => self.console.stress(&told),
         }
-        self.findings().checks.push((name.into(), held));
+        self.findings().checks.push(check);
     }
 
     /// A run that is no success as a whole: the process will end with 1.
+    pub fn problem_of(&self, run: &str, sentence: String) {
+        if let Some(end) = self.findings().runs.iter_mut().rev().find(|end| end.name == run) {
+            end.problems.push(sentence.clone());
+        }
+        self.problem(format!("{}{sentence}", self.console.words().of_run(run)));
+    }
+
+    /// Something that is no success as a whole: the process will end with 1.
     pub fn problem(&self, sentence: String) {
         // The first one is said at the end; nobody should wait for it until a sweep is over.
         if !self.cells.label().is_empty() || !self.findings().problems.is_empty() {
@@ -185,13 +196,14 @@ impl Experiment {
         self.findings().problems.push(sentence);
     }
 
-    /// A run that is not valid as a measurement; with `--strict` the process will end with 96.
-    pub fn doubt(&self, run: &str, worst: &str, reasons: Vec<String>) {
-        if !self.tells_in_tables() {
-            let of_run = self.console.words().of_run(run);
-            reasons.iter().for_each(|reason| self.console.warn(&format!("{of_run}{reason}")));
+    /// A run has ended. One that is not valid as a measurement is warned of; with `--strict` the process
+    /// will end with 96.
+    pub fn run_ended(&self, end: RunEnd) {
+        if !end.is_valid() && !self.tells_in_tables() {
+            let of_run = self.console.words().of_run(&end.name);
+            end.reasons.iter().for_each(|reason| self.console.warn(&format!("{of_run}{reason}")));
         }
-        self.findings().doubts.push((run.into(), worst.into()));
+        self.findings().runs.push(end);
     }
 
     /// Whether every run ends with its table, in which the reasons of its verdict stand: what is

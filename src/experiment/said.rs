@@ -1,7 +1,7 @@
 //! What an invocation says of itself, in English and Chinese. What a run says stands in
 //! `stats::words`.
 
-use super::findings::Held;
+use super::check::Held;
 use super::recover::{Recovered, Unwritten};
 use super::resume::CutOff;
 use crate::lang::Lang;
@@ -254,16 +254,22 @@ impl Lang {
         self.say(format!("chart: {path}"), format!("图表：{path}"))
     }
 
-    pub fn check(self, name: &str, held: Held) -> String {
+    /// A check as it falls: what stands out is what was not kept.
+    pub fn check(self, told: &str, held: Held) -> String {
         match held {
-            Held::Yes => self.say(format!("check passed: {name}"), format!("检查通过：{name}")),
-            Held::No => self.say(format!("check failed: {name}"), format!("检查未通过：{name}")),
-            Held::Undecided => self.say(format!("check undecided: {name}"), format!("检查无法判定：{name}")),
+            Held::Yes => self.say(format!("ok: {told}"), format!("通过：{told}")),
+            Held::No => self.say(format!("FAILED: {told}"), format!("未通过：{told}")),
+            Held::Undecided => self.say(format!("UNDECIDED: {told}"), format!("无法判定：{told}")),
         }
     }
 
+    /// The end of a session in which all of several checks were kept.
+    pub fn checks_held(self, of: usize) -> String {
+        self.say(format!("all {of} checks ok"), format!("{of} 项检查全部通过"))
+    }
+
     /// The end of a session in which checks did not hold.
-    pub fn checks_failed(self, failed: &[&str], of: usize) -> String {
+    pub fn checks_failed(self, failed: &[String], of: usize) -> String {
         let (n, names) = (failed.len(), failed.join(if self == Lang::English { "; " } else { "；" }));
         self.say(
             format!("{n} of {of} checks failed: {names}"),
@@ -272,12 +278,17 @@ impl Lang {
     }
 
     /// The end of a session in which nothing failed, and these may be chance.
-    pub fn checks_undecided(self, undecided: &[&str], of: usize) -> String {
+    pub fn checks_undecided(self, undecided: &[String], of: usize) -> String {
         let (n, names) = (undecided.len(), undecided.join(if self == Lang::English { "; " } else { "；" }));
         self.say(
             format!("{n} of {of} checks are undecided: {names}"),
             format!("{of} 项检查中 {n} 项无法判定：{names}"),
         )
+    }
+
+    /// What a file says that is written before the end.
+    pub fn unfinished(self) -> String {
+        self.say("it was stopped before its end".into(), "在结束之前被中止".into())
     }
 
     pub fn measure_longer(self) -> String {

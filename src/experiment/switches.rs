@@ -35,6 +35,9 @@ pub struct Switches {
     pub secrets: Vec<(String, SecretFrom)>,
     /// Go on in this results folder, by name or path; empty: in the newest of the same command.
     pub resume: Option<String>,
+    /// Where the checks and runs go as JUnit's XML, and as Markdown.
+    pub junit: Option<PathBuf>,
+    pub summary: Option<PathBuf>,
     /// The whole command line as it was typed, for the manifest.
     pub argv: Vec<String>,
 }

@@ -51,6 +51,7 @@ use rhai::{AST, Engine};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::experiment::args::Args;
+use crate::experiment::closing;
 use crate::experiment::manifest;
 use crate::experiment::program::Program;
 use crate::experiment::switches::Switches;
@@ -116,8 +117,12 @@ impl Script {
     /// Runs the script to its end. An error of the script comes before an interruption, that
     /// before a failed check, that before a doubtful run with `--strict`.
     pub fn play(self) -> Result<()> {
+        let experiment = &self.state.experiment;
+        closing::begin(experiment)?;
         let played = self.run_to_end();
         self.finish(&played);
+        let saved = closing::save(experiment, played.as_ref().err());
+        let played = played.and(saved);
         if self.state.experiment.host.abort_requested() {
             #[allow(clippy::mem_forget, reason = "ten thousand connections are faster closed by the system")]
             std::mem::forget(self);
@@ -159,7 +164,12 @@ impl Script {
         if self.state.experiment.host.stop_requested() {
             return Err(interrupted(self.state.console.words()));
         }
-        self.state.experiment.verdict()
+        self.state.experiment.verdict()?;
+        let checks = self.state.experiment.findings().checks.len();
+        if checks > 1 {
+            self.state.console.mention(&self.state.console.words().checks_held(checks));
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use rhai::{FnPtr, NativeCallContext};
 
 use super::testing::{self, error, printed, run_with};
 use super::*;
+use crate::experiment::findings::RunEnd;
 
 /// Script, and the error with which it ends; places are in `test.rhai`.
 const MISTAKES: &[(&str, &str)] = &[
@@ -199,13 +200,7 @@ fn failed_checks_are_listed_at_the_end_and_the_script_goes_on() {
     let script = "check(\"fast\", false); check(\"good\", true); check(\"small\", false); info(\"end\");";
     let told = run_with(script, &[], Switches::default(), host.clone()).unwrap_err();
     assert_eq!(told.to_string(), "2 of 3 checks failed: fast; small");
-    assert_eq!(
-        host.written(),
-        (
-            "end\n".into(),
-            "warning: check failed: fast\ncheck passed: good\nwarning: check failed: small\n".into()
-        )
-    );
+    assert_eq!(host.written(), ("end\n".into(), "FAILED: fast\nok: good\nFAILED: small\n".into()));
 }
 
 #[test]
@@ -216,7 +211,15 @@ fn a_doubtful_run_counts_only_with_strict_and_after_failed_checks() {
             Script::prepare(testing::program(script), Args::default(), switches, Host::fake("/", &[]))
                 .unwrap();
         session.check().unwrap();
-        session.state.experiment.findings().doubts.push(("a".into(), "the client was the limit".into()));
+        let end = RunEnd {
+            name: "a".into(),
+            seconds: Some(1.0),
+            verdict: Some("client_bound"),
+            reasons: vec!["the client was the limit".into()],
+            problems: Vec::new(),
+            line: String::new(),
+        };
+        session.state.experiment.findings().runs.push(end);
         session.play().map_err(|error| error.kind)
     };
     assert_eq!(play(false, ""), Ok(()));

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::experiment::args::Given;
 
 /// Options of calls in the built-in scripts that are called otherwise than their parameter.
-const OPTIONS: [(&str, &[&str]); 17] = [
+const OPTIONS: [(&str, &[&str]); 18] = [
     ("filename", &["result_filename"]),
     ("dir", &["result_dir"]),
     ("percentiles", &["metric_percentiles"]),
@@ -25,10 +25,11 @@ const OPTIONS: [(&str, &[&str]); 17] = [
     ("strict", &["strict_data"]),
     ("format", &["dataset_name"]),
     ("exact", &["ignore_eos"]),
+    ("overall", &["require"]),
 ];
 
 /// Calls whose names say nothing to somebody who has typed flags.
-const CALLS: [&str; 11] = [
+const CALLS: [&str; 12] = [
     "run",
     "sweep",
     "plan",
@@ -37,6 +38,7 @@ const CALLS: [&str; 11] = [
     "vllm_arrivals",
     "dataset",
     "prompts",
+    "slo",
     "comparison_charts",
     "comparison_report",
     "terminal_charts",
@@ -50,7 +52,10 @@ pub fn told(state: &State, mut error: Error, option: Option<&str>) -> Error {
         Some((named, what)) => (Some(named), what),
         None => (None, rest),
     };
-    let found = [option, named, Some(call)].into_iter().flatten().find_map(|name| parameter(state, name));
+    let names =
+        || [option, named, Some(call)].into_iter().flatten().filter_map(|name| parameter(state, name));
+    // The mistake is in what was typed: `overall` may be of --require or of --slo.
+    let found = names().find(|param| state.given(&param.name).is_some()).or_else(|| names().next());
     let Some(param) = found else {
         if CALLS.contains(&call) && call != "dataset" {
             error.message = what.to_string();
@@ -65,7 +70,7 @@ pub fn told(state: &State, mut error: Error, option: Option<&str>) -> Error {
     error.message = match (CALLS.contains(&call), place(typed.as_ref())) {
         // It has a flag in front, and perhaps stands in a file.
         (false, Some(place)) => format!("{place}: {message}"),
-        (false, None) if call == param.name => format!("{flag}: {rest}"),
+        (_, None) if call == param.name => format!("{flag}: {rest}"),
         (false, None) => message,
         (true, _) => format!("{flag}: {what}"),
     };

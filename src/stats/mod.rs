@@ -44,7 +44,7 @@ mod rates;
 pub(crate) mod remark;
 pub mod report;
 pub mod resample;
-mod ruling;
+pub mod ruling;
 pub(crate) mod runs;
 pub(crate) mod sample;
 pub mod series;

@@ -20,6 +20,8 @@ pub struct Ruling {
     pub holds: Option<bool>,
     /// By the value alone.
     pub value_holds: Option<bool>,
+    /// Of the measured value, for its interval and the number of values behind it.
+    pub estimate: Estimate,
     /// One line: the condition and what was measured.
     pub text: String,
     /// The parts of the line, for other languages.
@@ -86,6 +88,7 @@ impl Condition {
                     measured: None,
                     holds: None,
                     value_holds: None,
+                    estimate: Estimate::default(),
                     text: said.text(Lang::English),
                     said,
                 }
@@ -124,7 +127,8 @@ impl Condition {
             censored: censored.is_some(),
             few: few.then_some(count),
         };
-        Ruling { measured, holds, value_holds, text: said.text(Lang::English), said }
+        let estimate = Estimate { value: measured, n: count, ..estimate };
+        Ruling { measured, holds, value_holds, estimate, text: said.text(Lang::English), said }
     }
 
     /// By the whole interval, where there is one.

@@ -21,6 +21,7 @@ mod data_sets;
 mod disks;
 mod elsewhere;
 mod faults;
+mod gates;
 mod hooks;
 mod interrupts;
 mod lab;

@@ -81,7 +81,7 @@ fn a_limit_within_the_interval_of_a_value_is_undecided() {
     lab.file("limit.rhai", &script);
     let done = lab.run(&["run", "limit.rhai"]).exits(95);
     assert!(done.out.starts_with("true 400 \n"), "{}", done.out);
-    assert!(done.err.contains("check undecided: run-1: ttft.mean < "), "{}", done.err);
+    assert!(done.err.contains("UNDECIDED: run-1: ttft.mean < "), "{}", done.err);
     assert!(done.err.contains("1 of 2 checks are undecided"), "{}", done.err);
     let manifest = manifest(&lab.result());
     assert!(manifest["checks"][0]["held"].is_null() && manifest["checks"][1]["held"] == true);

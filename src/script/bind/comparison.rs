@@ -10,8 +10,8 @@ use super::result::ResultHandle;
 use super::slo;
 use super::sweep::Sweep;
 use crate::error::{Error, nearest};
+use crate::experiment::check::{Check, Held};
 use crate::experiment::compare::{self, Comparison, Gate, Given, Places, Row};
-use crate::experiment::findings::Held;
 use crate::experiment::folder;
 use crate::lang::Lang;
 use crate::os::heap;
@@ -151,8 +151,8 @@ fn require(state: &State, compared: &compare::Compared, name: Option<&str>) -> F
         Gate::Undecided => Held::Undecided,
     };
     let what = name.map_or_else(|| "B is not worse".to_string(), |name| format!("{name} of B is not worse"));
-    let told = if held == Held::Yes { what } else { format!("{what}: {}", compared.why(gate)) };
-    state.experiment.check(&told, held);
+    let why = (held != Held::Yes).then(|| compared.why(gate));
+    state.experiment.check(Check { why, ..Check::own(what, held) });
     Ok(held == Held::Yes || held == Held::Undecided && state.experiment.switches.undecided_passes)
 }
 

@@ -6,8 +6,8 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
 use crate::error::{Error, ErrorKind};
+use crate::experiment::check::{Check, Held};
 use crate::experiment::columns::columns;
-use crate::experiment::findings::Held;
 use crate::experiment::{limits, sentences};
 use crate::script::fault::{Fallible, raise, shown};
 use crate::script::json;
@@ -159,7 +159,7 @@ mod functions {
             let told = format!("check: {name:?} must be true or false, got {got}{advice}");
             return Err(raise(Error::usage(told)));
         };
-        state.experiment.check(&limits::shortened(name, limits::NAME_MAX), Held::of(held));
+        state.experiment.check(Check::own(limits::shortened(name, limits::NAME_MAX), Held::of(held)));
         Ok(held)
     }
 

@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::experiment::findings::Held;
+use crate::experiment::check::{Check, Held};
 use crate::experiment::finished::Finished;
 use crate::experiment::pictures;
 use crate::experiment::portion::Portion;
@@ -179,13 +179,9 @@ mod functions {
         let state = State::of(&context);
         let parsed =
             Condition::parse(condition).map_err(|what| raise(Error::usage(format!("require: {what}"))))?;
-        let verdict = parsed.judge(result.summary());
-        let held = match verdict.holds {
-            Some(true) => Held::Yes,
-            None if verdict.is_undecided() => Held::Undecided,
-            _ => Held::No,
-        };
-        state.experiment.check(&format!("{}: {}", result.name(), verdict.text), held);
+        let check = Check::condition(result.name(), parsed.judge(result.summary()));
+        let held = check.held;
+        state.experiment.check(check);
         Ok(held == Held::Yes || held == Held::Undecided && state.experiment.switches.undecided_passes)
     }
 
