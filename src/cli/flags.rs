@@ -206,7 +206,12 @@ pub fn add_switches(mut command: Command, taken: &[&str]) -> Command {
         file("summary", "Write checks and verdicts as Markdown, for a page of a CI server"),
         list("secret", "NAME=env:VAR|file:PATH", "Hand a secret to the script"),
     ];
-    for switch in switches {
+    let dry = set(
+        "dry",
+        "Send nothing: the runs are simulated, in a moment, and their results are below results/dry",
+    );
+    let loads = ["run", "single", "batch"].contains(&command.get_name());
+    for switch in switches.into_iter().chain(loads.then_some(dry)) {
         if taken.iter().all(|name| switch.get_long() != Some(*name)) {
             command = command.arg(switch);
         }
@@ -233,6 +238,7 @@ pub fn switches(found: &ArgMatches, host: &Host) -> Result<Switches> {
         lang: language(found, host),
         theme: theme.map(|name| switches::theme(name)).unwrap_or_default(),
         quiet: is_set("quiet"),
+        dry: is_set("dry"),
         strict: is_set("strict"),
         undecided_passes: undecided.map(String::as_str) == Some("pass"),
         same_bytes: is_set("same-bytes"),

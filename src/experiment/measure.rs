@@ -57,7 +57,7 @@ pub fn measure(experiment: &Experiment, plans: Vec<(Plan, &Ready)>) -> Result<Ve
     let _measuring = experiment.host.measuring(experiment.secrets.scrub(&lost).into_owned());
     let (mut underway, mut outs) = (Vec::new(), Vec::new());
     for ((plan, ready), client) in plans.into_iter().zip(&clients) {
-        let (started, out) = Underway::start(experiment, plan, ready, folder.clone(), client)?;
+        let (started, out) = Underway::start(experiment, plan, ready, folder.clone(), Some(client))?;
         underway.push(started);
         outs.push(out);
     }
@@ -106,8 +106,8 @@ fn nonce() -> u64 {
 }
 
 /// A run that goes on, and what listens to it.
-struct Underway<'a> {
-    plan: Arc<Plan>,
+pub(super) struct Underway<'a> {
+    pub plan: Arc<Plan>,
     ready: &'a Ready,
     folder: Arc<Folder>,
     of: RunIdentity,
@@ -122,12 +122,13 @@ struct Underway<'a> {
 }
 
 impl<'a> Underway<'a> {
-    fn start(
+    /// `client`: none of a run that is simulated.
+    pub fn start(
         experiment: &Experiment,
         plan: Plan,
         ready: &'a Ready,
         folder: Arc<Folder>,
-        client: &Client,
+        client: Option<&Client>,
     ) -> Result<(Underway<'a>, mpsc::Sender<Message>)> {
         let index = experiment.next_run();
         let id_prefix = format!("{:016x}-{index}", nonce());
@@ -144,8 +145,9 @@ impl<'a> Underway<'a> {
         tell_troubles(experiment, &plan, collector.saving());
         let note = note(experiment, &plan, ready, &of, &traffic_hash);
         journal::begin(folder.path(), of.index, &experiment.secrets.scrub_map(note))?;
-        let progress = Arc::new(Progress::of(client.live()));
-        let scraping = Scraping::start(&plan.target, progress.clone(), folder.path(), of.clone())?;
+        let progress = Arc::new(Progress::of(client.map(Client::live).unwrap_or_default()));
+        let scraping =
+            Scraping::start(client.map(|_| &*plan.target), progress.clone(), folder.path(), of.clone())?;
         let underway = Underway {
             plan,
             ready,
@@ -162,7 +164,7 @@ impl<'a> Underway<'a> {
     }
 
     /// What became of the run, told and kept.
-    fn finish(self, experiment: &Experiment, ended: Result<Ended>) -> Result<(Finished, Result<()>)> {
+    pub fn finish(self, experiment: &Experiment, ended: Result<Ended>) -> Result<(Finished, Result<()>)> {
         let at_once = experiment.host.abort_requested();
         let scraped = self.scraping.stop(at_once);
         let saving = self.collector.saving().clone();
@@ -417,6 +419,7 @@ mod tests {
                 facts: Arc::default(),
                 notes: Arc::default(),
                 adaptions: Arc::default(),
+                simulated: None,
             };
             let mut measured = measure(&experiment, vec![(plan, &ready)]).expect("it is kept");
             let (finished, judged) = measured.pop().expect("one run");

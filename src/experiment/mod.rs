@@ -22,6 +22,7 @@ pub(crate) mod compare;
 pub mod configurations;
 pub(crate) mod console;
 mod display;
+pub(crate) mod dry;
 mod expected_load;
 pub(crate) mod explain;
 pub(crate) mod export;

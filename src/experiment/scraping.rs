@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The scraper of one run and the rows that it made so far.
 pub struct Scraping {
-    scraper: Scraper,
+    /// None of a server that is simulated.
+    scraper: Option<Scraper>,
     rows: Arc<Rows>,
 }
 
@@ -43,23 +44,27 @@ enum Item {
 }
 
 impl Scraping {
-    /// Starts to scrape `target`; returns after the first answer.
+    /// Starts to scrape `target`; returns after the first answer. Without one nobody is asked.
     pub fn start(
-        target: &Target,
+        target: Option<&Target>,
         progress: Arc<Progress>,
         folder: &Path,
         of: RunIdentity,
     ) -> Result<Scraping> {
         let rows = Arc::new(Rows::start(folder.to_path_buf(), of)?);
         let theirs = rows.clone();
-        let scraper =
-            Scraper::start(target, move || progress.zero(), move |zero, points| theirs.add(zero, points))?;
+        let start = |target| {
+            Scraper::start(target, move || progress.zero(), move |zero, points| theirs.add(zero, points))
+        };
+        let scraper = target.map(start).transpose()?;
         Ok(Scraping { scraper, rows })
     }
 
     /// The scrape after the run, unless it must end `at_once`; no rows are written yet.
     pub fn stop(self, at_once: bool) -> Stopped {
-        Stopped { scrapes: self.scraper.finish(!at_once), rows: self.rows }
+        let none = || Scrapes { not_scraped: Some("it was simulated".into()), ..Scrapes::default() };
+        let scrapes = self.scraper.map_or_else(none, |scraper| scraper.finish(!at_once));
+        Stopped { scrapes, rows: self.rows }
     }
 }
 

@@ -10,6 +10,7 @@ use super::preflight::{Learnt, Preflight};
 use crate::client::Target;
 use crate::client::control::{Again, ModelListing, Patience, ServerControl, Unlisted};
 use crate::client::target::{HeaderValue, Timeouts};
+use crate::engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Adaption;
 use crate::tokens::Tokens;
@@ -35,6 +36,8 @@ pub struct TargetServer {
     temperature_given: bool,
     /// A built-in engine that lives as long as this target.
     engine: Option<super::child::Child>,
+    /// Of a dry run: what is played in its place.
+    simulated: Option<Arc<engine::Config>>,
     known: Mutex<Option<Known>>,
 }
 
@@ -62,6 +65,8 @@ pub struct Ready {
     pub notes: Arc<Vec<String>>,
     /// What every request goes without, or with under another name.
     pub adaptions: Arc<Vec<Adaption>>,
+    /// What is played in its place.
+    pub simulated: Option<Arc<engine::Config>>,
 }
 
 /// How a server is asked for and waited for.
@@ -74,6 +79,7 @@ pub struct TargetOptions {
     /// The user asked for the target's temperature.
     pub temperature_given: bool,
     pub engine: Option<super::child::Child>,
+    pub simulated: Option<engine::Config>,
 }
 
 impl TargetServer {
@@ -86,6 +92,7 @@ impl TargetServer {
             preflight: wanted.preflight,
             temperature_given: wanted.temperature_given,
             engine: wanted.engine,
+            simulated: wanted.simulated.map(Arc::new),
             known: Mutex::new(None),
         }
     }
@@ -124,13 +131,20 @@ impl TargetServer {
 
     /// The target of a run that was measured before, of a model that is known; nobody is asked.
     pub fn of_model(&self, model: &str) -> Ready {
+        let simulated = self.simulated.clone();
         Ready {
             target: Arc::new(Target { model: model.to_string(), ..self.asked.clone() }),
             tokens: Arc::new(Tokens::Words),
             facts: Arc::default(),
             notes: Arc::default(),
             adaptions: Arc::default(),
+            simulated,
         }
+    }
+
+    /// What is played in its place, in a dry run.
+    pub fn simulated(&self) -> Option<&engine::Config> {
+        self.simulated.as_deref()
     }
 
     /// The model's name is known without asking the server.
@@ -140,6 +154,9 @@ impl TargetServer {
 
     /// Waits until the server answers. Exit 97 when it does not in time.
     pub fn wait(&self, experiment: &Experiment, limit: Duration) -> Result<()> {
+        if self.simulated.is_some() {
+            return Ok(());
+        }
         let lang = experiment.console.words();
         let (stop, tell) = (
             || experiment.host.stop_requested(),
@@ -152,6 +169,9 @@ impl TargetServer {
     /// The server made ready; at its first call this waits, asks and tries. `fields`: those of the
     /// requests to come; one request goes out for each set of them that was not tried yet.
     pub fn ready(&self, experiment: &Experiment, fields: &[BodyFields]) -> Result<Ready> {
+        if let Some(config) = &self.simulated {
+            return Ok(self.of_model(if self.named() { &self.model } else { &config.model }));
+        }
         let made = self.make_ready(experiment, fields);
         // Once load was sent, what goes wrong is the end of a run like any other.
         made.map_err(|error| match (experiment.kind_of_fault(), error.kind) {
@@ -205,6 +225,7 @@ impl TargetServer {
             facts: Arc::new(facts),
             notes: Arc::default(),
             adaptions: Arc::default(),
+            simulated: None,
         };
         Ok(Known { ready, target, learnt: Learnt::default(), tried: Vec::new() })
     }
@@ -239,6 +260,7 @@ impl TargetServer {
             facts: Arc::new(facts),
             notes: Arc::new(notes),
             adaptions: Arc::new(preflight.adaptions()),
+            simulated: None,
         };
         known.tried.push(fields.clone());
         Ok(())

@@ -20,6 +20,8 @@ pub struct Switches {
     pub quiet: bool,
     /// A run whose verdict is not `valid` ends the process with 96.
     pub strict: bool,
+    /// Nothing is sent: runs are simulated.
+    pub dry: bool,
     /// Conditions that cannot be decided pass.
     pub undecided_passes: bool,
     /// Send the same prompts in every cell and in the warm-up.
@@ -55,6 +57,8 @@ pub fn theme(name: &str) -> Theme {
 impl Switches {
     /// The parent of the results folder.
     pub fn results(&self, host: &Host) -> PathBuf {
-        host.cwd().join(self.out.as_deref().unwrap_or(Path::new("results")))
+        let results = host.cwd().join(self.out.as_deref().unwrap_or(Path::new("results")));
+        // Nobody should find what was never measured among results.
+        if self.dry { results.join("dry") } else { results }
     }
 }

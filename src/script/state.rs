@@ -165,6 +165,7 @@ impl State {
 
     /// Waits, unless Ctrl-C is pressed.
     pub fn pause(&self, time: std::time::Duration) -> Fallible<()> {
+        let time = if self.experiment.switches.dry { std::time::Duration::ZERO } else { time };
         let end = std::time::Instant::now() + time;
         loop {
             self.go_on()?;

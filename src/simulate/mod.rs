@@ -8,6 +8,7 @@
 //! What is not simulated: connections (they are always open), time that the client or the server need for
 //! themselves, and the timeouts between events but for a server that has fallen silent.
 
+mod alone;
 mod asking;
 mod flight;
 mod simulation;
@@ -22,6 +23,7 @@ use crate::record::{Nanos, Record};
 pub use crate::run::Reason;
 pub use crate::run::plan::{Capture, MaxErrors, OverCap, Plan, Warmup};
 pub use crate::schedule::{Growth, Process, Shape, Share};
+pub use alone::alone;
 pub use way::Way;
 
 /// How a simulated run ended. Times are nanoseconds since its zero.

@@ -39,13 +39,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tokens",
             "random",
             "scrub",
+            "simulate",
         ],
     ),
     (
         "experiment",
         &[
             "run", "client", "workload", "schedule", "record", "store", "stats", "chart", "host", "lang",
-            "error", "os", "tokens", "scrub",
+            "error", "os", "tokens", "scrub", "simulate", "engine",
         ],
     ),
     ("schedule", &["record", "random"]),

@@ -19,6 +19,7 @@ mod chinese;
 mod compare;
 mod data_sets;
 mod disks;
+mod dry;
 mod elsewhere;
 mod faults;
 mod gates;

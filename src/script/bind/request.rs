@@ -18,6 +18,7 @@ use crate::script::json;
 use crate::script::options::request::REQUEST;
 use crate::script::opts::Opts;
 use crate::script::state::State;
+use crate::simulate::alone;
 use crate::stats::own::OwnValue;
 
 /// The finished record of one request.
@@ -135,6 +136,10 @@ mod functions {
         let request = read(options)?;
         let experiment = &state.experiment;
         let ready = server.ready(experiment, std::slice::from_ref(&request.extra)).map_err(raise)?;
+        if let Some(config) = &ready.simulated {
+            let record = alone(&ready.target, request, config).map_err(raise)?;
+            return Ok(Arc::from(record));
+        }
         let client = experiment.client(&ready.target).map_err(raise)?;
         state.experiment.load_begins();
         let id = format!("request-{:016x}", os::wall());

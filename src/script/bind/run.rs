@@ -19,7 +19,7 @@ use crate::experiment::recorded;
 use crate::experiment::server::Ready;
 use crate::experiment::source::WorkloadSource;
 use crate::experiment::vllm::{self as results, VllmOptions};
-use crate::experiment::{Experiment, folder, measure};
+use crate::experiment::{Experiment, dry, folder, measure};
 use crate::os::heap;
 use crate::run::hooks::Hooked;
 use crate::run::plan::{Capture, MaxErrors, OverCap, PREPARERS, Warmup};
@@ -275,6 +275,10 @@ impl Draft {
             capture => capture,
         };
         let traffic = self.traffic.unwrap_or_else(|| name.clone());
+        let mut tags = json::object(&self.tags);
+        if experiment.switches.dry {
+            tags.insert("simulated".into(), true.into());
+        }
         Ok(Plan {
             salt: experiment.salt_of(&name, &traffic, &ready.target),
             cell: self.cell.unwrap_or_else(|| name.clone()),
@@ -297,7 +301,7 @@ impl Draft {
             share: Share::WHOLE,
             preparers,
             hooks: self.hooks.anew(),
-            tags: json::object(&self.tags),
+            tags,
             definition,
         })
     }
@@ -333,7 +337,8 @@ impl Draft {
         let save = self.save_vllm.take();
         let plan = self.plan(experiment, &ready, name)?;
         recorded::tell(&state.console, &plan);
-        let mut measured = measure::measure(experiment, vec![(plan, &ready)]).map_err(raise)?;
+        let measure = if experiment.switches.dry { dry::play } else { measure::measure };
+        let mut measured = measure(experiment, vec![(plan, &ready)]).map_err(raise)?;
         let (finished, judged) = measured.pop().expect("one plan, one result");
         state.experiment.quota.add_run(finished.summary.tally().requests);
         let result = ResultHandle::new(finished, point);

@@ -32,29 +32,37 @@ pub fn register(engine: &mut Engine, _state: &Arc<State>) {
     engine.register_global_module(exported_module!(functions).into());
 }
 
+/// Where the built-in engine would be that a dry run does not start.
+const SIMULATED: &str = "http://simulated:1";
+
 /// The server behind `url`, or the built-in engine that `builtin:...` starts.
 fn start(context: &NativeCallContext, url: &str, options: Map) -> Fallible<TargetHandle> {
     let state = State::of(context);
     let mut opts = Opts::of(&TARGET, options);
-    let engine = match url.strip_prefix("builtin:").or((url == "builtin").then_some("")) {
-        Some(config) => Some(start_engine(config).map_err(|error| raise(error.context("target")))?),
+    let dry = state.experiment.switches.dry;
+    let builtin = url.strip_prefix("builtin:").or((url == "builtin").then_some(""));
+    let config = builtin
+        .map(crate::engine::parse)
+        .transpose()
+        .map_err(|what| raise(Error::usage(format!("target: {what}"))))?;
+    let engine = match builtin.filter(|_| !dry) {
+        Some(config) => Some(Child::start(config).map_err(|error| raise(error.context("target")))?),
         None => None,
     };
-    let url = engine.as_ref().map_or(url, |engine| &engine.url);
+    let simulated = dry.then(|| config.unwrap_or_default());
+    let url = match (builtin, &engine) {
+        (Some(_), None) => SIMULATED,
+        (_, engine) => engine.as_ref().map_or(url, |engine| &engine.url),
+    };
     let base = Target::base_url(url)
         .map_err(|what| raise_at("base_url", Error::usage(format!("target: {what}"))))?;
-    if engine.is_none() {
+    if engine.is_none() && !dry {
         let host = base.host_str().unwrap_or_default();
         state.experiment.access.may_reach(host, base.port_or_known_default().unwrap_or(80)).map_err(raise)?;
     }
     let (target, wishes) = read_target(&state, &mut opts, base)?;
     opts.finish()?;
-    Ok(Arc::new(TargetServer::new(TargetOptions { target, engine, ..wishes })))
-}
-
-fn start_engine(config: &str) -> Result<Child> {
-    crate::engine::parse(config).map_err(Error::usage)?;
-    Child::start(config)
+    Ok(Arc::new(TargetServer::new(TargetOptions { target, engine, simulated, ..wishes })))
 }
 
 fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Target, TargetOptions)> {
@@ -93,6 +101,7 @@ fn read_target(state: &State, opts: &mut Opts, base: url::Url) -> Fallible<(Targ
         preflight: opts.get("preflight")?,
         temperature_given: temperature.is_some(),
         engine: None,
+        simulated: None,
     };
     Ok((target, wanted))
 }
@@ -232,20 +241,31 @@ mod functions {
     /// The names of the models that the server lists.
     #[rhai_fn(volatile, return_raw)]
     pub fn models(context: NativeCallContext, server: &mut TargetHandle) -> Fallible<Array> {
+        if server.simulated().is_some() {
+            let state = State::of(&context);
+            let ready = server.ready(&state.experiment, &[]).map_err(raise)?;
+            return Ok(vec![ready.target.model.clone().into()]);
+        }
         let names = ask(&context, server, async |control| control.models().await)?;
         let secrets = &State::of(&context).experiment.secrets;
         Ok(names.iter().map(|name| secrets.scrub(name).into_owned().into()).collect())
     }
 
-    /// The value of one of the server's own metrics, such as `"vllm:num_requests_waiting"`.
+    /// The value of one of the server's own metrics, such as `"vllm:num_requests_waiting"`; 0 in a dry run.
     #[rhai_fn(volatile, return_raw)]
     pub fn scrape(context: NativeCallContext, server: &mut TargetHandle, name: &str) -> Fallible<f64> {
+        if server.simulated().is_some() {
+            return Ok(0.0);
+        }
         ask(&context, server, async |control| control.scrape(name).await)
     }
 
     /// A POST without a body, such as `t.post("/start_profile")`.
     #[rhai_fn(volatile, return_raw)]
     pub fn post(context: NativeCallContext, server: &mut TargetHandle, path: &str) -> Fallible<()> {
+        if server.simulated().is_some() {
+            return Ok(());
+        }
         ask(&context, server, async |control| control.post(path).await)
     }
 
