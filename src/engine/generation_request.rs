@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::engine::Config;
-use crate::engine::prefix_cache::BlockNames;
+use crate::engine::block_names::BlockNames;
 
 /// `max_tokens` of a request that has none.
 const COMPLETION_TOKENS: u32 = 16;

@@ -13,6 +13,7 @@
 
 mod accounting;
 mod batch;
+mod block_names;
 mod config;
 mod connection;
 mod due;

@@ -132,7 +132,7 @@ fn unsound(rows: &[ComparedRow], look: &Look) -> String {
             let told = match rows.iter().any(ComparedRow::is_sound) {
                 true => look.say("they win nothing above", "以上排名不计入"),
                 false => look
-                    .say("none is valid: the places above are among them", "全部无效：以上排名仅在其中比较"),
+                    .say("none is valid: the ranks above are among them", "全部无效：以上排名仅在其中比较"),
             };
             let words =
                 look.say("; `docs/verdicts.md` says what each word means", "；各词含义见 docs/verdicts.md");
