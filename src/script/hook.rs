@@ -65,7 +65,7 @@ impl Hook {
 
     /// What a call ended with, in our words.
     fn told(&self, error: Box<EvalAltResult>) -> Error {
-        let error = refused(error, &|function| {
+        let error = refused(*error, &|function| {
             let known = !self.state.vocabulary().signatures(function).is_empty();
             let here = self.state.hook_engines().know(function);
             (known && !here).then(|| {
@@ -76,7 +76,7 @@ impl Hook {
                 ))
             })
         });
-        let told = explain(&self.state, error);
+        let told = explain(&self.state, Box::new(error));
         match told.place {
             Some(_) => told,
             None => self.error(told.message),
@@ -97,13 +97,13 @@ impl Hook {
 }
 
 /// The same error, with what is said of a function that is not there in the place of the language's words.
-fn refused(error: Box<EvalAltResult>, told: &dyn Fn(&str) -> Option<Error>) -> Box<EvalAltResult> {
-    Box::new(match *error {
+fn refused(error: EvalAltResult, told: &dyn Fn(&str) -> Option<Error>) -> EvalAltResult {
+    match error {
         EvalAltResult::ErrorInFunctionCall(name, source, inner, at) => {
-            EvalAltResult::ErrorInFunctionCall(name, source, refused(inner, told), at)
+            EvalAltResult::ErrorInFunctionCall(name, source, Box::new(refused(*inner, told)), at)
         }
         EvalAltResult::ErrorInModule(name, inner, at) => {
-            EvalAltResult::ErrorInModule(name, refused(inner, told), at)
+            EvalAltResult::ErrorInModule(name, Box::new(refused(*inner, told)), at)
         }
         EvalAltResult::ErrorFunctionNotFound(call, at) => {
             let name = call.split(" (").next().unwrap_or_default();
@@ -113,7 +113,7 @@ fn refused(error: Box<EvalAltResult>, told: &dyn Fn(&str) -> Option<Error>) -> B
             }
         }
         other => other,
-    })
+    }
 }
 
 fn placed(error: Error, at: Position) -> EvalAltResult {

@@ -458,7 +458,8 @@ mod tests {
         // A few hundredths of a percent apart, within a bin and across two; by so many bins that each has
         // few; and with hardly anything outside of one.
         let alike = |i: u64| 100.0 + 0.3 * Stream::new(5, "quotient", "alike").at(i).random::<f64>();
-        let samples: [(&str, fn(u64, f64) -> f64); 4] = [
+        type Made = fn(u64, f64) -> f64;
+        let samples: [(&str, Made); 4] = [
             ("one bin", |_, alike| alike),
             ("two bins", |_, alike| alike * 1.004),
             ("many bins", |i, alike| alike * (1.0 + (i * 613 % 701) as f64)),

@@ -31,7 +31,7 @@ struct Group {
 }
 
 enum Writer {
-    Flat(ArrowColumnWriter),
+    Flat(Box<ArrowColumnWriter>),
     Events(EventColumn),
 }
 
@@ -81,7 +81,7 @@ impl<W: Write + Send> RowPart<W> {
             let holds = match kind {
                 Kind::Times => Holds::Times,
                 Kind::Repeats => Holds::Repeats,
-                _ => return Ok(Writer::Flat(flat)),
+                _ => return Ok(Writer::Flat(Box::new(flat))),
             };
             EventColumn::new(holds, leaf.clone()).map(Writer::Events)
         });

@@ -1,6 +1,6 @@
 //! `trace(path, #{ ... })`: requests as they were recorded, with their times.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ enum From {
 }
 
 /// Reads on a thread of its own: what it takes is no memory of the script's.
-fn rows(state: &State, path: &PathBuf, from: &From, cut: TraceCut) -> Result<Trace> {
+fn rows(state: &State, path: &Path, from: &From, cut: TraceCut) -> Result<Trace> {
     let name = path.display().to_string();
     let broken = |what: &str| Error::run(format!("cannot read \"{name}\": {what}"));
     let work = || {

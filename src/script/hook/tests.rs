@@ -112,9 +112,8 @@ fn keys_that_a_hook_returns_and_captures_that_it_changes_are_known_to_the_check(
             "chat: `next_turn` has a copy of `n`: what it changes in it is lost",
         ),
         (
-            format!(
-                "let n = 0; let f = |turn| {{ n = 1; () }}; chat(#{{ turns: 1, user: 1, reply: 1, next_turn: f }});"
-            ),
+            "let n = 0; let f = |turn| { n = 1; () }; chat(#{ turns: 1, user: 1, reply: 1, next_turn: f });"
+                .into(),
             "chat: `next_turn` has a copy of `n`: what it changes in it is lost",
         ),
     ] {

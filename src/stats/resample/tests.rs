@@ -80,7 +80,7 @@ fn resembling(n: i64, r: f64) -> impl Fn(&mut Draws) -> SketchBlocks {
         let mut sketches = SketchBlocks::default();
         let mut level = rng.normal();
         for i in 0..n {
-            level = r * level + (1.0 - r * r).sqrt() * rng.normal();
+            level = r * level + f64::sqrt(1.0 - r * r) * rng.normal();
             sketches.add(i * 10 * MS, 100.0 + 10.0 * level);
         }
         sketches
@@ -148,7 +148,7 @@ fn intervals_narrower_than_a_bin_hold_the_truth() {
             let rng = &mut Draws::of(trial);
             let (mut sketches, mut sample, mut level) = (SketchBlocks::default(), Sample::default(), 0.0);
             for i in -100..3_000 {
-                level = r * level + (1.0 - r * r as f64).sqrt() * rng.normal();
+                level = r * level + f64::sqrt(1.0 - r * r) * rng.normal();
                 if i >= 0 {
                     let value: f64 = 100.0 + spread * level;
                     sketches.add(i * 10 * MS, value);
