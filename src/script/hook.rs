@@ -58,14 +58,14 @@ impl Hook {
         let called = heap::afresh(|| caught(|| engines.with(|engine| self.function.call(engine, args))));
         match called {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.told(error)),
+            Ok(Err(error)) => Err(self.told(*error)),
             Err(panic) => Err(self.error(panic)),
         }
     }
 
     /// What a call ended with, in our words.
-    fn told(&self, error: Box<EvalAltResult>) -> Error {
-        let error = refused(*error, &|function| {
+    fn told(&self, error: EvalAltResult) -> Error {
+        let error = refused(error, &|function| {
             let known = !self.state.vocabulary().signatures(function).is_empty();
             let here = self.state.hook_engines().know(function);
             (known && !here).then(|| {

@@ -32,7 +32,7 @@ struct Group {
 
 enum Writer {
     Flat(Box<ArrowColumnWriter>),
-    Events(EventColumn),
+    Events(Box<EventColumn>),
 }
 
 impl<W: Write + Send> RowPart<W> {
@@ -83,7 +83,7 @@ impl<W: Write + Send> RowPart<W> {
                 Kind::Repeats => Holds::Repeats,
                 _ => return Ok(Writer::Flat(Box::new(flat))),
             };
-            EventColumn::new(holds, leaf.clone()).map(Writer::Events)
+            EventColumn::new(holds, leaf.clone()).map(|column| Writer::Events(Box::new(column)))
         });
         Ok(Group { columns: writers.collect::<Result<_>>()?, rows: 0 })
     }
